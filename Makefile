@@ -1,0 +1,28 @@
+# Each command works from a bare Python 3.11: it makes the environment .venv first, where it is not there.
+PYTHON ?= python3
+BIN := .venv/bin
+MADE := .venv/.made
+
+.PHONY: env demo test lint clean
+
+env: $(MADE)
+
+$(MADE): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet -e ".[test,tutorial]"
+	touch $(MADE)
+
+demo: $(MADE)
+	$(BIN)/python -m hydroxr demo
+
+test: $(MADE)
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tutorials
+
+lint: $(MADE)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv demo-output

@@ -1,0 +1,53 @@
+"""hydroxr: differentiable HBV hydrology on labelled Datasets.
+
+Importing it registers ``ds.hbv``. Whatever needs torch or matplotlib is imported when used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from . import errors
+from ._version import __version__
+from .accessor import HBVAccessor
+from .description import DeltaHBV
+from .errors import HydroxrError, HydroxrWarning
+
+if TYPE_CHECKING:
+    from . import compare, metrics, physics, plot
+    from .camels import open_camels
+    from .model import Model, load_model
+    from .samples import open_sample
+
+_FUNCTIONS = {"open_camels": "camels", "open_sample": "samples", "load_model": "model", "Model": "model"}
+_MODULES = ("compare", "metrics", "physics", "plot")
+
+__all__ = [
+    "DeltaHBV",
+    "HBVAccessor",
+    "HydroxrError",
+    "HydroxrWarning",
+    "Model",
+    "__version__",
+    "compare",
+    "errors",
+    "load_model",
+    "metrics",
+    "open_camels",
+    "open_sample",
+    "physics",
+    "plot",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f".{_FUNCTIONS[name]}", __name__), name)
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

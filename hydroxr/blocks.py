@@ -1,0 +1,267 @@
+"""What happens to one block of cells: checks, parameters, physics. Arrays in, arrays out.
+
+:func:`run_block` is what ``apply_ufunc`` calls, once for data in memory, once a block for lazy
+data. It cuts its cells into pieces that fit a budget of memory, whichever way it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .checks import check_forcing, fill_gaps
+from .inputs import FORCING
+from .physics.hbv import STORES
+from .physics.parameters import ROUTING
+
+if TYPE_CHECKING:
+    import torch
+
+    from .learning.network import ParameterNetwork
+    from .model import Model
+
+# Working memory of one piece; outputs and inputs of the block come on top. Larger pieces gain
+# little speed: the cost of a torch operation is then in its numbers, no longer in its call.
+BUDGET = 200e6  # bytes
+_STRETCH = 128  # days that the network runs through at once
+_STRETCH_COPIES = 10  # arrays of (days, cell, hidden) that the LSTM holds meanwhile
+
+CHANNEL = "channel_outflow"
+NETWORK_STATE = ("network_hidden", "network_cell")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to compute for every block; the same for all of them.
+
+    Parameters
+    ----------
+    inputs : tuple of str
+        Names of the arrays that follow the forcing: ``attributes``, ``parameter:BETA``,
+        ``state:snowpack`` and so on.
+    outputs : tuple of str
+        What to return: names of outputs, ``parameter:...``, ``state:...``, ``initial_storage``,
+        ``forcing_flag``.
+    sizes : dict
+        Lengths of the core dimensions.
+    model : Model, optional
+        Whose network gives the parameters that ``inputs`` lack.
+    window : (int, int)
+        First and last day (exclusive) of the parameter window.
+    components : bool
+        Outputs a component.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    core_dims: dict[str, tuple[str, ...]]
+    sizes: dict[str, int]
+    times: Any = field(repr=False)
+    model: Model | None = None
+    window: tuple[int, int] = (0, 0)
+    components: bool = False
+    missing: str = "raise"
+    dtype: str = "float32"
+    device: str = "cpu"
+    cells: tuple[str, ...] | None = field(default=None, repr=False)
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Those outputs that the physics gives."""
+        return tuple(name for name in self.outputs if ":" not in name and name not in ("initial_storage", "forcing_flag"))
+
+    @property
+    def runs_physics(self) -> bool:
+        """Whether any output needs a run through time; parameters alone do not."""
+        return any(not name.startswith("parameter:") and name != "forcing_flag" for name in self.outputs)
+
+
+def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...]:
+    """Simulate a block of cells.
+
+    Parameters
+    ----------
+    *arrays
+        Precipitation, temperature and PET, (space..., time), in the model's units, then
+        ``job.inputs``, (space..., core dimensions). Space broadcasts.
+    job : Job
+
+    Returns
+    -------
+    tuple of array
+        ``job.outputs``, (space..., core dimensions).
+
+    Raises
+    ------
+    MissingForcingError, ValueRangeError, UnitsError, ParameterError, StateError
+    """
+    import torch
+
+    names = (*FORCING, *job.inputs)
+    core = {name: ("time",) if name in FORCING else job.core_dims[name] for name in names}
+    space = np.broadcast_shapes(*(array.shape[: array.ndim - len(core[name])] for name, array in zip(names, arrays, strict=True)))
+    given = {
+        name: np.broadcast_to(array, (*space, *array.shape[array.ndim - len(core[name]) :])).reshape(
+            -1, *array.shape[array.ndim - len(core[name]) :]
+        )
+        for name, array in zip(names, arrays, strict=True)
+    }
+    n_cells = given["prcp"].shape[0]
+    check_forcing({name: given[name] for name in FORCING}, job.times, job.cells, missing=job.missing)
+    network = job.model.network().to(job.device) if job.model is not None and "attributes" in job.inputs else None
+    out = {name: _empty(name, n_cells, job) for name in job.outputs}
+    with torch.inference_mode():
+        for piece in _pieces(n_cells, job):
+            results = _run_piece({name: array[piece] for name, array in given.items()}, network, job)
+            for name, values in results.items():
+                out[name][piece] = values
+    return tuple(out[name].reshape(*space, *out[name].shape[1:]) for name in job.outputs)
+
+
+def _empty(name: str, n_cells: int, job: Job) -> np.ndarray:
+    dtype = "int8" if name == "forcing_flag" else job.dtype
+    return np.empty((n_cells, *(job.sizes[dim] for dim in job.core_dims[name])), dtype=dtype)
+
+
+def _pieces(n_cells: int, job: Job) -> Iterator[slice]:
+    """Slices of cells whose work fits :data:`BUDGET`."""
+    days = job.sizes["time"]
+    width = job.sizes.get("component", 1)
+    numbers = days * (len(FORCING) + 2 * len(job.series) * (width if job.components else 1))
+    numbers += days * width * len([name for name in job.inputs if "time" in job.core_dims[name]])
+    if job.model is not None and job.model.description.network == "lstm":
+        numbers += 2 * days * width * len(job.model.description.dynamic)
+        numbers += min(days, _STRETCH) * _STRETCH_COPIES * job.model.description.hidden
+    itemsize = 8 if job.dtype == "float64" else 4
+    size = max(1, int(BUDGET / (numbers * itemsize)))
+    for first in range(0, n_cells, size):
+        yield slice(first, min(first + size, n_cells))
+
+
+def _run_piece(given: dict[str, np.ndarray], network: ParameterNetwork | None, job: Job) -> dict[str, np.ndarray]:
+    """All outputs of some cells, (cell, core dimensions)."""
+    import torch
+
+    from .physics.simulation import arrange_parameters, check_parameters, simulate_tensors, total_storage
+
+    out: dict[str, np.ndarray] = {}
+    nowhere = np.zeros(given["prcp"].shape[0], dtype=bool)
+    if job.missing == "fill":
+        flags, nowhere = _fill(given)
+        out["forcing_flag"] = flags
+
+    def tensor(name: str) -> torch.Tensor:
+        array = np.array(given[name], dtype=job.dtype, order="C")
+        return torch.from_numpy(array).to(job.device)
+
+    # (cell, time) to (time, cell), as the physics has it
+    forcing = tuple(tensor(name).T.contiguous() for name in FORCING)
+    parameters = {
+        name.removeprefix("parameter:"): tensor(name).movedim(1, 0) if "time" in job.core_dims[name] else tensor(name)
+        for name in job.inputs
+        if name.startswith("parameter:")
+    }
+    state = {name.removeprefix("state:"): tensor(name) for name in job.inputs if name.startswith("state:")}
+    if network is not None:
+        attributes = torch.from_numpy(np.array(given["attributes"], dtype="float32")).to(job.device)
+        parameters |= _network_parameters(network, forcing, attributes, parameters, state, job)
+    for name in [name for name in job.outputs if name.startswith("parameter:")]:
+        value = parameters[name.removeprefix("parameter:")]
+        out[name] = _array(value.movedim(0, 1) if "time" in job.core_dims[name] else value)
+    if job.runs_physics:
+        arranged = arrange_parameters(parameters, tuple(forcing[0].shape))
+        check_parameters(arranged)
+        start = _start(state, forcing[0], arranged)
+        series, final = simulate_tensors(forcing, arranged, start, job.series, job.components)
+        final |= {name: state[name] for name in NETWORK_STATE if name in state}
+        out |= {name: _array(value.movedim(0, 1)) for name, value in series.items()}
+        out |= {f"state:{name}": _array(value) for name, value in final.items() if f"state:{name}" in job.outputs}
+        if "initial_storage" in job.outputs:
+            out["initial_storage"] = _array(total_storage(start))
+    for name, values in out.items():
+        if name != "forcing_flag":
+            values[nowhere] = np.nan
+    return out
+
+
+def _fill(given: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Fill gaps in place; flags (cell, time) and which cells have no forcing at all."""
+    filled_any = np.zeros(given["prcp"].shape, dtype=bool)
+    nowhere = np.zeros(given["prcp"].shape[0], dtype=bool)
+    for name in FORCING:
+        given[name], was_missing = fill_gaps(given[name])
+        filled_any |= was_missing
+        nowhere |= was_missing.all(axis=1)
+    for name in FORCING:
+        given[name] = np.where(nowhere[:, None], 0.0, given[name])  # computed on, then masked
+    flags = filled_any.astype("int8")
+    flags[nowhere] = 2
+    return flags, nowhere
+
+
+def _start(state: Mapping[str, torch.Tensor], like: torch.Tensor, parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    from .physics.simulation import checked_state
+
+    hydrologic = {name: value for name, value in state.items() if name in (*STORES, CHANNEL)}
+    return checked_state(hydrologic, like, parameters["BETA"].shape[-1], routed="UH_SHAPE" in parameters)
+
+
+def _network_parameters(
+    network: ParameterNetwork,
+    forcing: tuple[torch.Tensor, ...],
+    attributes: torch.Tensor,
+    known: Mapping[str, torch.Tensor],
+    state: dict[str, torch.Tensor],
+    job: Job,
+) -> dict[str, torch.Tensor]:
+    """Parameters of the network that are not known yet; its last hidden state goes into ``state``.
+
+    Static ones are its output at the end of the parameter window. Dynamic ones are its output of
+    each day, on a way of their own from the first day of the run.
+    """
+    import torch
+
+    description = network.description
+    out: dict[str, torch.Tensor] = {}
+    static = tuple(name for name in description.parameters if name not in description.dynamic and name not in known)
+    inputs = torch.stack(list(forcing), dim=-1).float()
+    if static:
+        last = None
+        hidden = inputs.new_zeros(())
+        for part in inputs[slice(*job.window)].split(_STRETCH):
+            hidden, last = network(part, attributes, last)
+        out |= network.parameters_from(hidden[-1], static)
+    if description.dynamic:
+        names = description.dynamic
+        start = tuple(state[name].float() for name in NETWORK_STATE) if NETWORK_STATE[0] in state else None
+        days: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+        for part in inputs.split(_STRETCH):
+            hidden, start = network(part, attributes, start)
+            for name, value in network.parameters_from(hidden, names).items():
+                days[name].append(value)
+        out |= {name: torch.cat(parts) for name, parts in days.items()}
+        assert start is not None
+        state |= dict(zip(NETWORK_STATE, start, strict=True))
+    return {name: value.to(forcing[0].dtype) for name, value in out.items()}
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return np.array(tensor.cpu().numpy())
+
+
+def core_dims(name: str, dynamic: tuple[str, ...], components: bool) -> tuple[str, ...]:
+    """Core dimensions of an output of :class:`Job`."""
+    kind, _, bare = name.rpartition(":")
+    if kind == "parameter":
+        if bare in ROUTING:
+            return ()
+        return ("time", "component") if bare in dynamic else ("component",)
+    if kind == "state":
+        return {CHANNEL: ("lead",), "network_hidden": ("hidden_unit",), "network_cell": ("hidden_unit",)}.get(bare, ("component",))
+    if bare == "initial_storage":
+        return ()
+    per_component = components and bare not in ("streamflow", "channel_storage", "forcing_flag")
+    return ("time", "component") if per_component else ("time",)

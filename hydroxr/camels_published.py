@@ -1,0 +1,243 @@
+"""The published CAMELS-US set, found in a folder and assembled to a Dataset."""
+
+from __future__ import annotations
+
+import filecmp
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from .camels_files import FORCING_VARIABLES, AttributeRows, read_attributes, read_forcing, read_streamflow
+from .errors import DataFileError
+
+_FORCING_SUFFIX = "_forcing_leap.txt"
+_STREAMFLOW_SUFFIX = "_streamflow_qc.txt"
+
+# hydroxr's name of an attribute -> the published one, where they differ ("porostiy" is published so).
+_PUBLISHED = {
+    "lat": "gauge_lat",
+    "lon": "gauge_lon",
+    "basin_name": "gauge_name",
+    "geol_class_1st": "geol_1st_class",
+    "geol_class_1st_frac": "glim_1st_class_frac",
+    "geol_class_2nd": "geol_2nd_class",
+    "geol_class_2nd_frac": "glim_2nd_class_frac",
+    "geol_porosity": "geol_porostiy",
+}
+
+# ft3/s over a day (86400 s; a foot is 0.3048 m) on 1 km2: the depth in mm.
+_MM_KM2_PER_CUBIC_FOOT = 0.3048**3 * 86400.0 / 1e6 * 1e3
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The three folders of the published set."""
+
+    forcing: Path
+    streamflow: Path
+    attributes: Path
+
+    def table(self, name: str) -> Path:
+        """Path of an attribute table."""
+        return self.attributes / f"camels_{name}.txt"
+
+
+def find_layout(path: Path) -> Layout | None:
+    """Find the published set in a folder; None where its forcing folder is not there.
+
+    Parameters
+    ----------
+    path
+        The folder that holds ``basin_mean_forcing``, or one above it: the archive of the series
+        unpacks to ``basin_dataset_public_v1p2``, and that of the attributes to a folder beside it.
+
+    Raises
+    ------
+    DataFileError
+        Where the forcing is there, but streamflow or attributes are not.
+    """
+    nested = "basin_dataset_public_v1p2"
+    bases = (path, path / nested, path / "basin_timeseries_v1p2_metForcing_obsFlow" / nested)
+    base = next((base for base in bases if (base / "basin_mean_forcing").is_dir()), None)
+    if base is None:
+        return None
+    streamflow = base / "usgs_streamflow"
+    if not streamflow.is_dir():
+        raise DataFileError(
+            f"{streamflow}: is not there; expected this folder beside basin_mean_forcing, as in the archive "
+            "that holds both. Put it there."
+        )
+    name = "camels_attributes_v2.0"
+    # The tables are published apart from the series; their archive repeats the folder's name inside.
+    places = [folder / sub for folder in (base, path) for sub in (name, f"{name}/{name}", ".")]
+    attributes = next((place for place in places if (place / "camels_name.txt").is_file()), None)
+    if attributes is None:
+        raise DataFileError(
+            f"{path / name / 'camels_name.txt'}: is not there; expected the attribute tables of CAMELS-US in "
+            f"the folder {name}. Download them and put them there."
+        )
+    return Layout(base / "basin_mean_forcing", streamflow, attributes)
+
+
+def open_published(
+    layout: Layout,
+    folder: str,
+    product: str,
+    columns: Mapping[str, Mapping[str, bool]],
+    wanted: set[str] | None,
+) -> xr.Dataset:
+    """Read forcing, streamflow and attributes into a Dataset, without attributes of its variables.
+
+    Parameters
+    ----------
+    layout
+        See :func:`find_layout`.
+    folder, product
+        The forcing product: its folder, and what it is called.
+    columns
+        Attribute table -> attribute -> whether it is text.
+    wanted
+        Gauges to read; None: all that have a forcing file.
+
+    Raises
+    ------
+    DataFileError
+        Where something is not there or not as published, or a wanted gauge is unknown.
+    """
+    tables = _read_tables(layout, columns)
+    gauges = list(tables["name"])
+    forcing_files = _forcing_files(layout, folder, product)
+    if wanted is not None:
+        check_known(wanted, gauges, layout.table("name"))
+        check_known(wanted, forcing_files, layout.forcing / folder)
+    positions = [
+        k for k, gauge in enumerate(gauges) if gauge in (forcing_files if wanted is None else wanted)
+    ]
+    if not positions:
+        raise DataFileError(
+            f"{layout.forcing / folder}: holds no file of a gauge of {layout.table('name')}; expected names "
+            f"like {gauges[0]}_...{_FORCING_SUFFIX}. Check that both are of CAMELS-US."
+        )
+    chosen = [gauges[k] for k in positions]
+    labels = {"basin": np.array(positions, np.int32), "basin_id": ("basin", np.array(chosen))}
+    series = _read_series({gauge: forcing_files[gauge] for gauge in chosen}, tables["topo"], layout)
+    ds = xr.Dataset(series, coords=labels)
+    if np.array_equal(ds["tmin"], ds["tmax"], equal_nan=True):
+        for name in ("tmin", "tmax"):
+            ds[name].attrs["comment"] = "tmin equals tmax throughout: there is no daily temperature range"
+    for table, names in columns.items():
+        for name in names:
+            ds[name] = ("basin", np.array([tables[table][gauge][name] for gauge in chosen]))
+    without = sum(gauge not in forcing_files for gauge in gauges)
+    ds.attrs = {
+        "title": f"CAMELS-US, {product} forcing, {len(chosen)} basins",
+        "source": f"CAMELS-US as published: {product} forcing, USGS streamflow, attributes 2.0",
+        "comment": f"{without} of the {len(gauges)} basins of the attribute tables have no forcing file here",
+    }
+    return ds.set_coords(["basin_name", "lat", "lon"])
+
+
+def check_known(wanted: set[str], known: Iterable[str], where: Path) -> None:
+    """Raise a DataFileError that names the wanted gauges that are not among the known ones."""
+    unknown = sorted(wanted.difference(known))
+    if unknown:
+        raise DataFileError(
+            f"{where}: has no basin {', '.join(unknown)}; expected gauges of CAMELS-US that are there, by "
+            "their eight digits. Correct basins=, or add the missing file."
+        )
+
+
+def _gauge_files(folder: Path, suffix: str) -> dict[str, Path]:
+    """Files of a folder by gauge, whether flat or in a subfolder for each region.
+
+    Which region a gauge is in does not matter: it may differ between forcing, streamflow and tables.
+    """
+    found: dict[str, Path] = {}
+    for file in (*sorted(folder.glob(f"*{suffix}")), *sorted(folder.glob(f"*/*{suffix}"))):
+        first = found.setdefault(file.name.partition("_")[0], file)
+        if first is not file and not filecmp.cmp(first, file, shallow=False):
+            raise DataFileError(
+                f"{file}: differs from {first}, which is of the same gauge; expected one file a gauge. "
+                "Remove the wrong one."
+            )
+    return found
+
+
+def _forcing_files(layout: Layout, folder: str, product: str) -> dict[str, Path]:
+    found = _gauge_files(layout.forcing / folder, _FORCING_SUFFIX)
+    if not found:
+        held = ", ".join(sorted(sub.name for sub in layout.forcing.iterdir() if sub.is_dir())) or "no folder"
+        raise DataFileError(
+            f"{layout.forcing / folder}: holds no *{_FORCING_SUFFIX}, and {layout.forcing} holds {held}; "
+            f"expected a file a basin. Put the {product} files there, or choose another forcing."
+        )
+    return found
+
+
+def _read_tables(layout: Layout, columns: Mapping[str, Mapping[str, bool]]) -> dict[str, AttributeRows]:
+    """Attribute tables, with hydroxr's names of the columns."""
+    tables: dict[str, AttributeRows] = {}
+    for table, kinds in columns.items():
+        path = layout.table(table)
+        published = {name: _PUBLISHED.get(name, name) for name in kinds}
+        rows = read_attributes(path, {published[name]: is_text for name, is_text in kinds.items()})
+        absent = [gauge for gauge in tables.get("name", {}) if gauge not in rows]
+        if absent or not rows:
+            found = f"{len(absent)} gauges of camels_name.txt (first {absent[0]})" if absent else "any gauge"
+            raise DataFileError(
+                f"{path}: has no line for {found}; expected one line a gauge. Fetch the file again."
+            )
+        tables[table] = {gauge: {name: row[published[name]] for name in kinds} for gauge, row in rows.items()}
+    return tables
+
+
+def _read_series(
+    chosen: Mapping[str, Path], topo: AttributeRows, layout: Layout
+) -> dict[str, tuple[tuple[str, ...], npt.NDArray[Any]]]:
+    """Read forcing and streamflow of the chosen gauges (gauge -> forcing file) as variables."""
+    streamflow_files = _gauge_files(layout.streamflow, _STREAMFLOW_SUFFIX)
+    for gauge, path in chosen.items():
+        if gauge not in streamflow_files:
+            raise DataFileError(
+                f"{layout.streamflow / (gauge + _STREAMFLOW_SUFFIX)}: is not there, nor in a folder of a "
+                f"region, while {path} is; expected a streamflow file for each forcing file. Fetch it, or "
+                "leave the basin out with basins=."
+            )
+    forcings = {gauge: read_forcing(path) for gauge, path in chosen.items()}
+    # The files say hour 12. A day is stamped with its date at 00:00, like streamflow and every other
+    # product: series stamped 00 h and 12 h have no time in common and would align to nothing.
+    time = np.unique(np.concatenate([days for days, _ in forcings.values()]))
+    shape = (len(chosen), time.size)
+    # Memory is taken row by row, while the series that were read are given back: never both in full.
+    # Types are those of the compact file.
+    data = {name: np.empty(shape) for name in FORCING_VARIABLES}
+    data["streamflow"] = np.empty(shape, np.float32)
+    flags = np.zeros(shape, np.int8)  # "missing" where a file has no line
+    for k, gauge in enumerate(chosen):
+        for values in data.values():
+            values[k] = np.nan
+        days, forcing = forcings.pop(gauge)
+        for name, series in forcing.items():
+            data[name][k, np.searchsorted(time, days)] = series
+        days, discharge, codes = read_streamflow(streamflow_files[gauge], gauge)
+        area = float(topo[gauge]["area_gages2"])
+        if not area > 0:
+            raise DataFileError(
+                f"{layout.table('topo')}: has {area} km2 as area_gages2 of gauge {gauge}; expected a "
+                "positive number, by which streamflow is divided. Fetch the file again."
+            )
+        within = np.isin(days, time)
+        at = np.searchsorted(time, days[within])
+        data["streamflow"][k, at] = discharge[within] * (_MM_KM2_PER_CUBIC_FOOT / area)
+        flags[k, at] = codes[within]
+    dims = ("basin", "time")
+    return {
+        "time": (("time",), time.astype("datetime64[ns]")),
+        **{name: (dims, values) for name, values in data.items()},
+        "streamflow_flag": (dims, flags),
+    }

@@ -1,0 +1,144 @@
+"""The cells of a Dataset: their names, their attributes, whether two Datasets have the same."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from .errors import CoordinateError, DimensionError, MissingAttributeError
+from .variables import ATTRIBUTES
+
+if TYPE_CHECKING:
+    from .model import Model
+
+Space = tuple[Hashable, ...]
+
+
+def space_coords(ds: xr.Dataset, space: Space) -> xr.Dataset:
+    """What identifies the cells: index coordinates (made where absent) and text ones, without variables."""
+    out = xr.Dataset(coords={dim: ds[dim].values if dim in ds.indexes else np.arange(ds.sizes[dim]) for dim in space})
+    for name, array in ds.coords.items():
+        if name not in out.coords and array.dims and set(array.dims) <= set(space) and array.dtype.kind in "OTU":
+            out = out.assign_coords({name: (array.dims, array.values)})
+    return out
+
+
+def space_names(ds: xr.Dataset, space: Space) -> tuple[str, ...]:
+    """A name a cell for messages, in the order of the flattened space."""
+    if len(space) == 1:
+        ids = [name for name, array in ds.coords.items() if array.dims == space and array.attrs.get("cf_role") == "timeseries_id"]
+        label = ids[0] if ids else space[0]
+        values = ds[label].values if label in ds.coords else np.arange(ds.sizes[space[0]])
+        return tuple(f"{space[0]} {value}" for value in values)
+    axes = [ds[dim].values if dim in ds.coords else np.arange(ds.sizes[dim]) for dim in space]
+    return tuple(
+        ", ".join(f"{dim} {axis[place]}" for dim, axis, place in zip(space, axes, places, strict=True))
+        for places in np.ndindex(*(ds.sizes[dim] for dim in space))
+    )
+
+
+def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> xr.Dataset:
+    """The cells of ``given`` that ``ds`` has, in its order, by label.
+
+    Raises
+    ------
+    CoordinateError
+        Where ``given`` lacks a cell of ``ds``.
+    """
+    for dim in space:
+        if dim not in given.dims or dim not in given.indexes or dim not in ds.indexes:
+            continue
+        absent = ds.indexes[dim][~ds.indexes[dim].isin(given.indexes[dim])]
+        if len(absent):
+            raise CoordinateError(
+                f"{what} has no {dim} {absent[0]} ({len(absent)} of {ds.sizes[dim]} are missing); expected every {dim} of the Dataset."
+            )
+        given = given.sel({dim: ds.indexes[dim]})
+    check_same_cells(given, ds, space, what)
+    return given
+
+
+def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> None:
+    """Refuse cells that differ in number, label or name.
+
+    Raises
+    ------
+    CoordinateError
+    """
+    for dim in space:
+        if dim not in given.dims:
+            continue
+        if given.sizes[dim] != ds.sizes[dim]:
+            raise CoordinateError(f"{what} has {given.sizes[dim]} values of {dim!r}, the Dataset {ds.sizes[dim]}; expected the same cells.")
+        if dim in given.indexes and dim in ds.indexes and not given.indexes[dim].equals(ds.indexes[dim]):
+            raise CoordinateError(f"{what} has other values of {dim!r} than the Dataset; expected the same cells in the same order.")
+    for name in set(given.coords) & set(ds.coords):
+        mine, theirs = given[name], ds[name]
+        if mine.dims and mine.dims == theirs.dims and mine.dtype.kind in "OTU" and not (mine.values == theirs.values).all():
+            place = int(np.argmax(mine.values.ravel() != theirs.values.ravel()))
+            raise CoordinateError(
+                f"{what} was made for {name} {mine.values.ravel()[place]!r} where the Dataset has {theirs.values.ravel()[place]!r}: "
+                "equal positions, other places."
+            )
+
+
+def attribute_names(ds: xr.Dataset, chosen: Sequence[str] | None) -> tuple[str, ...]:
+    """The static inputs: those chosen, or those of the paper's Table A1 that are there.
+
+    Raises
+    ------
+    MissingAttributeError
+    """
+    names = tuple(chosen) if chosen is not None else tuple(name for name in ATTRIBUTES if name in ds)
+    absent = [name for name in names if name not in ds]
+    if absent:
+        raise MissingAttributeError(f"attributes {', '.join(absent)} are not in the Dataset; add them or name others: attributes=[...].")
+    if not names:
+        raise MissingAttributeError(
+            "the Dataset has none of the catchment attributes of the paper's Table A1; a regional model tells cells apart by them. "
+            "Name yours, attributes=[...], or fit each cell by itself: hx.DeltaHBV(network='constant')."
+        )
+    return names
+
+
+def attribute_categories(ds: xr.Dataset, names: Sequence[str]) -> dict[str, list[str]]:
+    """For each text attribute its values, sorted: each enters the network as its number."""
+    text = [name for name in names if ds[name].dtype.kind in "OTU"]
+    return {name: sorted({str(value) for value in ds[name].values.ravel()} - {"", "nan"}) for name in text}
+
+
+def attribute_array(ds: xr.Dataset, space: Space, model: Model) -> xr.DataArray:
+    """Static inputs of a model, (space..., attribute), lazily where they are lazy; NaN where missing.
+
+    Raises
+    ------
+    MissingAttributeError, DimensionError
+    """
+    absent = [name for name in model.attributes if name not in ds]
+    if absent:
+        raise MissingAttributeError(
+            f"the model was trained with attributes that the Dataset lacks: {', '.join(absent)}; add them with the meaning and units of the training data."
+        )
+    columns = []
+    for name in model.attributes:
+        array = ds[name].reset_coords(drop=True)
+        strange = [dim for dim in array.dims if dim not in space]
+        if strange:
+            raise DimensionError(f"attribute {name!r} has dimension {strange[0]!r}; expected some of {', '.join(map(str, space))}: attributes do not vary in time.")
+        if name in model.categories:
+            array = _numbers(array, model.categories[name])
+        columns.append(array.astype("float32").expand_dims({dim: ds.sizes[dim] for dim in space if dim not in array.dims}))
+    stacked = xr.concat([column.drop_attrs() for column in columns], dim="attribute", coords="minimal", compat="override", join="override")
+    stacked = stacked.transpose(*space, "attribute")
+    return stacked.chunk(attribute=-1) if stacked.chunks is not None else stacked
+
+
+def _numbers(array: xr.DataArray, categories: Sequence[str]) -> xr.DataArray:
+    """Text as the number of its category; NaN for text that training did not have."""
+    out = xr.full_like(array, np.nan, dtype="float32")
+    for number, category in enumerate(categories):
+        out = out.where(array != category, np.float32(number))
+    return out

@@ -1,0 +1,153 @@
+"""CF conventions: attributes, time bounds and encodings of what hydroxr returns and writes.
+
+Attributes come from the table of variables, never from the input: xarray keeps attributes in
+arithmetic, and what was true of a forcing is not true of a flux.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ._version import FORMAT, __version__
+from .variables import VARIABLES
+
+CONVENTIONS = "CF-1.11"
+REFERENCES = "Feng, D., Liu, J., Lawson, K., & Shen, C. (2022), doi:10.1029/2022WR032404"
+
+# Attributes of coordinates that the name tells, where the input gives none.
+_COORDINATES: dict[str, dict[str, str]] = {
+    "lat": {"standard_name": "latitude", "units": "degrees_north", "long_name": "latitude"},
+    "lon": {"standard_name": "longitude", "units": "degrees_east", "long_name": "longitude"},
+    "y": {"standard_name": "projection_y_coordinate", "units": "m", "long_name": "projected y"},
+    "x": {"standard_name": "projection_x_coordinate", "units": "m", "long_name": "projected x"},
+    "time": {"standard_name": "time", "long_name": "time", "axis": "T", "bounds": "time_bnds"},
+    "component": {"long_name": "component of the model, all of equal weight"},
+}
+_FLAGS = {
+    "flag_values": np.array([0, 1, 2], dtype="int8"),
+    "flag_meanings": "complete filled_by_interpolation_in_time no_forcing_in_this_cell",
+    "comment": "A gap in precipitation, temperature or potential evapotranspiration was filled by linear "
+    "interpolation in time, at the ends by the nearest value. Without any forcing nothing is simulated.",
+}
+
+
+def label(
+    ds: xr.Dataset, source: xr.Dataset, space: tuple[Hashable, ...], attrs: Mapping[str, Any]
+) -> xr.Dataset:
+    """Make a result of the model self-describing.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Bare variables of :data:`hydroxr.variables.VARIABLES`.
+    source : Dataset
+        The input, for its coordinates.
+    space : tuple
+        The dimensions of space.
+    attrs : mapping
+        Global attributes on top of the usual ones.
+
+    Returns
+    -------
+    Dataset
+        With coordinates, ``time_bnds``, attributes of variables and global ones.
+    """
+    ds = ds.assign_coords(
+        {name: array.variable for name, array in source.coords.items() if set(array.dims) <= {*space, "time"} and name != "time_bnds"}
+    )
+    for name, array in ds.data_vars.items():
+        row = VARIABLES[str(name)]
+        array.attrs = row.attrs()
+        array.encoding = {}
+        if row.role == "flag":
+            array.attrs |= _FLAGS
+    if "forcing_flag" in ds:
+        for name in set(ds.data_vars) - {"forcing_flag"}:
+            ds[name].attrs["ancillary_variables"] = "forcing_flag"
+    if "time" in ds.dims:
+        ds = ds.assign_coords(time_bnds=(("time", "bnds"), time_bounds(ds["time"])))
+    label_coordinates(ds)
+    ds = ds.transpose(*dimension_order(space), ..., missing_dims="ignore")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ds.attrs = {
+        "Conventions": CONVENTIONS,
+        "title": "Water balance simulated with a differentiable HBV model",
+        "source": f"hydroxr {__version__}",
+        "history": f"{now}: simulated with hydroxr {__version__}",
+        "references": REFERENCES,
+        **attrs,
+        "hydroxr_version": __version__,
+        "hydroxr_format": FORMAT,
+    }
+    return ds
+
+
+def dimension_order(space: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
+    """The order of time and space that CF recommends: time series a cell, or maps a day."""
+    return ("time", *space) if len(space) > 1 else (*space, "time")
+
+
+def label_coordinates(ds: xr.Dataset) -> None:
+    """Give coordinates the attributes that their name tells, where they have none of their own."""
+    for name, array in ds.coords.items():
+        usual = _COORDINATES.get(str(name), {})
+        if name == "time":
+            array.attrs = {**usual} if "time_bnds" in ds.coords else {key: value for key, value in usual.items() if key != "bounds"}
+        elif array.dtype.kind in "OTU" and array.ndim == 1 and str(name).endswith("_id"):
+            array.attrs = {"long_name": f"name of the {array.dims[0]}", **array.attrs, "cf_role": "timeseries_id"}
+        else:
+            array.attrs = {**usual, **array.attrs}
+
+
+def time_bounds(time: xr.DataArray) -> np.ndarray:
+    """The day that each stamp lies in, from midnight to midnight, (time, 2)."""
+    index = time.to_index()
+    first = index.floor("D")
+    return np.stack([np.asarray(first), np.asarray(first + timedelta(days=1))], axis=1)
+
+
+def model_attrs(model: str, **more: Any) -> dict[str, Any]:
+    """Global attributes that say which model made a result; structures as JSON text."""
+    return {
+        "hydroxr_model": model,
+        **{f"hydroxr_{key}": value if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False) for key, value in more.items()},
+    }
+
+
+def for_file(ds: xr.Dataset) -> xr.Dataset:
+    """What a file holds of ``ds``: strict CF, encodings set.
+
+    A text index becomes a number a cell beside a name with ``cf_role``; coordinates carry no
+    ``_FillValue``; time is in days of its own calendar; the valid range has the data's type.
+    """
+    ds = ds.copy()
+    for dim in [dim for dim in ds.dims if dim in ds.indexes and ds[dim].dtype.kind in "OTU"]:
+        names = ds[dim].values
+        ds = ds.drop_indexes(dim).drop_vars(dim)
+        ds = ds.assign_coords({dim: np.arange(len(names)), f"{dim}_id": (dim, names)})
+    label_coordinates(ds)
+    ds = ds.transpose("component", ..., missing_dims="ignore")  # CF wants other dimensions leftmost
+    for name in ds.variables:
+        array = ds[name]
+        array.encoding = {}
+        array.attrs = {key: _typed(key, value, array.dtype) for key, value in array.attrs.items()}
+        if name in ds.coords or array.dtype.kind not in "f":
+            array.encoding["_FillValue"] = None
+    if "time" in ds.coords:
+        units = f"days since {str(ds['time'].to_index()[0].floor('D'))[:10]} 00:00:00"
+        for name in {"time", "time_bnds"} & set(ds.coords):
+            ds[name].encoding |= {"units": units, "calendar": ds["time"].dt.calendar, "dtype": "float64"}
+        ds["time"].attrs["units_metadata"] = "leap_seconds: none"
+    if any(array.attrs.get("cf_role") == "timeseries_id" for array in ds.coords.values()):
+        ds.attrs["featureType"] = "timeSeries"
+    return ds
+
+
+def _typed(key: str, value: Any, dtype: np.dtype) -> Any:
+    return dtype.type(value) if key in ("valid_min", "valid_max") and dtype.kind == "f" else value

@@ -1,0 +1,110 @@
+"""Checks of values: is the forcing complete, possible, and in the units that it claims?
+
+On arrays, so that they serve data in memory and blocks of lazy data alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError
+from .variables import VARIABLES
+
+# Whatever was read as degC and lies beyond is almost surely kelvin, and the other way round.
+_HOTTEST = 70.0
+_KELVIN_AS_CELSIUS = 150.0
+_CELSIUS_AS_KELVIN = -200.0
+
+
+def check_forcing(
+    forcing: Mapping[str, np.ndarray],
+    times: Sequence[Any],
+    cells: Sequence[str] | None = None,
+    *,
+    missing: str = "raise",
+) -> None:
+    """Refuse forcing that is missing or impossible.
+
+    Parameters
+    ----------
+    forcing
+        By the names of the table, in the model's units, each (cell, time).
+    times, cells
+        Labels for the messages.
+    missing : {"raise", "fill"}
+        With "fill" missing values pass.
+
+    Raises
+    ------
+    MissingForcingError, ValueRangeError, UnitsError
+    """
+    for name, values in forcing.items():
+        absent = np.isnan(values)
+        if missing == "raise" and absent.any():
+            raise MissingForcingError(
+                f"{VARIABLES[name].long_name} ({name!r}) is missing on {_count(absent)}, first {_first(absent, times, cells)}; "
+                "expected a value every day. Select complete cells or days, fill it yourself, or let "
+                "simulate(..., missing='fill') interpolate in time and flag it."
+            )
+        problem = range_problem(name, values, times, cells)
+        if problem is not None:
+            raise problem
+
+
+def range_problem(
+    name: str, values: np.ndarray, times: Sequence[Any], cells: Sequence[str] | None = None
+) -> HydroxrError | None:
+    """The error that values (cell, time) outside their variable's valid range deserve, or None."""
+    row = VARIABLES[name]
+    low = values < (row.valid_min if row.valid_min is not None else -np.inf)
+    high = values > (row.valid_max if row.valid_max is not None else np.inf)
+    wrong = low | high | np.isinf(values)
+    if not wrong.any():
+        return None
+    found = f"{row.long_name} ({name!r}) is {values[wrong][0]:g} {row.units} {_first(wrong, times, cells)} ({_count(wrong)} out of range)"
+    if row.quantity == "temperature" and np.nanmedian(values) > _KELVIN_AS_CELSIUS:
+        return UnitsError(f"{found}: this looks like kelvin with units 'degC'; set the 'units' attribute to 'K'.")
+    if row.quantity == "temperature" and np.nanmedian(values) < _CELSIUS_AS_KELVIN:
+        return UnitsError(f"{found}: this looks like degC with units 'K'; set the 'units' attribute to 'degC'.")
+    advice = "are missing values coded as numbers?" if low.any() else "are the units right?"
+    return ValueRangeError(f"{found}; expected {row.valid_min:g} to {_greatest(row.valid_max)} {row.units}: {advice}")
+
+
+def _greatest(value: float | None) -> str:
+    return "any" if value is None else f"{value:g}"
+
+
+def _count(mask: np.ndarray) -> str:
+    return f"{int(mask.sum())} of {mask.size} cell-days in {int(mask.any(axis=-1).sum())} cells"
+
+
+def _first(mask: np.ndarray, times: Sequence[Any], cells: Sequence[str] | None) -> str:
+    cell, day = np.unravel_index(int(np.argmax(mask)), mask.shape)
+    where = f"in {cells[cell]} " if cells is not None else ""
+    return f"{where}on {str(times[day])[:10]}"
+
+
+def fill_gaps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fill missing days by linear interpolation in time, the ends with the nearest value.
+
+    Parameters
+    ----------
+    values : (cell, time)
+
+    Returns
+    -------
+    filled : (cell, time)
+        A cell without any value stays missing.
+    was_missing : (cell, time), bool
+    """
+    was_missing = np.isnan(values)
+    filled = values.copy()
+    days = np.arange(values.shape[-1])
+    for cell in np.flatnonzero(was_missing.any(axis=-1)):
+        known = ~was_missing[cell]
+        if known.any():
+            filled[cell] = np.interp(days, days[known], values[cell, known])
+    return filled, was_missing

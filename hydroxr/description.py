@@ -1,0 +1,106 @@
+"""What a δ model is, before it is trained: an immutable description."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from .errors import DescriptionError
+from .physics.parameters import PARAMETERS, ROUTING
+
+
+@dataclass(frozen=True)
+class DeltaHBV:
+    """A δ HBV model of Feng et al. (2022): HBV whose parameters a network gives.
+
+    Parameters
+    ----------
+    components : int
+        Parallel HBV components a cell, averaged with equal weights (the paper's n; 16 there).
+    dynamic : sequence of str
+        Parameters with a value of their own each day, such as ``("BETA", "BETAET")``. ``BETAET``
+        exists only where it is dynamic; without it evapotranspiration is linear in wetness.
+    network : {"lstm", "constant"}
+        ``"lstm"``: the paper's g_A, an LSTM that maps forcing and attributes to parameters, one
+        network for all cells (regional). ``"constant"``: a parameter set a cell, fitted directly,
+        for one or few gauges; it knows no attributes and no cell that it was not fitted to.
+    hidden : int
+        Width of g_A (256 in the paper).
+    dropout : float
+        Share of the LSTM's weights that each training pass leaves out (0.5 in the paper).
+
+    Raises
+    ------
+    DescriptionError
+        Where the combination does not exist.
+
+    Examples
+    --------
+    >>> DeltaHBV(dynamic=("BETA", "BETAET")).symbol
+    'δn(γt,βt)'
+    """
+
+    components: int = 16
+    dynamic: tuple[str, ...] = ()
+    network: Literal["lstm", "constant"] = "lstm"
+    hidden: int = 256
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        given = (self.dynamic,) if isinstance(self.dynamic, str) else tuple(self.dynamic)
+        # In the order of the table, so that equal models are equal.
+        object.__setattr__(self, "dynamic", tuple(name for name in PARAMETERS if name in given))
+        allowed = [name for name in PARAMETERS if name not in ROUTING]
+        for name in given:
+            if name not in allowed:
+                raise DescriptionError(f"parameter {name!r} cannot be dynamic; expected some of {', '.join(allowed)}.")
+        if self.network not in ("lstm", "constant"):
+            raise DescriptionError(f"network {self.network!r} is not known; expected 'lstm' or 'constant'.")
+        if self.network == "constant" and self.dynamic:
+            raise DescriptionError(
+                "a constant network gives the same parameters every day; "
+                "use network='lstm' for dynamic ones, or dynamic=() here."
+            )
+        for name in ("components", "hidden"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least 1.")
+        if not 0.0 <= self.dropout < 1.0:
+            raise DescriptionError(f"dropout is {self.dropout!r}; expected a share from 0 to below 1.")
+
+    @classmethod
+    def ladder(cls) -> dict[str, DeltaHBV]:
+        """The paper's models by name, from the plain HBV to the one with two dynamic parameters."""
+        return {
+            "d1": cls(components=1),
+            "dn": cls(),
+            "dn-bt": cls(dynamic=("BETA",)),
+            "dn-gt": cls(dynamic=("BETAET",)),
+            "dn-bt-gt": cls(dynamic=("BETA", "BETAET")),
+        }
+
+    @property
+    def symbol(self) -> str:
+        """The paper's symbol: δ1, δn, δn(βt), δn(γt,βt), ..."""
+        base = "δ1" if self.components == 1 else "δn"
+        names = [f"{PARAMETERS[name].symbol}t" for name in reversed(self.dynamic)]
+        return f"{base}({','.join(names)})" if names else base
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters that the model has, in the order of the table."""
+        return tuple(name for name in PARAMETERS if name != "BETAET" or "BETAET" in self.dynamic)
+
+    @property
+    def component_parameters(self) -> tuple[str, ...]:
+        """Those that each component has (all but the routing's)."""
+        return tuple(name for name in self.parameters if name not in ROUTING)
+
+    @property
+    def size(self) -> int:
+        """Numbers that the network gives a cell: 14 for δ1, 194 for δn, 210 with BETAET."""
+        return len(self.component_parameters) * self.components + len(ROUTING)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)

@@ -1,0 +1,88 @@
+"""The errors of hydroxr, each named for what is wrong.
+
+A message has four parts: the variable, what was found, what was expected, what to do.
+"""
+
+
+class HydroxrError(Exception):
+    """Base of all errors that hydroxr raises on purpose."""
+
+
+class MissingVariableError(HydroxrError):
+    """A variable that the calculation needs is not in the Dataset."""
+
+
+class AmbiguousVariableError(HydroxrError):
+    """Two variables fit one role and no rule decides between them."""
+
+
+class UnitsError(HydroxrError):
+    """Units are absent, not understood, or contradicted by the values."""
+
+
+class DimensionError(HydroxrError):
+    """A dimension is missing, or is not the one that was expected."""
+
+
+class TimeAxisError(HydroxrError):
+    """Time is unsorted, has duplicates or gaps, or is not daily."""
+
+
+class ValueRangeError(HydroxrError):
+    """Values lie outside what is physically possible."""
+
+
+class MissingForcingError(HydroxrError):
+    """Forcing values are missing where the model needs them."""
+
+
+class MissingObservationError(HydroxrError):
+    """There is no observed streamflow to train on or to compare with."""
+
+
+class MissingAttributeError(HydroxrError):
+    """A regional model needs catchment attributes that are not there."""
+
+
+class CoordinateError(HydroxrError):
+    """Coordinates of two things that belong together do not match."""
+
+
+class EmptySelectionError(HydroxrError):
+    """A selection in time or space holds nothing, or too little."""
+
+
+class ParameterError(HydroxrError):
+    """A parameter is unknown, missing, of a wrong shape or outside its domain."""
+
+
+class StateError(HydroxrError):
+    """An initial state does not fit the run that it should start."""
+
+
+class DescriptionError(HydroxrError):
+    """A model description asks for something that does not exist."""
+
+
+class MemoryLimitError(HydroxrError):
+    """The data that must be in memory do not fit there."""
+
+
+class TrainingError(HydroxrError):
+    """Training cannot go on."""
+
+
+class ModelFileError(HydroxrError):
+    """A model on disk is absent, damaged, or not one of hydroxr's."""
+
+
+class DataFileError(HydroxrError):
+    """A data file is absent or cannot be read."""
+
+
+class StoreError(HydroxrError):
+    """A result cannot be written, or a written one is not complete."""
+
+
+class HydroxrWarning(UserWarning):
+    """Base of all warnings that hydroxr issues."""

@@ -1,0 +1,234 @@
+"""Find the inputs of the model in a Dataset, check them, bring them to the model's units.
+
+The first stop on the data's way: what leaves here has known names, units and dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+import xarray as xr
+
+from .errors import (
+    AmbiguousVariableError,
+    DimensionError,
+    EmptySelectionError,
+    MissingVariableError,
+    TimeAxisError,
+)
+from .pet import hargreaves
+from .units import convert, quantity_of
+from .variables import VARIABLES, Variable
+
+FORCING = ("prcp", "tmean", "pet")
+
+
+def find(ds: xr.Dataset, name: str, *, prefer: str | None = None) -> str | None:
+    """The name under which ``ds`` holds the table's variable ``name``, or None.
+
+    Names of the table are looked for first, CF standard names second; ``prefer`` overrides both.
+
+    Raises
+    ------
+    AmbiguousVariableError
+        Where two candidates fit and no rule decides.
+    """
+    row = VARIABLES[name]
+    if prefer is not None:
+        if prefer not in ds.variables:
+            raise MissingVariableError(f"{prefer!r} is not in the Dataset; it has {_names(ds.variables)}.")
+        return prefer
+    for candidates in (
+        [key for key in row.names if key in ds.variables],
+        [str(key) for key, var in ds.variables.items() if var.attrs.get("standard_name") in row.standard_names],
+    ):
+        if name == "tmean":
+            candidates = [key for key in candidates if not _is_extreme(ds[key])]
+        if len(candidates) > 1:
+            raise AmbiguousVariableError(
+                f"{_names(candidates)} can each be the {row.long_name}, and no rule decides between them; "
+                f"keep one: ds.drop_vars({candidates[1]!r})."
+            )
+        if candidates:
+            return candidates[0]
+    return None
+
+
+def forcing(ds: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Precipitation, temperature and PET in the model's units, lazily where ``ds`` is lazy.
+
+    Returns
+    -------
+    dict
+        ``prcp`` (mm/day), ``tmean`` (degC), ``pet`` (mm/day), each with the dimensions ``time``
+        and those of space.
+
+    Raises
+    ------
+    MissingVariableError, AmbiguousVariableError, UnitsError, DimensionError, TimeAxisError
+    """
+    precipitation = _required(ds, "prcp")
+    if "time" not in precipitation.dims:
+        raise DimensionError(
+            f"precipitation {precipitation.name!r} has dimensions {_names(precipitation.dims)}; "
+            "expected 'time' among them: rename it, ds.rename({...: 'time'})."
+        )
+    check_time(ds)
+    space = space_dims(ds)
+    # Broadcast and ordered alike: every forcing has time and the precipitation's space.
+    found = {"prcp": precipitation, "tmean": _temperature(ds), "pet": potential_evapotranspiration(ds)}
+    return {name: _over(array, ("time", *space), precipitation) for name, array in found.items()}
+
+
+def space_dims(ds: xr.Dataset) -> tuple[Hashable, ...]:
+    """The dimensions that the precipitation has beside ``time``."""
+    found = find(ds, "prcp")
+    if found is None:
+        _required(ds, "prcp")
+    return tuple(dim for dim in ds[found].dims if dim != "time")
+
+
+def check_time(ds: xr.Dataset) -> None:
+    """Refuse a time axis that is not sorted, unique, daily and without gaps.
+
+    Raises
+    ------
+    TimeAxisError, EmptySelectionError
+    """
+    if ds.sizes.get("time", 0) == 0:
+        raise EmptySelectionError("the Dataset has no days: the selection in time is empty.")
+    if "time" not in ds.indexes:
+        raise TimeAxisError("dimension 'time' has no coordinate; expected one date a day: ds.assign_coords(time=...).")
+    index = ds.indexes["time"]
+    if not (np.issubdtype(ds["time"].dtype, np.datetime64) or isinstance(index, xr.CFTimeIndex)):
+        raise TimeAxisError(f"'time' holds {ds['time'].dtype}; expected dates: xr.decode_cf(ds) or ds.assign_coords(time=...).")
+    repeated = index[index.duplicated()]
+    if len(repeated):
+        raise TimeAxisError(f"'time' has {repeated[0]} more than once ({len(repeated)} repeats); drop them: ds.drop_duplicates('time').")
+    if not index.is_monotonic_increasing:
+        raise TimeAxisError("'time' is not sorted; expected ascending days: ds.sortby('time').")
+    steps = np.asarray((index[1:] - index[:-1]) / np.timedelta64(1, "D") if len(index) > 1 else [], dtype=float)
+    wrong = np.flatnonzero(steps != 1.0)
+    if len(wrong):
+        usual = float(np.median(steps))
+        if usual != 1.0:
+            raise TimeAxisError(f"'time' has steps of {usual:g} days; expected daily values: resample them first.")
+        where = wrong[0]
+        raise TimeAxisError(
+            f"'time' has a gap: {index[where + 1]} follows {index[where]} ({len(wrong)} such places); expected every day. "
+            "Give each day a row, ds.resample(time='1D').asfreq(), and decide what fills it."
+        )
+
+
+def potential_evapotranspiration(ds: xr.Dataset) -> xr.DataArray:
+    """PET of the Dataset, mm/day, else Hargreaves from tmin, tmax and latitude.
+
+    Raises
+    ------
+    MissingVariableError
+        Where there is neither.
+    """
+    name = find(ds, "pet")
+    if name is not None:
+        return convert(ds[name], VARIABLES["pet"])
+    absent = [part for part in ("tmin", "tmax", "lat") if find(ds, part) is None]
+    if absent:
+        raise MissingVariableError(
+            f"there is no potential evapotranspiration ({_spelled('pet')}), and Hargreaves needs "
+            f"{', '.join(absent)} beside what is there; add one or the other."
+        )
+    tmin, tmax = _required(ds, "tmin"), _required(ds, "tmax")
+    latitude = _required(ds, "lat")
+    mean_name = find(ds, "tmean")
+    mean = 0.5 * (tmin + tmax) if mean_name is None else convert(ds[mean_name], VARIABLES["tmean"])
+    return hargreaves(mean, tmin, tmax, latitude)
+
+
+def observed_streamflow(ds: xr.Dataset, target: str | None = None) -> xr.DataArray:
+    """Observed streamflow in mm/day, lazily; from m3 s-1 where there is an area.
+
+    Raises
+    ------
+    MissingVariableError, AmbiguousVariableError, UnitsError
+    """
+    name = find(ds, "streamflow", prefer=target)
+    if name is None:
+        raise MissingVariableError(f"there is no observed streamflow ({_spelled('streamflow')}) in the Dataset; it has {_names(ds.data_vars)}.")
+    row = VARIABLES["streamflow"]
+    array = ds[name]
+    if quantity_of(str(array.attrs.get("units", ""))) != "discharge":
+        return convert(array, row)
+    area_name = find(ds, "area")
+    if area_name is None:
+        raise MissingVariableError(
+            f"{name!r} is in {array.attrs['units']}, and there is no catchment area ({_spelled('area')}) to bring it to mm/day; "
+            "add one, with units km2 or m2."
+        )
+    area = convert(ds[area_name], VARIABLES["area"])
+    # m3/s * 86400 s/day over km2 * 1e6 m2/km2, times 1000 mm/m
+    out = array * (86400.0 / 1000.0) / area
+    out = out.rename("streamflow")
+    out.attrs = row.attrs()
+    return out
+
+
+def on_space(array: xr.DataArray, space: tuple[Hashable, ...], ds: xr.Dataset) -> xr.DataArray:
+    """``array`` with ``time`` and exactly the dimensions of space, in their order."""
+    return _over(array, ("time", *space), ds[find(ds, "prcp")])
+
+
+def _temperature(ds: xr.Dataset) -> xr.DataArray:
+    if find(ds, "tmean") is not None:
+        return _required(ds, "tmean")
+    absent = [part for part in ("tmin", "tmax") if find(ds, part) is None]
+    if absent:
+        raise MissingVariableError(
+            f"there is no air temperature ({_spelled('tmean')}), nor {' and '.join(absent)} for their mean; "
+            f"the Dataset has {_names(ds.data_vars)}."
+        )
+    mean = (0.5 * (_required(ds, "tmin") + _required(ds, "tmax"))).rename("tmean")
+    mean.attrs = VARIABLES["tmean"].attrs()
+    return mean
+
+
+def _required(ds: xr.Dataset, name: str) -> xr.DataArray:
+    found = find(ds, name)
+    if found is None:
+        raise MissingVariableError(
+            f"there is no {VARIABLES[name].long_name} ({_spelled(name)}) in the Dataset; it has {_names(ds.data_vars)}. "
+            f"Rename yours: ds.rename({{...: {VARIABLES[name].names[0]!r}}})."
+        )
+    return convert(ds[found], VARIABLES[name])
+
+
+def _is_extreme(array: xr.DataArray) -> bool:
+    """Whether a temperature is a day's minimum or maximum, which share the standard name of the mean."""
+    methods = str(array.attrs.get("cell_methods", ""))
+    named = str(array.name) in VARIABLES["tmin"].names + VARIABLES["tmax"].names
+    return named or "minimum" in methods or "maximum" in methods
+
+
+def _over(array: xr.DataArray, dims: tuple[Hashable, ...], like: xr.DataArray) -> xr.DataArray:
+    """``array`` with exactly the dimensions ``dims``; space that it lacks is broadcast."""
+    extra = [dim for dim in array.dims if dim not in dims]
+    if extra:
+        raise DimensionError(
+            f"{array.name!r} has dimension {extra[0]!r}, which the precipitation has not; expected {_names(dims)} only. "
+            f"Select in it first: ds.isel({extra[0]}=0)."
+        )
+    if "time" not in array.dims:
+        raise DimensionError(f"{array.name!r} has dimensions {_names(array.dims)}; expected 'time' among them.")
+    if set(array.dims) != set(dims):
+        array = array.broadcast_like(like)
+    return array.transpose(*dims)
+
+
+def _spelled(name: str) -> str:
+    row: Variable = VARIABLES[name]
+    names = f"named {', '.join(row.names)}"
+    return names + (f", or with standard name {' or '.join(row.standard_names)}" if row.standard_names else "")
+
+
+def _names(names: Iterable[Hashable]) -> str:
+    return ", ".join(repr(str(name)) for name in names) or "none"

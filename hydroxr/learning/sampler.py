@@ -1,0 +1,50 @@
+"""Random basins and windows of time for training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class WindowSampler:
+    """Draw pairs of a cell and a first day, uniformly, where there is something to learn.
+
+    Parameters
+    ----------
+    observed : array, (time, space)
+        Streamflow, NaN where missing.
+    batch : int
+        Pairs a draw.
+    window, warmup : int
+        Days that count in the loss, and days before them.
+    seed : int
+        Draws are the same for the same seed.
+
+    Notes
+    -----
+    A pair is drawn only where its window has an observation. Cells are drawn with replacement,
+    as in the paper's protocol, so that few cells fill a batch with many of their windows.
+    """
+
+    def __init__(self, observed: np.ndarray, *, batch: int, window: int, warmup: int, seed: int) -> None:
+        n_days = observed.shape[0]
+        counts = np.cumsum(np.isfinite(observed), axis=0, dtype=np.int32)
+        counts = np.concatenate([np.zeros_like(counts[:1]), counts])
+        first = np.arange(n_days - warmup - window + 1)
+        has_any = counts[first + warmup + window] > counts[first + warmup]  # (first day, space)
+        self._cells = np.flatnonzero(has_any.any(axis=0))
+        self._has_any = has_any
+        self._batch = batch
+        self._rng = np.random.default_rng(seed)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no window has any observation."""
+        return len(self._cells) == 0
+
+    def draw(self) -> tuple[np.ndarray, np.ndarray]:
+        """Cells and first days (of the warm-up) of one batch, each (batch,)."""
+        cells = self._rng.choice(self._cells, self._batch)
+        starts = self._rng.integers(self._has_any.shape[0], size=self._batch)
+        while not (fine := self._has_any[starts, cells]).all():
+            starts[~fine] = self._rng.integers(self._has_any.shape[0], size=int((~fine).sum()))
+        return cells, starts

@@ -1,0 +1,216 @@
+"""A fitted model: what it is, how it is kept on disk and read again.
+
+On disk a model is a folder with ``weights.safetensors`` (numbers, nothing that could be executed)
+and ``model.json`` (description, provenance, checksum of the weights). Torch is imported only to
+compute with a model, not to read one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ._version import FORMAT, __version__
+from .description import DeltaHBV
+from .errors import DescriptionError, ModelFileError
+from .physics.parameters import PARAMETERS, ROUTING
+
+if TYPE_CHECKING:
+    from .learning.network import ParameterNetwork
+
+WEIGHTS_FILE = "weights.safetensors"
+JSON_FILE = "model.json"
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """A fitted δ model.
+
+    Parameters
+    ----------
+    description : DeltaHBV
+        What was fitted.
+    weights : dict of array
+        Of the network and its normalisation; for a constant network ``logits`` (cell, number).
+    attributes : tuple of str
+        Names of the static inputs, in their order; empty for a constant network.
+    categories : dict
+        For each text attribute its values in training, in the order of their numbers.
+    cells : Dataset
+        The space that a constant network was fitted to: its index coordinates and names.
+    training : dict
+        Provenance: period, number of days and cells, protocol, loss, seconds, versions.
+    history : Dataset
+        ``loss`` and ``seconds`` over ``iteration``.
+    """
+
+    description: DeltaHBV
+    weights: dict[str, np.ndarray]
+    attributes: tuple[str, ...] = ()
+    categories: dict[str, list[str]] = field(default_factory=dict)
+    cells: xr.Dataset = field(default_factory=xr.Dataset)
+    training: dict[str, Any] = field(default_factory=dict)
+    history: xr.Dataset = field(default_factory=xr.Dataset)
+
+    def __repr__(self) -> str:
+        numbers = sum(array.size for array in self.weights.values())
+        period = " to ".join(self.training.get("period", ["?", "?"]))
+        return (
+            f"<hydroxr.Model {self.description.symbol}: {self.description.components} components, "
+            f"{self.description.network} network of {numbers:,} numbers, "
+            f"fitted to {self.training.get('cells', '?')} cells, {period}>"
+        )
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of description, weights and inputs: two models with the same hash simulate alike."""
+        digest = hashlib.sha256(json.dumps(self._identity(), sort_keys=True).encode())
+        for name in sorted(self.weights):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.weights[name]).tobytes())
+        return digest.hexdigest()
+
+    def __dask_tokenize__(self) -> str:
+        return self.hash
+
+    def network(self) -> ParameterNetwork:
+        """The parameter network with its weights, ready to be evaluated (g_A models only)."""
+        import torch
+
+        from .learning.network import ParameterNetwork
+
+        network = ParameterNetwork(self.description, len(self.attributes))
+        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in self.weights.items()})
+        return network.eval()
+
+    def constant_parameters(self) -> xr.Dataset:
+        """The parameters of a constant network, (cell dimensions..., component)."""
+        if self.description.network != "constant":
+            raise DescriptionError("only a constant network has parameters without forcing; use ds.hbv.parameters(model).")
+        dims = tuple(self.cells.sizes)
+        unit = 1.0 / (1.0 + np.exp(-self.weights["logits"].astype(float)))
+        unit = unit.reshape(*self.cells.sizes.values(), -1)
+        out = xr.Dataset(coords=self.cells.coords)
+        start = 0
+        for name in self.description.parameters:
+            row = PARAMETERS[name]
+            width = 1 if name in ROUTING else self.description.components
+            values = row.lower + (row.upper - row.lower) * unit[..., start : start + width]
+            start += width
+            out[name] = (dims, values[..., 0]) if name in ROUTING else ((*dims, "component"), values)
+            out[name].attrs = row.attrs()
+        return out
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model into the folder ``path``, which must not exist yet or be a model's.
+
+        It appears complete or not at all.
+
+        Raises
+        ------
+        ModelFileError
+            Where ``path`` is something else than a model.
+        """
+        from safetensors.numpy import save as to_bytes
+
+        target = Path(path)
+        if target.exists() and not (target / JSON_FILE).is_file():
+            raise ModelFileError(f"{target} exists and is not a model of hydroxr; choose another path.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        weights = to_bytes({name: np.ascontiguousarray(array) for name, array in self.weights.items()})
+        content = {
+            "hydroxr_format": FORMAT,
+            "hydroxr_version": __version__,
+            "weights_sha256": hashlib.sha256(weights).hexdigest(),
+            **self._identity(),
+            "training": self.training,
+            "history": {str(name): self.history[name].values.tolist() for name in self.history.data_vars},
+        }
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            _write(folder / WEIGHTS_FILE, weights)
+            _write(folder / JSON_FILE, json.dumps(content, indent=1, ensure_ascii=False).encode())
+            if target.exists():
+                shutil.rmtree(target)
+            folder.rename(target)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return target
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "description": self.description.to_dict(),
+            "attributes": list(self.attributes),
+            "categories": self.categories,
+            "cells": {
+                str(name): {"dims": [str(dim) for dim in array.dims], "values": array.values.tolist()}
+                for name, array in self.cells.coords.items()
+            },
+        }
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model that :meth:`Model.save` wrote.
+
+    Raises
+    ------
+    ModelFileError
+        Where it is absent, damaged, of a newer format, or not a model.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    folder = Path(path)
+    for name in (JSON_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise ModelFileError(f"{folder} is not a model of hydroxr: {name} is missing. Expected a folder that model.save(path) wrote.")
+    raw = (folder / WEIGHTS_FILE).read_bytes()
+    try:
+        content = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
+        version = content["hydroxr_format"]
+        if not isinstance(version, int) or version > FORMAT:
+            raise ModelFileError(f"{folder} has format {version}; this hydroxr {__version__} reads formats up to {FORMAT}: update hydroxr.")
+        if hashlib.sha256(raw).hexdigest() != content["weights_sha256"]:
+            raise ModelFileError(f"{folder / WEIGHTS_FILE} is not what was saved (its checksum differs); copy the model again.")
+        cells = xr.Dataset(coords={name: (part["dims"], part["values"]) for name, part in content["cells"].items()})
+        return Model(
+            description=DeltaHBV(**content["description"]),
+            weights=from_bytes(raw),
+            attributes=tuple(content["attributes"]),
+            categories=content["categories"],
+            cells=cells,
+            training=content["training"],
+            history=history_dataset(content["history"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, DescriptionError, SafetensorError) as error:
+        raise ModelFileError(f"{folder} cannot be read as a model of hydroxr: {error}") from error
+
+
+def history_dataset(history: dict[str, list[float]]) -> xr.Dataset:
+    """The course of a training as a Dataset over ``iteration``."""
+    attrs = {
+        "loss": {"long_name": "training loss", "units": "kg m-2 day-1"},
+        "seconds": {"long_name": "time since the start of training", "units": "s"},
+    }
+    ds = xr.Dataset({name: ("iteration", np.asarray(values), attrs.get(name, {})) for name, values in history.items()})
+    if ds.sizes.get("iteration"):
+        ds = ds.assign_coords(iteration=np.arange(1, ds.sizes["iteration"] + 1))
+    return ds
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write and wait until the disk has it, so that a rename afterwards publishes whole files."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

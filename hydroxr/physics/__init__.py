@@ -1,0 +1,24 @@
+"""HBV on arrays and tensors: no labels, no dask.
+
+``simulate`` runs cells through time; ``PARAMETERS`` is the table of parameters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .parameters import PARAMETERS
+
+if TYPE_CHECKING:
+    from .simulation import simulate
+
+__all__ = ["PARAMETERS", "simulate"]
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import: only when something is simulated.
+    if name == "simulate":
+        from .simulation import simulate
+
+        return simulate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

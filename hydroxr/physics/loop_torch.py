@@ -1,0 +1,105 @@
+"""The reference loop: the day's equations through time, in torch, in any dtype.
+
+Slow beside a compiled kernel, and the measure of it. Gradients are those of torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
+
+
+def _bounded(bound: str):  # type: ignore[no-untyped-def]
+    """``minimum`` or ``maximum`` of a tensor and a tensor or number."""
+    elementwise = getattr(torch, f"{bound}imum")
+    clamp = {"min": "max", "max": "min"}[bound]
+
+    def function(value: Tensor, other: Tensor | float) -> Tensor:
+        if isinstance(other, Tensor):
+            return elementwise(value, other)
+        return torch.clamp(value, **{clamp: other})
+
+    return function
+
+
+day = make_day(_bounded("min"), _bounded("max"), torch.pow, torch.where)
+
+
+class _Recorder:
+    """Keeps the wanted series of a run, as component means or whole.
+
+    Without gradients they are written into one array as they come; with gradients they are
+    stacked at the end, since torch cannot differentiate through writing in place.
+    """
+
+    def __init__(self, names: Sequence[str], n_days: int, components: bool) -> None:
+        self.names = tuple(names)
+        self.n_days = n_days
+        self.components = components
+        self._lists: dict[str, list[Tensor]] = {name: [] for name in self.names}
+        self._arrays: dict[str, Tensor] = {}
+
+    def keep(self, index: int, values: Mapping[str, Tensor]) -> None:
+        for name in self.names:
+            value = values[name] if self.components else values[name].mean(-1)
+            if torch.is_grad_enabled():
+                self._lists[name].append(value)
+                continue
+            if name not in self._arrays:
+                self._arrays[name] = value.new_empty((self.n_days, *value.shape))
+            self._arrays[name][index] = value
+
+    def series(self) -> dict[str, Tensor]:
+        return {name: self._arrays[name] if name in self._arrays else torch.stack(self._lists[name]) for name in self.names}
+
+
+def run(
+    forcing: tuple[Tensor, Tensor, Tensor],
+    parameters: Mapping[str, Tensor],
+    stores: Mapping[str, Tensor],
+    wanted: Sequence[str],
+    components: bool,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Walk through the days.
+
+    Parameters
+    ----------
+    forcing
+        Precipitation (mm/day), temperature (degC), potential evapotranspiration (mm/day), each
+        (time, space).
+    parameters
+        Each of :data:`DAY_PARAMETERS`, (space, component) or, where dynamic, (time, space, component).
+    stores
+        Each of :data:`STORES` before the first day, (space, component), mm.
+    wanted
+        Which of stores, fluxes of the day and ``runoff`` to record.
+    components
+        Record every component, else their mean.
+
+    Returns
+    -------
+    series
+        (time, space), or (time, space, component) with ``components``.
+    stores
+        After the last day.
+    """
+    precipitation, temperature, pet = (series[..., None].unbind(0) for series in forcing)
+    n_days = len(precipitation)
+    daily = {name: parameters[name].unbind(0) for name in DAY_PARAMETERS if parameters[name].ndim == 3}
+    values = [parameters[name] for name in DAY_PARAMETERS]
+    places = [(place, daily[name]) for place, name in enumerate(DAY_PARAMETERS) if name in daily]
+    recorder = _Recorder(wanted, n_days, components)
+    now = tuple(stores[name] for name in STORES)
+    for index in range(n_days):
+        for place, series in places:
+            values[place] = series[index]
+        now, fluxes = day(precipitation[index], temperature[index], pet[index], *now, *values)
+        kept = dict(zip(STORES, now, strict=True)) | dict(zip(DAY_FLUXES, fluxes, strict=True))
+        if "runoff" in recorder.names:
+            kept["runoff"] = kept["quick_flow"] + kept["interflow"] + kept["baseflow"]
+        recorder.keep(index, kept)
+    return recorder.series(), dict(zip(STORES, now, strict=True))

@@ -1,0 +1,57 @@
+"""The table of parameters: every name, symbol, unit, range and meaning, once.
+
+``lower`` and ``upper`` bound what is learned: a network's output in (0, 1) maps linearly onto
+them (Feng et al., 2022; ranges as published with the paper). ``least`` and ``greatest`` bound
+what the equations can take; a user's own parameters must lie within those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One row of the table; see the module's text for the two pairs of bounds."""
+
+    name: str
+    symbol: str
+    units: str
+    lower: float
+    upper: float
+    long_name: str
+    least: float = 0.0
+    greatest: float = inf
+
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the parameter in a Dataset."""
+        return {"long_name": self.long_name, "units": self.units, "symbol": self.symbol}
+
+
+_TINY = 1e-6
+
+_ROWS = (
+    Parameter("BETA", "β", "1", 1.0, 6.0, "shape of effective rainfall against soil wetness"),
+    Parameter("FC", "θ_FC", "kg m-2", 50.0, 1000.0, "maximum soil moisture (field capacity)", least=_TINY),
+    Parameter("K0", "θ_K0", "day-1", 0.05, 0.9, "recession coefficient of quick flow", greatest=1.0),
+    Parameter("K1", "θ_K1", "day-1", 0.01, 0.5, "recession coefficient of interflow", greatest=1.0),
+    Parameter("K2", "θ_K2", "day-1", 0.001, 0.2, "recession coefficient of baseflow", greatest=1.0),
+    Parameter("LP", "θ_LP", "1", 0.2, 1.0, "soil moisture over FC above which ET is potential", least=_TINY),
+    Parameter("PERC", "θ_perc", "kg m-2 day-1", 0.0, 10.0, "maximum percolation to the lower zone"),
+    Parameter("UZL", "θ_uzl", "kg m-2", 0.0, 100.0, "upper-zone storage above which quick flow runs"),
+    Parameter("TT", "θ_TT", "degC", -2.5, 2.5, "threshold temperature of snowfall and melt", least=-inf),
+    Parameter("CFMAX", "θ_DD", "kg m-2 day-1 degC-1", 0.5, 10.0, "degree-day factor of snowmelt"),
+    Parameter("CFR", "θ_rfz", "1", 0.0, 0.1, "refreezing, relative to the degree-day factor"),
+    Parameter("CWH", "θ_CWH", "1", 0.0, 0.2, "liquid water that snow holds, relative to the snowpack"),
+    Parameter("BETAET", "γ", "1", 0.3, 5.0, "shape of evapotranspiration against soil wetness"),
+    Parameter("UH_SHAPE", "θ_a", "1", 0.1, 3.0, "shape of the gamma unit hydrograph", least=_TINY),
+    Parameter("UH_SCALE", "θ_τ", "day", 0.5, 7.0, "scale of the gamma unit hydrograph", least=_TINY),
+)
+
+PARAMETERS: dict[str, Parameter] = {row.name: row for row in _ROWS}
+
+ROUTING = ("UH_SHAPE", "UH_SCALE")  # one value a cell, not one a component
+OPTIONAL = ("BETAET", *ROUTING)  # without BETAET ET is linear, without routing streamflow is runoff
+REQUIRED = tuple(name for name in PARAMETERS if name not in OPTIONAL)

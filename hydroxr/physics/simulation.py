@@ -1,0 +1,266 @@
+"""Run HBV with its routing on arrays: checks, backend, loop, unit hydrograph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DescriptionError, DimensionError, MissingVariableError, ParameterError, StateError
+from ..variables import OUTPUTS
+from . import loop_torch
+from .hbv import INITIAL_STORAGE, SOIL_FLOOR, STORES
+from .parameters import PARAMETERS, REQUIRED, ROUTING
+from .routing import LEADS, in_transit, route
+
+CHANNEL = "channel_outflow"  # water in the unit hydrograph, by the day ahead on which it leaves
+_ROUTED = ("streamflow", "channel_storage")
+
+State = dict[str, Any]
+
+
+def simulate(
+    precipitation: Any,
+    temperature: Any,
+    pet: Any,
+    parameters: Mapping[str, Any],
+    initial_state: Mapping[str, Any] | None = None,
+    outputs: Sequence[str] = ("runoff",),
+    backend: str = "auto",
+    components: bool = False,
+) -> tuple[dict[str, Any], State]:
+    """Simulate HBV cells through time.
+
+    Parameters
+    ----------
+    precipitation, temperature, pet : array or Tensor, (time, space)
+        mm/day, degC, mm/day. Tensors give tensors, differentiable in every argument; anything
+        else gives NumPy arrays. float64 wherever an argument has it, else float32.
+    parameters : mapping of array or Tensor
+        Each (space,), (space, component) or, where it varies in time, (time, space) or
+        (time, space, component); see :data:`~hydroxr.physics.parameters.PARAMETERS`. Without
+        ``BETAET`` evapotranspiration is linear in soil wetness, without ``UH_SHAPE`` and
+        ``UH_SCALE``, both (space,), nothing is routed.
+    initial_state : mapping, optional
+        As returned; default is 0.001 mm in each store and an empty channel.
+    outputs : sequence of str
+        Any of :data:`hydroxr.variables.OUTPUTS`; fluxes in mm/day, states in mm at day's end.
+    backend : {"auto", "torch"}
+        What runs the loop through time.
+    components : bool
+        Return each component, (time, space, component), of what has components. ``streamflow``
+        and ``channel_storage`` have none: components are averaged before routing.
+
+    Returns
+    -------
+    outputs : dict
+        Arrays (time, space), means over the components.
+    state : dict
+        The five stores (space, component), and ``channel_outflow`` (space, 14) where routed.
+
+    Raises
+    ------
+    DimensionError, ParameterError, StateError, MissingVariableError, DescriptionError
+        Where an argument does not fit; nothing has been computed then.
+
+    Notes
+    -----
+    Precipitation = evapotranspiration + streamflow + change of all storages, each day, each cell.
+    """
+    if backend not in ("auto", "torch"):
+        raise DescriptionError(f"backend {backend!r} is not known; expected 'auto' or 'torch'.")
+    for name in outputs:
+        if name not in OUTPUTS:
+            raise MissingVariableError(f"{name!r} is not an output of the model; expected some of {', '.join(OUTPUTS)}.")
+    given = [precipitation, temperature, pet, *parameters.values(), *(initial_state or {}).values()]
+    as_tensors = any(isinstance(value, Tensor) for value in given)
+    dtype = _common_dtype(given)
+    device = next((value.device for value in given if isinstance(value, Tensor)), torch.device("cpu"))
+
+    def tensor(value: Any) -> Tensor:
+        return _tensor(value, dtype, device)
+
+    forcing = _forcing(tensor(precipitation), tensor(temperature), tensor(pet))
+    arranged = arrange_parameters({name: tensor(value) for name, value in parameters.items()}, forcing[0].shape)
+    check_parameters(arranged)
+    n_components = arranged["BETA"].shape[-1]
+    start = {name: tensor(value) for name, value in (initial_state or {}).items()}
+    state = checked_state(start, forcing[0], n_components, routed="UH_SHAPE" in arranged)
+    with torch.set_grad_enabled(as_tensors and torch.is_grad_enabled()):
+        series, final = simulate_tensors(forcing, arranged, state, outputs, components)
+    if as_tensors:
+        return series, final
+    return _numpy(series), _numpy(final)
+
+
+def simulate_tensors(
+    forcing: tuple[Tensor, Tensor, Tensor],
+    parameters: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    components: bool = False,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The part of :func:`simulate` after the checks: complete tensors of one dtype in and out.
+
+    Parameters are those of the day, (space, component) or (time, space, component), with
+    ``UH_SHAPE`` and ``UH_SCALE`` (space,) where routed; ``state`` is complete.
+    """
+    routed = [name for name in _ROUTED if name in outputs]
+    needs_runoff = bool(routed) or "UH_SHAPE" in parameters
+    wanted = [name for name in outputs if name not in _ROUTED]
+    if needs_runoff and "runoff" not in wanted:
+        wanted.append("runoff")
+    series, final = loop_torch.run(forcing, parameters, state, wanted, components)
+    if needs_runoff:
+        runoff = series["runoff"].mean(-1) if components else series["runoff"]
+        if "UH_SHAPE" in parameters:
+            hydrograph = (parameters["UH_SHAPE"], parameters["UH_SCALE"], state[CHANNEL])
+            series["streamflow"], final[CHANNEL] = route(runoff, *hydrograph)
+            if "channel_storage" in outputs:
+                series["channel_storage"] = in_transit(runoff, *hydrograph)
+        else:
+            series["streamflow"], series["channel_storage"] = runoff, torch.zeros_like(runoff)
+    return {name: series[name] for name in outputs}, final
+
+
+def empty_state(n_cells: int, n_components: int, *, routed: bool, like: Tensor) -> dict[str, Tensor]:
+    """The state before the first day of a run that nothing precedes."""
+    state = {name: like.new_full((n_cells, n_components), INITIAL_STORAGE) for name in STORES}
+    if routed:
+        state[CHANNEL] = like.new_zeros((n_cells, LEADS))
+    return state
+
+
+def total_storage(state: Mapping[str, Any]) -> Any:
+    """All water of a state, mm, (space,): component means of the stores, and the channel's."""
+    stored = sum(state[name].mean(-1) for name in STORES)
+    return stored + state[CHANNEL].sum(-1) if CHANNEL in state else stored
+
+
+def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
+    """Give every parameter of a day its component axis, and BETAET its default.
+
+    Raises
+    ------
+    ParameterError
+        Where a name is unknown or absent, or a shape does not fit forcing of ``shape``.
+    """
+    unknown = [name for name in given if name not in PARAMETERS]
+    if unknown:
+        raise ParameterError(f"parameter {unknown[0]!r} is not known; expected {', '.join(PARAMETERS)}.")
+    absent = [name for name in REQUIRED if name not in given]
+    if absent:
+        raise ParameterError(f"parameters {', '.join(absent)} are missing; every one of {', '.join(REQUIRED)} is needed.")
+    if len([name for name in ROUTING if name in given]) == 1:
+        raise ParameterError(f"routing needs both of {' and '.join(ROUTING)}; give both, or none for runoff that is not routed.")
+    n_days, n_cells = shape
+    arranged = {name: _with_components(name, value, n_days, n_cells) for name, value in given.items()}
+    counts = {name: value.shape[-1] for name, value in arranged.items() if name not in ROUTING}
+    n_components = max(counts.values())
+    for name, count in counts.items():
+        if count not in (1, n_components):
+            raise ParameterError(f"{name} has {count} components, others have {n_components}; expected the same number.")
+    for name in counts:
+        arranged[name] = arranged[name].expand(*arranged[name].shape[:-1], n_components)
+    if "BETAET" not in arranged:
+        arranged["BETAET"] = torch.ones_like(arranged["BETA"] if arranged["BETA"].ndim == 2 else arranged["BETA"][0])
+    return arranged
+
+
+def check_parameters(arranged: Mapping[str, Tensor]) -> None:
+    """Refuse values that are not finite or outside what the equations take.
+
+    Raises
+    ------
+    ParameterError
+    """
+    for name, value in arranged.items():
+        row = PARAMETERS[name]
+        detached = value.detach()
+        if not bool(torch.isfinite(detached).all()):
+            raise ParameterError(f"{name} has values that are not finite; every value is needed.")
+        least, greatest = float(detached.min()), float(detached.max())
+        if least < row.least or greatest > row.greatest:
+            raise ParameterError(
+                f"{name} ({row.long_name}) has values from {least:g} to {greatest:g} {row.units}; "
+                f"expected {row.least:g} to {row.greatest:g}."
+            )
+
+
+def _with_components(name: str, value: Tensor, n_days: int, n_cells: int) -> Tensor:
+    shape = tuple(value.shape)
+    if name in ROUTING:
+        if shape != (n_cells,):
+            raise ParameterError(f"{name} has shape {shape}; expected (space,) = ({n_cells},), one value a cell.")
+        return value
+    if shape == (n_cells, n_days) == (n_days, n_cells):
+        raise ParameterError(
+            f"{name} has shape {shape}, which is (space, component) as well as (time, space) here; "
+            "add a last axis of length 1 for a parameter that varies in time."
+        )
+    if shape == (n_cells,) or shape == (n_days, n_cells):
+        return value[..., None]
+    if len(shape) == 2 and shape[0] == n_cells or len(shape) == 3 and shape[:2] == (n_days, n_cells):
+        return value
+    raise ParameterError(
+        f"{name} has shape {shape}; expected (space[, component]) or (time, space[, component]) "
+        f"with time = {n_days} and space = {n_cells}."
+    )
+
+
+def _forcing(precipitation: Tensor, temperature: Tensor, pet: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    for name, value in (("precipitation", precipitation), ("temperature", temperature), ("pet", pet)):
+        if value.ndim != 2:
+            raise DimensionError(f"{name} has {value.ndim} dimensions; expected two, (time, space).")
+        if value.shape != precipitation.shape:
+            raise DimensionError(f"{name} has shape {tuple(value.shape)}, precipitation {tuple(precipitation.shape)}; expected the same.")
+    if precipitation.shape[0] == 0:
+        raise DimensionError("the forcing has no day; expected at least one.")
+    return precipitation, temperature, pet
+
+
+def checked_state(given: Mapping[str, Tensor], forcing: Tensor, n_components: int, *, routed: bool) -> dict[str, Tensor]:
+    """The state to start from: ``given``, complete and possible, or the default.
+
+    Raises
+    ------
+    StateError
+    """
+    n_cells = forcing.shape[1]
+    default = empty_state(n_cells, n_components, routed=routed, like=forcing)
+    if not given:
+        return default
+    absent = [name for name in default if name not in given]
+    if absent:
+        raise StateError(f"the initial state lacks {', '.join(absent)}; give the whole state of an earlier run.")
+    if not routed and CHANNEL in given and bool((given[CHANNEL] != 0).any()):
+        raise StateError(f"the initial state has water in {CHANNEL!r}, but there are no parameters UH_SHAPE and UH_SCALE to route it.")
+    state = {}
+    for name, pattern in default.items():
+        if given[name].shape != pattern.shape:
+            raise StateError(f"state {name!r} has shape {tuple(given[name].shape)}; expected {tuple(pattern.shape)}.")
+        if not bool(torch.isfinite(given[name]).all()) or bool((given[name] < 0).any()):
+            raise StateError(f"state {name!r} has values that are negative or not finite; expected water in mm, at least 0.")
+        state[name] = given[name]
+    state["soil_moisture"] = torch.clamp(state["soil_moisture"], min=SOIL_FLOOR)
+    return state
+
+
+def _common_dtype(values: Sequence[Any]) -> torch.dtype:
+    dtypes = [value.dtype if isinstance(value, Tensor) else np.asarray(value).dtype for value in values]
+    return torch.float64 if any(dtype in (torch.float64, np.float64) for dtype in dtypes) else torch.float32
+
+
+def _tensor(value: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.to(device=device, dtype=dtype)
+    # torch takes neither foreign byte order nor negative strides, and warns of read-only memory.
+    array = np.array(value, dtype="f8" if dtype == torch.float64 else "f4", order="C")
+    return torch.from_numpy(array).to(device)
+
+
+def _numpy(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}

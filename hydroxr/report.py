@@ -1,0 +1,118 @@
+"""What ``check`` and ``evaluate`` tell of a Dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from . import inputs
+from .cells import space_names
+from .checks import check_forcing, range_problem
+from .errors import MissingVariableError
+from .fit import select_time
+from .variables import ATTRIBUTES, VARIABLES
+
+_DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was found in a Dataset that can be simulated.
+
+    Parameters
+    ----------
+    roles : dict
+        For each role the variable that plays it, or how it is derived.
+    days, cells : int
+        Sizes in time and space.
+    period : (str, str)
+        First and last day.
+    remarks : tuple of str
+        What is no error, but good to know.
+    """
+
+    roles: dict[str, str]
+    days: int
+    cells: int
+    period: tuple[str, str]
+    remarks: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        width = max(len(role) for role in self.roles)
+        lines = [f"<hydroxr check: {self.cells} cells, {self.days} days, {self.period[0]} to {self.period[1]}>"]
+        lines += [f"  {role:<{width}}  {found}" for role, found in self.roles.items()]
+        lines += [f"  note: {remark}" for remark in self.remarks]
+        return "\n".join(lines)
+
+
+def check(ds: xr.Dataset) -> CheckReport:
+    """Check the inputs of a Dataset; see the accessor."""
+    forcing = inputs.forcing(ds)
+    space = inputs.space_dims(ds)
+    times = ds["time"].values
+    cells = space_names(ds, space)
+    remarks = []
+    for name, array in forcing.items():
+        values = _cells_first(array)
+        check_forcing({name: values}, times, cells)
+        if name == "prcp" and 0.0 < values.max() < _DRIZZLE:
+            remarks.append(f"the largest precipitation is {values.max():g} mm/day: is its unit right?")
+    roles = {VARIABLES[name].long_name: _found(ds, name) for name in forcing}
+    try:
+        observed = inputs.observed_streamflow(ds)
+    except MissingVariableError:
+        roles["observed streamflow"] = "none: this Dataset can be simulated, not fitted"
+    else:
+        roles["observed streamflow"] = _found(ds, "streamflow")
+        remarks += _streamflow_remarks(_cells_first(inputs.on_space(observed, space, ds)), times, cells)
+    roles["attributes"] = f"{len([name for name in ATTRIBUTES if name in ds])} of the paper's {len(ATTRIBUTES)}"
+    remarks += _temperature_remarks(ds)
+    index = ds.indexes["time"]
+    period = (str(index[0])[:10], str(index[-1])[:10])
+    return CheckReport(roles, len(times), len(cells), period, tuple(remarks))
+
+
+def evaluate(sim: xr.Dataset, observed: xr.Dataset, time: slice | None = None) -> xr.Dataset:
+    """Metrics of simulated against observed streamflow; see the accessor."""
+    from .metrics import evaluate as metrics
+
+    if "streamflow" not in sim:
+        raise MissingVariableError("the simulation has no 'streamflow'; simulate with variables=None, or with 'streamflow' among them.")
+    simulated = select_time(sim, time)["streamflow"]
+    return metrics(simulated, inputs.observed_streamflow(select_time(observed, time)))
+
+
+def _cells_first(array: xr.DataArray) -> np.ndarray:
+    values = array.transpose(..., "time").values
+    return values.reshape(-1, values.shape[-1])
+
+
+def _found(ds: xr.Dataset, name: str) -> str:
+    found = inputs.find(ds, name)
+    if found is not None:
+        return f"{found} ({ds[found].attrs.get('units')})"
+    return {"tmean": "mean of tmin and tmax", "pet": "Hargreaves, from tmin, tmax and latitude"}[name]
+
+
+def _streamflow_remarks(values: np.ndarray, times: np.ndarray, cells: tuple[str, ...]) -> list[str]:
+    problem = range_problem("streamflow", values, times, cells)
+    if problem is not None:
+        raise problem
+    gauged = np.isfinite(values).any(axis=1)
+    remarks = []
+    if not gauged.all():
+        remarks.append(f"{int((~gauged).sum())} of {len(gauged)} cells have no observed streamflow: they are not trained on")
+    gaps = int(np.isnan(values[gauged]).sum())
+    if gaps:
+        remarks.append(f"observed streamflow is missing on {gaps} cell-days of the others: they do not count in the loss")
+    return remarks
+
+
+def _temperature_remarks(ds: xr.Dataset) -> list[str]:
+    low, high = inputs.find(ds, "tmin"), inputs.find(ds, "tmax")
+    if low is None or high is None:
+        return []
+    crossed = int((ds[low] > ds[high]).sum())
+    return [f"{low} is above {high} on {crossed} cell-days: Hargreaves takes the absolute difference"] if crossed else []

@@ -1,0 +1,123 @@
+"""Units that inputs may have, and their conversion to those of the model.
+
+Unit strings are read token by token (``mm/day``, ``kg m-2 s-1``, ``m s**-1``), so that spelling
+does not matter; what is understood is a short list a quantity. Water has 1000 kg m-3: a
+millimetre is a kilogram a square metre.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .errors import UnitsError
+from .variables import Variable
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_TOKENS = {
+    "d": "day",
+    "days": "day",
+    "sec": "s",
+    "second": "s",
+    "seconds": "s",
+    "meter": "m",
+    "metre": "m",
+    "millimeter": "mm",
+    "millimetre": "mm",
+    "c": "degc",
+    "°c": "degc",
+    "celsius": "degc",
+    "deg_c": "degc",
+    "degree_celsius": "degc",
+    "degrees_celsius": "degc",
+    "kelvin": "k",
+    "degree_north": "degrees_north",
+    "degrees": "degrees_north",
+}
+
+_SECONDS_PER_DAY = 86400.0
+
+# quantity -> unit as product of powers, alphabetical -> (factor, offset) to the model's unit
+_KNOWN: dict[str, dict[str, tuple[float, float]]] = {
+    "water flux": {
+        "day-1 mm": (1.0, 0.0),
+        "day-1 kg m-2": (1.0, 0.0),
+        "kg m-2 s-1": (_SECONDS_PER_DAY, 0.0),
+        "mm s-1": (_SECONDS_PER_DAY, 0.0),
+        "m s-1": (1000.0 * _SECONDS_PER_DAY, 0.0),
+        "day-1 m": (1000.0, 0.0),
+    },
+    "temperature": {"degc": (1.0, 0.0), "k": (1.0, -273.15)},
+    "discharge": {"m3 s-1": (_SECONDS_PER_DAY, 0.0)},
+    "area": {"km2": (1.0, 0.0), "m2": (1e-6, 0.0)},
+    "angle": {"degrees_north": (1.0, 0.0)},
+}
+
+_SPELLED = {
+    "water flux": "mm/day, kg m-2 day-1, kg m-2 s-1, m s-1 or m/day",
+    "temperature": "degC or K",
+    "discharge": "m3 s-1",
+    "area": "km2 or m2",
+    "angle": "degrees_north",
+}
+
+
+def canonical(units: str) -> str:
+    """Spell a unit as a product of powers in alphabetical order: ``mm/day`` -> ``day-1 mm``."""
+    text = units.strip().lower().replace("**", "^").replace("·", " ").replace(".", " ").replace("*", " ")
+    powers: dict[str, int] = {}
+    for sign, token, power in re.findall(r"(/?)\s*([a-z°_]+)\^?(-?\d*)", text):
+        name = _TOKENS.get(token, token)
+        powers[name] = powers.get(name, 0) + int(power or 1) * (-1 if sign else 1)
+    return " ".join(name if power == 1 else f"{name}{power}" for name, power in sorted(powers.items()) if power)
+
+
+def quantity_of(units: str) -> str | None:
+    """The quantity that a unit belongs to, or None if it is not understood."""
+    key = canonical(units)
+    return next((quantity for quantity, known in _KNOWN.items() if key in known), None)
+
+
+def factor_offset(units: str | None, quantity: str, *, name: str) -> tuple[float, float]:
+    """Factor and offset that bring ``units`` to the model's unit of ``quantity``.
+
+    Raises
+    ------
+    UnitsError
+        Where the variable ``name`` has no units or units that are not understood.
+    """
+    if units is None or not str(units).strip():
+        raise UnitsError(
+            f"{name!r} has no 'units' attribute; expected {_SPELLED[quantity]}. "
+            f"Say what it holds: ds[{name!r}].attrs['units'] = ..."
+        )
+    known = _KNOWN[quantity]
+    key = canonical(str(units))
+    if key not in known:
+        raise UnitsError(
+            f"{name!r} has units {units!r}, which are not understood for a {quantity}; "
+            f"expected {_SPELLED[quantity]}. Convert the values or correct ds[{name!r}].attrs['units']."
+        )
+    return known[key]
+
+
+def convert(array: xr.DataArray, variable: Variable) -> xr.DataArray:
+    """Bring an input to the model's unit, lazily; the attributes come from the table.
+
+    Raises
+    ------
+    UnitsError
+        See :func:`factor_offset`.
+    """
+    assert variable.quantity is not None
+    factor, offset = factor_offset(array.attrs.get("units"), variable.quantity, name=str(array.name))
+    out = array
+    if factor != 1.0:
+        out = out * factor
+    if offset != 0.0:
+        out = out + offset
+    out = out.rename(variable.name)
+    out.attrs = variable.attrs()
+    return out

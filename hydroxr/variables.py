@@ -1,0 +1,260 @@
+"""The table of variables: every name, role, unit and CF attribute, once.
+
+Symbols are those of Feng et al. (2022), Table 1. Standard names are of the CF standard-name
+table; a variable for which that table has no fitting name carries none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+FLUX = "kg m-2 day-1"  # in number the same as mm/day
+AMOUNT = "kg m-2"  # in number the same as mm
+DAILY_MEAN = "time: mean"
+END_OF_DAY = "time: point (at the end of the time bounds)"
+
+Role = Literal["forcing", "observation", "flux", "state", "budget", "flag"]
+Quantity = Literal["water flux", "temperature", "discharge", "area", "angle"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One row of the table.
+
+    Parameters
+    ----------
+    name, role, long_name, units
+        What hydroxr calls it, what it is for, what it is, in which unit hydroxr keeps it.
+    standard_name, cell_methods, symbol
+        Of CF and of the paper; None where there is none.
+    valid_min, valid_max
+        Outside of these a value is an error of the data, in ``units``.
+    quantity
+        Which units an input may have (see :mod:`hydroxr.units`).
+    names, standard_names
+        Under which an input is understood; ``names`` come first.
+    comment
+        Written to files with the variable.
+    """
+
+    name: str
+    role: Role
+    long_name: str
+    units: str
+    standard_name: str | None = None
+    cell_methods: str | None = None
+    symbol: str | None = None
+    valid_min: float | None = None
+    valid_max: float | None = None
+    quantity: Quantity | None = None
+    names: tuple[str, ...] = ()
+    standard_names: tuple[str, ...] = ()
+    comment: str | None = None
+
+    def attrs(self) -> dict[str, Any]:
+        """CF attributes of the variable, for a file or a Dataset."""
+        keys = ("standard_name", "long_name", "units", "cell_methods", "valid_min", "valid_max", "comment")
+        return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+
+
+def _forcing(name: str, long_name: str, units: str, quantity: Quantity, **rest: Any) -> Variable:
+    return Variable(name, "forcing", long_name, units, cell_methods=DAILY_MEAN, quantity=quantity, **rest)
+
+
+def _flux(name: str, symbol: str, long_name: str, standard_name: str | None = None) -> Variable:
+    return Variable(name, "flux", long_name, FLUX, standard_name, DAILY_MEAN, symbol, valid_min=0.0)
+
+
+def _state(name: str, symbol: str | None, long_name: str, standard_name: str | None = None) -> Variable:
+    return Variable(name, "state", long_name, AMOUNT, standard_name, END_OF_DAY, symbol, valid_min=0.0)
+
+
+_ROWS = (
+    # What goes in.
+    _forcing(
+        "prcp",
+        "precipitation",
+        FLUX,
+        "water flux",
+        standard_name="precipitation_flux",
+        symbol="P",
+        valid_min=0.0,
+        valid_max=2000.0,
+        names=("prcp", "pr", "precipitation"),
+        standard_names=("precipitation_flux", "lwe_precipitation_rate"),
+    ),
+    _forcing(
+        "tmean",
+        "daily mean air temperature",
+        "degC",
+        "temperature",
+        standard_name="air_temperature",
+        symbol="T",
+        valid_min=-100.0,
+        valid_max=70.0,
+        names=("tmean", "tas", "t2m"),
+        standard_names=("air_temperature",),
+    ),
+    Variable(
+        "tmin",
+        "forcing",
+        "daily minimum air temperature",
+        "degC",
+        "air_temperature",
+        "time: minimum",
+        valid_min=-100.0,
+        valid_max=70.0,
+        quantity="temperature",
+        names=("tmin", "tasmin"),
+    ),
+    Variable(
+        "tmax",
+        "forcing",
+        "daily maximum air temperature",
+        "degC",
+        "air_temperature",
+        "time: maximum",
+        valid_min=-100.0,
+        valid_max=70.0,
+        quantity="temperature",
+        names=("tmax", "tasmax"),
+    ),
+    _forcing(
+        "pet",
+        "potential evapotranspiration",
+        FLUX,
+        "water flux",
+        standard_name="water_potential_evaporation_flux",
+        symbol="Ep",
+        valid_min=0.0,
+        valid_max=100.0,
+        names=("pet", "evspsblpot"),
+        standard_names=("water_potential_evaporation_flux",),
+    ),
+    Variable(
+        "lat",
+        "forcing",
+        "latitude",
+        "degrees_north",
+        "latitude",
+        valid_min=-90.0,
+        valid_max=90.0,
+        quantity="angle",
+        names=("lat", "latitude"),
+        standard_names=("latitude",),
+    ),
+    Variable(
+        "area",
+        "observation",
+        "catchment area",
+        "km2",
+        quantity="area",
+        valid_min=0.0,
+        names=("area_gages2", "area", "catchment_area"),
+    ),
+    # What comes out. The observed streamflow bears the name of the simulated one.
+    Variable(
+        "streamflow",
+        "flux",
+        "streamflow per unit area (runoff routed through the unit hydrograph)",
+        FLUX,
+        cell_methods=DAILY_MEAN,
+        symbol="Q*",
+        valid_min=0.0,
+        quantity="water flux",
+        names=("streamflow", "qobs", "q"),
+        standard_names=("runoff_flux", "water_volume_transport_in_river_channel"),
+    ),
+    _flux("runoff", "Q", "runoff before routing: quick flow, interflow and baseflow", "runoff_flux"),
+    _flux("quick_flow", "Q0", "quick flow: fast runoff of the upper zone, before routing", "surface_runoff_flux"),
+    _flux("interflow", "Q1", "interflow: slower runoff of the upper zone, before routing"),
+    _flux("baseflow", "Q2", "baseflow: runoff of the lower zone (groundwater), before routing"),
+    _flux("evapotranspiration", "ET", "actual evapotranspiration", "water_evapotranspiration_flux"),
+    _flux("rainfall", "Pr", "rainfall", "rainfall_flux"),
+    _flux("snowfall", "Ps", "snowfall", "snowfall_flux"),
+    _flux("snowmelt", "smelt", "snowmelt", "surface_snow_melt_flux"),
+    _flux("refreezing", "Rfz", "refreezing of liquid water in the snowpack", "surface_snow_and_ice_refreezing_flux"),
+    _flux(
+        "snow_infiltration",
+        "Isnow",
+        "liquid water that leaves the snowpack to the soil",
+        "liquid_water_mass_flux_into_soil_due_to_surface_snow_melt",
+    ),
+    _flux("effective_rainfall", "Peff", "effective rainfall: share of rain and melt that passes by the soil"),
+    _flux("excess", "Ex", "soil water above field capacity, passed to the upper zone"),
+    _flux(
+        "percolation",
+        "Perc",
+        "percolation from the upper to the lower zone",
+        "downward_liquid_water_mass_flux_into_groundwater",
+    ),
+    _state("snowpack", "Sp", "frozen water in the snowpack"),
+    _state("snow_liquid_water", "Sliq", "liquid water in the snowpack", "liquid_water_content_of_surface_snow"),
+    _state("soil_moisture", "Ss", "soil water", "mass_content_of_water_in_soil"),
+    _state("upper_zone_storage", "Suz", "water in the upper subsurface zone"),
+    _state("lower_zone_storage", "Slz", "water in the lower subsurface zone (groundwater)", "groundwater_amount"),
+    _state("channel_storage", None, "runoff still on its way through the unit hydrograph"),
+    Variable(
+        "initial_storage",
+        "budget",
+        "all water in the model before the first day",
+        AMOUNT,
+        "land_water_amount",
+        valid_min=0.0,
+        comment="The sum of all storages at the end of a day, less initial_storage, is precipitation "
+        "(rainfall + snowfall) less evapotranspiration less streamflow, summed up to that day.",
+    ),
+    Variable(
+        "forcing_flag",
+        "flag",
+        "whether missing forcing was filled on that day",
+        "1",
+        "quality_flag",
+    ),
+)
+
+VARIABLES: dict[str, Variable] = {row.name: row for row in _ROWS}
+
+FLUXES = tuple(row.name for row in _ROWS if row.role == "flux")
+STATES = tuple(row.name for row in _ROWS if row.role == "state")
+OUTPUTS = FLUXES + STATES  # what simulate returns, in this order
+
+# Table A1 of Feng et al. (2022), under the names of CAMELS-US (text attributes last).
+ATTRIBUTES = (
+    "p_mean",
+    "pet_mean",
+    "p_seasonality",
+    "frac_snow",
+    "aridity",
+    "high_prec_freq",
+    "high_prec_dur",
+    "low_prec_freq",
+    "low_prec_dur",
+    "elev_mean",
+    "slope_mean",
+    "area_gages2",
+    "frac_forest",
+    "lai_max",
+    "lai_diff",
+    "gvf_max",
+    "gvf_diff",
+    "dom_land_cover_frac",
+    "root_depth_50",
+    "soil_depth_pelletier",
+    "soil_depth_statsgo",
+    "soil_porosity",
+    "soil_conductivity",
+    "max_water_content",
+    "sand_frac",
+    "silt_frac",
+    "clay_frac",
+    "geol_class_1st_frac",
+    "geol_class_2nd_frac",
+    "carbonate_rocks_frac",
+    "geol_porosity",
+    "geol_permeability",
+    "geol_class_1st",
+    "geol_class_2nd",
+    "dom_land_cover",
+)
