@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 if TYPE_CHECKING:
+    from numpy import ndarray
+
     from .description import DeltaHBV
     from .model import Model
-    from .plot import Plots
     from .report import CheckReport
 
 
@@ -236,18 +237,22 @@ class HBVAccessor:
         return evaluate(self._ds, observed, time)
 
     def water_balance(self) -> xr.Dataset:
-        """Sums of the water balance a cell, and how well it closes; see :func:`hydroxr.balance.water_balance`."""
+        """Sums of the water balance a cell and its closure; see :func:`hydroxr.balance.water_balance`."""
         from .balance import water_balance
 
         return water_balance(self._ds)
 
-    def to_zarr(self, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False) -> Path:
+    def to_zarr(
+        self, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False
+    ) -> Path:
         """Write to a Zarr store, complete or not at all; see :func:`hydroxr.store.to_zarr`."""
         from .store import to_zarr
 
         return to_zarr(self._ds, path, overwrite=overwrite, progress=progress)
 
-    def to_netcdf(self, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False) -> Path:
+    def to_netcdf(
+        self, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False
+    ) -> Path:
         """Write to a CF NetCDF file, complete or not at all; see :func:`hydroxr.store.to_netcdf`."""
         from .store import to_netcdf
 
@@ -255,7 +260,24 @@ class HBVAccessor:
 
     @property
     def plot(self) -> Plots:
-        """Plots of this Dataset: ``sim.hbv.plot.hydrograph(observed)``."""
-        from .plot import Plots
-
+        """Plots of a simulation: ``sim.isel(basin=0).hbv.plot.hydrograph(ds.isel(basin=0))``."""
         return Plots(self._ds)
+
+
+class Plots:
+    """``sim.hbv.plot``: pictures of one cell of a simulation; see :mod:`hydroxr.plot`."""
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    def hydrograph(self, observed: xr.Dataset | None = None, **options: Any) -> ndarray:
+        """Precipitation, streamflow and storages; see :func:`hydroxr.plot.hydrograph`."""
+        from .plot import hydrograph
+
+        return hydrograph(self._ds, observed, **options)
+
+    def storages(self, **options: Any) -> ndarray:
+        """Storages alone; see :func:`hydroxr.plot.storages`."""
+        from .plot import storages
+
+        return storages(self._ds, **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import xarray as xr
 
 from .errors import MissingVariableError
@@ -34,7 +33,10 @@ def water_balance(sim: xr.Dataset) -> xr.Dataset:
     """
     absent = [name for name in (*_FLUXES, *STATES, "initial_storage") if name not in sim]
     if absent:
-        raise MissingVariableError(f"the water balance needs {', '.join(absent)}, which the simulation lacks; simulate with variables=None.")
+        raise MissingVariableError(
+            f"the water balance needs {', '.join(absent)}, which the simulation lacks; simulate with "
+            "variables=None."
+        )
     whole = xr.Dataset({name: sim[name].astype(float) for name in (*_FLUXES, *STATES)})
     if "component" in whole.dims:
         whole = whole.mean("component")
@@ -56,7 +58,7 @@ def water_balance(sim: xr.Dataset) -> xr.Dataset:
             "streamflow": fluxes["streamflow"].sum("time"),
             "storage_change": change.sum("time"),
             "residual": daily.sum("time"),
-            "largest_daily_residual": np.abs(daily).max("time"),
+            "largest_daily_residual": abs(daily).max("time"),
         }
     )
     first, last = (str(change["time"].to_index()[place])[:10] for place in (0, -1))

@@ -71,7 +71,11 @@ class Job:
     @property
     def series(self) -> tuple[str, ...]:
         """Those outputs that the physics gives."""
-        return tuple(name for name in self.outputs if ":" not in name and name not in ("initial_storage", "forcing_flag"))
+        return tuple(
+            name
+            for name in self.outputs
+            if ":" not in name and name not in ("initial_storage", "forcing_flag")
+        )
 
     @property
     def runs_physics(self) -> bool:
@@ -102,7 +106,9 @@ def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...]:
 
     names = (*FORCING, *job.inputs)
     core = {name: ("time",) if name in FORCING else job.core_dims[name] for name in names}
-    space = np.broadcast_shapes(*(array.shape[: array.ndim - len(core[name])] for name, array in zip(names, arrays, strict=True)))
+    space = np.broadcast_shapes(
+        *(array.shape[: array.ndim - len(core[name])] for name, array in zip(names, arrays, strict=True))
+    )
     given = {
         name: np.broadcast_to(array, (*space, *array.shape[array.ndim - len(core[name]) :])).reshape(
             -1, *array.shape[array.ndim - len(core[name]) :]
@@ -111,7 +117,9 @@ def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...]:
     }
     n_cells = given["prcp"].shape[0]
     check_forcing({name: given[name] for name in FORCING}, job.times, job.cells, missing=job.missing)
-    network = job.model.network().to(job.device) if job.model is not None and "attributes" in job.inputs else None
+    network = (
+        job.model.network().to(job.device) if job.model is not None and "attributes" in job.inputs else None
+    )
     out = {name: _empty(name, n_cells, job) for name in job.outputs}
     with torch.inference_mode():
         for piece in _pieces(n_cells, job):
@@ -141,7 +149,9 @@ def _pieces(n_cells: int, job: Job) -> Iterator[slice]:
         yield slice(first, min(first + size, n_cells))
 
 
-def _run_piece(given: dict[str, np.ndarray], network: ParameterNetwork | None, job: Job) -> dict[str, np.ndarray]:
+def _run_piece(
+    given: dict[str, np.ndarray], network: ParameterNetwork | None, job: Job
+) -> dict[str, np.ndarray]:
     """All outputs of some cells, (cell, core dimensions)."""
     import torch
 
@@ -158,9 +168,12 @@ def _run_piece(given: dict[str, np.ndarray], network: ParameterNetwork | None, j
         return torch.from_numpy(array).to(job.device)
 
     # (cell, time) to (time, cell), as the physics has it
-    forcing = tuple(tensor(name).T.contiguous() for name in FORCING)
+    prcp, tmean, pet = (tensor(name).T.contiguous() for name in FORCING)
+    forcing = (prcp, tmean, pet)
     parameters = {
-        name.removeprefix("parameter:"): tensor(name).movedim(1, 0) if "time" in job.core_dims[name] else tensor(name)
+        name.removeprefix("parameter:"): tensor(name).movedim(1, 0)
+        if "time" in job.core_dims[name]
+        else tensor(name)
         for name in job.inputs
         if name.startswith("parameter:")
     }
@@ -178,7 +191,9 @@ def _run_piece(given: dict[str, np.ndarray], network: ParameterNetwork | None, j
         series, final = simulate_tensors(forcing, arranged, start, job.series, job.components)
         final |= {name: state[name] for name in NETWORK_STATE if name in state}
         out |= {name: _array(value.movedim(0, 1)) for name, value in series.items()}
-        out |= {f"state:{name}": _array(value) for name, value in final.items() if f"state:{name}" in job.outputs}
+        out |= {
+            f"state:{name}": _array(value) for name, value in final.items() if f"state:{name}" in job.outputs
+        }
         if "initial_storage" in job.outputs:
             out["initial_storage"] = _array(total_storage(start))
     for name, values in out.items():
@@ -202,7 +217,9 @@ def _fill(given: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return flags, nowhere
 
 
-def _start(state: Mapping[str, torch.Tensor], like: torch.Tensor, parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _start(
+    state: Mapping[str, torch.Tensor], like: torch.Tensor, parameters: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
     from .physics.simulation import checked_state
 
     hydrologic = {name: value for name, value in state.items() if name in (*STORES, CHANNEL)}
@@ -226,7 +243,9 @@ def _network_parameters(
 
     description = network.description
     out: dict[str, torch.Tensor] = {}
-    static = tuple(name for name in description.parameters if name not in description.dynamic and name not in known)
+    static = tuple(
+        name for name in description.parameters if name not in description.dynamic and name not in known
+    )
     inputs = torch.stack(list(forcing), dim=-1).float()
     if static:
         last = None
@@ -260,7 +279,9 @@ def core_dims(name: str, dynamic: tuple[str, ...], components: bool) -> tuple[st
             return ()
         return ("time", "component") if bare in dynamic else ("component",)
     if kind == "state":
-        return {CHANNEL: ("lead",), "network_hidden": ("hidden_unit",), "network_cell": ("hidden_unit",)}.get(bare, ("component",))
+        return {CHANNEL: ("lead",), "network_hidden": ("hidden_unit",), "network_cell": ("hidden_unit",)}.get(
+            bare, ("component",)
+        )
     if bare == "initial_storage":
         return ()
     per_component = components and bare not in ("streamflow", "channel_storage", "forcing_flag")

@@ -19,9 +19,16 @@ Space = tuple[Hashable, ...]
 
 def space_coords(ds: xr.Dataset, space: Space) -> xr.Dataset:
     """What identifies the cells: index coordinates (made where absent) and text ones, without variables."""
-    out = xr.Dataset(coords={dim: ds[dim].values if dim in ds.indexes else np.arange(ds.sizes[dim]) for dim in space})
+    out = xr.Dataset(
+        coords={dim: ds[dim].values if dim in ds.indexes else np.arange(ds.sizes[dim]) for dim in space}
+    )
     for name, array in ds.coords.items():
-        if name not in out.coords and array.dims and set(array.dims) <= set(space) and array.dtype.kind in "OTU":
+        if (
+            name not in out.coords
+            and array.dims
+            and set(array.dims) <= set(space)
+            and array.dtype.kind in "OTU"
+        ):
             out = out.assign_coords({name: (array.dims, array.values)})
     return out
 
@@ -29,7 +36,11 @@ def space_coords(ds: xr.Dataset, space: Space) -> xr.Dataset:
 def space_names(ds: xr.Dataset, space: Space) -> tuple[str, ...]:
     """A name a cell for messages, in the order of the flattened space."""
     if len(space) == 1:
-        ids = [name for name, array in ds.coords.items() if array.dims == space and array.attrs.get("cf_role") == "timeseries_id"]
+        ids = [
+            name
+            for name, array in ds.coords.items()
+            if array.dims == space and array.attrs.get("cf_role") == "timeseries_id"
+        ]
         label = ids[0] if ids else space[0]
         values = ds[label].values if label in ds.coords else np.arange(ds.sizes[space[0]])
         return tuple(f"{space[0]} {value}" for value in values)
@@ -54,7 +65,8 @@ def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> 
         absent = ds.indexes[dim][~ds.indexes[dim].isin(given.indexes[dim])]
         if len(absent):
             raise CoordinateError(
-                f"{what} has no {dim} {absent[0]} ({len(absent)} of {ds.sizes[dim]} are missing); expected every {dim} of the Dataset."
+                f"{what} has no {dim} {absent[0]} ({len(absent)} of {ds.sizes[dim]} are missing); expected "
+                f"every {dim} of the Dataset."
             )
         given = given.sel({dim: ds.indexes[dim]})
     check_same_cells(given, ds, space, what)
@@ -72,15 +84,27 @@ def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str)
         if dim not in given.dims:
             continue
         if given.sizes[dim] != ds.sizes[dim]:
-            raise CoordinateError(f"{what} has {given.sizes[dim]} values of {dim!r}, the Dataset {ds.sizes[dim]}; expected the same cells.")
+            raise CoordinateError(
+                f"{what} has {given.sizes[dim]} values of {dim!r}, the Dataset {ds.sizes[dim]}; expected "
+                "the same cells."
+            )
         if dim in given.indexes and dim in ds.indexes and not given.indexes[dim].equals(ds.indexes[dim]):
-            raise CoordinateError(f"{what} has other values of {dim!r} than the Dataset; expected the same cells in the same order.")
+            raise CoordinateError(
+                f"{what} has other values of {dim!r} than the Dataset; expected the same cells in the same "
+                "order."
+            )
     for name in set(given.coords) & set(ds.coords):
         mine, theirs = given[name], ds[name]
-        if mine.dims and mine.dims == theirs.dims and mine.dtype.kind in "OTU" and not (mine.values == theirs.values).all():
+        if (
+            mine.dims
+            and mine.dims == theirs.dims
+            and mine.dtype.kind in "OTU"
+            and not (mine.values == theirs.values).all()
+        ):
             place = int(np.argmax(mine.values.ravel() != theirs.values.ravel()))
             raise CoordinateError(
-                f"{what} was made for {name} {mine.values.ravel()[place]!r} where the Dataset has {theirs.values.ravel()[place]!r}: "
+                f"{what} was made for {name} {mine.values.ravel()[place]!r} where the Dataset has "
+                f"{theirs.values.ravel()[place]!r}: "
                 "equal positions, other places."
             )
 
@@ -95,10 +119,14 @@ def attribute_names(ds: xr.Dataset, chosen: Sequence[str] | None) -> tuple[str, 
     names = tuple(chosen) if chosen is not None else tuple(name for name in ATTRIBUTES if name in ds)
     absent = [name for name in names if name not in ds]
     if absent:
-        raise MissingAttributeError(f"attributes {', '.join(absent)} are not in the Dataset; add them or name others: attributes=[...].")
+        raise MissingAttributeError(
+            f"attributes {', '.join(absent)} are not in the Dataset; add them or name others: "
+            "attributes=[...]."
+        )
     if not names:
         raise MissingAttributeError(
-            "the Dataset has none of the catchment attributes of the paper's Table A1; a regional model tells cells apart by them. "
+            "the Dataset has none of the catchment attributes of the paper's Table A1; a regional model "
+            "tells cells apart by them. "
             "Name yours, attributes=[...], or fit each cell by itself: hx.DeltaHBV(network='constant')."
         )
     return names
@@ -120,18 +148,32 @@ def attribute_array(ds: xr.Dataset, space: Space, model: Model) -> xr.DataArray:
     absent = [name for name in model.attributes if name not in ds]
     if absent:
         raise MissingAttributeError(
-            f"the model was trained with attributes that the Dataset lacks: {', '.join(absent)}; add them with the meaning and units of the training data."
+            f"the model was trained with attributes that the Dataset lacks: {', '.join(absent)}; add them "
+            "with the meaning and units of the training data."
         )
     columns = []
     for name in model.attributes:
         array = ds[name].reset_coords(drop=True)
         strange = [dim for dim in array.dims if dim not in space]
         if strange:
-            raise DimensionError(f"attribute {name!r} has dimension {strange[0]!r}; expected some of {', '.join(map(str, space))}: attributes do not vary in time.")
+            raise DimensionError(
+                f"attribute {name!r} has dimension {strange[0]!r}; expected some of "
+                f"{', '.join(map(str, space))}: attributes do not vary in time."
+            )
         if name in model.categories:
             array = _numbers(array, model.categories[name])
-        columns.append(array.astype("float32").expand_dims({dim: ds.sizes[dim] for dim in space if dim not in array.dims}))
-    stacked = xr.concat([column.drop_attrs() for column in columns], dim="attribute", coords="minimal", compat="override", join="override")
+        columns.append(
+            array.astype("float32").expand_dims(
+                {dim: ds.sizes[dim] for dim in space if dim not in array.dims}
+            )
+        )
+    stacked = xr.concat(
+        [column.drop_attrs() for column in columns],
+        dim="attribute",
+        coords="minimal",
+        compat="override",
+        join="override",
+    )
     stacked = stacked.transpose(*space, "attribute")
     return stacked.chunk(attribute=-1) if stacked.chunks is not None else stacked
 

@@ -59,7 +59,11 @@ def label(
         With coordinates, ``time_bnds``, attributes of variables and global ones.
     """
     ds = ds.assign_coords(
-        {name: array.variable for name, array in source.coords.items() if set(array.dims) <= {*space, "time"} and name != "time_bnds"}
+        {
+            name: array.variable
+            for name, array in source.coords.items()
+            if set(array.dims) <= {*space, "time"} and name != "time_bnds"
+        }
     )
     for name, array in ds.data_vars.items():
         row = VARIABLES[str(name)]
@@ -98,9 +102,17 @@ def label_coordinates(ds: xr.Dataset) -> None:
     for name, array in ds.coords.items():
         usual = _COORDINATES.get(str(name), {})
         if name == "time":
-            array.attrs = {**usual} if "time_bnds" in ds.coords else {key: value for key, value in usual.items() if key != "bounds"}
+            array.attrs = (
+                {**usual}
+                if "time_bnds" in ds.coords
+                else {key: value for key, value in usual.items() if key != "bounds"}
+            )
         elif array.dtype.kind in "OTU" and array.ndim == 1 and str(name).endswith("_id"):
-            array.attrs = {"long_name": f"name of the {array.dims[0]}", **array.attrs, "cf_role": "timeseries_id"}
+            array.attrs = {
+                "long_name": f"name of the {array.dims[0]}",
+                **array.attrs,
+                "cf_role": "timeseries_id",
+            }
         else:
             array.attrs = {**usual, **array.attrs}
 
@@ -116,7 +128,12 @@ def model_attrs(model: str, **more: Any) -> dict[str, Any]:
     """Global attributes that say which model made a result; structures as JSON text."""
     return {
         "hydroxr_model": model,
-        **{f"hydroxr_{key}": value if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False) for key, value in more.items()},
+        **{
+            f"hydroxr_{key}": value
+            if isinstance(value, str | int | float)
+            else json.dumps(value, ensure_ascii=False)
+            for key, value in more.items()
+        },
     }
 
 
@@ -127,7 +144,7 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     ``_FillValue``; time is in days of its own calendar; the valid range has the data's type.
     """
     ds = ds.copy()
-    for dim in [dim for dim in ds.dims if dim in ds.indexes and ds[dim].dtype.kind in "OTU"]:
+    for dim in [str(dim) for dim in ds.dims if dim in ds.indexes and ds[dim].dtype.kind in "OTU"]:
         names = ds[dim].values
         ds = ds.drop_indexes(dim).drop_vars(dim)
         ds = ds.assign_coords({dim: np.arange(len(names)), f"{dim}_id": (dim, names)})

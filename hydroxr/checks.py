@@ -13,6 +13,8 @@ import numpy as np
 from .errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError
 from .variables import VARIABLES
 
+Labels = Sequence[Any] | np.ndarray
+
 # Whatever was read as degC and lies beyond is almost surely kelvin, and the other way round.
 _HOTTEST = 70.0
 _KELVIN_AS_CELSIUS = 150.0
@@ -21,8 +23,8 @@ _CELSIUS_AS_KELVIN = -200.0
 
 def check_forcing(
     forcing: Mapping[str, np.ndarray],
-    times: Sequence[Any],
-    cells: Sequence[str] | None = None,
+    times: Labels,
+    cells: Labels | None = None,
     *,
     missing: str = "raise",
 ) -> None:
@@ -45,7 +47,8 @@ def check_forcing(
         absent = np.isnan(values)
         if missing == "raise" and absent.any():
             raise MissingForcingError(
-                f"{VARIABLES[name].long_name} ({name!r}) is missing on {_count(absent)}, first {_first(absent, times, cells)}; "
+                f"{VARIABLES[name].long_name} ({name!r}) is missing on {_count(absent)}, first "
+                f"{_first(absent, times, cells)}; "
                 "expected a value every day. Select complete cells or days, fill it yourself, or let "
                 "simulate(..., missing='fill') interpolate in time and flag it."
             )
@@ -55,7 +58,7 @@ def check_forcing(
 
 
 def range_problem(
-    name: str, values: np.ndarray, times: Sequence[Any], cells: Sequence[str] | None = None
+    name: str, values: np.ndarray, times: Labels, cells: Labels | None = None
 ) -> HydroxrError | None:
     """The error that values (cell, time) outside their variable's valid range deserve, or None."""
     row = VARIABLES[name]
@@ -64,13 +67,22 @@ def range_problem(
     wrong = low | high | np.isinf(values)
     if not wrong.any():
         return None
-    found = f"{row.long_name} ({name!r}) is {values[wrong][0]:g} {row.units} {_first(wrong, times, cells)} ({_count(wrong)} out of range)"
+    worst = f"{values[wrong][0]:g} {row.units}"
+    found = (
+        f"{row.long_name} ({name!r}) is {worst} {_first(wrong, times, cells)} ({_count(wrong)} out of range)"
+    )
     if row.quantity == "temperature" and np.nanmedian(values) > _KELVIN_AS_CELSIUS:
-        return UnitsError(f"{found}: this looks like kelvin with units 'degC'; set the 'units' attribute to 'K'.")
+        return UnitsError(
+            f"{found}: this looks like kelvin with units 'degC'; set the 'units' attribute to 'K'."
+        )
     if row.quantity == "temperature" and np.nanmedian(values) < _CELSIUS_AS_KELVIN:
-        return UnitsError(f"{found}: this looks like degC with units 'K'; set the 'units' attribute to 'degC'.")
+        return UnitsError(
+            f"{found}: this looks like degC with units 'K'; set the 'units' attribute to 'degC'."
+        )
     advice = "are missing values coded as numbers?" if low.any() else "are the units right?"
-    return ValueRangeError(f"{found}; expected {row.valid_min:g} to {_greatest(row.valid_max)} {row.units}: {advice}")
+    return ValueRangeError(
+        f"{found}; expected {row.valid_min:g} to {_greatest(row.valid_max)} {row.units}: {advice}"
+    )
 
 
 def _greatest(value: float | None) -> str:
@@ -81,8 +93,8 @@ def _count(mask: np.ndarray) -> str:
     return f"{int(mask.sum())} of {mask.size} cell-days in {int(mask.any(axis=-1).sum())} cells"
 
 
-def _first(mask: np.ndarray, times: Sequence[Any], cells: Sequence[str] | None) -> str:
-    cell, day = np.unravel_index(int(np.argmax(mask)), mask.shape)
+def _first(mask: np.ndarray, times: Labels, cells: Labels | None) -> str:
+    cell, day = divmod(int(np.argmax(mask)), mask.shape[1])
     where = f"in {cells[cell]} " if cells is not None else ""
     return f"{where}on {str(times[day])[:10]}"
 

@@ -53,7 +53,9 @@ class DeltaHBV:
         allowed = [name for name in PARAMETERS if name not in ROUTING]
         for name in given:
             if name not in allowed:
-                raise DescriptionError(f"parameter {name!r} cannot be dynamic; expected some of {', '.join(allowed)}.")
+                raise DescriptionError(
+                    f"parameter {name!r} cannot be dynamic; expected some of {', '.join(allowed)}."
+                )
         if self.network not in ("lstm", "constant"):
             raise DescriptionError(f"network {self.network!r} is not known; expected 'lstm' or 'constant'.")
         if self.network == "constant" and self.dynamic:

@@ -60,7 +60,9 @@ def fit(
     flat_observed = _flat(observed, space)  # (time, cell)
     gauged = np.isfinite(flat_observed).any(axis=0)
     if not gauged.any():
-        raise MissingObservationError("observed streamflow is missing on every day of the period in every cell; nothing can be learned.")
+        raise MissingObservationError(
+            "observed streamflow is missing on every day of the period in every cell; nothing can be learned."
+        )
     labels = tuple(np.asarray(space_names(ds, space), dtype=object)[gauged])
     times = ds["time"].values
     problem = range_problem("streamflow", flat_observed[:, gauged].T, times, labels)
@@ -71,7 +73,15 @@ def fit(
     model = Model(spec, {}, names, attribute_categories(ds, names))
     static = _static(ds, space, model)[gauged]
     data = TrainingData(np.stack(list(arrays.values()), axis=-1), static, flat_observed[:, gauged])
-    protocol = Protocol(_ITERATIONS[spec.network] if iterations is None else iterations, batch, window, warmup, optimizer, rate, seed)
+    protocol = Protocol(
+        _ITERATIONS[spec.network] if iterations is None else iterations,
+        batch,
+        window,
+        warmup,
+        optimizer,
+        rate,
+        seed,
+    )
     started = clock.perf_counter()
     weights, history = train(spec, data, protocol, _torch_device(_device(device)), progress)
     training = {
@@ -100,13 +110,17 @@ def select_time(ds: xr.Dataset, time: slice | None) -> xr.Dataset:
     index = ds.indexes["time"]
     selected = ds.sel(time=time)
     if selected.sizes["time"] == 0:
-        raise EmptySelectionError(f"{time} holds no day; the Dataset has {str(index[0])[:10]} to {str(index[-1])[:10]}.")
+        raise EmptySelectionError(
+            f"{time} holds no day; the Dataset has {str(index[0])[:10]} to {str(index[-1])[:10]}."
+        )
     return selected
 
 
 def _check_options(spec: DeltaHBV, **numbers: int | None) -> None:
     if not isinstance(spec, DeltaHBV):
-        raise DescriptionError(f"expected a description such as hx.DeltaHBV(components=16), found {type(spec).__name__}.")
+        raise DescriptionError(
+            f"expected a description such as hx.DeltaHBV(components=16), found {type(spec).__name__}."
+        )
     for name, value in numbers.items():
         least = 0 if name == "warmup" else 1
         if value is not None and (not isinstance(value, int | np.integer) or value < least):
@@ -126,9 +140,12 @@ def _check_memory(arrays: Sequence[xr.DataArray]) -> None:
     available = psutil.virtual_memory().available
     if needed > available:
         raise MemoryLimitError(
-            f"training needs about {needed / 1e9:.1f} GB in memory (forcing and streamflow, {arrays[0].sizes['time']} days, "
-            f"{arrays[0].size // max(arrays[0].sizes['time'], 1)} cells), and {available / 1e9:.1f} GB are free. "
-            "Select fewer days, time=slice(...), or fewer cells, ds.isel(...): those with observed streamflow are enough."
+            f"training needs about {needed / 1e9:.1f} GB in memory (forcing and streamflow, "
+            f"{arrays[0].sizes['time']} days, "
+            f"{arrays[0].size // max(arrays[0].sizes['time'], 1)} cells), and {available / 1e9:.1f} GB are "
+            "free. "
+            "Select fewer days, time=slice(...), or fewer cells, ds.isel(...): those with observed "
+            "streamflow are enough."
         )
 
 
@@ -152,7 +169,8 @@ def _fitted_cells(ds: xr.Dataset, space: tuple[Hashable, ...], gauged: np.ndarra
     if len(space) == 1:
         return cells.isel({space[0]: gauged})
     raise MissingObservationError(
-        f"a constant network needs streamflow in every cell, and {int((~gauged).sum())} of {gauged.size} have none; "
+        f"a constant network needs streamflow in every cell, and {int((~gauged).sum())} of {gauged.size} "
+        "have none; "
         "select those that have: ds.stack(cell=[...]).isel(cell=...)."
     )
 

@@ -41,7 +41,11 @@ def find(ds: xr.Dataset, name: str, *, prefer: str | None = None) -> str | None:
         return prefer
     for candidates in (
         [key for key in row.names if key in ds.variables],
-        [str(key) for key, var in ds.variables.items() if var.attrs.get("standard_name") in row.standard_names],
+        [
+            str(key)
+            for key, var in ds.variables.items()
+            if var.attrs.get("standard_name") in row.standard_names
+        ],
     ):
         if name == "tmean":
             candidates = [key for key in candidates if not _is_extreme(ds[key])]
@@ -99,24 +103,37 @@ def check_time(ds: xr.Dataset) -> None:
     if ds.sizes.get("time", 0) == 0:
         raise EmptySelectionError("the Dataset has no days: the selection in time is empty.")
     if "time" not in ds.indexes:
-        raise TimeAxisError("dimension 'time' has no coordinate; expected one date a day: ds.assign_coords(time=...).")
+        raise TimeAxisError(
+            "dimension 'time' has no coordinate; expected one date a day: ds.assign_coords(time=...)."
+        )
     index = ds.indexes["time"]
     if not (np.issubdtype(ds["time"].dtype, np.datetime64) or isinstance(index, xr.CFTimeIndex)):
-        raise TimeAxisError(f"'time' holds {ds['time'].dtype}; expected dates: xr.decode_cf(ds) or ds.assign_coords(time=...).")
+        raise TimeAxisError(
+            f"'time' holds {ds['time'].dtype}; expected dates: xr.decode_cf(ds) or "
+            "ds.assign_coords(time=...)."
+        )
     repeated = index[index.duplicated()]
     if len(repeated):
-        raise TimeAxisError(f"'time' has {repeated[0]} more than once ({len(repeated)} repeats); drop them: ds.drop_duplicates('time').")
+        raise TimeAxisError(
+            f"'time' has {repeated[0]} more than once ({len(repeated)} repeats); drop them: "
+            "ds.drop_duplicates('time')."
+        )
     if not index.is_monotonic_increasing:
         raise TimeAxisError("'time' is not sorted; expected ascending days: ds.sortby('time').")
-    steps = np.asarray((index[1:] - index[:-1]) / np.timedelta64(1, "D") if len(index) > 1 else [], dtype=float)
+    steps = np.asarray(
+        (index[1:] - index[:-1]) / np.timedelta64(1, "D") if len(index) > 1 else [], dtype=float
+    )
     wrong = np.flatnonzero(steps != 1.0)
     if len(wrong):
         usual = float(np.median(steps))
         if usual != 1.0:
-            raise TimeAxisError(f"'time' has steps of {usual:g} days; expected daily values: resample them first.")
+            raise TimeAxisError(
+                f"'time' has steps of {usual:g} days; expected daily values: resample them first."
+            )
         where = wrong[0]
         raise TimeAxisError(
-            f"'time' has a gap: {index[where + 1]} follows {index[where]} ({len(wrong)} such places); expected every day. "
+            f"'time' has a gap: {index[where + 1]} follows {index[where]} ({len(wrong)} such places); "
+            "expected every day. "
             "Give each day a row, ds.resample(time='1D').asfreq(), and decide what fills it."
         )
 
@@ -154,7 +171,10 @@ def observed_streamflow(ds: xr.Dataset, target: str | None = None) -> xr.DataArr
     """
     name = find(ds, "streamflow", prefer=target)
     if name is None:
-        raise MissingVariableError(f"there is no observed streamflow ({_spelled('streamflow')}) in the Dataset; it has {_names(ds.data_vars)}.")
+        raise MissingVariableError(
+            f"there is no observed streamflow ({_spelled('streamflow')}) in the Dataset; it has "
+            f"{_names(ds.data_vars)}."
+        )
     row = VARIABLES["streamflow"]
     array = ds[name]
     if quantity_of(str(array.attrs.get("units", ""))) != "discharge":
@@ -162,7 +182,8 @@ def observed_streamflow(ds: xr.Dataset, target: str | None = None) -> xr.DataArr
     area_name = find(ds, "area")
     if area_name is None:
         raise MissingVariableError(
-            f"{name!r} is in {array.attrs['units']}, and there is no catchment area ({_spelled('area')}) to bring it to mm/day; "
+            f"{name!r} is in {array.attrs['units']}, and there is no catchment area ({_spelled('area')}) to "
+            "bring it to mm/day; "
             "add one, with units km2 or m2."
         )
     area = convert(ds[area_name], VARIABLES["area"])
@@ -196,7 +217,8 @@ def _required(ds: xr.Dataset, name: str) -> xr.DataArray:
     found = find(ds, name)
     if found is None:
         raise MissingVariableError(
-            f"there is no {VARIABLES[name].long_name} ({_spelled(name)}) in the Dataset; it has {_names(ds.data_vars)}. "
+            f"there is no {VARIABLES[name].long_name} ({_spelled(name)}) in the Dataset; it has "
+            f"{_names(ds.data_vars)}. "
             f"Rename yours: ds.rename({{...: {VARIABLES[name].names[0]!r}}})."
         )
     return convert(ds[found], VARIABLES[name])
@@ -214,11 +236,14 @@ def _over(array: xr.DataArray, dims: tuple[Hashable, ...], like: xr.DataArray) -
     extra = [dim for dim in array.dims if dim not in dims]
     if extra:
         raise DimensionError(
-            f"{array.name!r} has dimension {extra[0]!r}, which the precipitation has not; expected {_names(dims)} only. "
+            f"{array.name!r} has dimension {extra[0]!r}, which the precipitation has not; expected "
+            f"{_names(dims)} only. "
             f"Select in it first: ds.isel({extra[0]}=0)."
         )
     if "time" not in array.dims:
-        raise DimensionError(f"{array.name!r} has dimensions {_names(array.dims)}; expected 'time' among them.")
+        raise DimensionError(
+            f"{array.name!r} has dimensions {_names(array.dims)}; expected 'time' among them."
+        )
     if set(array.dims) != set(dims):
         array = array.broadcast_like(like)
     return array.transpose(*dims)
@@ -227,7 +252,9 @@ def _over(array: xr.DataArray, dims: tuple[Hashable, ...], like: xr.DataArray) -
 def _spelled(name: str) -> str:
     row: Variable = VARIABLES[name]
     names = f"named {', '.join(row.names)}"
-    return names + (f", or with standard name {' or '.join(row.standard_names)}" if row.standard_names else "")
+    return names + (
+        f", or with standard name {' or '.join(row.standard_names)}" if row.standard_names else ""
+    )
 
 
 def _names(names: Iterable[Hashable]) -> str:

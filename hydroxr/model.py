@@ -89,13 +89,17 @@ class Model:
         from .learning.network import ParameterNetwork
 
         network = ParameterNetwork(self.description, len(self.attributes))
-        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in self.weights.items()})
+        network.load_state_dict(
+            {name: torch.from_numpy(array.copy()) for name, array in self.weights.items()}
+        )
         return network.eval()
 
     def constant_parameters(self) -> xr.Dataset:
         """The parameters of a constant network, (cell dimensions..., component)."""
         if self.description.network != "constant":
-            raise DescriptionError("only a constant network has parameters without forcing; use ds.hbv.parameters(model).")
+            raise DescriptionError(
+                "only a constant network has parameters without forcing; use ds.hbv.parameters(model)."
+            )
         dims = tuple(self.cells.sizes)
         unit = 1.0 / (1.0 + np.exp(-self.weights["logits"].astype(float)))
         unit = unit.reshape(*self.cells.sizes.values(), -1)
@@ -173,16 +177,26 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     folder = Path(path)
     for name in (JSON_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
-            raise ModelFileError(f"{folder} is not a model of hydroxr: {name} is missing. Expected a folder that model.save(path) wrote.")
+            raise ModelFileError(
+                f"{folder} is not a model of hydroxr: {name} is missing. Expected a folder that "
+                "model.save(path) wrote."
+            )
     raw = (folder / WEIGHTS_FILE).read_bytes()
     try:
         content = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
         version = content["hydroxr_format"]
         if not isinstance(version, int) or version > FORMAT:
-            raise ModelFileError(f"{folder} has format {version}; this hydroxr {__version__} reads formats up to {FORMAT}: update hydroxr.")
+            raise ModelFileError(
+                f"{folder} has format {version}; this hydroxr {__version__} reads formats up to {FORMAT}: "
+                "update hydroxr."
+            )
         if hashlib.sha256(raw).hexdigest() != content["weights_sha256"]:
-            raise ModelFileError(f"{folder / WEIGHTS_FILE} is not what was saved (its checksum differs); copy the model again.")
-        cells = xr.Dataset(coords={name: (part["dims"], part["values"]) for name, part in content["cells"].items()})
+            raise ModelFileError(
+                f"{folder / WEIGHTS_FILE} is not what was saved (its checksum differs); copy the model again."
+            )
+        cells = xr.Dataset(
+            coords={name: (part["dims"], part["values"]) for name, part in content["cells"].items()}
+        )
         return Model(
             description=DeltaHBV(**content["description"]),
             weights=from_bytes(raw),
@@ -202,7 +216,9 @@ def history_dataset(history: dict[str, list[float]]) -> xr.Dataset:
         "loss": {"long_name": "training loss", "units": "kg m-2 day-1"},
         "seconds": {"long_name": "time since the start of training", "units": "s"},
     }
-    ds = xr.Dataset({name: ("iteration", np.asarray(values), attrs.get(name, {})) for name, values in history.items()})
+    ds = xr.Dataset(
+        {name: ("iteration", np.asarray(values), attrs.get(name, {})) for name, values in history.items()}
+    )
     if ds.sizes.get("iteration"):
         ds = ds.assign_coords(iteration=np.arange(1, ds.sizes["iteration"] + 1))
     return ds

@@ -31,7 +31,9 @@ def extraterrestrial_radiation(latitude: xr.DataArray, day_of_year: xr.DataArray
     return (24.0 * 60.0 / np.pi) * _SOLAR_CONSTANT * distance * daily
 
 
-def hargreaves(tmean: xr.DataArray, tmin: xr.DataArray, tmax: xr.DataArray, latitude: xr.DataArray) -> xr.DataArray:
+def hargreaves(
+    tmean: xr.DataArray, tmin: xr.DataArray, tmax: xr.DataArray, latitude: xr.DataArray
+) -> xr.DataArray:
     """Potential evapotranspiration, mm/day (Hargreaves 1994, doi:10.1061/(ASCE)0733-9437(1994)120:6(1132)).
 
     ``0.0023 Ra / 2.45 (tmean + 17.8) sqrt(|tmax - tmin|)``, at least 0. The absolute value is for

@@ -18,13 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from .errors import (
-    DimensionError,
-    EmptySelectionError,
-    MissingObservationError,
-    MissingVariableError,
-    TimeAxisError,
-)
+from .errors import DimensionError, EmptySelectionError, MissingVariableError, TimeAxisError
+from .inputs import observed_streamflow
 from .metrics import require_same_place, require_same_units
 from .variables import AMOUNT, FLUX, VARIABLES
 
@@ -82,7 +77,7 @@ def hydrograph(
     simulation
         Of one cell, ``(time,)``; dimensions of size 1 do not matter. Lazy variables are computed once.
     observed
-        Streamflow of the same cell ``(time,)``, or a Dataset that has it under one of the names that
+        Streamflow of the same cell ``(time,)``, or a Dataset that has it under a name and in units that
         hydroxr understands; on days of its own, drawn where they lie within those of the simulation.
     time
         The period to draw: ``slice("2001-10-01", "2002-09-30")`` or ``"2002"``. All if None.
@@ -100,9 +95,7 @@ def hydrograph(
     DimensionError
         The simulation or the observations have more than one cell, or no time.
     MissingVariableError
-        The simulation has none of the variables.
-    MissingObservationError
-        ``observed`` is a Dataset without streamflow.
+        The simulation has none of the variables, or ``observed`` is a Dataset without streamflow.
     CoordinateError, UnitsError
         The observations are of another basin, or in other units.
     EmptySelectionError
@@ -118,7 +111,9 @@ def hydrograph(
     --------
     >>> hydrograph(simulation.isel(basin=0), observations["streamflow"].isel(basin=0))  # doctest: +SKIP
     """
-    return _draw((*_FLOWS, *_STORAGES), simulation, _streamflow(observed), time, axes)
+    if isinstance(observed, xr.Dataset):
+        observed = observed_streamflow(observed)
+    return _draw((*_FLOWS, *_STORAGES), simulation, observed, time, axes)
 
 
 def storages(
@@ -231,19 +226,6 @@ class _Cell:
     edges: np.ndarray
     observed: tuple[np.ndarray, np.ndarray] | None
     title: str
-
-
-def _streamflow(observed: xr.DataArray | xr.Dataset | None) -> xr.DataArray | None:
-    if not isinstance(observed, xr.Dataset):
-        return observed
-    names = VARIABLES["streamflow"].names
-    for name in names:
-        if name in observed:
-            return observed[name]
-    raise MissingObservationError(
-        f"'observed' has none of {names}, only {sorted(map(str, observed.data_vars))}; "
-        "expected observed streamflow. Give the variable: observed=ds[...]."
-    )
 
 
 def _cell(

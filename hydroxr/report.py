@@ -41,7 +41,9 @@ class CheckReport:
 
     def __repr__(self) -> str:
         width = max(len(role) for role in self.roles)
-        lines = [f"<hydroxr check: {self.cells} cells, {self.days} days, {self.period[0]} to {self.period[1]}>"]
+        lines = [
+            f"<hydroxr check: {self.cells} cells, {self.days} days, {self.period[0]} to {self.period[1]}>"
+        ]
         lines += [f"  {role:<{width}}  {found}" for role, found in self.roles.items()]
         lines += [f"  note: {remark}" for remark in self.remarks]
         return "\n".join(lines)
@@ -67,7 +69,9 @@ def check(ds: xr.Dataset) -> CheckReport:
     else:
         roles["observed streamflow"] = _found(ds, "streamflow")
         remarks += _streamflow_remarks(_cells_first(inputs.on_space(observed, space, ds)), times, cells)
-    roles["attributes"] = f"{len([name for name in ATTRIBUTES if name in ds])} of the paper's {len(ATTRIBUTES)}"
+    roles["attributes"] = (
+        f"{len([name for name in ATTRIBUTES if name in ds])} of the paper's {len(ATTRIBUTES)}"
+    )
     remarks += _temperature_remarks(ds)
     index = ds.indexes["time"]
     period = (str(index[0])[:10], str(index[-1])[:10])
@@ -79,7 +83,10 @@ def evaluate(sim: xr.Dataset, observed: xr.Dataset, time: slice | None = None) -
     from .metrics import evaluate as metrics
 
     if "streamflow" not in sim:
-        raise MissingVariableError("the simulation has no 'streamflow'; simulate with variables=None, or with 'streamflow' among them.")
+        raise MissingVariableError(
+            "the simulation has no 'streamflow'; simulate with variables=None, or with 'streamflow' among "
+            "them."
+        )
     simulated = select_time(sim, time)["streamflow"]
     return metrics(simulated, inputs.observed_streamflow(select_time(observed, time)))
 
@@ -103,10 +110,15 @@ def _streamflow_remarks(values: np.ndarray, times: np.ndarray, cells: tuple[str,
     gauged = np.isfinite(values).any(axis=1)
     remarks = []
     if not gauged.all():
-        remarks.append(f"{int((~gauged).sum())} of {len(gauged)} cells have no observed streamflow: they are not trained on")
+        remarks.append(
+            f"{int((~gauged).sum())} of {len(gauged)} cells have no observed streamflow: they are not "
+            "trained on"
+        )
     gaps = int(np.isnan(values[gauged]).sum())
     if gaps:
-        remarks.append(f"observed streamflow is missing on {gaps} cell-days of the others: they do not count in the loss")
+        remarks.append(
+            f"observed streamflow is missing on {gaps} cell-days of the others: they do not count in the loss"
+        )
     return remarks
 
 
@@ -115,4 +127,8 @@ def _temperature_remarks(ds: xr.Dataset) -> list[str]:
     if low is None or high is None:
         return []
     crossed = int((ds[low] > ds[high]).sum())
-    return [f"{low} is above {high} on {crossed} cell-days: Hargreaves takes the absolute difference"] if crossed else []
+    return (
+        [f"{low} is above {high} on {crossed} cell-days: Hargreaves takes the absolute difference"]
+        if crossed
+        else []
+    )

@@ -18,7 +18,9 @@ from .errors import StoreError
 _PARTIAL = ".partial-"
 
 
-def to_netcdf(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False) -> Path:
+def to_netcdf(
+    ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False
+) -> Path:
     """Write ``ds`` as a CF NetCDF-4 file, compressed.
 
     It is written beside ``path`` and takes its name only when the disk has all of it.
@@ -54,7 +56,9 @@ def to_netcdf(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     return _publish(Path(path), write, overwrite=overwrite, progress=progress)
 
 
-def to_zarr(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False) -> Path:
+def to_zarr(
+    ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False
+) -> Path:
     """Write ``ds`` as a Zarr store (format 3) whose chunks carry checksums.
 
     Parameters, errors and the promise of completeness are those of :func:`to_netcdf`.

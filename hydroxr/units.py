@@ -71,7 +71,9 @@ def canonical(units: str) -> str:
     for sign, token, power in re.findall(r"(/?)\s*([a-z°_]+)\^?(-?\d*)", text):
         name = _TOKENS.get(token, token)
         powers[name] = powers.get(name, 0) + int(power or 1) * (-1 if sign else 1)
-    return " ".join(name if power == 1 else f"{name}{power}" for name, power in sorted(powers.items()) if power)
+    return " ".join(
+        name if power == 1 else f"{name}{power}" for name, power in sorted(powers.items()) if power
+    )
 
 
 def quantity_of(units: str) -> str | None:

@@ -167,14 +167,21 @@ _ROWS = (
         standard_names=("runoff_flux", "water_volume_transport_in_river_channel"),
     ),
     _flux("runoff", "Q", "runoff before routing: quick flow, interflow and baseflow", "runoff_flux"),
-    _flux("quick_flow", "Q0", "quick flow: fast runoff of the upper zone, before routing", "surface_runoff_flux"),
+    _flux(
+        "quick_flow", "Q0", "quick flow: fast runoff of the upper zone, before routing", "surface_runoff_flux"
+    ),
     _flux("interflow", "Q1", "interflow: slower runoff of the upper zone, before routing"),
     _flux("baseflow", "Q2", "baseflow: runoff of the lower zone (groundwater), before routing"),
     _flux("evapotranspiration", "ET", "actual evapotranspiration", "water_evapotranspiration_flux"),
     _flux("rainfall", "Pr", "rainfall", "rainfall_flux"),
     _flux("snowfall", "Ps", "snowfall", "snowfall_flux"),
     _flux("snowmelt", "smelt", "snowmelt", "surface_snow_melt_flux"),
-    _flux("refreezing", "Rfz", "refreezing of liquid water in the snowpack", "surface_snow_and_ice_refreezing_flux"),
+    _flux(
+        "refreezing",
+        "Rfz",
+        "refreezing of liquid water in the snowpack",
+        "surface_snow_and_ice_refreezing_flux",
+    ),
     _flux(
         "snow_infiltration",
         "Isnow",
@@ -190,10 +197,14 @@ _ROWS = (
         "downward_liquid_water_mass_flux_into_groundwater",
     ),
     _state("snowpack", "Sp", "frozen water in the snowpack"),
-    _state("snow_liquid_water", "Sliq", "liquid water in the snowpack", "liquid_water_content_of_surface_snow"),
+    _state(
+        "snow_liquid_water", "Sliq", "liquid water in the snowpack", "liquid_water_content_of_surface_snow"
+    ),
     _state("soil_moisture", "Ss", "soil water", "mass_content_of_water_in_soil"),
     _state("upper_zone_storage", "Suz", "water in the upper subsurface zone"),
-    _state("lower_zone_storage", "Slz", "water in the lower subsurface zone (groundwater)", "groundwater_amount"),
+    _state(
+        "lower_zone_storage", "Slz", "water in the lower subsurface zone (groundwater)", "groundwater_amount"
+    ),
     _state("channel_storage", None, "runoff still on its way through the unit hydrograph"),
     Variable(
         "initial_storage",

@@ -34,7 +34,9 @@ def transform_precipitation(precipitation: Tensor) -> Tensor:
     return torch.log10(torch.sqrt(precipitation) + 0.1)
 
 
-def to_parameters(unit: Tensor, description: DeltaHBV, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+def to_parameters(
+    unit: Tensor, description: DeltaHBV, names: tuple[str, ...] | None = None
+) -> dict[str, Tensor]:
     """Map a network's output in (0, 1) onto the parameters' ranges.
 
     Parameters
@@ -146,11 +148,11 @@ class ParameterNetwork(nn.Module):
         if state is None:
             zeros = inputs.new_zeros(inputs.shape[1], self.description.hidden)
             state = (zeros, zeros)
-        weights = [self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden]
+        weights: list[Tensor] = [self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden]
         if self.training and self.description.dropout > 0.0:
             # Dropout on the weights, one mask a pass, as the paper's g_A has it.
             dropped = [nn.functional.dropout(weight, self.description.dropout) for weight in weights[:2]]
-            weights = dropped + weights[2:]
+            weights = [*dropped, *weights[2:]]
         h, c = (part[None].contiguous() for part in state)
         stretches = []
         for stretch in inputs.split(_STRETCH):
@@ -168,7 +170,7 @@ class ParameterNetwork(nn.Module):
         return to_parameters(unit, self.description, names)
 
     def _rows(self, names: tuple[str, ...]) -> Tensor:
-        places = []
+        places: list[int] = []
         start = 0
         for name in self.description.parameters:
             width = 1 if name in ROUTING else self.description.components

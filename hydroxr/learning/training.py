@@ -27,7 +27,12 @@ from .sampler import WindowSampler
 GRADIENT_NORM = 1.0  # longer gradients are cut to this length
 # Largest rates of the optimisers. Adam's decays to zero along a cosine; Adadelta's, as in the
 # paper, is its own affair. Parameters fitted directly bear, and need, longer steps.
-_RATES = {("adam", "lstm"): 3e-3, ("adam", "constant"): 5e-2, ("adadelta", "lstm"): 1.0, ("adadelta", "constant"): 1.0}
+_RATES = {
+    ("adam", "lstm"): 3e-3,
+    ("adam", "constant"): 5e-2,
+    ("adadelta", "lstm"): 1.0,
+    ("adadelta", "constant"): 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,11 @@ def train(
         module = _module(description, data).to(device)
     module.train()
     sampler = WindowSampler(
-        data.observed, batch=protocol.batch, window=protocol.window, warmup=protocol.warmup, seed=protocol.seed
+        data.observed,
+        batch=protocol.batch,
+        window=protocol.window,
+        warmup=protocol.warmup,
+        seed=protocol.seed,
     )
     forcing = torch.from_numpy(data.forcing).to(device)
     attributes = torch.from_numpy(data.attributes).to(device)
@@ -119,7 +128,10 @@ def train(
     days = torch.arange(protocol.warmup + protocol.window, device=device)[:, None]
     history: dict[str, list[float]] = {"loss": [], "seconds": []}
     started = time.perf_counter()
-    with _seeded(protocol.seed), tqdm(total=protocol.iterations, desc="fit", unit="it", disable=not progress) as bar:
+    with (
+        _seeded(protocol.seed),
+        tqdm(total=protocol.iterations, desc="fit", unit="it", disable=not progress) as bar,
+    ):
         for iteration in range(protocol.iterations):
             cells, starts = (torch.from_numpy(part).to(device) for part in sampler.draw())
             rows = days + starts
@@ -164,7 +176,9 @@ def _streamflow(module: nn.Module, forcing: Tensor, attributes: Tensor, cells: T
     return series["streamflow"]
 
 
-def _parameters(module: nn.Module, forcing: Tensor, attributes: Tensor, cells: Tensor) -> Mapping[str, Tensor]:
+def _parameters(
+    module: nn.Module, forcing: Tensor, attributes: Tensor, cells: Tensor
+) -> Mapping[str, Tensor]:
     if isinstance(module, ConstantParameters):
         return module(cells)
     assert isinstance(module, ParameterNetwork)
@@ -190,7 +204,9 @@ def _optimizer(module: nn.Module, protocol: Protocol) -> tuple[torch.optim.Optim
         return adadelta, torch.optim.lr_scheduler.LambdaLR(adadelta, lambda _: 1.0)
     adam = torch.optim.Adam(module.parameters(), lr=protocol.learning_rate)
     share = 1.0 / max(protocol.iterations, 1)
-    return adam, torch.optim.lr_scheduler.LambdaLR(adam, lambda step: 0.5 * (1.0 + math.cos(math.pi * step * share)))
+    return adam, torch.optim.lr_scheduler.LambdaLR(
+        adam, lambda step: 0.5 * (1.0 + math.cos(math.pi * step * share))
+    )
 
 
 @contextmanager

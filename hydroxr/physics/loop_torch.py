@@ -13,20 +13,15 @@ from torch import Tensor
 from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
 
 
-def _bounded(bound: str):  # type: ignore[no-untyped-def]
-    """``minimum`` or ``maximum`` of a tensor and a tensor or number."""
-    elementwise = getattr(torch, f"{bound}imum")
-    clamp = {"min": "max", "max": "min"}[bound]
-
-    def function(value: Tensor, other: Tensor | float) -> Tensor:
-        if isinstance(other, Tensor):
-            return elementwise(value, other)
-        return torch.clamp(value, **{clamp: other})
-
-    return function
+def _minimum(value: Tensor, other: Tensor | float) -> Tensor:
+    return torch.minimum(value, other) if isinstance(other, Tensor) else torch.clamp(value, max=other)
 
 
-day = make_day(_bounded("min"), _bounded("max"), torch.pow, torch.where)
+def _maximum(value: Tensor, other: Tensor | float) -> Tensor:
+    return torch.maximum(value, other) if isinstance(other, Tensor) else torch.clamp(value, min=other)
+
+
+day = make_day(_minimum, _maximum, torch.pow, torch.where)
 
 
 class _Recorder:
@@ -54,7 +49,8 @@ class _Recorder:
             self._arrays[name][index] = value
 
     def series(self) -> dict[str, Tensor]:
-        return {name: self._arrays[name] if name in self._arrays else torch.stack(self._lists[name]) for name in self.names}
+        stacked = {name: torch.stack(parts) for name, parts in self._lists.items() if parts}
+        return {**self._arrays, **stacked}
 
 
 def run(

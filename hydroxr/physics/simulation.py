@@ -74,7 +74,9 @@ def simulate(
         raise DescriptionError(f"backend {backend!r} is not known; expected 'auto' or 'torch'.")
     for name in outputs:
         if name not in OUTPUTS:
-            raise MissingVariableError(f"{name!r} is not an output of the model; expected some of {', '.join(OUTPUTS)}.")
+            raise MissingVariableError(
+                f"{name!r} is not an output of the model; expected some of {', '.join(OUTPUTS)}."
+            )
     given = [precipitation, temperature, pet, *parameters.values(), *(initial_state or {}).values()]
     as_tensors = any(isinstance(value, Tensor) for value in given)
     dtype = _common_dtype(given)
@@ -84,7 +86,9 @@ def simulate(
         return _tensor(value, dtype, device)
 
     forcing = _forcing(tensor(precipitation), tensor(temperature), tensor(pet))
-    arranged = arrange_parameters({name: tensor(value) for name, value in parameters.items()}, forcing[0].shape)
+    arranged = arrange_parameters(
+        {name: tensor(value) for name, value in parameters.items()}, forcing[0].shape
+    )
     check_parameters(arranged)
     n_components = arranged["BETA"].shape[-1]
     start = {name: tensor(value) for name, value in (initial_state or {}).items()}
@@ -153,20 +157,29 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
         raise ParameterError(f"parameter {unknown[0]!r} is not known; expected {', '.join(PARAMETERS)}.")
     absent = [name for name in REQUIRED if name not in given]
     if absent:
-        raise ParameterError(f"parameters {', '.join(absent)} are missing; every one of {', '.join(REQUIRED)} is needed.")
+        raise ParameterError(
+            f"parameters {', '.join(absent)} are missing; every one of {', '.join(REQUIRED)} is needed."
+        )
     if len([name for name in ROUTING if name in given]) == 1:
-        raise ParameterError(f"routing needs both of {' and '.join(ROUTING)}; give both, or none for runoff that is not routed.")
+        raise ParameterError(
+            f"routing needs both of {' and '.join(ROUTING)}; give both, or none for runoff that is not "
+            "routed."
+        )
     n_days, n_cells = shape
     arranged = {name: _with_components(name, value, n_days, n_cells) for name, value in given.items()}
     counts = {name: value.shape[-1] for name, value in arranged.items() if name not in ROUTING}
     n_components = max(counts.values())
     for name, count in counts.items():
         if count not in (1, n_components):
-            raise ParameterError(f"{name} has {count} components, others have {n_components}; expected the same number.")
+            raise ParameterError(
+                f"{name} has {count} components, others have {n_components}; expected the same number."
+            )
     for name in counts:
         arranged[name] = arranged[name].expand(*arranged[name].shape[:-1], n_components)
     if "BETAET" not in arranged:
-        arranged["BETAET"] = torch.ones_like(arranged["BETA"] if arranged["BETA"].ndim == 2 else arranged["BETA"][0])
+        arranged["BETAET"] = torch.ones_like(
+            arranged["BETA"] if arranged["BETA"].ndim == 2 else arranged["BETA"][0]
+        )
     return arranged
 
 
@@ -194,7 +207,9 @@ def _with_components(name: str, value: Tensor, n_days: int, n_cells: int) -> Ten
     shape = tuple(value.shape)
     if name in ROUTING:
         if shape != (n_cells,):
-            raise ParameterError(f"{name} has shape {shape}; expected (space,) = ({n_cells},), one value a cell.")
+            raise ParameterError(
+                f"{name} has shape {shape}; expected (space,) = ({n_cells},), one value a cell."
+            )
         return value
     if shape == (n_cells, n_days) == (n_days, n_cells):
         raise ParameterError(
@@ -203,7 +218,7 @@ def _with_components(name: str, value: Tensor, n_days: int, n_cells: int) -> Ten
         )
     if shape == (n_cells,) or shape == (n_days, n_cells):
         return value[..., None]
-    if len(shape) == 2 and shape[0] == n_cells or len(shape) == 3 and shape[:2] == (n_days, n_cells):
+    if (len(shape) == 2 and shape[0] == n_cells) or (len(shape) == 3 and shape[:2] == (n_days, n_cells)):
         return value
     raise ParameterError(
         f"{name} has shape {shape}; expected (space[, component]) or (time, space[, component]) "
@@ -216,13 +231,18 @@ def _forcing(precipitation: Tensor, temperature: Tensor, pet: Tensor) -> tuple[T
         if value.ndim != 2:
             raise DimensionError(f"{name} has {value.ndim} dimensions; expected two, (time, space).")
         if value.shape != precipitation.shape:
-            raise DimensionError(f"{name} has shape {tuple(value.shape)}, precipitation {tuple(precipitation.shape)}; expected the same.")
+            raise DimensionError(
+                f"{name} has shape {tuple(value.shape)}, precipitation {tuple(precipitation.shape)}; "
+                "expected the same."
+            )
     if precipitation.shape[0] == 0:
         raise DimensionError("the forcing has no day; expected at least one.")
     return precipitation, temperature, pet
 
 
-def checked_state(given: Mapping[str, Tensor], forcing: Tensor, n_components: int, *, routed: bool) -> dict[str, Tensor]:
+def checked_state(
+    given: Mapping[str, Tensor], forcing: Tensor, n_components: int, *, routed: bool
+) -> dict[str, Tensor]:
     """The state to start from: ``given``, complete and possible, or the default.
 
     Raises
@@ -235,15 +255,25 @@ def checked_state(given: Mapping[str, Tensor], forcing: Tensor, n_components: in
         return default
     absent = [name for name in default if name not in given]
     if absent:
-        raise StateError(f"the initial state lacks {', '.join(absent)}; give the whole state of an earlier run.")
+        raise StateError(
+            f"the initial state lacks {', '.join(absent)}; give the whole state of an earlier run."
+        )
     if not routed and CHANNEL in given and bool((given[CHANNEL] != 0).any()):
-        raise StateError(f"the initial state has water in {CHANNEL!r}, but there are no parameters UH_SHAPE and UH_SCALE to route it.")
+        raise StateError(
+            f"the initial state has water in {CHANNEL!r}, but there are no parameters UH_SHAPE and UH_SCALE "
+            "to route it."
+        )
     state = {}
     for name, pattern in default.items():
         if given[name].shape != pattern.shape:
-            raise StateError(f"state {name!r} has shape {tuple(given[name].shape)}; expected {tuple(pattern.shape)}.")
+            raise StateError(
+                f"state {name!r} has shape {tuple(given[name].shape)}; expected {tuple(pattern.shape)}."
+            )
         if not bool(torch.isfinite(given[name]).all()) or bool((given[name] < 0).any()):
-            raise StateError(f"state {name!r} has values that are negative or not finite; expected water in mm, at least 0.")
+            raise StateError(
+                f"state {name!r} has values that are negative or not finite; expected water in mm, at least "
+                "0."
+            )
         state[name] = given[name]
     state["soil_moisture"] = torch.clamp(state["soil_moisture"], min=SOIL_FLOOR)
     return state

@@ -1,0 +1,139 @@
+"""``python -m hydroxr``: fit, simulate and evaluate from a shell, and the demonstration."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ._version import __version__
+from .errors import HydroxrError
+
+_DATA_HELP = (
+    "CAMELS (its folder as published, or a compact NetCDF file of it), or your own NetCDF file or Zarr store "
+    "with prcp, tmean and pet (or tmin, tmax, lat), streamflow and units"
+)
+_TIME_HELP = "first and last day, such as 1980-10-01:1995-09-30 (default: all days)"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, or 1 after an error with its message."""
+    from . import commands
+
+    parser = _parser(commands)
+    given = parser.parse_args(arguments)
+    try:
+        given.command(given)
+    except HydroxrError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
+    parser = argparse.ArgumentParser(
+        prog="python -m hydroxr",
+        description="Differentiable HBV hydrology: train a model on gauged catchments, "
+        "simulate every flux and storage.",
+        epilog="Start with: python -m hydroxr demo. Each command has its own --help.",
+    )
+    parser.add_argument("--version", action="version", version=f"hydroxr {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+
+    demo = _command(
+        subparsers,
+        "demo",
+        commands.demo,
+        "fit two embedded catchments, simulate them, draw the result; takes some two minutes",
+    )
+    demo.add_argument(
+        "--out", type=Path, default=Path("demo-output"), help="folder for the results (default: demo-output)"
+    )
+
+    fit = _command(subparsers, "fit", commands.fit, "train a model on observed streamflow")
+    _data(fit)
+    fit.add_argument("--out", type=Path, required=True, help="folder for the model")
+    fit.add_argument("--time", type=_period, help=f"training period: {_TIME_HELP}")
+    fit.add_argument(
+        "--components", type=int, default=16, help="parallel HBV components a cell (default: 16)"
+    )
+    fit.add_argument(
+        "--dynamic",
+        nargs="*",
+        default=(),
+        metavar="NAME",
+        help="parameters that vary from day to day, such as BETA BETAET",
+    )
+    fit.add_argument(
+        "--network",
+        choices=("lstm", "constant"),
+        default="lstm",
+        help="one network for all cells, or a parameter set for each (default: lstm)",
+    )
+    fit.add_argument("--hidden", type=int, default=256, help="width of the network (default: 256)")
+    fit.add_argument(
+        "--dropout",
+        type=float,
+        default=0.5,
+        help="share of the network's weights left out in each pass (default: 0.5)",
+    )
+    fit.add_argument(
+        "--iterations", type=int, help="training steps (default: 1500, for a constant network 400)"
+    )
+    fit.add_argument("--batch", type=int, default=100, help="windows a step (default: 100)")
+    fit.add_argument("--seed", type=int, default=0, help="of weights and draws (default: 0)")
+
+    simulate = _command(
+        subparsers, "simulate", commands.simulate, "simulate all fluxes and storages with a trained model"
+    )
+    _data(simulate)
+    simulate.add_argument("--model", type=Path, required=True, help="folder of a model that 'fit' wrote")
+    simulate.add_argument(
+        "--out", type=Path, required=True, help="result: a NetCDF file if it ends in .nc, else a Zarr store"
+    )
+    simulate.add_argument(
+        "--time", type=_period, help=f"days to write: {_TIME_HELP}; earlier days warm the model up"
+    )
+    simulate.add_argument(
+        "--variables", nargs="+", metavar="NAME", help="only these (default: all fluxes and storages)"
+    )
+    simulate.add_argument("--gauged", action="store_true", help="only cells that have observed streamflow")
+    simulate.add_argument("--overwrite", action="store_true", help="replace the result where it exists")
+
+    evaluate = _command(
+        subparsers, "evaluate", commands.evaluate, "compare a simulation with observed streamflow"
+    )
+    evaluate.add_argument("simulation", type=Path, help="a result of 'simulate'")
+    evaluate.add_argument("--observed", type=Path, required=True, help=_DATA_HELP)
+    evaluate.add_argument("--time", type=_period, help=f"days that count: {_TIME_HELP}")
+    evaluate.add_argument("--out", type=Path, help="also write all metrics of each cell to this NetCDF file")
+    return parser
+
+
+def _command(subparsers, name: str, function, text: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + "."
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
+
+
+def _period(text: str) -> slice:
+    first, colon, last = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no period; expected FIRST:LAST, such as 1980-10-01:1995-09-30"
+        )
+    return slice(first or None, last or None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""What a run needs beside the forcing: parameters or a network, attributes, a state.
+
+Labelled arrays come in, checked against the Dataset that is to be simulated; what leaves is
+ready for the blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from . import cf
+from .blocks import CHANNEL, NETWORK_STATE, Job, core_dims
+from .cells import attribute_array, check_same_cells, select_cells, space_names
+from .errors import (
+    CoordinateError,
+    DescriptionError,
+    DimensionError,
+    EmptySelectionError,
+    ParameterError,
+    StateError,
+)
+from .model import Model
+from .physics.hbv import STORES
+from .physics.parameters import PARAMETERS, REQUIRED, ROUTING
+
+LEADS = 14  # days ahead on which water in the unit hydrograph can leave
+
+
+class Ingredients:
+    """What a run needs beside the forcing: arrays for the blocks, and what to say of them."""
+
+    def __init__(self, ds: xr.Dataset, space: tuple[Hashable, ...]) -> None:
+        self.ds = ds
+        self.space = space
+        self.arrays: dict[str, xr.DataArray] = {}
+        self.attrs: dict[str, Any] = {}
+        self.model: Model | None = None
+        self.constant = xr.Dataset()
+        self.window = (0, 0)
+        self.dynamic: tuple[str, ...] = ()
+
+    def take(self, given: Model | xr.Dataset, state: xr.Dataset | None, window: slice | None = None) -> str:
+        """Take a model or parameters, and a state; what to note about the parameter window."""
+        note = ""
+        if isinstance(given, Model):
+            self.attrs = cf.model_attrs(
+                given.description.symbol,
+                description=given.description.to_dict(),
+                model_sha256=given.hash,
+                training=given.training,
+            )
+        if isinstance(given, Model) and given.description.network == "lstm":
+            self.model = given
+            self.dynamic = given.description.dynamic
+            self.arrays["attributes"] = attribute_array(self.ds, self.space, given)
+            known = [name for name in given.description.parameters if state is not None and name in state]
+            for name in known:
+                self._parameter(name, state[name])  # type: ignore[index]
+            if len(known) < len(given.description.parameters) - len(self.dynamic):
+                self.window, note = _window(self.ds, given, window)
+        elif isinstance(given, Model):
+            self.constant = select_cells(given.constant_parameters(), self.ds, self.space, "the model")
+            self._parameters(self.constant)
+        elif isinstance(given, xr.Dataset):
+            self.attrs = cf.model_attrs("HBV with given parameters")
+            self._parameters(given)
+        else:
+            raise DescriptionError(
+                "expected a model (of ds.hbv.fit or hx.load_model) or a Dataset of parameters, found "
+                f"{type(given).__name__}."
+            )
+        if state is not None:
+            self._state(state)
+        return note
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """What a later run needs to continue this one, beside static parameters."""
+        routed = self.model is not None or f"parameter:{ROUTING[0]}" in self.arrays
+        remembers = self.model is not None and bool(self.dynamic)
+        return (*STORES, *([CHANNEL] if routed else []), *(NETWORK_STATE if remembers else []))
+
+    @property
+    def static_parameters(self) -> list[str]:
+        """Parameters with one value for the whole run, which the state carries on."""
+        if self.model is not None:
+            return [name for name in self.model.description.parameters if name not in self.dynamic]
+        return [
+            name.removeprefix("parameter:")
+            for name, array in self.arrays.items()
+            if name.startswith("parameter:") and "time" not in array.dims
+        ]
+
+    @property
+    def n_components(self) -> int:
+        if self.model is not None:
+            return self.model.description.components
+        return max(
+            (
+                array.sizes.get("component", 1)
+                for name, array in self.arrays.items()
+                if name.startswith("parameter:")
+            ),
+            default=1,
+        )
+
+    def job(
+        self,
+        outputs: Sequence[str],
+        *,
+        components: bool,
+        missing: str,
+        dtype: str,
+        device: str,
+        forcing: Mapping[str, xr.DataArray],
+    ) -> Job:
+        """Everything that a block needs to know."""
+        prcp = forcing["prcp"]
+        sizes = {"time": prcp.sizes["time"], "component": self.n_components, "lead": LEADS}
+        if self.model is not None:
+            sizes |= {"attribute": len(self.model.attributes), "hidden_unit": self.model.description.hidden}
+        dims = {name: core_dims(name, self.dynamic, components) for name in outputs}
+        dims |= {
+            name: tuple(str(dim) for dim in array.dims if dim not in self.space)
+            for name, array in self.arrays.items()
+        }
+        lazy = any(array.chunks is not None for array in forcing.values())
+        return Job(
+            inputs=tuple(self.arrays),
+            outputs=tuple(outputs),
+            core_dims=dims,
+            sizes=sizes,
+            times=prcp["time"].values,
+            model=self.model,
+            window=self.window,
+            components=components,
+            missing=missing,
+            dtype=dtype,
+            device=device,
+            cells=None if lazy else space_names(self.ds, self.space),
+        )
+
+    def _parameters(self, given: xr.Dataset) -> None:
+        absent = [name for name in REQUIRED if name not in given]
+        if absent:
+            raise ParameterError(
+                f"the parameters lack {', '.join(absent)}; every one of {', '.join(REQUIRED)} is needed."
+            )
+        unknown = [str(name) for name in given.data_vars if name not in PARAMETERS]
+        if unknown:
+            raise ParameterError(
+                f"{unknown[0]!r} is not a parameter; expected {', '.join(PARAMETERS)}. Drop it: "
+                "parameters.drop_vars(...)."
+            )
+        given = select_cells(given, self.ds, self.space, "the parameters")
+        for name, array in given.data_vars.items():
+            self._parameter(str(name), array)
+
+    def _parameter(self, name: str, array: xr.DataArray) -> None:
+        allowed = {*self.space, *(() if name in ROUTING else ("component", "time"))}
+        strange = [str(dim) for dim in array.dims if dim not in allowed]
+        if strange:
+            raise DimensionError(
+                f"parameter {name} has dimension {strange[0]!r}; expected some of "
+                f"{', '.join(sorted(map(str, allowed)))}."
+            )
+        if "time" in array.dims:
+            if "time" not in array.indexes or not array.indexes["time"].equals(self.ds.indexes["time"]):
+                raise CoordinateError(
+                    f"parameter {name} varies in time, but its days are not those of the forcing; select or "
+                    "reindex it."
+                )
+            self.dynamic = (*self.dynamic, name)
+        order = [dim for dim in self.space if dim in array.dims] + [
+            dim for dim in ("time", "component") if dim in array.dims
+        ]
+        if name not in ROUTING and "component" not in array.dims:
+            array = array.expand_dims("component", -1)
+            order.append("component")
+        self.arrays[f"parameter:{name}"] = array.transpose(*order)
+
+    def _state(self, state: xr.Dataset) -> None:
+        absent = [name for name in self.state_names if name not in state]
+        if absent:
+            raise StateError(
+                f"the initial state lacks {', '.join(absent)}; expected what simulate(..., "
+                "return_state=True) returned for this model."
+            )
+        check_same_cells(state, self.ds, self.space, "the initial state")
+        _check_continues(state, self.ds)
+        for name in self.state_names:
+            last = "lead" if name == CHANNEL else "hidden_unit" if name in NETWORK_STATE else "component"
+            if set(state[name].dims) != {*self.space, last}:
+                raise StateError(
+                    f"state {name!r} has dimensions {state[name].dims}; expected {(*self.space, last)}."
+                )
+            if last == "component" and state.sizes[last] != self.n_components:
+                raise StateError(
+                    f"state {name!r} has {state.sizes[last]} components, the model {self.n_components}."
+                )
+            self.arrays[f"state:{name}"] = state[name].transpose(*self.space, last)
+
+
+def _check_continues(state: xr.Dataset, ds: xr.Dataset) -> None:
+    """A state that knows its day must be that of the day before the run."""
+    if "time" not in state.coords:
+        return
+    after = (
+        state["time"].to_index() if state["time"].ndim else state["time"].expand_dims("time").to_index()
+    ).floor("D")[-1]
+    first = ds.indexes["time"].floor("D")[0]
+    if (first - after) / np.timedelta64(1, "D") != 1:
+        raise StateError(
+            f"the initial state is of the end of {str(after)[:10]}, but the run starts on "
+            f"{str(first)[:10]}; expected the day after. "
+            "If that is meant (a spin-up, say), drop its date: state.drop_vars('time')."
+        )
+
+
+def _window(ds: xr.Dataset, model: Model, chosen: slice | None) -> tuple[tuple[int, int], str]:
+    """Positions of the parameter window in the input, and what to note of it."""
+    index = ds.indexes["time"]
+    if chosen is not None:
+        inside = index.slice_indexer(chosen.start, chosen.stop)
+        if len(index[inside]) == 0:
+            raise EmptySelectionError(
+                f"the parameter window {chosen} holds no day of the input, {str(index[0])[:10]} to "
+                f"{str(index[-1])[:10]}."
+            )
+        return (
+            inside.start,
+            inside.stop,
+        ), f"{str(index[inside][0])[:10]} to {str(index[inside][-1])[:10]} (chosen)"
+    first, last = model.training["period"]
+    days = int(model.training["days"])
+    inside = index.slice_indexer(first, last)
+    if len(index[inside]) == days:
+        return (inside.start, inside.stop), f"{first} to {last} (the training period)"
+    days = min(days, len(index))
+    used = f"{str(index[0])[:10]} to {str(index[days - 1])[:10]}"
+    note = f"{used} (first days of the input, which does not hold the training period {first} to {last})"
+    return (0, days), note
