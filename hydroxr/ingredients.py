@@ -209,9 +209,8 @@ def _check_continues(state: xr.Dataset, ds: xr.Dataset) -> None:
     """A state that knows its day must be that of the day before the run."""
     if "time" not in state.coords:
         return
-    after = (
-        state["time"].to_index() if state["time"].ndim else state["time"].expand_dims("time").to_index()
-    ).floor("D")[-1]
+    stamp = state["time"] if state["time"].ndim else state["time"].expand_dims("time")
+    after = stamp.to_index().floor("D")[-1]
     first = ds.indexes["time"].floor("D")[0]
     if (first - after) / np.timedelta64(1, "D") != 1:
         raise StateError(
@@ -231,10 +230,8 @@ def _window(ds: xr.Dataset, model: Model, chosen: slice | None) -> tuple[tuple[i
                 f"the parameter window {chosen} holds no day of the input, {str(index[0])[:10]} to "
                 f"{str(index[-1])[:10]}."
             )
-        return (
-            inside.start,
-            inside.stop,
-        ), f"{str(index[inside][0])[:10]} to {str(index[inside][-1])[:10]} (chosen)"
+        note = f"{str(index[inside][0])[:10]} to {str(index[inside][-1])[:10]} (chosen)"
+        return (inside.start, inside.stop), note
     first, last = model.training["period"]
     days = int(model.training["days"])
     inside = index.slice_indexer(first, last)

@@ -86,7 +86,7 @@ def _apply(
 ) -> dict[str, xr.DataArray]:
     """Run the blocks: the one call of ``apply_ufunc``."""
     arrays = [_one_chunk(array, ("time",)) for array in forcing.values()]
-    arrays += [_one_chunk(array, job.core_dims[name]) for name, array in needed.items()]
+    arrays += [_one_chunk(array, job.core_dims[name]) for name, array in extra.items()]
     results = xr.apply_ufunc(
         blocks.run_block,
         *arrays,
