@@ -45,7 +45,8 @@ def simulate(
         ``BETAET`` evapotranspiration is linear in soil wetness, without ``UH_SHAPE`` and
         ``UH_SCALE``, both (space,), nothing is routed.
     initial_state : mapping, optional
-        As returned; default is 0.001 mm in each store and an empty channel.
+        As returned; default is 0.001 mm in each store and an empty channel. Soil moisture counts
+        as at least 1e-5 mm, the floor of that store.
     outputs : sequence of str
         Any of :data:`hydroxr.variables.OUTPUTS`; fluxes in mm/day, states in mm at day's end.
     backend : {"auto", "torch"}
@@ -166,6 +167,7 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
             "routed."
         )
     n_days, n_cells = shape
+    _check_unambiguous({name: tuple(value.shape) for name, value in given.items()}, n_days, n_cells)
     arranged = {name: _with_components(name, value, n_days, n_cells) for name, value in given.items()}
     counts = {name: value.shape[-1] for name, value in arranged.items() if name not in ROUTING}
     n_components = max(counts.values())
@@ -203,6 +205,23 @@ def check_parameters(arranged: Mapping[str, Tensor]) -> None:
             )
 
 
+def _check_unambiguous(shapes: Mapping[str, tuple[int, ...]], n_days: int, n_cells: int) -> None:
+    """With as many days as cells a matrix may be (space, component) or (time, space).
+
+    It is read as the former, unless the other parameters have no components: then it is as likely
+    the latter, and nothing but the caller can tell.
+    """
+    if n_days != n_cells or n_cells == 1:
+        return
+    square = [name for name, shape in shapes.items() if shape == (n_cells, n_cells)]
+    others = [shape for name, shape in shapes.items() if name not in (*square, *ROUTING)]
+    if square and others and not any(len(shape) > 1 and shape[-1] == n_cells for shape in others):
+        raise ParameterError(
+            f"{square[0]} has shape {shapes[square[0]]}, which is (space, component) as well as "
+            "(time, space) here; give every parameter its last axis, of length 1 if there are no components."
+        )
+
+
 def _with_components(name: str, value: Tensor, n_days: int, n_cells: int) -> Tensor:
     shape = tuple(value.shape)
     if name in ROUTING:
@@ -211,15 +230,10 @@ def _with_components(name: str, value: Tensor, n_days: int, n_cells: int) -> Ten
                 f"{name} has shape {shape}; expected (space,) = ({n_cells},), one value a cell."
             )
         return value
-    if shape == (n_cells, n_days) == (n_days, n_cells):
-        raise ParameterError(
-            f"{name} has shape {shape}, which is (space, component) as well as (time, space) here; "
-            "add a last axis of length 1 for a parameter that varies in time."
-        )
-    if shape == (n_cells,) or shape == (n_days, n_cells):
-        return value[..., None]
     if (len(shape) == 2 and shape[0] == n_cells) or (len(shape) == 3 and shape[:2] == (n_days, n_cells)):
         return value
+    if shape in ((n_cells,), (n_days, n_cells)):
+        return value[..., None]
     raise ParameterError(
         f"{name} has shape {shape}; expected (space[, component]) or (time, space[, component]) "
         f"with time = {n_days} and space = {n_cells}."
@@ -280,8 +294,15 @@ def checked_state(
 
 
 def _common_dtype(values: Sequence[Any]) -> torch.dtype:
-    dtypes = [value.dtype if isinstance(value, Tensor) else np.asarray(value).dtype for value in values]
-    return torch.float64 if any(dtype in (torch.float64, np.float64) for dtype in dtypes) else torch.float32
+    doubles = [
+        value.dtype == torch.float64 if isinstance(value, Tensor) else _is_double(np.asarray(value).dtype)
+        for value in values
+    ]
+    return torch.float64 if any(doubles) else torch.float32
+
+
+def _is_double(dtype: np.dtype) -> bool:
+    return dtype.kind == "f" and dtype.itemsize >= 8  # in any byte order
 
 
 def _tensor(value: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
