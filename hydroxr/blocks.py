@@ -222,7 +222,7 @@ def _start(
 ) -> dict[str, torch.Tensor]:
     from .physics.simulation import checked_state
 
-    hydrologic = {name: value for name, value in state.items() if name in (*STORES, CHANNEL)}
+    hydrologic = {name: value for name, value in state.items() if name in (*STORES, CHANNEL)} or None
     return checked_state(hydrologic, like, parameters["BETA"].shape[-1], routed="UH_SHAPE" in parameters)
 
 

@@ -6,9 +6,8 @@ One cell, one component, one day at a time, in Python floats (float64), from Tab
 
 Where the published program creates water, this one does not. Published: ``ET = min(SM, PET * efficiency)``,
 then ``SM = max(SM - ET, 1e-5)``, which lifts very dry soil to the floor out of nothing. Here the floor stays,
-and evapotranspiration is what left: soil moisture before less after. A soil that is below the floor
-already (only a user's own initial state, or a field capacity below it, can do that) loses nothing
-and gains nothing.
+and evapotranspiration is what left: soil moisture before less after. An initial soil below the floor
+counts as at the floor. (A soil that is below it later, for which field capacity must be, loses nothing.)
 """
 
 from __future__ import annotations
@@ -156,6 +155,7 @@ def simulate(precipitation, temperature, pet, parameters, initial_state=None, co
     for cell in range(cells):
         for component in range(n):
             now = {name: float(state[name][cell, component]) for name in STORES}
+            now["soil_moisture"] = max(now["soil_moisture"], FLOOR)
             for step in range(days):
                 today = {}
                 for name, value in par.items():

@@ -155,7 +155,7 @@ class ParameterNetwork(nn.Module):
             weights = [*dropped, *weights[2:]]
         h, c = (part[None].contiguous() for part in state)
         stretches = []
-        for stretch in inputs.split(_STRETCH):
+        for stretch in inputs.split(_STRETCH if torch.is_grad_enabled() else len(inputs)):
             hidden, h, c = torch.lstm(stretch, [h, c], weights, True, 1, 0.0, self.training, False, False)
             stretches.append(hidden)
             for part in (h, c):

@@ -1,9 +1,10 @@
 """The equations of one HBV day, written once.
 
 :func:`make_day` builds the day from four elementary functions, so that one source serves torch
-tensors of any shape and dtype and, given scalar functions, a compiled loop over cells. Symbols
-and equations are those of Feng et al. (2022, doi:10.1029/2022WR032404), Table 1; the order of
-the steps and the floor of the soil store are those of the code published with it.
+tensors of any shape and dtype and, given scalar functions and a compiler, a compiled loop over
+cells. Its adjoint is in :mod:`hydroxr.physics.adjoint`. Symbols and equations are those of Feng
+et al. (2022, doi:10.1029/2022WR032404), Table 1; the order of the steps and the floor of the soil
+store are those of the code published with it.
 """
 
 from __future__ import annotations
@@ -52,48 +53,48 @@ SOIL_FLOOR = 1e-5  # mm; keeps powers of soil wetness differentiable
 
 # The values that one day's equations work on: floats, arrays or tensors.
 Value = Any
+Function = Callable[..., Any]
 Day = Callable[..., tuple[tuple[Value, ...], tuple[Value, ...]]]
 
 
-def make_day(
-    minimum: Callable[[Value, Value], Value],
-    maximum: Callable[[Value, Value], Value],
-    power: Callable[[Value, Value], Value],
-    where: Callable[[Value, Value, Value], Value],
-) -> Day:
-    """Build the function that advances the five stores by one day.
+def as_written(function: Function) -> Function:
+    """The compiler that leaves a function as it is."""
+    return function
 
-    Parameters
-    ----------
-    minimum, maximum, power, where
-        Elementwise functions of the array library (or scalar ones); ``minimum`` and ``maximum``
-        take a number as second argument.
 
-    Returns
-    -------
-    day
-        ``day(precipitation, temperature, pet, *stores, *parameters) -> (stores, fluxes)`` with
-        stores in mm, fluxes in mm/day, temperature in degC, in the orders of :data:`STORES`,
-        :data:`DAY_PARAMETERS` and :data:`DAY_FLUXES`. All arguments broadcast.
+def make_processes(
+    minimum: Function,
+    maximum: Function,
+    power: Function,
+    where: Function,
+    number: Callable[[float], Any] = float,
+    compiled: Callable[[Function], Function] = as_written,
+) -> tuple[Function, Function, Function]:
+    """Build the three parts of a day: snow, soil, and the upper and lower zone.
+
+    Arguments are those of :func:`make_day`.
     """
+    zero, one, floor = number(0.0), number(1.0), number(SOIL_FLOOR)
 
+    @compiled
     def snow(precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH):  # type: ignore[no-untyped-def]
         """Table 1, rows of S_p and S_liq."""
         freezing = temperature < TT
-        snowfall = where(freezing, precipitation, 0.0)
-        rainfall = where(freezing, 0.0, precipitation)
+        snowfall = where(freezing, precipitation, zero)
+        rainfall = where(freezing, zero, precipitation)
         snowpack = snowpack + snowfall
         warmth = CFMAX * (temperature - TT)
-        melt = minimum(maximum(warmth, 0.0), snowpack)
+        melt = minimum(maximum(warmth, zero), snowpack)
         snowpack = snowpack - melt
         liquid = liquid + melt
-        refreezing = minimum(maximum(-CFR * warmth, 0.0), liquid)
+        refreezing = minimum(maximum(-CFR * warmth, zero), liquid)
         snowpack = snowpack + refreezing
         liquid = liquid - refreezing
-        infiltration = maximum(liquid - CWH * snowpack, 0.0)
+        infiltration = maximum(liquid - CWH * snowpack, zero)
         liquid = liquid - infiltration
         return snowpack, liquid, rainfall, snowfall, melt, refreezing, infiltration
 
+    @compiled
     def soil(inflow, pet, soil_moisture, BETA, FC, LP, BETAET):  # type: ignore[no-untyped-def]
         """Table 1, row of S_s.
 
@@ -102,22 +103,23 @@ def make_day(
         soil's floor: the store follows the published equations to the last digit, and the
         floor creates no water.
         """
-        wetness = power(minimum(soil_moisture / FC, 1.0), BETA)
+        wetness = power(minimum(soil_moisture / FC, one), BETA)
         effective_rainfall = inflow * wetness
         soil_moisture = soil_moisture + inflow - effective_rainfall
-        excess = maximum(soil_moisture - FC, 0.0)
+        excess = maximum(soil_moisture - FC, zero)
         soil_moisture = soil_moisture - excess
-        efficiency = power(minimum(soil_moisture / (LP * FC), 1.0), BETAET)
-        evapotranspiration = minimum(pet * efficiency, maximum(soil_moisture - SOIL_FLOOR, 0.0))
-        soil_moisture = maximum(soil_moisture - evapotranspiration, SOIL_FLOOR)
+        efficiency = power(minimum(soil_moisture / (LP * FC), one), BETAET)
+        evapotranspiration = minimum(pet * efficiency, maximum(soil_moisture - floor, zero))
+        soil_moisture = maximum(soil_moisture - evapotranspiration, floor)
         return soil_moisture, effective_rainfall, excess, evapotranspiration
 
+    @compiled
     def zones(recharge, upper, lower, K0, K1, K2, PERC, UZL):  # type: ignore[no-untyped-def]
         """Table 1, rows of S_uz and S_lz."""
         upper = upper + recharge
         percolation = minimum(upper, PERC)
         upper = upper - percolation
-        quick_flow = K0 * maximum(upper - UZL, 0.0)
+        quick_flow = K0 * maximum(upper - UZL, zero)
         upper = upper - quick_flow
         interflow = K1 * upper
         upper = upper - interflow
@@ -126,6 +128,40 @@ def make_day(
         lower = lower - baseflow
         return upper, lower, percolation, quick_flow, interflow, baseflow
 
+    return snow, soil, zones
+
+
+def make_day(
+    minimum: Function,
+    maximum: Function,
+    power: Function,
+    where: Function,
+    number: Callable[[float], Any] = float,
+    compiled: Callable[[Function], Function] = as_written,
+) -> Day:
+    """Build the function that advances the five stores by one day.
+
+    Parameters
+    ----------
+    minimum, maximum, power, where
+        Elementwise functions of the array library (or scalar ones); ``minimum`` and ``maximum``
+        take a number as second argument, ``where`` as second or third. ``power`` is asked for
+        bases from 0 to 1 only.
+    number
+        Makes the equations' constants, for compilers that tell one precision from another.
+    compiled
+        Compiles a function of scalars, when scalar ones are given.
+
+    Returns
+    -------
+    day
+        ``day(precipitation, temperature, pet, *stores, *parameters) -> (stores, fluxes)`` with
+        stores in mm, fluxes in mm/day, temperature in degC, in the orders of :data:`STORES`,
+        :data:`DAY_PARAMETERS` and :data:`DAY_FLUXES`. All arguments broadcast.
+    """
+    snow, soil, zones = make_processes(minimum, maximum, power, where, number, compiled)
+
+    @compiled
     def day(  # type: ignore[no-untyped-def]
         precipitation,
         temperature,

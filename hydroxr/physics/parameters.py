@@ -30,7 +30,7 @@ class Parameter:
         return {"long_name": self.long_name, "units": self.units, "symbol": self.symbol}
 
 
-_TINY = 1e-6
+_TINY = 1e-3  # well above the floor of the soil store, 1e-5 mm
 
 _ROWS = (
     Parameter("BETA", "β", "1", 1.0, 6.0, "shape of effective rainfall against soil wetness"),

@@ -73,6 +73,7 @@ def simulate(
     """
     if backend not in ("auto", "torch"):
         raise DescriptionError(f"backend {backend!r} is not known; expected 'auto' or 'torch'.")
+    outputs = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     for name in outputs:
         if name not in OUTPUTS:
             raise MissingVariableError(
@@ -92,7 +93,7 @@ def simulate(
     )
     check_parameters(arranged)
     n_components = arranged["BETA"].shape[-1]
-    start = {name: tensor(value) for name, value in (initial_state or {}).items()}
+    start = None if initial_state is None else {name: tensor(value) for name, value in initial_state.items()}
     state = checked_state(start, forcing[0], n_components, routed="UH_SHAPE" in arranged)
     with torch.set_grad_enabled(as_tensors and torch.is_grad_enabled()):
         series, final = simulate_tensors(forcing, arranged, state, outputs, components)
@@ -198,7 +199,9 @@ def check_parameters(arranged: Mapping[str, Tensor]) -> None:
         if not bool(torch.isfinite(detached).all()):
             raise ParameterError(f"{name} has values that are not finite; every value is needed.")
         least, greatest = float(detached.min()), float(detached.max())
-        if least < row.least or greatest > row.greatest:
+        # The bounds as the values have them: 1e-3 in float32 is not 1e-3.
+        allowed = torch.tensor([row.least, row.greatest], dtype=value.dtype)
+        if least < float(allowed[0]) or greatest > float(allowed[1]):
             raise ParameterError(
                 f"{name} ({row.long_name}) has values from {least:g} to {greatest:g} {row.units}; "
                 f"expected {row.least:g} to {row.greatest:g}."
@@ -249,13 +252,15 @@ def _forcing(precipitation: Tensor, temperature: Tensor, pet: Tensor) -> tuple[T
                 f"{name} has shape {tuple(value.shape)}, precipitation {tuple(precipitation.shape)}; "
                 "expected the same."
             )
-    if precipitation.shape[0] == 0:
-        raise DimensionError("the forcing has no day; expected at least one.")
+    if 0 in precipitation.shape:
+        raise DimensionError(
+            f"the forcing has shape {tuple(precipitation.shape)}; expected at least one day and one cell."
+        )
     return precipitation, temperature, pet
 
 
 def checked_state(
-    given: Mapping[str, Tensor], forcing: Tensor, n_components: int, *, routed: bool
+    given: Mapping[str, Tensor] | None, forcing: Tensor, n_components: int, *, routed: bool
 ) -> dict[str, Tensor]:
     """The state to start from: ``given``, complete and possible, or the default.
 
@@ -265,8 +270,11 @@ def checked_state(
     """
     n_cells = forcing.shape[1]
     default = empty_state(n_cells, n_components, routed=routed, like=forcing)
-    if not given:
+    if given is None:
         return default
+    unknown = [name for name in given if name not in (*STORES, CHANNEL)]
+    if unknown:
+        raise StateError(f"{unknown[0]!r} is not a part of the state; expected {', '.join(default)}.")
     absent = [name for name in default if name not in given]
     if absent:
         raise StateError(

@@ -79,7 +79,7 @@ def test_no_store_and_no_flux_is_negative(case: Case):
 @examples(20)
 @given(cases(optional=False, max_days=10, max_components=4))
 def test_an_empty_start_makes_no_water_and_no_negative_evapotranspiration(case: Case):
-    """All stores at 0 mm is a start that a user may choose; the soil then holds its floor, 1e-5 mm, no more."""
+    """All stores at 0 mm is a start that a user may choose; the soil then holds its floor, 1e-5 mm."""
     state = {name: np.zeros((case.cells, case.components)) for name in STORES}
     state["channel_outflow"] = np.zeros((case.cells, 14))
     outputs, _ = simulate(*case.args, state, outputs=OUTPUTS)

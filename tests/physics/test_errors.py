@@ -98,7 +98,19 @@ def test_a_parameter_of_a_wrong_shape_is_refused(case: Case, what: str):
     if "components" in what and "no" not in what:  # which of those that disagree is at fault, nobody can say
         assert {COMPONENTS, shape[-1]} <= numbers(message), message
     else:
-        assert "UZL" in message and set(shape) <= numbers(message), message
+        assert "UZL" in message
+        assert set(shape) <= numbers(message), message
+
+
+def test_a_matrix_that_may_be_of_days_or_of_components_is_refused():
+    """As many days as cells, one square matrix, the others without components: nobody can tell which it is.
+
+    A last axis of length 1 says that it has days.
+    """
+    case = Case(82, 5, 5, 1, "temperate", dynamic=("BETA",))
+    bare = {name: x if name in ROUTING else x[..., 0] for name, x in case.parameters.items()}
+    refused(ParameterError, "BETA", "(5, 5)", "axis", args=(*case.forcing, bare))
+    simulate(*case.forcing, {**bare, "BETA": case.parameters["BETA"]})
 
 
 @pytest.mark.parametrize("name", ROUTING)
@@ -108,7 +120,7 @@ def test_a_parameter_of_a_wrong_shape_is_refused(case: Case, what: str):
 def test_a_unit_hydrograph_has_one_value_a_cell(case: Case, name: str, shape: tuple[int, ...]):
     """Neither components nor days: the components are averaged before one static unit hydrograph."""
     message = refused(ParameterError, name, args=with_parameter(case, name, np.full(shape, 1.0)))
-    assert set(shape) <= numbers(message) and CELLS in numbers(message), message
+    assert {*shape, CELLS} <= numbers(message), message
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

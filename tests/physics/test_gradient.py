@@ -238,7 +238,8 @@ def test_only_what_asks_for_gradients_gets_them():
     parameters["FC"].requires_grad_()
     outputs, _ = simulate(*forcing.values(), parameters, outputs=("streamflow",))
     outputs["streamflow"].sum().backward()
-    assert parameters["FC"].grad is not None and parameters["FC"].grad.abs().sum() > 0
+    assert parameters["FC"].grad is not None
+    assert parameters["FC"].grad.abs().sum() > 0
     assert parameters["K0"].grad is None
 
 
@@ -267,7 +268,8 @@ def test_the_smooth_runs_take_both_sides_of_every_branch():
             seen.setdefault(name, []).append(np.broadcast_to(value, out["runoff"].shape).ravel())
     for name, value in seen.items():
         both = np.concatenate(value)
-        assert both.any() and not both.all(), name
+        assert both.any(), name
+        assert not both.all(), name
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -342,4 +344,5 @@ def test_gradients_are_finite_over_a_year_in_float32():
     outputs["streamflow"].mean().backward()
     for name in (*HBV_PARAMETERS, *ROUTING):
         gradient = leaf[name].grad
-        assert gradient is not None and gradient.abs().max() > 0, name
+        assert gradient is not None, name
+        assert gradient.abs().max() > 0, name

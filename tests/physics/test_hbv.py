@@ -101,7 +101,8 @@ def test_a_missing_component_axis_means_one_component():
     """Parameters (space,) and (time, space) give what (space, 1) and (time, space, 1) give."""
     case = Case(2, 12, 3, 1, "freeze-thaw", dynamic=("BETA", "TT"))
     bare = {name: x if name in ROUTING else x[..., 0] for name, x in case.parameters.items()}
-    assert bare["BETA"].shape == (12, 3) and bare["FC"].shape == (3,)
+    assert bare["BETA"].shape == (12, 3)
+    assert bare["FC"].shape == (3,)
     for components in (False, True):
         full, state = simulate(*case.args, outputs=OUTPUTS, components=components)
         short, short_state = simulate(*case.forcing, bare, outputs=OUTPUTS, components=components)
@@ -124,6 +125,12 @@ def test_a_parameter_of_space_by_component_is_that_also_when_the_run_is_as_long(
     dynamic, _ = simulate(*case.forcing, repeated, outputs=OUTPUTS)
     for name in OUTPUTS:
         np.testing.assert_allclose(static[name], dynamic[name], rtol=1e-13, atol=1e-13, err_msg=name)
+
+
+def test_a_state_below_the_floor_of_the_soil_starts_at_the_floor():
+    """Also quite empty: the soil holds 1e-5 mm, from which the equations go on."""
+    case = Case(23, 10, 2, 3, "temperate")
+    agree(case, {name: np.zeros_like(x) for name, x in case.state().items()})
 
 
 def test_without_betaet_evapotranspiration_is_linear_in_soil_wetness():
@@ -175,7 +182,8 @@ def test_arrays_give_arrays_and_tensors_give_tensors_of_the_same_precision(dtype
     for arrays_of, tensors_of in ((arrays, tensors), (state, tensor_state)):
         assert set(arrays_of) == set(tensors_of)
         for name, value in arrays_of.items():
-            assert isinstance(value, np.ndarray) and value.dtype == dtype, name
+            assert isinstance(value, np.ndarray), name
+            assert value.dtype == dtype, name
             assert isinstance(tensors_of[name], torch.Tensor), name
             assert tensors_of[name].dtype == getattr(torch, dtype), name
             np.testing.assert_allclose(tensors_of[name].numpy(), value, **close, err_msg=name)
@@ -288,8 +296,8 @@ def test_a_day_in_float32_is_the_day_in_float64_within_rounding(case: Case):
     """One day from the same state.
 
     Rounding is 6e-8 of the largest number on the way: a store plus the day's water, below 1,500 mm here, so
-    1e-4 mm for each of the few sums. Powers carry it further: their relative error is the exponent
-    (6 at most) times that of their base, some 1e-6 of a flux. Hence 5e-4 mm + 1e-5 of the value.
+    below 1e-4 mm for each of the few sums. Powers carry it further: their relative error is the exponent
+    (6 at most) times that of their base, some 1e-6 of a flux. Hence 2e-4 mm + 1e-5 of the value.
     """
     single = case.astype("float32")
     state = {name: x.astype("float32") for name, x in case.state().items()}
@@ -300,12 +308,12 @@ def test_a_day_in_float32_is_the_day_in_float64_within_rounding(case: Case):
     expected, _ = simulate(*double, parameters, start, outputs=OUTPUTS)
     for name in OUTPUTS:
         assert found[name].dtype == np.float32
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=5e-4, err_msg=name)
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=2e-4, err_msg=name)
 
 
 @pytest.mark.parametrize("kind", WEATHER)
 def test_a_year_in_float32_stays_beside_float64(kind: str):
-    """365 days: no flux is off by more than 0.01 mm/day, no store by more than 0.05 mm.
+    """365 days: no flux is off by more than 0.001 mm/day, no store by more than 0.005 mm.
 
     The rounding of a day (see above) grows with its square root in time, and snow and soil
     forget it when they run empty or full. Parameters are inside their bounds: at their ends single days can
@@ -317,7 +325,7 @@ def test_a_year_in_float32_stays_beside_float64(kind: str):
     found, _ = simulate(*single, outputs=OUTPUTS)
     expected, _ = simulate(*double, {k: x.astype("float64") for k, x in single[3].items()}, outputs=OUTPUTS)
     for name in OUTPUTS:
-        most = 0.05 if name in (*STORES, "channel_storage") else 0.01
+        most = 5e-3 if name in (*STORES, "channel_storage") else 1e-3
         assert np.isfinite(found[name]).all(), name
         assert np.abs(found[name] - expected[name]).max() <= most, name
 
@@ -606,14 +614,14 @@ def test_a_run_without_initial_state_starts_nearly_empty():
     )
 
 
-@pytest.mark.parametrize("backend", ["auto"])
-def test_components_are_averaged_with_equal_weights(backend: str):
+def test_components_are_averaged_with_equal_weights():
     """By hand: rain in one component (TT 0), snow in the other (TT 4): half of each."""
     parameters: dict[str, Any] = {name: np.array([[value, value]]) for name, value in PLAIN.items()}
     parameters["TT"] = np.array([[0.0, 4.0]])
     p, t, zero = np.array([[6.0]]), np.array([[2.0]]), np.zeros((1, 1))
-    outputs, _ = simulate(p, t, zero, parameters, outputs=("rainfall", "snowfall"), backend=backend)
-    assert outputs["rainfall"][0, 0] == 3.0 and outputs["snowfall"][0, 0] == 3.0
+    outputs, _ = simulate(p, t, zero, parameters, outputs=("rainfall", "snowfall"))
+    assert outputs["rainfall"][0, 0] == 3.0
+    assert outputs["snowfall"][0, 0] == 3.0
 
 
 @examples(20)

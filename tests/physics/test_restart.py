@@ -81,7 +81,7 @@ def test_a_restart_in_float32_is_one_run_within_rounding():
     """1e-5 of the value: the routing may add in another order, the stores are handed over as they are."""
     case = Case(55, 40, 3, 8, "temperate")
     same(case, [6, 21], close={"rtol": 1e-5, "atol": 1e-5}, dtype="float32")
-    whole, final = in_pieces(case, [], dtype="float32")
+    _, final = in_pieces(case, [], dtype="float32")
     _, last = in_pieces(case, [6, 21], dtype="float32")
     for name in STORES:
         np.testing.assert_array_equal(last[name], final[name], err_msg=name)

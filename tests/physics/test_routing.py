@@ -110,7 +110,8 @@ def test_water_in_the_channel_is_what_ran_off_and_has_not_left(case: Case):
     expected = before + np.cumsum(outputs["runoff"] - outputs["streamflow"], axis=0)
     np.testing.assert_allclose(outputs["channel_storage"], expected, rtol=0, atol=1e-9)
     np.testing.assert_allclose(final["channel_outflow"].sum(axis=1), expected[-1], rtol=0, atol=1e-9)
-    assert (outputs["channel_storage"] >= 0).all() and (final["channel_outflow"] >= 0).all()
+    assert (outputs["channel_storage"] >= 0).all()
+    assert (final["channel_outflow"] >= 0).all()
 
 
 def test_the_state_says_on_which_day_channel_water_will_leave():
@@ -147,8 +148,10 @@ def test_extreme_unit_hydrographs_are_finite_in_float32(shape: float, scale: flo
     """At the corners of the ranges: finite, not negative, sum one, the same as in float64 to 1e-6."""
     streamflow, storage, _, _ = all_rain_runs_off(pulse(), shape, scale, "float32")
     assert streamflow.dtype == np.float32
-    assert np.isfinite(streamflow).all() and np.isfinite(storage).all()
-    assert (streamflow >= 0).all() and (storage >= 0).all()
+    assert np.isfinite(streamflow).all()
+    assert np.isfinite(storage).all()
+    assert (streamflow >= 0).all()
+    assert (storage >= 0).all()
     np.testing.assert_allclose(streamflow[:15, 0], gamma_ordinates(shape, scale), rtol=1e-4, atol=1e-6)
     assert float(streamflow.astype("float64").sum()) == pytest.approx(1.0, abs=1e-6)
 
@@ -159,9 +162,11 @@ def test_extreme_unit_hydrographs_are_finite_in_float32(shape: float, scale: flo
 )
 def test_unit_hydrographs_far_outside_the_learned_ranges_still_sum_to_one(shape, scale, dtype):
     """A user's own values need only be positive: a scale of minutes is no delay, not a division of 0 by 0."""
-    assert PARAMETERS["UH_SHAPE"].least < shape and PARAMETERS["UH_SCALE"].least < scale
+    assert PARAMETERS["UH_SHAPE"].least < shape
+    assert PARAMETERS["UH_SCALE"].least < scale
     streamflow, storage, _, _ = all_rain_runs_off(pulse(20), shape, scale, dtype)
-    assert np.isfinite(streamflow).all() and np.isfinite(storage).all()
+    assert np.isfinite(streamflow).all()
+    assert np.isfinite(storage).all()
     # float32: the exponent (shape - 1) log t - t / scale is as large as some 1e4, rounded to 1e-3
     close = {"rtol": 1e-10, "atol": 1e-12} if dtype == "float64" else {"rtol": 2e-2, "atol": 1e-3}
     np.testing.assert_allclose(streamflow[:15, 0], unit_hydrograph(shape, scale), **close)

@@ -1,0 +1,76 @@
+"""Fixtures of the labelled layer: tiny Datasets and tiny trained models.
+
+Datasets are made anew for each test; models are trained once a session and must not be changed.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+import xarray as xr
+
+import hydroxr as hx
+from hydroxr.model import Model
+from tests import labelled
+
+# Within make_dataset's days, and not from the first of them.
+TRAINING = slice("2000-01-06", "2000-02-14")  # 40 days
+FIT: dict[str, Any] = {
+    "time": TRAINING,
+    "iterations": 3,
+    "batch": 4,
+    "window": 20,
+    "warmup": 10,
+    "learning_rate": 0.1,  # so large that parameters differ between cells and days
+    "progress": False,
+}
+
+
+@pytest.fixture
+def ds() -> xr.Dataset:
+    """Three basins, 60 days."""
+    return labelled.make_dataset()
+
+
+@pytest.fixture
+def grid() -> xr.Dataset:
+    """2 x 3 cells, 60 days."""
+    return labelled.make_grid()
+
+
+@pytest.fixture(scope="session")
+def constant_model() -> Model:
+    """Fitted to the three basins of ``ds``, 2 components."""
+    spec = hx.DeltaHBV(components=2, network="constant")
+    return labelled.make_dataset().hbv.fit(spec, **FIT)
+
+
+@pytest.fixture(scope="session")
+def static_model() -> Model:
+    """A regional model with static parameters, 2 components, 4 hidden units."""
+    return labelled.make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
+
+
+@pytest.fixture(scope="session")
+def dynamic_model() -> Model:
+    """A regional model with dynamic BETA and BETAET, 2 components, 4 hidden units."""
+    spec = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET"))
+    return labelled.make_dataset().hbv.fit(spec, **FIT)
+
+
+@pytest.fixture(scope="session")
+def models(constant_model: Model, static_model: Model, dynamic_model: Model) -> dict[str, Model]:
+    """The three by name."""
+    return {"constant": constant_model, "static": static_model, "dynamic": dynamic_model}
+
+
+@pytest.fixture(scope="session")
+def raise_if_dask_computes() -> Any:
+    """``with raise_if_dask_computes():``, a guard of laziness."""
+
+    def guard() -> AbstractContextManager[Any]:
+        return labelled.raise_if_dask_computes()
+
+    return guard
