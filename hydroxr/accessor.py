@@ -168,8 +168,8 @@ class HBVAccessor:
             Of the physics and the results.
         device : str
             "auto", "cpu", "cuda".
-        backend : {"auto", "torch"}
-            What walks through time.
+        backend : {"auto", "cpu", "torch"}
+            What walks through time: a compiled kernel on the CPU, or the reference in torch.
 
         Returns
         -------

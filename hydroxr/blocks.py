@@ -66,6 +66,7 @@ class Job:
     missing: str = "raise"
     dtype: str = "float32"
     device: str = "cpu"
+    backend: str = "auto"
     cells: tuple[str, ...] | None = field(default=None, repr=False)
 
     @property
@@ -188,7 +189,7 @@ def _run_piece(
         arranged = arrange_parameters(parameters, tuple(forcing[0].shape))
         check_parameters(arranged)
         start = _start(state, forcing[0], arranged)
-        series, final = simulate_tensors(forcing, arranged, start, job.series, job.components)
+        series, final = simulate_tensors(forcing, arranged, start, job.series, job.components, job.backend)
         final |= {name: state[name] for name in NETWORK_STATE if name in state}
         out |= {name: _array(value.movedim(0, 1)) for name, value in series.items()}
         out |= {

@@ -116,6 +116,7 @@ class Ingredients:
         missing: str,
         dtype: str,
         device: str,
+        backend: str,
         forcing: Mapping[str, xr.DataArray],
     ) -> Job:
         """Everything that a block needs to know."""
@@ -141,6 +142,7 @@ class Ingredients:
             missing=missing,
             dtype=dtype,
             device=device,
+            backend=backend,
             cells=None if lazy else space_names(self.ds, self.space),
         )
 

@@ -45,7 +45,13 @@ def simulate(
         outputs += [f"state:{name}" for name in needed.state_names]
         outputs += [f"parameter:{name}" for name in needed.static_parameters]
     job = needed.job(
-        outputs, components=components, missing=missing, dtype=dtype, device=_device(device), forcing=forcing
+        outputs,
+        components=components,
+        missing=missing,
+        dtype=dtype,
+        device=_device(device),
+        backend=backend,
+        forcing=forcing,
     )
     results = _apply(forcing, needed.arrays, job)
     attrs = needed.attrs | ({"hydroxr_parameter_window": window_note} if window_note else {})
@@ -66,7 +72,13 @@ def parameters(ds: xr.Dataset, model: Model, time: slice | None = None) -> xr.Da
         return needed.constant.assign_attrs(needed.attrs)
     outputs = [f"parameter:{name}" for name in model.description.parameters]
     job = needed.job(
-        outputs, components=True, missing="raise", dtype="float32", device=_device("auto"), forcing=forcing
+        outputs,
+        components=True,
+        missing="raise",
+        dtype="float32",
+        device=_device("auto"),
+        backend="auto",
+        forcing=forcing,
     )
     results = _apply(forcing, needed.arrays, job)
     out = xr.Dataset({name.removeprefix("parameter:"): array for name, array in results.items()})
@@ -157,7 +169,7 @@ def _checked_options(variables: Sequence[str] | None, missing: str, dtype: str, 
     for option, value, allowed in (
         ("missing", missing, ("raise", "fill")),
         ("dtype", dtype, ("float32", "float64")),
-        ("backend", backend, ("auto", "torch")),
+        ("backend", backend, ("auto", "cpu", "torch")),
     ):
         if value not in allowed:
             raise DescriptionError(

@@ -5,8 +5,13 @@ Datasets are made anew for each test; models are trained once a session and must
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from typing import Any
+
+# Before torch is imported: for arrays this small its threads only wait for each other, up to a
+# hundred times as long as the work takes where other programs use the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import xarray as xr

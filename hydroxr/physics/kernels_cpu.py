@@ -74,9 +74,10 @@ def _coefficients(function: Callable[[np.ndarray], np.ndarray], lower: float, up
 
 
 # log2(1 + f) = f L(f), for 1 + f from sqrt(1/2) to sqrt(2); 2^f = 1 + f E(f), for f from -1/2 to 1/2.
-# So that neither has an error where f is 0: the power of 1 is 1.
-_L = _coefficients(lambda f: np.log2(1.0 + f) / f, math.sqrt(0.5) - 1.0, math.sqrt(2.0) - 1.0, 9)
-_E = _coefficients(lambda f: (np.exp2(f) - 1.0) / f, -0.5, 0.5, 5)
+# So that neither has an error where f is 0: the power of 1 is 1. They are evaluated in pairs of
+# terms, which do not wait for each other.
+_L = _coefficients(lambda f: np.log2(1.0 + f) / f, math.sqrt(0.5) - 1.0, math.sqrt(2.0) - 1.0, 8)
+_E = _coefficients(lambda f: np.expm1((f + 1e-30) * math.log(2.0)) / (f + 1e-30), -0.5, 0.5, 4)
 _ROOT_HALF = np.int32(np.float32(math.sqrt(0.5)).view(np.int32))
 _ONE_BITS = np.int32(np.float32(1.0).view(np.int32))
 _SHIFT = np.int32(23)  # bits of the fraction
@@ -94,9 +95,12 @@ def _log2_parts(x):  # type: ignore[no-untyped-def]
     bits = np.float32(x).view(np.int32)
     exponent = np.int32(np.int32(bits - _ROOT_HALF) >> _SHIFT)
     f = np.int32(bits - np.int32(exponent << _SHIFT)).view(np.float32) - _ONE
-    c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 = _L
-    even = c0 + f * (c1 + f * (c2 + f * (c3 + f * (c4 + f * (c5 + f * (c6 + f * (c7 + f * (c8 + f * c9))))))))
-    return np.float32(exponent), f * even
+    c0, c1, c2, c3, c4, c5, c6, c7, c8 = _L
+    f2 = f * f
+    lower = (c0 + f * c1) + f2 * (c2 + f * c3)
+    upper = (c4 + f * c5) + f2 * (c6 + f * c7)
+    f4 = f2 * f2
+    return np.float32(exponent), f * (lower + f4 * (upper + f4 * c8))
 
 
 @_inlined
@@ -112,8 +116,9 @@ def _power_32(x, y):  # type: ignore[no-untyped-def]
     small = (y - upper) * integer + y * fraction
     shifted = (large + small) + _ROUNDING
     f = (large - (shifted - _ROUNDING)) + small
-    c0, c1, c2, c3, c4, c5 = _E
-    mantissa = _ONE + f * (c0 + f * (c1 + f * (c2 + f * (c3 + f * (c4 + f * c5)))))
+    c0, c1, c2, c3, c4 = _E
+    f2 = f * f
+    mantissa = (_ONE + f * c0) + f2 * ((c1 + f * c2) + f2 * (c3 + f * c4))
     scale = np.int32(np.int32(np.float32(shifted).view(np.int32) << _SHIFT) + _ONE_BITS).view(np.float32)
     result = _where(large + small < _LEAST_POWER, np.float32(0.0), mantissa * scale)
     return _where(x == x, result, x)
@@ -272,90 +277,172 @@ def _retreat(slab):  # type: ignore[no-untyped-def]
 
 # ---- between the caller's memory and slabs ------------------------------------------------------
 # Tables have a row for each array: address (0: no such array), strides in time, space, component,
-# and, where it matters, a fifth and sixth number. ``cells`` is how many cells are left from the
-# first one of the block.
+# and two more numbers where they matter. ``cells`` is how many cells are left from the first one
+# of the block. Rows are moved with all loads before all stores, which lets the compiler move
+# them as one vector although it cannot know that source and target do not overlap.
+
+
+@_inlined
+def _move(source, start, stride, target, place):  # type: ignore[no-untyped-def]
+    """LANES numbers, ``stride`` apart, into a row."""
+    a, b, c, d = source[start], source[start + stride], source[start + 2 * stride], source[start + 3 * stride]
+    start += 4 * stride
+    e, f, g, h = source[start], source[start + stride], source[start + 2 * stride], source[start + 3 * stride]
+    target[place], target[place + 1], target[place + 2], target[place + 3] = a, b, c, d
+    target[place + 4], target[place + 5], target[place + 6], target[place + 7] = e, f, g, h
+
+
+@_inlined
+def _spread(source, place, target, start, stride, number):  # type: ignore[no-untyped-def]
+    """The first numbers of a row, or all, to places ``stride`` apart."""
+    if stride == 1 and number >= LANES:
+        _move(source, place, 1, target, start)
+    else:
+        for c in range(min(LANES, number)):
+            target[start + c * stride] = source[place + c]
 
 
 @njit(**_OPTIONS)
-def _load(table, index, like, day, cell, cells, memory, n_slabs, n_components, rows, row):  # type: ignore[no-untyped-def]
+def _load(array, like, day, cell, cells, memory, n_components, rows, row):  # type: ignore[no-untyped-def]
     """An array's values of a day into a row of all slabs; lanes beyond the last cell repeat it."""
-    source = _at(table[index, 0], like)
-    first = day * table[index, 1] + cell * table[index, 2]
-    stride = table[index, 2]
-    for s in range(n_slabs):
-        group, component = s // n_components, s % n_components
-        start = first + component * table[index, 3] + group * LANES * stride
-        target = s * rows * LANES + row * LANES
-        left = cells - group * LANES
-        if left >= LANES:
-            for c in range(LANES):
-                memory[target + c] = source[start + c * stride]
-        else:
-            for c in range(LANES):
-                memory[target + c] = source[start + min(c, left - 1) * stride]
-
-
-@njit(**_OPTIONS)
-def _save(table, index, like, day, cell, cells, memory, n_slabs, n_components, rows, row):  # type: ignore[no-untyped-def]
-    """A row of all slabs into an array's values of a day."""
-    target = _at(table[index, 0], like)
-    first = day * table[index, 1] + cell * table[index, 2]
-    stride = table[index, 2]
-    for s in range(n_slabs):
-        group, component = s // n_components, s % n_components
-        start = first + component * table[index, 3] + group * LANES * stride
-        source = s * rows * LANES + row * LANES
-        for c in range(min(LANES, cells - group * LANES)):
-            target[start + c * stride] = memory[source + c]
-
-
-@njit(**_OPTIONS)
-def _save_sum(table, index, like, day, cell, cells, memory, n_slabs, n_components, rows, row, divisor):  # type: ignore[no-untyped-def]
-    """The sum over components of a row, over a divisor, into an array's values of a day."""
-    target = _at(table[index, 0], like)
-    first = day * table[index, 1] + cell * table[index, 2]
-    stride = table[index, 2]
-    total = np.empty(LANES, like.dtype)
-    for group in range(n_slabs // n_components):
-        start = first + group * LANES * stride
-        for c in range(LANES):
-            total[c] = 0
+    source = _at(array[0], like)
+    stride = array[2]
+    place = row * LANES
+    for first in range(0, cells, LANES):
         for component in range(n_components):
-            source = (group * n_components + component) * rows * LANES + row * LANES
-            for c in range(LANES):
-                total[c] += memory[source + c]
-        for c in range(min(LANES, cells - group * LANES)):
-            target[start + c * stride] = total[c] / like.dtype.type(divisor)
+            start = day * array[1] + (cell + first) * stride + component * array[3]
+            if first + LANES <= cells:
+                _move(source, start, stride, memory, place)
+            else:
+                for c in range(LANES):
+                    memory[place + c] = source[start + min(c, cells - first - 1) * stride]
+            place += rows * LANES
 
 
 @njit(**_OPTIONS)
-def _load_weather(forcing, like, day, days, cell, cells, weather, n_groups):  # type: ignore[no-untyped-def]
+def _load_cotangent(array, like, day, cell, cells, memory, n_components, rows):  # type: ignore[no-untyped-def]
+    """A series' cotangent of a day: in its row for a flux, added to what comes back in time for a store."""
+    source = _at(array[0], like)
+    stride = array[2]
+    row = array[4]
+    share = like.dtype.type(1.0) / like.dtype.type(array[5])
+    line = np.zeros(LANES, like.dtype)
+    for first in range(0, cells, LANES):
+        place = first // LANES * n_components * rows * LANES
+        for component in range(n_components):
+            if component == 0 or array[3] != 0:
+                start = day * array[1] + (cell + first) * stride + component * array[3]
+                for c in range(min(LANES, cells - first)):
+                    line[c] = source[start + c * stride] * share
+            if row >= FLUX:
+                for c in range(LANES):
+                    memory[place + row * LANES + c] = line[c]
+            else:
+                for c in range(LANES):
+                    memory[place + (row - STORE + COTANGENT) * LANES + c] += line[c]
+            place += rows * LANES
+
+
+@njit(**_OPTIONS)
+def _save(array, like, day, cell, cells, memory, n_components, rows, row):  # type: ignore[no-untyped-def]
+    """A row of all slabs into an array's values of a day."""
+    target = _at(array[0], like)
+    place = row * LANES
+    for first in range(0, cells, LANES):
+        for component in range(n_components):
+            start = day * array[1] + (cell + first) * array[2] + component * array[3]
+            _spread(memory, place, target, start, array[2], cells - first)
+            place += rows * LANES
+
+
+@njit(**_OPTIONS)
+def _save_sum(array, like, day, cell, cells, memory, n_components, rows, row, divisor):  # type: ignore[no-untyped-def]
+    """The sum over components of a row, over a divisor, into an array's values of a day."""
+    target = _at(array[0], like)
+    place = row * LANES
+    weight = like.dtype.type(divisor)
+    zero = like.dtype.type(0.0)
+    line = np.empty(LANES, like.dtype)
+    for first in range(0, cells, LANES):
+        a = b = c = d = e = f = g = h = zero
+        for _ in range(n_components):
+            a += memory[place]
+            b += memory[place + 1]
+            c += memory[place + 2]
+            d += memory[place + 3]
+            e += memory[place + 4]
+            f += memory[place + 5]
+            g += memory[place + 6]
+            h += memory[place + 7]
+            place += rows * LANES
+        line[0], line[1], line[2], line[3] = a / weight, b / weight, c / weight, d / weight
+        line[4], line[5], line[6], line[7] = e / weight, f / weight, g / weight, h / weight
+        _spread(line, 0, target, day * array[1] + (cell + first) * array[2], array[2], cells - first)
+
+
+@njit(**_OPTIONS)
+def _load_weather(forcing, like, day, days, cell, cells, weather):  # type: ignore[no-untyped-def]
     """Weather of some days and cells, together, since rows of distant days come late from memory."""
     for v in range(3):
         source = _at(forcing[v, 0], like)
+        stride = forcing[v, 2]
         for d in range(days):
-            for g in range(n_groups):
-                start = (day + d) * forcing[v, 1] + (cell + g * LANES) * forcing[v, 2]
-                last = min(LANES, cells - g * LANES) - 1
-                for c in range(LANES):
-                    weather[((d * n_groups + g) * 3 + v) * LANES + c] = source[start + min(c, last) * forcing[v, 2]]
+            place = (d * ((cells + LANES - 1) // LANES) * 3 + v) * LANES
+            for first in range(0, cells, LANES):
+                start = (day + d) * forcing[v, 1] + (cell + first) * stride
+                if first + LANES <= cells:
+                    _move(source, start, stride, weather, place)
+                else:
+                    for c in range(LANES):
+                        weather[place + c] = source[start + min(c, cells - first - 1) * stride]
+                place += 3 * LANES
 
 
 @njit(**_OPTIONS)
-def _place_weather(weather, d, memory, n_slabs, n_components, rows):  # type: ignore[no-untyped-def]
-    n_groups = n_slabs // n_components
-    for s in range(n_slabs):
-        source = (d * n_groups + s // n_components) * 3 * LANES
-        for i in range(3 * LANES):
-            memory[s * rows * LANES + i] = weather[source + i]
+def _place_weather(weather, d, memory, n_groups, n_components, rows):  # type: ignore[no-untyped-def]
+    place = WEATHER * LANES
+    for group in range(n_groups):
+        start = (d * n_groups + group) * 3 * LANES
+        for _ in range(n_components):
+            for row in range(3):
+                _move(weather, start + row * LANES, 1, memory, place + row * LANES)
+            place += rows * LANES
 
 
 @njit(**_OPTIONS)
 def _copy_stores(source, source_start, source_rows, target, target_start, target_rows, n_slabs):  # type: ignore[no-untyped-def]
-    """Rows of stores between two memories that have other rows, too, or not."""
+    """Rows of stores between two memories, one of which has other rows, too."""
     for s in range(n_slabs):
-        for i in range(N_STORES * LANES):
-            target[target_start + s * target_rows * LANES + i] = source[source_start + s * source_rows * LANES + i]
+        for row in range(N_STORES):
+            start = source_start + (s * source_rows + row) * LANES
+            _move(source, start, 1, target, target_start + (s * target_rows + row) * LANES)
+
+
+@njit(**_OPTIONS)
+def _clear(memory, n_slabs, rows, row):  # type: ignore[no-untyped-def]
+    for s in range(n_slabs):
+        for c in range(LANES):
+            memory[(s * rows + row) * LANES + c] = 0.0
+
+
+@njit(**_OPTIONS)
+def _advance_all(address, like, n_slabs, rows):  # type: ignore[no-untyped-def]
+    for s in range(n_slabs):
+        _advance(_at(address + s * rows * LANES * like.itemsize, like))
+
+
+@njit(**_OPTIONS)
+def _retreat_all(address, like, n_slabs, rows):  # type: ignore[no-untyped-def]
+    for s in range(n_slabs):
+        _retreat(_at(address + s * rows * LANES * like.itemsize, like))
+
+
+@njit(**_OPTIONS)
+def _load_parameters(parameters, dynamic, like, day, cell, cells, memory, n_components, rows):  # type: ignore[no-untyped-def]
+    """The static parameters, or the dynamic ones of a day."""
+    for i in range(N_PARAMETERS):
+        if parameters[i, 4] == dynamic:
+            _load(parameters[i], like, day, cell, cells, memory, n_components, rows, PARAMETER + i)
 
 
 # ---- the two kernels ----------------------------------------------------------------------------
@@ -392,35 +479,46 @@ def _make_forward(sources: str) -> Callable[..., None]:
             cells = min(n_cells - cell, groups * LANES)
             n_groups = (cells + LANES - 1) // LANES
             n_slabs = n_groups * n_components
-            for i in range(N_PARAMETERS):
-                if parameters[i, 4] == 0:
-                    _load(parameters, i, scratch, 0, cell, cells, memory, n_slabs, n_components, rows, PARAMETER + i)
+            _load_parameters(parameters, 0, scratch, 0, cell, cells, memory, n_components, rows)
             for i in range(N_STORES):
-                _load(initial, i, scratch, 0, cell, cells, memory, n_slabs, n_components, rows, STORE + i)
+                _load(initial[i], scratch, 0, cell, cells, memory, n_components, rows, STORE + i)
             for day in range(n_days):
                 if day % CHUNK == 0:
-                    days = min(CHUNK, n_days - day)
-                    _load_weather(forcing, scratch, day, days, cell, cells, weather, n_groups)
+                    _load_weather(forcing, scratch, day, min(CHUNK, n_days - day), cell, cells, weather)
                     if checkpoints != 0:
                         start = (block * n_chunks + day // CHUNK) * groups * n_components * N_STORES * LANES
                         _copy_stores(memory, STORE * LANES, rows, _at(checkpoints, scratch), start, N_STORES, n_slabs)
-                for i in range(N_PARAMETERS):
-                    if parameters[i, 4] != 0:
-                        _load(parameters, i, scratch, day, cell, cells, memory, n_slabs, n_components, rows, PARAMETER + i)
-                _place_weather(weather, day % CHUNK, memory, n_slabs, n_components, rows)
-                for s in range(n_slabs):
-                    _advance(_at(address + s * rows * LANES * scratch.itemsize, scratch))
+                _load_parameters(parameters, 1, scratch, day, cell, cells, memory, n_components, rows)
+                _place_weather(weather, day % CHUNK, memory, n_groups, n_components, rows)
+                _advance_all(address, scratch, n_slabs, rows)
                 for i in range(len(series)):
-                    row = series[i, 4]
-                    if series[i, 5] == 0:
-                        _save(series, i, scratch, day, cell, cells, memory, n_slabs, n_components, rows, row)
+                    row, divisor = series[i, 4], series[i, 5]
+                    if divisor == 0:
+                        _save(series[i], scratch, day, cell, cells, memory, n_components, rows, row)
                     else:
-                        divisor = series[i, 5]
-                        _save_sum(series, i, scratch, day, cell, cells, memory, n_slabs, n_components, rows, row, divisor)
+                        _save_sum(series[i], scratch, day, cell, cells, memory, n_components, rows, row, divisor)
             for i in range(N_STORES):
-                _save(final, i, scratch, 0, cell, cells, memory, n_slabs, n_components, rows, STORE + i)
+                _save(final[i], scratch, 0, cell, cells, memory, n_components, rows, STORE + i)
 
     return forward
+
+
+@njit(**_OPTIONS)
+def _advance_again(  # type: ignore[no-untyped-def]
+    scratch, address, memory, weather, trail, parameters, begin, days, cell, cells, n_components
+):
+    """From the stores at the beginning of a chunk, the stores before each of its days."""
+    rows = BACKWARD_ROWS
+    n_groups = (cells + LANES - 1) // LANES
+    n_slabs = n_groups * n_components
+    for d in range(days):
+        _copy_stores(memory, STORE * LANES, rows, trail, d * n_slabs * N_STORES * LANES, N_STORES, n_slabs)
+        if d < days - 1:
+            _load_parameters(parameters, 1, scratch, begin + d, cell, cells, memory, n_components, rows)
+            _place_weather(weather, d, memory, n_groups, n_components, rows)
+            _advance_all(address, scratch, n_slabs, rows)
+    for row in range(FLUX, FORWARD_ROWS):  # which is for cotangents now
+        _clear(memory, n_slabs, rows, row)
 
 
 def _make_backward(sources: str) -> Callable[..., None]:
@@ -453,102 +551,53 @@ def _make_backward(sources: str) -> Callable[..., None]:
         weather = _at(address + scratch.itemsize * groups * n_components * rows * LANES, scratch)
         trail = _at(address + scratch.itemsize * groups * (n_components * rows + CHUNK * 3) * LANES, scratch)
         n_chunks = (n_days + CHUNK - 1) // CHUNK
-        zero = scratch.dtype.type(0.0)
         for block in range(first, last):
             cell = block * groups * LANES
             cells = min(n_cells - cell, groups * LANES)
             n_groups = (cells + LANES - 1) // LANES
             n_slabs = n_groups * n_components
-            step = n_slabs * N_STORES * LANES
-            for s in range(n_slabs):
-                for i in range(FLUX * LANES, rows * LANES):
-                    memory[s * rows * LANES + i] = zero
-            for i in range(N_PARAMETERS):
-                if parameters[i, 4] == 0:
-                    _load(parameters, i, scratch, 0, cell, cells, memory, n_slabs, n_components, rows, PARAMETER + i)
+            for row in range(FLUX, rows):
+                _clear(memory, n_slabs, rows, row)
+            _load_parameters(parameters, 0, scratch, 0, cell, cells, memory, n_components, rows)
             for i in range(N_STORES):
                 if final[i, 0] != 0:
-                    _load(final, i, scratch, 0, cell, cells, memory, n_slabs, n_components, rows, COTANGENT + i)
+                    _load(final[i], scratch, 0, cell, cells, memory, n_components, rows, COTANGENT + i)
             for chunk in range(n_chunks - 1, -1, -1):
                 begin = chunk * CHUNK
                 days = min(CHUNK, n_days - begin)
-                _load_weather(forcing, scratch, begin, days, cell, cells, weather, n_groups)
+                _load_weather(forcing, scratch, begin, days, cell, cells, weather)
                 start = (block * n_chunks + chunk) * groups * n_components * N_STORES * LANES
                 _copy_stores(_at(checkpoints, scratch), start, N_STORES, memory, STORE * LANES, rows, n_slabs)
-                for d in range(days):
-                    _copy_stores(memory, STORE * LANES, rows, trail, d * step, N_STORES, n_slabs)
-                    if d == days - 1:
-                        break
-                    for i in range(N_PARAMETERS):
-                        if parameters[i, 4] != 0:
-                            _load(
-                                parameters, i, scratch, begin + d, cell, cells, memory, n_slabs, n_components, rows, PARAMETER + i
-                            )
-                    _place_weather(weather, d, memory, n_slabs, n_components, rows)
-                    for s in range(n_slabs):
-                        _advance(_at(address + s * rows * LANES * scratch.itemsize, scratch))
-                for s in range(n_slabs):  # from fluxes to their cotangents
-                    for i in range(FLUX * LANES, FORWARD_ROWS * LANES):
-                        memory[s * rows * LANES + i] = zero
+                _advance_again(
+                    scratch, address, memory, weather, trail, parameters, begin, days, cell, cells, n_components
+                )
                 for d in range(days - 1, -1, -1):
                     day = begin + d
-                    _copy_stores(trail, d * step, N_STORES, memory, STORE * LANES, rows, n_slabs)
-                    for i in range(N_PARAMETERS):
-                        if parameters[i, 4] != 0:
-                            _load(
-                                parameters, i, scratch, day, cell, cells, memory, n_slabs, n_components, rows, PARAMETER + i
-                            )
-                    _place_weather(weather, d, memory, n_slabs, n_components, rows)
+                    start = d * n_slabs * N_STORES * LANES
+                    _copy_stores(trail, start, N_STORES, memory, STORE * LANES, rows, n_slabs)
+                    _load_parameters(parameters, 1, scratch, day, cell, cells, memory, n_components, rows)
+                    _place_weather(weather, d, memory, n_groups, n_components, rows)
                     for i in range(len(series)):
-                        _load_cotangent(series, i, scratch, day, cell, cells, memory, n_slabs, n_components, rows)
-                    for s in range(n_slabs):
-                        _retreat(_at(address + s * rows * LANES * scratch.itemsize, scratch))
+                        _load_cotangent(series[i], scratch, day, cell, cells, memory, n_components, rows)
+                    _retreat_all(address, scratch, n_slabs, rows)
                     for i in range(N_PARAMETERS):
                         if parameters[i, 4] != 0:
+                            row = GRADIENT + i
                             if d_parameters[i, 0] != 0:
-                                _save(
-                                    d_parameters, i, scratch, day, cell, cells, memory, n_slabs, n_components, rows, GRADIENT + i
-                                )
-                            _clear(memory, n_slabs, rows, GRADIENT + i, zero)
+                                _save(d_parameters[i], scratch, day, cell, cells, memory, n_components, rows, row)
+                            _clear(memory, n_slabs, rows, row)
                     for i in range(3):
                         if d_forcing[i, 0] != 0:
-                            _save_sum(
-                                d_forcing, i, scratch, day, cell, cells, memory, n_slabs, n_components, rows, WEATHER_GRADIENT + i, 1
-                            )
+                            row = WEATHER_GRADIENT + i
+                            _save_sum(d_forcing[i], scratch, day, cell, cells, memory, n_components, rows, row, 1)
             for i in range(N_PARAMETERS):
                 if parameters[i, 4] == 0 and d_parameters[i, 0] != 0:
-                    _save(d_parameters, i, scratch, 0, cell, cells, memory, n_slabs, n_components, rows, GRADIENT + i)
+                    _save(d_parameters[i], scratch, 0, cell, cells, memory, n_components, rows, GRADIENT + i)
             for i in range(N_STORES):
                 if d_initial[i, 0] != 0:
-                    _save(d_initial, i, scratch, 0, cell, cells, memory, n_slabs, n_components, rows, COTANGENT + i)
+                    _save(d_initial[i], scratch, 0, cell, cells, memory, n_components, rows, COTANGENT + i)
 
     return backward
-
-
-@njit(**_OPTIONS)
-def _clear(memory, n_slabs, rows, row, zero):  # type: ignore[no-untyped-def]
-    for s in range(n_slabs):
-        for c in range(LANES):
-            memory[s * rows * LANES + row * LANES + c] = zero
-
-
-@njit(**_OPTIONS)
-def _load_cotangent(table, index, like, day, cell, cells, memory, n_slabs, n_components, rows):  # type: ignore[no-untyped-def]
-    """A series' cotangent of a day: in its row for a flux, added to what comes back in time for a store."""
-    source = _at(table[index, 0], like)
-    first = day * table[index, 1] + cell * table[index, 2]
-    stride = table[index, 2]
-    row = table[index, 4]
-    divisor = like.dtype.type(table[index, 5])
-    for s in range(n_slabs):
-        group, component = s // n_components, s % n_components
-        start = first + component * table[index, 3] + group * LANES * stride
-        for c in range(min(LANES, cells - group * LANES)):
-            value = source[start + c * stride] / divisor
-            if row >= FLUX:
-                memory[s * rows * LANES + row * LANES + c] = value
-            else:
-                memory[s * rows * LANES + (row - STORE + COTANGENT) * LANES + c] += value
 
 
 _TABLE = types.Array(types.int64, 2, "C")

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DescriptionError, DimensionError, MissingVariableError, ParameterError, StateError
+from ..errors import (
+    DescriptionError,
+    DimensionError,
+    HydroxrWarning,
+    MissingVariableError,
+    ParameterError,
+    StateError,
+)
 from ..variables import OUTPUTS
-from . import loop_torch
+from . import loop_cpu, loop_torch
 from .hbv import INITIAL_STORAGE, SOIL_FLOOR, STORES
 from .parameters import PARAMETERS, REQUIRED, ROUTING
 from .routing import LEADS, in_transit, route
 
 CHANNEL = "channel_outflow"  # water in the unit hydrograph, by the day ahead on which it leaves
 _ROUTED = ("streamflow", "channel_storage")
+
+BACKENDS = ("auto", "cpu", "torch")
 
 State = dict[str, Any]
 
@@ -49,8 +60,9 @@ def simulate(
         as at least 1e-5 mm, the floor of that store.
     outputs : sequence of str
         Any of :data:`hydroxr.variables.OUTPUTS`; fluxes in mm/day, states in mm at day's end.
-    backend : {"auto", "torch"}
-        What runs the loop through time.
+    backend : {"auto", "cpu", "torch"}
+        What runs the loop through time: a compiled kernel on the CPU, or the reference in torch.
+        "auto" is the kernel where there is one for the device and type.
     components : bool
         Return each component, (time, space, component), of what has components. ``streamflow``
         and ``channel_storage`` have none: components are averaged before routing.
@@ -71,8 +83,10 @@ def simulate(
     -----
     Precipitation = evapotranspiration + streamflow + change of all storages, each day, each cell.
     """
-    if backend not in ("auto", "torch"):
-        raise DescriptionError(f"backend {backend!r} is not known; expected 'auto' or 'torch'.")
+    if backend not in BACKENDS:
+        raise DescriptionError(
+            f"backend {backend!r} is not known; expected {', '.join(map(repr, BACKENDS))}."
+        )
     outputs = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     for name in outputs:
         if name not in OUTPUTS:
@@ -96,7 +110,7 @@ def simulate(
     start = None if initial_state is None else {name: tensor(value) for name, value in initial_state.items()}
     state = checked_state(start, forcing[0], n_components, routed="UH_SHAPE" in arranged)
     with torch.set_grad_enabled(as_tensors and torch.is_grad_enabled()):
-        series, final = simulate_tensors(forcing, arranged, state, outputs, components)
+        series, final = simulate_tensors(forcing, arranged, state, outputs, components, backend)
     if as_tensors:
         return series, final
     return _numpy(series), _numpy(final)
@@ -108,6 +122,7 @@ def simulate_tensors(
     state: Mapping[str, Tensor],
     outputs: Sequence[str],
     components: bool = False,
+    backend: str = "auto",
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The part of :func:`simulate` after the checks: complete tensors of one dtype in and out.
 
@@ -119,7 +134,7 @@ def simulate_tensors(
     wanted = [name for name in outputs if name not in _ROUTED]
     if needs_runoff and "runoff" not in wanted:
         wanted.append("runoff")
-    series, final = loop_torch.run(forcing, parameters, state, wanted, components)
+    series, final = _loop(backend, forcing[0])(forcing, parameters, state, wanted, components)
     if needs_runoff:
         runoff = series["runoff"].mean(-1) if components else series["runoff"]
         if "UH_SHAPE" in parameters:
@@ -130,6 +145,31 @@ def simulate_tensors(
         else:
             series["streamflow"], series["channel_storage"] = runoff, torch.zeros_like(runoff)
     return {name: series[name] for name in outputs}, final
+
+
+def _loop(backend: str, like: Tensor) -> Callable[..., tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    """What runs through time on tensors such as ``like``."""
+    if backend == "torch" or like.device.type != "cpu":
+        return loop_torch.run
+    if loop_cpu.available(like.dtype):
+        return loop_cpu.run
+    if backend == "cpu":
+        raise DescriptionError(
+            "backend 'cpu' cannot be compiled here; use 'auto' or 'torch', or install numba."
+        )
+    _warn_of_slowness()
+    return loop_torch.run
+
+
+@cache
+def _warn_of_slowness() -> None:
+    """Once a process."""
+    warnings.warn(
+        "the kernel for CPUs cannot be compiled here (is numba installed?); "
+        "the reference in torch runs instead, with the same results, some 20 times slower",
+        HydroxrWarning,
+        stacklevel=4,
+    )
 
 
 def empty_state(n_cells: int, n_components: int, *, routed: bool, like: Tensor) -> dict[str, Tensor]:
