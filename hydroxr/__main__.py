@@ -48,7 +48,7 @@ def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def
         subparsers,
         "demo",
         commands.demo,
-        "fit two embedded catchments, simulate them, draw the result; takes some two minutes",
+        "fit two embedded catchments, simulate them, draw the result; takes about a minute",
     )
     demo.add_argument(
         "--out", type=Path, default=Path("demo-output"), help="folder for the results (default: demo-output)"
@@ -82,7 +82,7 @@ def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def
         help="share of the network's weights left out in each pass (default: 0.5)",
     )
     fit.add_argument(
-        "--iterations", type=int, help="training steps (default: 1500, for a constant network 400)"
+        "--iterations", type=int, help="training steps (default: 1500, for a constant network 300)"
     )
     fit.add_argument("--batch", type=int, default=100, help="windows a step (default: 100)")
     fit.add_argument("--seed", type=int, default=0, help="of weights and draws (default: 0)")

@@ -61,7 +61,7 @@ class HBVAccessor:
     def fit(
         self,
         spec: DeltaHBV,
-        target: str | None = None,
+        target: str = "streamflow",
         attributes: Sequence[str] | None = None,
         time: slice | None = None,
         iterations: int | None = None,
@@ -83,15 +83,15 @@ class HBVAccessor:
         ----------
         spec : DeltaHBV
             What to fit.
-        target : str, optional
-            Name of the observed streamflow; default: found by name or standard name.
+        target : str
+            Name of the observed streamflow; default: what is found by name or standard name.
         attributes : sequence of str, optional
             Static inputs of a regional model; default: those of the paper's Table A1 that the
             Dataset has. Text enters as the number of its category.
         time : slice, optional
             The training period, ``slice("1980-10-01", "1995-09-30")``; default: all days.
         iterations : int, optional
-            Steps of the optimiser; default 1500 for a regional model, 400 for a constant one.
+            Steps of the optimiser; default 1500 for a regional model, 300 for a constant one.
         batch, window, warmup : int
             Windows an iteration, their days, days of warm-up before them (no gradient there).
         seed : int

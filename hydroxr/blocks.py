@@ -15,7 +15,7 @@ import numpy as np
 from .checks import check_forcing, fill_gaps
 from .inputs import FORCING
 from .physics.hbv import STORES
-from .physics.parameters import ROUTING
+from .physics.parameters import PARAMETERS, ROUTING
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +67,7 @@ class Job:
     dtype: str = "float32"
     device: str = "cpu"
     backend: str = "auto"
+    called: dict[str, str] = field(default_factory=dict, repr=False)
     cells: tuple[str, ...] | None = field(default=None, repr=False)
 
     @property
@@ -84,7 +85,7 @@ class Job:
         return any(not name.startswith("parameter:") and name != "forcing_flag" for name in self.outputs)
 
 
-def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...]:
+def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...] | np.ndarray:
     """Simulate a block of cells.
 
     Parameters
@@ -96,8 +97,8 @@ def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...]:
 
     Returns
     -------
-    tuple of array
-        ``job.outputs``, (space..., core dimensions).
+    tuple of array, or array
+        ``job.outputs``, (space..., core dimensions); not in a tuple where there is one only.
 
     Raises
     ------
@@ -117,17 +118,20 @@ def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...]:
         for name, array in zip(names, arrays, strict=True)
     }
     n_cells = given["prcp"].shape[0]
-    check_forcing({name: given[name] for name in FORCING}, job.times, job.cells, missing=job.missing)
+    check_forcing(
+        {name: given[name] for name in FORCING}, job.times, job.cells, called=job.called, missing=job.missing
+    )
     network = (
         job.model.network().to(job.device) if job.model is not None and "attributes" in job.inputs else None
     )
     out = {name: _empty(name, n_cells, job) for name in job.outputs}
     with torch.inference_mode():
         for piece in _pieces(n_cells, job):
-            results = _run_piece({name: array[piece] for name, array in given.items()}, network, job)
-            for name, values in results.items():
+            part = _run_piece({name: array[piece] for name, array in given.items()}, network, job)
+            for name, values in part.items():
                 out[name][piece] = values
-    return tuple(out[name].reshape(*space, *out[name].shape[1:]) for name in job.outputs)
+    results = tuple(out[name].reshape((*space, *out[name].shape[1:])) for name in job.outputs)
+    return results if len(results) > 1 else results[0]  # as apply_ufunc wants it
 
 
 def _empty(name: str, n_cells: int, job: Job) -> np.ndarray:
@@ -161,7 +165,7 @@ def _run_piece(
     out: dict[str, np.ndarray] = {}
     nowhere = np.zeros(given["prcp"].shape[0], dtype=bool)
     if job.missing == "fill":
-        flags, nowhere = _fill(given)
+        flags, nowhere = _fill(given, job)
         out["forcing_flag"] = flags
 
     def tensor(name: str) -> torch.Tensor:
@@ -172,9 +176,7 @@ def _run_piece(
     prcp, tmean, pet = (tensor(name).T.contiguous() for name in FORCING)
     forcing = (prcp, tmean, pet)
     parameters = {
-        name.removeprefix("parameter:"): tensor(name).movedim(1, 0)
-        if "time" in job.core_dims[name]
-        else tensor(name)
+        name.removeprefix("parameter:"): _parameter(tensor(name), name, job)
         for name in job.inputs
         if name.startswith("parameter:")
     }
@@ -182,11 +184,11 @@ def _run_piece(
     if network is not None:
         attributes = torch.from_numpy(np.array(given["attributes"], dtype="float32")).to(job.device)
         parameters |= _network_parameters(network, forcing, attributes, parameters, state, job)
+    arranged = arrange_parameters(parameters, tuple(prcp.shape))
     for name in [name for name in job.outputs if name.startswith("parameter:")]:
-        value = parameters[name.removeprefix("parameter:")]
+        value = arranged[name.removeprefix("parameter:")]
         out[name] = _array(value.movedim(0, 1) if "time" in job.core_dims[name] else value)
     if job.runs_physics:
-        arranged = arrange_parameters(parameters, tuple(forcing[0].shape))
         check_parameters(arranged)
         start = _start(state, forcing[0], arranged)
         series, final = simulate_tensors(forcing, arranged, start, job.series, job.components, job.backend)
@@ -203,16 +205,31 @@ def _run_piece(
     return out
 
 
-def _fill(given: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Fill gaps in place; flags (cell, time) and which cells have no forcing at all."""
+def _parameter(value: torch.Tensor, name: str, job: Job) -> torch.Tensor:
+    """A given parameter as the physics has it: time first, components last."""
+    dims = job.core_dims[name]
+    if "component" not in dims and name.removeprefix("parameter:") not in ROUTING:
+        value = value[..., None]
+    return value.movedim(1, 0) if "time" in dims else value
+
+
+def _fill(given: dict[str, np.ndarray], job: Job) -> tuple[np.ndarray, np.ndarray]:
+    """Fill gaps in ``given``; flags (cell, time) and which cells have no forcing at all.
+
+    Those are computed on, with numbers that do no harm, and masked afterwards.
+    """
     filled_any = np.zeros(given["prcp"].shape, dtype=bool)
     nowhere = np.zeros(given["prcp"].shape[0], dtype=bool)
     for name in FORCING:
         given[name], was_missing = fill_gaps(given[name])
         filled_any |= was_missing
         nowhere |= was_missing.all(axis=1)
-    for name in FORCING:
-        given[name] = np.where(nowhere[:, None], 0.0, given[name])  # computed on, then masked
+    for name in (*FORCING, *job.inputs):
+        kind, _, bare = name.rpartition(":")
+        harmless = PARAMETERS[bare].upper if kind == "parameter" else 0.0
+        if name != "attributes":
+            mask = nowhere.reshape(-1, *[1] * (given[name].ndim - 1))
+            given[name] = np.where(mask, given[name].dtype.type(harmless), given[name])
     flags = filled_any.astype("int8")
     flags[nowhere] = 2
     return flags, nowhere

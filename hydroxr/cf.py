@@ -60,7 +60,7 @@ def label(
     """
     ds = ds.assign_coords(
         {
-            name: array.variable
+            name: array.variable.copy(deep=False)
             for name, array in source.coords.items()
             if set(array.dims) <= {*space, "time"} and name != "time_bnds"
         }
@@ -77,6 +77,9 @@ def label(
     if "time" in ds.dims:
         ds = ds.assign_coords(time_bnds=(("time", "bnds"), time_bounds(ds["time"])))
     label_coordinates(ds)
+    for array in ds.coords.values():
+        if array.attrs.get("bounds") not in (None, *ds.variables):
+            del array.attrs["bounds"]  # bounds that stay behind with the input
     ds = ds.transpose(*dimension_order(space), ..., missing_dims="ignore")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     ds.attrs = {
@@ -157,7 +160,8 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
         if name in ds.coords or array.dtype.kind not in "f":
             array.encoding["_FillValue"] = None
     if "time" in ds.coords:
-        units = f"days since {str(ds['time'].to_index()[0].floor('D'))[:10]} 00:00:00"
+        first = ds["time"].values.ravel()[0]
+        units = f"days since {str(first)[:10]} 00:00:00"
         for name in {"time", "time_bnds"} & set(ds.coords):
             ds[name].encoding |= {"units": units, "calendar": ds["time"].dt.calendar, "dtype": "float64"}
         ds["time"].attrs["units_metadata"] = "leap_seconds: none"

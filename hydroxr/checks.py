@@ -26,6 +26,7 @@ def check_forcing(
     times: Labels,
     cells: Labels | None = None,
     *,
+    called: Mapping[str, str] | None = None,
     missing: str = "raise",
 ) -> None:
     """Refuse forcing that is missing or impossible.
@@ -36,6 +37,8 @@ def check_forcing(
         By the names of the table, in the model's units, each (cell, time).
     times, cells
         Labels for the messages.
+    called : mapping, optional
+        What messages call each of them; default: its name in quotes.
     missing : {"raise", "fill"}
         With "fill" missing values pass.
 
@@ -44,21 +47,22 @@ def check_forcing(
     MissingForcingError, ValueRangeError, UnitsError
     """
     for name, values in forcing.items():
+        what = (called or {}).get(name, repr(name))
         absent = np.isnan(values)
         if missing == "raise" and absent.any():
             raise MissingForcingError(
-                f"{VARIABLES[name].long_name} ({name!r}) is missing on {_count(absent)}, first "
+                f"{VARIABLES[name].long_name} ({what}) is missing on {_count(absent)}, first "
                 f"{_first(absent, times, cells)}; "
                 "expected a value every day. Select complete cells or days, fill it yourself, or let "
                 "simulate(..., missing='fill') interpolate in time and flag it."
             )
-        problem = range_problem(name, values, times, cells)
+        problem = range_problem(name, values, times, cells, what)
         if problem is not None:
             raise problem
 
 
 def range_problem(
-    name: str, values: np.ndarray, times: Labels, cells: Labels | None = None
+    name: str, values: np.ndarray, times: Labels, cells: Labels | None = None, called: str | None = None
 ) -> HydroxrError | None:
     """The error that values (cell, time) outside their variable's valid range deserve, or None."""
     row = VARIABLES[name]
@@ -67,10 +71,9 @@ def range_problem(
     wrong = low | high | np.isinf(values)
     if not wrong.any():
         return None
-    worst = f"{values[wrong][0]:g} {row.units}"
-    found = (
-        f"{row.long_name} ({name!r}) is {worst} {_first(wrong, times, cells)} ({_count(wrong)} out of range)"
-    )
+    what = f"{row.long_name} ({called or repr(name)})"
+    worst = f"{values[wrong][0]:g} {row.units} {_first(wrong, times, cells)}"
+    found = f"{what} is {worst} ({_count(wrong)} out of range)"
     if row.quantity == "temperature" and np.nanmedian(values) > _KELVIN_AS_CELSIUS:
         return UnitsError(
             f"{found}: this looks like kelvin with units 'degC'; set the 'units' attribute to 'K'."

@@ -17,9 +17,9 @@ from .fit import select_time
 from .model import Model, load_model
 from .samples import open_sample
 
-_DEMO_TRAINING = slice("1980-01-01", "1994-05-25")  # the first 60 % of the record
-_DEMO_TEST = slice("1994-05-26", "2003-12-31")
-_DEMO_YEAR = slice("1997-09-01", "1998-12-31")  # shown in the picture
+_DEMO_CATCHMENTS = ("Au Saumon", "Baskatong")
+_DEMO_SHARE = 0.6  # of each record is trained on; the rest is for the table
+_DEMO_DRAWN = 500  # days, from the first October that was not trained on
 
 
 def fit(given: Namespace) -> None:
@@ -68,39 +68,46 @@ def demo(given: Namespace) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    ds = open_sample()
-    print(f"Two real catchments: {', '.join(map(str, ds.basin_id.values))}, {_span(ds)}.")
-    print(f"Fitting HBV with 16 components a catchment to {_DEMO_TRAINING.start} to {_DEMO_TRAINING.stop}:")
-    model = ds.hbv.fit(DeltaHBV(components=16, network="constant"), time=_DEMO_TRAINING)
+    started = time.perf_counter()
+    rows = [_demo_catchment(name, given.out / name.lower().replace(" ", "-")) for name in _DEMO_CATCHMENTS]
+    print("\nOn the years that were not trained on, and the water balance of the whole record (mm a year):\n")
+    columns = f"{'NSE':>5}{'KGE':>6}{'P':>7}{'ET':>6}{'Q':>6}{'stored':>8}{'error':>9}"
+    print(f"{'catchment':<11}{'years tested':<24}{columns}")
+    print("\n".join(rows))
+    print(f"\nIn {given.out}/, for each catchment, after {time.perf_counter() - started:.0f} s:")
+    print("  simulation.zarr, simulation.nc   every flux and storage, a day: xr.open_zarr, xr.open_dataset")
+    print("  hydrograph.png                   streamflow and storages")
+    print("  model/                           the fitted parameters: hx.load_model")
+
+
+def _demo_catchment(name: str, folder: Path) -> str:
+    """Fit, simulate, write and draw one catchment; its row of the table."""
+    ds = open_sample(name)
+    days = ds.indexes["time"]
+    tested = days[int(len(days) * _DEMO_SHARE) :]
+    training = slice(days[0], days[len(days) - len(tested) - 1])
+    print(f"{name}, {_span(ds)}: fitting 16 components of HBV to the years before {tested[0]:%Y-%m-%d}")
+    model = ds.hbv.fit(DeltaHBV(components=16, network="constant"), time=training)
     sim = ds.hbv.simulate(model)
-    paths = {
-        "model": model.save(given.out / "model"),
-        "Zarr store": sim.hbv.to_zarr(given.out / "simulation.zarr", overwrite=True),
-        "NetCDF file": sim.hbv.to_netcdf(given.out / "simulation.nc", overwrite=True),
-        "hydrograph": given.out / "hydrograph.png",
-    }
-    axes = sim.isel(basin=0).hbv.plot.hydrograph(ds.isel(basin=0), time=_DEMO_YEAR)
-    axes[0].figure.savefig(paths["hydrograph"], dpi=150)
-    metrics = sim.hbv.evaluate(ds, time=_DEMO_TEST)
-    balance = sim.hbv.water_balance()
-    print(
-        f"\nOn years that were not trained on, {_DEMO_TEST.start} to {_DEMO_TEST.stop}, and the water "
-        f"balance of all {ds.sizes['time']} days:\n"
+    model.save(folder / "model")
+    sim.hbv.to_zarr(folder / "simulation.zarr", overwrite=True)
+    sim.hbv.to_netcdf(folder / "simulation.nc", overwrite=True)
+    first = next(day for day in tested if (day.month, day.day) == (10, 1))
+    shown = slice(first, days[min(days.get_loc(first) + _DEMO_DRAWN, len(days) - 1)])
+    axes = sim.hbv.plot.hydrograph(ds, time=shown)
+    axes[0].figure.savefig(folder / "hydrograph.png", dpi=150)
+    scores = sim.hbv.evaluate(ds, time=slice(tested[0], None)).isel(basin=0)
+    balance = sim.hbv.water_balance().isel(basin=0)
+    years = len(days) / 365.25
+    rain, et, flow, stored = (
+        float(balance[part]) / years
+        for part in ("precipitation", "evapotranspiration", "streamflow", "storage_change")
     )
-    print(
-        f"{'catchment':<12}{'NSE':>7}{'KGE':>7}{'P':>9}{'ET':>9}{'Q':>9}{'storage':>9}{'does not close':>16}"
+    error = float(balance["residual"]) / years
+    return (
+        f"{name:<11}{_days(tested[0], tested[-1]):<24}{float(scores.nse):5.2f}{float(scores.kge):6.2f}"
+        f"{rain:7.0f}{et:6.0f}{flow:6.0f}{stored:8.1f}{error:9.5f}"
     )
-    for place, name in enumerate(ds.basin_id.values):
-        row = balance.isel(basin=place)
-        scores = f"{metrics.nse.values[place]:7.2f}{metrics.kge.values[place]:7.2f}"
-        sums = "".join(
-            f"{float(row[part]):9.0f}"
-            for part in ("precipitation", "evapotranspiration", "streamflow", "storage_change")
-        )
-        print(f"{name:<12}{scores}{sums}{float(row['residual']):13.4f} mm")
-    print()
-    for name, path in paths.items():
-        print(f"{name + ':':<13}{path}")
 
 
 def run_period(
@@ -179,7 +186,11 @@ def _is_camels(path: Path) -> bool:
 
 def _span(ds: xr.Dataset) -> str:
     index = ds.indexes["time"]
-    return f"{str(index[0])[:10]} to {str(index[-1])[:10]}"
+    return _days(index[0], index[-1])
+
+
+def _days(first: object, last: object) -> str:
+    return f"{str(first)[:10]} to {str(last)[:10]}"
 
 
 def _size(ds: xr.Dataset) -> str:

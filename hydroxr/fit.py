@@ -18,14 +18,14 @@ from .model import Model, history_dataset
 
 # Where nobody says how long: enough for a regional network to be useful, and for parameters
 # that are fitted directly to settle.
-_ITERATIONS = {"lstm": 1500, "constant": 400}
+_ITERATIONS = {"lstm": 1500, "constant": 300}
 _COPIES = 3  # of the training data, while they are gathered
 
 
 def fit(
     ds: xr.Dataset,
     spec: DeltaHBV,
-    target: str | None = None,
+    target: str = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
     iterations: int | None = None,
@@ -44,7 +44,7 @@ def fit(
     forcing = inputs.forcing(ds)
     space = inputs.space_dims(ds)
     observed = _observed(ds, space, target)
-    names = attribute_names(ds, attributes) if spec.network == "lstm" else ()
+    names = attribute_names(ds, space, attributes) if spec.network == "lstm" else ()
     days = ds.sizes["time"]
     if days < window + warmup:
         raise EmptySelectionError(
@@ -54,7 +54,7 @@ def fit(
     _check_memory([*forcing.values(), observed])
 
     from .learning.training import Protocol, TrainingData, default_rate, train
-    from .simulate import _device
+    from .simulate import torch_device
 
     rate = default_rate(optimizer, spec.network) if learning_rate is None else learning_rate
     flat_observed = _flat(observed, space)  # (time, cell)
@@ -69,7 +69,8 @@ def fit(
     if problem is not None:
         raise problem
     arrays = {name: _flat(array, space)[:, gauged] for name, array in forcing.items()}
-    check_forcing({name: array.T for name, array in arrays.items()}, times, labels)
+    called = {name: inputs.called(ds, name) for name in arrays}
+    check_forcing({name: array.T for name, array in arrays.items()}, times, labels, called=called)
     model = Model(spec, {}, names, attribute_categories(ds, names))
     static = _static(ds, space, model)[gauged]
     data = TrainingData(np.stack(list(arrays.values()), axis=-1), static, flat_observed[:, gauged])
@@ -83,7 +84,7 @@ def fit(
         seed,
     )
     started = clock.perf_counter()
-    weights, history = train(spec, data, protocol, _torch_device(_device(device)), progress)
+    weights, history = train(spec, data, protocol, torch_device(device), progress)
     training = {
         "period": [str(value)[:10] for value in (ds.indexes["time"][0], ds.indexes["time"][-1])],
         "days": days,
@@ -127,9 +128,9 @@ def _check_options(spec: DeltaHBV, **numbers: int | None) -> None:
             raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}.")
 
 
-def _observed(ds: xr.Dataset, space: Space, target: str | None) -> xr.DataArray:
-    # "streamflow" is what the role is called, not necessarily how the Dataset names it.
-    observed = inputs.observed_streamflow(ds, None if target == "streamflow" and target not in ds else target)
+def _observed(ds: xr.Dataset, space: Space, target: str) -> xr.DataArray:
+    # "streamflow" is the role, whatever the Dataset calls it; any other name is a variable's.
+    observed = inputs.observed_streamflow(ds, None if target == "streamflow" else target)
     return inputs.on_space(observed, space, ds)
 
 
@@ -173,9 +174,3 @@ def _fitted_cells(ds: xr.Dataset, space: tuple[Hashable, ...], gauged: np.ndarra
         "have none; "
         "select those that have: ds.stack(cell=[...]).isel(cell=...)."
     )
-
-
-def _torch_device(name: str):  # type: ignore[no-untyped-def]
-    import torch
-
-    return torch.device(name)

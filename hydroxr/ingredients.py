@@ -6,13 +6,14 @@ ready for the blocks.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from . import cf
+from . import cf, inputs
 from .blocks import CHANNEL, NETWORK_STATE, Job, core_dims
 from .cells import attribute_array, check_same_cells, select_cells, space_names
 from .errors import (
@@ -20,6 +21,7 @@ from .errors import (
     DescriptionError,
     DimensionError,
     EmptySelectionError,
+    HydroxrWarning,
     ParameterError,
     StateError,
 )
@@ -33,8 +35,9 @@ LEADS = 14  # days ahead on which water in the unit hydrograph can leave
 class Ingredients:
     """What a run needs beside the forcing: arrays for the blocks, and what to say of them."""
 
-    def __init__(self, ds: xr.Dataset, space: tuple[Hashable, ...]) -> None:
+    def __init__(self, ds: xr.Dataset, space: tuple[Hashable, ...], missing: str = "raise") -> None:
         self.ds = ds
+        self.missing = missing
         self.space = space
         self.arrays: dict[str, xr.DataArray] = {}
         self.attrs: dict[str, Any] = {}
@@ -129,7 +132,7 @@ class Ingredients:
             name: tuple(str(dim) for dim in array.dims if dim not in self.space)
             for name, array in self.arrays.items()
         }
-        lazy = any(array.chunks is not None for array in forcing.values())
+        lazy = any(array.chunks is not None for array in (*forcing.values(), *self.arrays.values()))
         return Job(
             inputs=tuple(self.arrays),
             outputs=tuple(outputs),
@@ -143,6 +146,7 @@ class Ingredients:
             dtype=dtype,
             device=device,
             backend=backend,
+            called={name: inputs.called(self.ds, name) for name in forcing},
             cells=None if lazy else space_names(self.ds, self.space),
         )
 
@@ -157,6 +161,12 @@ class Ingredients:
             raise ParameterError(
                 f"{unknown[0]!r} is not a parameter; expected {', '.join(PARAMETERS)}. Drop it: "
                 "parameters.drop_vars(...)."
+            )
+        pair = [name for name in ROUTING if name in given]
+        if len(pair) == 1:
+            raise ParameterError(
+                f"routing needs both of {' and '.join(ROUTING)}, and there is {pair[0]} only; "
+                "give both, or none for runoff that is not routed."
             )
         given = select_cells(given, self.ds, self.space, "the parameters")
         for name, array in given.data_vars.items():
@@ -177,13 +187,26 @@ class Ingredients:
                     "reindex it."
                 )
             self.dynamic = (*self.dynamic, name)
+        if array.sizes.get("component") == 1:
+            array = array.isel(component=0, drop=True)
+        if array.chunks is None:
+            self._check_values(name, array)
         order = [dim for dim in self.space if dim in array.dims] + [
             dim for dim in ("time", "component") if dim in array.dims
         ]
-        if name not in ROUTING and "component" not in array.dims:
-            array = array.expand_dims("component", -1)
-            order.append("component")
         self.arrays[f"parameter:{name}"] = array.transpose(*order)
+
+    def _check_values(self, name: str, array: xr.DataArray) -> None:
+        """What is in memory is checked now; the blocks check the rest."""
+        row = PARAMETERS[name]
+        least, greatest = float(array.min()), float(array.max())
+        if self.missing == "raise" and not bool(np.isfinite(array).all()):
+            raise ParameterError(f"{name} has values that are not finite; every cell needs one.")
+        if least < np.float32(row.least) or greatest > row.greatest:
+            raise ParameterError(
+                f"{name} ({row.long_name}) has values from {least:g} to {greatest:g} {row.units}; "
+                f"expected {row.least:g} to {row.greatest:g}."
+            )
 
     def _state(self, state: xr.Dataset) -> None:
         absent = [name for name in self.state_names if name not in state]
@@ -214,7 +237,11 @@ def _check_continues(state: xr.Dataset, ds: xr.Dataset) -> None:
     stamp = state["time"] if state["time"].ndim else state["time"].expand_dims("time")
     after = stamp.to_index().floor("D")[-1]
     first = ds.indexes["time"].floor("D")[0]
-    if (first - after) / np.timedelta64(1, "D") != 1:
+    try:
+        follows = (first - after) / np.timedelta64(1, "D") == 1
+    except TypeError:  # dates of different calendars
+        follows = False
+    if not follows:
         raise StateError(
             f"the initial state is of the end of {str(after)[:10]}, but the run starts on "
             f"{str(first)[:10]}; expected the day after. "
@@ -236,10 +263,22 @@ def _window(ds: xr.Dataset, model: Model, chosen: slice | None) -> tuple[tuple[i
         return (inside.start, inside.stop), note
     first, last = model.training["period"]
     days = int(model.training["days"])
-    inside = index.slice_indexer(first, last)
+    try:
+        inside = index.slice_indexer(first, last)
+    except (TypeError, ValueError):  # a date that this calendar does not have
+        inside = slice(0, 0)
     if len(index[inside]) == days:
         return (inside.start, inside.stop), f"{first} to {last} (the training period)"
-    days = min(days, len(index))
+    if len(index) < days:
+        warnings.warn(
+            f"the input has {len(index)} days and not the training period {first} to {last}, at whose end "
+            f"parameters are read, nor as many days as it ({days}): they are read at the end of what is "
+            "there, and change where the input gets longer. Simulate from an earlier day on, or pass "
+            "ds.hbv.parameters(model) of a longer input, or a state.",
+            HydroxrWarning,
+            stacklevel=6,
+        )
+        days = len(index)
     used = f"{str(index[0])[:10]} to {str(index[days - 1])[:10]}"
     note = f"{used} (first days of the input, which does not hold the training period {first} to {last})"
     return (0, days), note

@@ -80,6 +80,9 @@ def forcing(ds: xr.Dataset) -> dict[str, xr.DataArray]:
         )
     check_time(ds)
     space = space_dims(ds)
+    empty = [dim for dim in space if ds.sizes[dim] == 0]
+    if empty:
+        raise EmptySelectionError(f"the Dataset has no cells: the selection in {empty[0]!r} is empty.")
     # Broadcast and ordered alike: every forcing has time and the precipitation's space.
     found = {"prcp": precipitation, "tmean": _temperature(ds), "pet": potential_evapotranspiration(ds)}
     return {name: _over(array, ("time", *space), precipitation) for name, array in found.items()}
@@ -98,9 +101,14 @@ def check_time(ds: xr.Dataset) -> None:
 
     Raises
     ------
-    TimeAxisError, EmptySelectionError
+    DimensionError, TimeAxisError, EmptySelectionError
     """
-    if ds.sizes.get("time", 0) == 0:
+    if "time" not in ds.dims:
+        raise DimensionError(
+            f"there is no dimension 'time' in the Dataset, only {_names(ds.dims)}; "
+            "expected one: rename yours, ds.rename({...: 'time'})."
+        )
+    if ds.sizes["time"] == 0:
         raise EmptySelectionError("the Dataset has no days: the selection in time is empty.")
     if "time" not in ds.indexes:
         raise TimeAxisError(
@@ -192,6 +200,16 @@ def observed_streamflow(ds: xr.Dataset, target: str | None = None) -> xr.DataArr
     out = out.rename("streamflow")
     out.attrs = row.attrs()
     return out
+
+
+def called(ds: xr.Dataset, name: str) -> str:
+    """How messages call an input: by the Dataset's own name of it, or by what it is derived from."""
+    found = find(ds, name)
+    if found is not None:
+        return repr(found)
+    parts = {part: repr(find(ds, part)) for part in ("tmin", "tmax", "lat")}
+    mean = f"{parts['tmin']} and {parts['tmax']}"
+    return f"the mean of {mean}" if name == "tmean" else f"Hargreaves, from {mean} and {parts['lat']}"
 
 
 def on_space(array: xr.DataArray, space: tuple[Hashable, ...], ds: xr.Dataset) -> xr.DataArray:

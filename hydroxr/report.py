@@ -58,7 +58,7 @@ def check(ds: xr.Dataset) -> CheckReport:
     remarks = []
     for name, array in forcing.items():
         values = _cells_first(array)
-        check_forcing({name: values}, times, cells)
+        check_forcing({name: values}, times, cells, called={name: inputs.called(ds, name)})
         if name == "prcp" and 0.0 < values.max() < _DRIZZLE:
             remarks.append(f"the largest precipitation is {values.max():g} mm/day: is its unit right?")
     roles = {VARIABLES[name].long_name: _found(ds, name) for name in forcing}
@@ -98,9 +98,7 @@ def _cells_first(array: xr.DataArray) -> np.ndarray:
 
 def _found(ds: xr.Dataset, name: str) -> str:
     found = inputs.find(ds, name)
-    if found is not None:
-        return f"{found} ({ds[found].attrs.get('units')})"
-    return {"tmean": "mean of tmin and tmax", "pet": "Hargreaves, from tmin, tmax and latitude"}[name]
+    return inputs.called(ds, name) if found is None else f"{found} ({ds[found].attrs.get('units')})"
 
 
 def _streamflow_remarks(values: np.ndarray, times: np.ndarray, cells: tuple[str, ...]) -> list[str]:

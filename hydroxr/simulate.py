@@ -36,7 +36,7 @@ def simulate(
     wanted = _checked_options(variables, missing, dtype, backend)
     forcing = inputs.forcing(ds)
     space = inputs.space_dims(ds)
-    needed = Ingredients(ds, space)
+    needed = Ingredients(ds, space, missing)
     window_note = needed.take(model_or_parameters, initial_state)
     outputs = [*wanted, "initial_storage"]
     if missing == "fill":
@@ -49,7 +49,7 @@ def simulate(
         components=components,
         missing=missing,
         dtype=dtype,
-        device=_device(device),
+        device=torch_device(device),
         backend=backend,
         forcing=forcing,
     )
@@ -76,7 +76,7 @@ def parameters(ds: xr.Dataset, model: Model, time: slice | None = None) -> xr.Da
         components=True,
         missing="raise",
         dtype="float32",
-        device=_device("auto"),
+        device=torch_device("auto"),
         backend="auto",
         forcing=forcing,
     )
@@ -178,9 +178,19 @@ def _checked_options(variables: Sequence[str] | None, missing: str, dtype: str, 
     return wanted
 
 
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
+def torch_device(name: str) -> str:
+    """The device to compute on.
+
+    Raises
+    ------
+    DescriptionError
+        Where there is no such device.
+    """
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind = name.partition(":")[0]
+    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+        raise DescriptionError(f"device {name!r} is not there; expected 'auto', 'cpu', or 'cuda' with a GPU.")
+    return name

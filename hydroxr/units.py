@@ -67,8 +67,11 @@ _SPELLED = {
 def canonical(units: str) -> str:
     """Spell a unit as a product of powers in alphabetical order: ``mm/day`` -> ``day-1 mm``."""
     text = units.strip().lower().replace("**", "^").replace("·", " ").replace(".", " ").replace("*", " ")
+    token_pattern = r"\s*(/?)\s*([a-z°_]+)\^?(-?\d*)"
+    if not re.fullmatch(f"({token_pattern})+\\s*", text):
+        return text  # numbers and signs that mean something else: not understood
     powers: dict[str, int] = {}
-    for sign, token, power in re.findall(r"(/?)\s*([a-z°_]+)\^?(-?\d*)", text):
+    for sign, token, power in re.findall(token_pattern, text):
         name = _TOKENS.get(token, token)
         powers[name] = powers.get(name, 0) + int(power or 1) * (-1 if sign else 1)
     return " ".join(
@@ -115,7 +118,7 @@ def convert(array: xr.DataArray, variable: Variable) -> xr.DataArray:
     """
     assert variable.quantity is not None
     factor, offset = factor_offset(array.attrs.get("units"), variable.quantity, name=str(array.name))
-    out = array
+    out = array.copy(deep=False)  # attributes are set below, and the caller keeps theirs
     if factor != 1.0:
         out = out * factor
     if offset != 0.0:

@@ -103,7 +103,11 @@ def with_extremes(ds: xr.Dataset) -> xr.Dataset:
 
 
 def make_parameters(
-    ds: xr.Dataset, components: int = 2, seed: int = 3, dynamic: tuple[str, ...] = (), without: tuple[str, ...] = ()
+    ds: xr.Dataset,
+    components: int = 2,
+    seed: int = 3,
+    dynamic: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
 ) -> xr.Dataset:
     """Random parameters for the cells of ``ds``, with its labels; thin soils, so that all water moves."""
     from hydroxr.physics import PARAMETERS
@@ -130,7 +134,9 @@ def by_oracle(
     """The run of :mod:`tests.oracle` on a Dataset ``(basin, time)``: (time, basin[, component])."""
     forcing = [ds[name].transpose("time", "basin").values.astype(float) for name in FORCING_UNITS]
     order = ("time", "basin", "component")
-    given = {str(name): array.transpose(*order, missing_dims="ignore").values for name, array in parameters.items()}
+    given = {
+        str(name): array.transpose(*order, missing_dims="ignore").values for name, array in parameters.items()
+    }
     return oracle(*forcing, given, components=components)
 
 

@@ -18,8 +18,8 @@ from tests.labelled import make_dataset, make_grid, with_extremes
 def radiation_by_sum(latitude: float, day: int) -> float:
     """Extraterrestrial radiation, MJ m-2 day-1, as the sum of the sun's height over a day, minute by minute.
 
-    The formula of FAO 56 is the integral of this between sunrise and sunset; here the sun is asked each minute
-    whether it is up, so that polar night and day need no case of their own.
+    The formula of FAO 56 is the integral of this between sunrise and sunset; here the sun is asked each
+    minute whether it is up, so that polar night and day need no case of their own.
     """
     phi = math.radians(latitude)
     declination = 0.409 * math.sin(2 * math.pi / 365 * day - 1.39)
@@ -46,7 +46,7 @@ def radiation(latitude: float, day: int) -> float:
 
 def test_the_worked_example_of_fao_56() -> None:
     """Example 8: 20 degrees south on 3 September has 32.2 MJ m-2 day-1."""
-    day = pd.Timestamp("2001-09-03").dayofyear
+    day = pd.Timestamp("2001-09-03").day_of_year
     assert day == 246
     assert radiation(-20.0, day) == pytest.approx(32.2, abs=0.05)
 
@@ -75,7 +75,8 @@ def test_deep_frost_has_no_negative_evapotranspiration(ds: xr.Dataset) -> None:
 
 @pytest.mark.parametrize("with_mean", [True, False])
 def test_pet_of_a_dataset_is_the_formula_day_by_day(with_mean: bool) -> None:
-    """Every basin and day of two years, one a leap year, by hand; with a mean temperature of its own or without."""
+    """Every basin and day of two years, one a leap year, by hand; with a mean temperature of its own or
+    without."""
     ds = with_extremes(make_dataset(731, 2, start="2000-01-01"))
     ds = ds if with_mean else ds.drop_vars("tmean")
     pet = ds.hbv.pet()
@@ -140,5 +141,5 @@ def test_latitude_needs_units(ds: xr.Dataset) -> None:
     ds = with_extremes(ds)
     for units in ({}, {"units": "radian"}):
         other: Any = ds.assign_coords(lat=("basin", ds["lat"].values, units))
-        with pytest.raises(UnitsError, match="'lat'.*degrees_north"):
+        with pytest.raises(UnitsError, match=r"'lat'.*degrees_north"):
             other.hbv.pet()

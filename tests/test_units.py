@@ -37,13 +37,17 @@ WATER = {
 }
 
 
-@pytest.mark.parametrize(("factor", "units"), [(factor, units) for factor, all_ in WATER.items() for units in all_])
+@pytest.mark.parametrize(
+    ("factor", "units"), [(factor, units) for factor, all_ in WATER.items() for units in all_]
+)
 def test_water_fluxes(factor: float, units: str) -> None:
     """The contract's units in every usual spelling; ``factor`` brings them to mm/day."""
     assert factor_offset(units, "water flux", name="prcp") == (pytest.approx(factor), 0.0)
 
 
-@pytest.mark.parametrize("units", ["degC", "C", "°C", "celsius", "Celsius", "degree_Celsius", "degrees_celsius", "deg_C"])
+@pytest.mark.parametrize(
+    "units", ["degC", "C", "°C", "celsius", "Celsius", "degree_Celsius", "degrees_celsius", "deg_C"]
+)
 def test_celsius(units: str) -> None:
     """Every usual spelling."""
     assert factor_offset(units, "temperature", name="tmean") == (1.0, 0.0)
@@ -114,7 +118,7 @@ def test_no_units_are_refused(units: str | None) -> None:
 
 def test_spelling_does_not_matter_but_powers_do() -> None:
     """A unit is a product of powers."""
-    assert canonical("kg m-2 s-1") == canonical("kg/(m2)/s".replace("(", "").replace(")", "")) == canonical("s-1 kg m**-2")
+    assert canonical("kg m-2 s-1") == canonical("kg/m2/s") == canonical("s-1 kg m**-2")
     assert canonical("m s-1") != canonical("m s-2") != canonical("m2 s-2")
 
 
@@ -133,7 +137,9 @@ def test_conversion_takes_the_table_s_attributes_and_leaves_the_original() -> No
 
 def test_conversion_keeps_float32_and_laziness() -> None:
     """No copy in double precision of a large record, and no computation."""
-    given = xr.DataArray(np.ones(4, "float32"), dims="time", name="pr", attrs={"units": "kg m-2 s-1"}).chunk(time=2)
+    given = xr.DataArray(np.ones(4, "float32"), dims="time", name="pr", attrs={"units": "kg m-2 s-1"}).chunk(
+        time=2
+    )
     out = convert(given, VARIABLES["prcp"])
     assert out.dtype == np.float32
     assert out.chunks == ((2, 2),)

@@ -11,8 +11,8 @@ from hydroxr.physics import PARAMETERS
 from hydroxr.variables import ATTRIBUTES, OUTPUTS, VARIABLES
 from tests import labelled
 
-# Names that the CF standard-name table (version 93) has, with its canonical units. Looked up in the table that
-# comes with IOOS compliance-checker 6.1.0; a name that is not here must be looked up there before it is added.
+# Names that the CF standard-name table (version 93) has, with its canonical units. Looked up in the table
+# that comes with IOOS compliance-checker 6.1.0, as must be every name before it is added here.
 STANDARD_NAMES = {
     "air_temperature": "K",
     "downward_liquid_water_mass_flux_into_groundwater": "kg m-2 s-1",
@@ -131,8 +131,8 @@ def test_no_two_outputs_share_a_standard_name() -> None:
 
 
 def test_parts_do_not_bear_the_name_of_the_whole() -> None:
-    """Snow's ice alone is not surface_snow_amount, which counts its liquid water too; streamflow at a gauge is
-    not the runoff_flux of the land."""
+    """Snow's ice alone is not surface_snow_amount, which counts its liquid water too; streamflow at a gauge
+    is not the runoff_flux of the land."""
     assert VARIABLES["snowpack"].standard_name is None
     assert VARIABLES["streamflow"].standard_name is None
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..description import DeltaHBV
-from ..errors import DescriptionError, TrainingError
+from ..errors import DescriptionError, MissingObservationError, TrainingError
 from ..physics.simulation import arrange_parameters, empty_state, simulate_tensors
 from .losses import paper_loss
 from .network import N_FORCING, ParameterNetwork, to_parameters
@@ -29,7 +29,7 @@ GRADIENT_NORM = 1.0  # longer gradients are cut to this length
 # paper, is its own affair. Parameters fitted directly bear, and need, longer steps.
 _RATES = {
     ("adam", "lstm"): 3e-3,
-    ("adam", "constant"): 5e-2,
+    ("adam", "constant"): 1e-1,
     ("adadelta", "lstm"): 1.0,
     ("adadelta", "constant"): 1.0,
 }
@@ -95,7 +95,7 @@ def default_rate(optimizer: str, network: str) -> float:
 
 
 def train(
-    description: DeltaHBV, data: TrainingData, protocol: Protocol, device: torch.device, progress: bool
+    description: DeltaHBV, data: TrainingData, protocol: Protocol, device: str, progress: bool
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
     """Train a model.
 
@@ -121,6 +121,11 @@ def train(
         warmup=protocol.warmup,
         seed=protocol.seed,
     )
+    if sampler.is_empty:
+        raise MissingObservationError(
+            f"no window of {protocol.window} days after {protocol.warmup} days of warm-up has observed "
+            "streamflow; choose a longer period, or smaller window and warmup."
+        )
     forcing = torch.from_numpy(data.forcing).to(device)
     attributes = torch.from_numpy(data.attributes).to(device)
     observed = torch.from_numpy(data.observed).to(device)

@@ -172,7 +172,9 @@ def make_adjoint(
     return adjoint
 
 
-def _make_share(where: Function, number: Callable[[float], Any], compiled: Callable[[Function], Function]) -> Function:
+def _make_share(
+    where: Function, number: Callable[[float], Any], compiled: Callable[[Function], Function]
+) -> Function:
     """Build what the first of two arguments of a minimum gets of the minimum's cotangent."""
     zero, half = number(0.0), number(0.5)
 

@@ -1,13 +1,16 @@
 """The compiled loops of :mod:`hydroxr.physics.loop_cpu`; importing this imports numba.
 
-A *lane* is one component of one cell. Lanes are advanced eight cells at a time: for each
-component of a group of cells there is a *slab*, an array (row, lane) that holds all numbers of
-its day (weather, stores, parameters, fluxes, and for the adjoint the cotangents). The loop over
-the lanes of a slab touches nothing else and has no branch, so that the compiler turns it into
-vector instructions, whatever the number of components; the loop over slabs inside a day keeps the
-processor busy, since slabs do not depend on each other. Memory of the caller is read and written
-through tables of addresses and strides, in elements: any layout will do, and what does not vary
-in time or over components takes no room.
+A *lane* is one component of one cell. Eight lanes make a *slab*, an array (row, lane) that holds
+all numbers of their day (weather, stores, parameters, fluxes, and for the adjoint the cotangents).
+The loop over the lanes of a slab touches nothing else and has no branch, so that the compiler turns
+it into vector instructions. Slabs make a *group*, groups make a *block*. In a slab there are eight
+cells' one component, and a group has as many slabs as there are components; or eight components of
+one cell, and a group is a cell: the caller chooses by the strides that it gives. All slabs of a
+block pass a day before the next one: they do not depend on each other, which keeps the processor
+busy.
+
+Memory of the caller is read and written through tables of addresses and strides, in elements: any
+layout will do, and what does not vary in time or over components takes no room.
 """
 
 from __future__ import annotations
@@ -20,14 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
 from .adjoint import make_adjoint
 from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
 
-LANES = 8  # cells side by side: float32 numbers in one 256-bit register
+LANES = 8  # float32 numbers in one 256-bit register
 CHUNK = 32  # days whose weather is fetched at once, and between two checkpoints
+AHEAD = 3  # days before it is used, a dynamic parameter is asked for
 
 # Rows of a slab.
 WEATHER = 0
@@ -43,10 +48,13 @@ BACKWARD_ROWS = WEATHER_GRADIENT + 3
 
 N_STORES, N_PARAMETERS, N_FLUXES = len(STORES), len(DAY_PARAMETERS), len(DAY_FLUXES)
 
-# Products and sums may be fused, and the sign of zero may be lost. Nothing may assume that there
-# are no NaNs: a NaN in forcing shall show.
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz"}}
-_inlined = njit(forceinline=True, **_OPTIONS)
+# Nothing may assume that there are no NaNs: a NaN in forcing shall show. The equations are rounded
+# as the reference rounds them, so that both stand on the same side of a kink where a quantity is 0 but
+# for rounding (snow that holds just the water it can). Within a power, products and sums are fused.
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"nsz"}}
+_INLINED: Any = {"forceinline": True, **_OPTIONS}
+_inlined = njit(**_INLINED)
+_fused = njit(forceinline=True, error_model="numpy", fastmath={"nsz", "contract"})
 
 
 # ---- elementary functions -----------------------------------------------------------------------
@@ -67,7 +75,9 @@ def _where(condition, value, other):  # type: ignore[no-untyped-def]
     return value if condition else other
 
 
-def _coefficients(function: Callable[[np.ndarray], np.ndarray], lower: float, upper: float, degree: int) -> Any:
+def _coefficients(
+    function: Callable[[np.ndarray], np.ndarray], lower: float, upper: float, degree: int
+) -> Any:
     """A polynomial through ``function`` at Chebyshev's points, lowest power first."""
     series = np.polynomial.Chebyshev.interpolate(function, degree, domain=[lower, upper])
     return tuple(series.convert(kind=np.polynomial.Polynomial).coef.astype(np.float32))
@@ -89,7 +99,7 @@ _ONE = np.float32(1.0)
 _LN2 = np.float32(math.log(2.0))
 
 
-@_inlined
+@_fused
 def _log2_parts(x):  # type: ignore[no-untyped-def]
     """Integer and fraction, from -1/2 to 1/2, of log2 of a float32 above 2^-126."""
     bits = np.float32(x).view(np.int32)
@@ -103,7 +113,7 @@ def _log2_parts(x):  # type: ignore[no-untyped-def]
     return np.float32(exponent), f * (lower + f4 * (upper + f4 * c8))
 
 
-@_inlined
+@_fused
 def _power_32(x, y):  # type: ignore[no-untyped-def]
     """x^y for x from 0 to 1 and y from 0, within 1e-6 relative; NaN where x or y is NaN.
 
@@ -124,7 +134,7 @@ def _power_32(x, y):  # type: ignore[no-untyped-def]
     return _where(x == x, result, x)
 
 
-@_inlined
+@_fused
 def _logarithm_32(x):  # type: ignore[no-untyped-def]
     integer, fraction = _log2_parts(_maximum(x, _LEAST))
     return _LN2 * (integer + fraction)
@@ -162,20 +172,19 @@ def _adjoint(*arguments):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
 
-@overload(_day, jit_options={"forceinline": True, **_OPTIONS})
+@overload(_day, jit_options=_INLINED)
 def _day_of_precision(*arguments):  # type: ignore[no-untyped-def]
     function = _DAYS[arguments[0]]
     return lambda *arguments: function(*arguments)
 
 
-@overload(_adjoint, jit_options={"forceinline": True, **_OPTIONS})
+@overload(_adjoint, jit_options=_INLINED)
 def _adjoint_of_precision(*arguments):  # type: ignore[no-untyped-def]
     function = _ADJOINTS[arguments[0]]
     return lambda *arguments: function(*arguments)
 
 
-@intrinsic
-def _at(typing_context, address, like):  # type: ignore[no-untyped-def]
+def _at_address(typing_context, address, like):  # type: ignore[no-untyped-def]
     """A pointer to numbers of the precision of the array ``like``."""
     pointer = types.CPointer(like.dtype)
 
@@ -183,6 +192,26 @@ def _at(typing_context, address, like):  # type: ignore[no-untyped-def]
         return builder.inttoptr(arguments[0], context.get_value_type(pointer))
 
     return pointer(types.intp, like), generate
+
+
+_at: Any = intrinsic(_at_address)
+
+
+def _prefetch_index(typing_context, source, index):  # type: ignore[no-untyped-def]
+    """Ask for the memory around ``source[index]``, without waiting for it."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", (place.type,), kind)
+        builder.call(function, [place, number(0), number(3), number(1)])  # to read, to keep, data
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp), generate
+
+
+_prefetch: Any = intrinsic(_prefetch_index)
 
 
 # ---- loops over lanes ---------------------------------------------------------------------------
@@ -276,10 +305,11 @@ def _retreat(slab):  # type: ignore[no-untyped-def]
 
 
 # ---- between the caller's memory and slabs ------------------------------------------------------
-# Tables have a row for each array: address (0: no such array), strides in time, space, component,
-# and two more numbers where they matter. ``cells`` is how many cells are left from the first one
-# of the block. Rows are moved with all loads before all stores, which lets the compiler move
-# them as one vector although it cannot know that source and target do not overlap.
+# Tables have a row for each array: address (0: no such array); strides from day to day, from group to
+# group of lanes, from slab to slab of a group, and from lane to lane; two more numbers where they
+# matter. ``group`` is the first group of a block, ``lanes`` how many lanes side by side it has in
+# all its groups. Rows are moved with all loads before all stores, which lets the compiler move them
+# as one vector although it cannot know that source and target do not overlap.
 
 
 @_inlined
@@ -293,6 +323,20 @@ def _move(source, start, stride, target, place):  # type: ignore[no-untyped-def]
 
 
 @_inlined
+def _gather(source, start, stride, target, place, number):  # type: ignore[no-untyped-def]
+    """Into a row from places ``stride`` apart; lanes from ``number`` on repeat the last."""
+    if number < LANES:
+        for c in range(LANES):
+            target[place + c] = source[start + min(c, number - 1) * stride]
+    elif stride == 1:
+        _move(source, start, 1, target, place)
+    elif stride == 0:
+        _move(source, start, 0, target, place)
+    else:
+        _move(source, start, stride, target, place)
+
+
+@_inlined
 def _spread(source, place, target, start, stride, number):  # type: ignore[no-untyped-def]
     """The first numbers of a row, or all, to places ``stride`` apart."""
     if stride == 1 and number >= LANES:
@@ -302,108 +346,153 @@ def _spread(source, place, target, start, stride, number):  # type: ignore[no-un
             target[start + c * stride] = source[place + c]
 
 
+@_inlined
+def _add(source, start, target, place):  # type: ignore[no-untyped-def]
+    """A row to a row."""
+    for c in range(LANES):
+        target[place + c] += source[start + c]
+
+
+@_inlined
+def _sum_of_four(m, i, step, c):  # type: ignore[no-untyped-def]
+    return (m[i + c] + m[i + step + c]) + (m[i + 2 * step + c] + m[i + 3 * step + c])
+
+
+@_inlined
+def _add_four(memory, start, step, line):  # type: ignore[no-untyped-def]
+    """Four rows, ``step`` apart, to a row: the sum waits for its own last value less often."""
+    a = line[0] + _sum_of_four(memory, start, step, 0)
+    b = line[1] + _sum_of_four(memory, start, step, 1)
+    c = line[2] + _sum_of_four(memory, start, step, 2)
+    d = line[3] + _sum_of_four(memory, start, step, 3)
+    e = line[4] + _sum_of_four(memory, start, step, 4)
+    f = line[5] + _sum_of_four(memory, start, step, 5)
+    g = line[6] + _sum_of_four(memory, start, step, 6)
+    h = line[7] + _sum_of_four(memory, start, step, 7)
+    line[0], line[1], line[2], line[3], line[4], line[5], line[6], line[7] = a, b, c, d, e, f, g, h
+
+
 @njit(**_OPTIONS)
-def _load(array, like, day, cell, cells, memory, n_components, rows, row):  # type: ignore[no-untyped-def]
-    """An array's values of a day into a row of all slabs; lanes beyond the last cell repeat it."""
+def _load(array, like, day, group, lanes, memory, n_slabs, rows, row):  # type: ignore[no-untyped-def]
+    """An array's values of a day into a row of all slabs."""
     source = _at(array[0], like)
-    stride = array[2]
     place = row * LANES
-    for first in range(0, cells, LANES):
-        for component in range(n_components):
-            start = day * array[1] + (cell + first) * stride + component * array[3]
-            if first + LANES <= cells:
-                _move(source, start, stride, memory, place)
-            else:
-                for c in range(LANES):
-                    memory[place + c] = source[start + min(c, cells - first - 1) * stride]
+    base = day * array[1] + group * array[2]
+    for first in range(0, lanes, LANES):
+        start = base
+        for _ in range(n_slabs):
+            _gather(source, start, array[4], memory, place, lanes - first)
             place += rows * LANES
+            start += array[3]
+        base += array[2]
 
 
 @njit(**_OPTIONS)
-def _load_cotangent(array, like, day, cell, cells, memory, n_components, rows):  # type: ignore[no-untyped-def]
+def _announce(array, like, day, group, lanes, n_slabs):  # type: ignore[no-untyped-def]
+    """Ask for an array's values of a coming day: days lie too far apart for the processor to guess."""
+    source = _at(array[0], like)
+    base = day * array[1] + group * array[2]
+    for first in range(0, lanes, LANES):
+        start = base
+        last = (min(LANES, lanes - first) - 1) * array[4]
+        for _ in range(n_slabs):
+            _prefetch(source, start)
+            _prefetch(source, start + last)
+            start += array[3]
+        base += array[2]
+
+
+@njit(**_OPTIONS)
+def _load_cotangent(array, like, day, group, lanes, memory, n_slabs, rows, line):  # type: ignore[no-untyped-def]
     """A series' cotangent of a day: in its row for a flux, added to what comes back in time for a store."""
     source = _at(array[0], like)
-    stride = array[2]
-    row = array[4]
-    share = like.dtype.type(1.0) / like.dtype.type(array[5])
-    line = np.zeros(LANES, like.dtype)
-    for first in range(0, cells, LANES):
-        place = first // LANES * n_components * rows * LANES
-        for component in range(n_components):
-            if component == 0 or array[3] != 0:
-                start = day * array[1] + (cell + first) * stride + component * array[3]
-                for c in range(min(LANES, cells - first)):
-                    line[c] = source[start + c * stride] * share
+    stride = array[4]
+    row = array[5]
+    share = like.dtype.type(1.0) / like.dtype.type(array[6])
+    place = (row if row >= FLUX else row - STORE + COTANGENT) * LANES
+    base = day * array[1] + group * array[2]
+    for first in range(0, lanes, LANES):
+        start = base
+        for slab in range(n_slabs):
+            if slab == 0 or array[3] != 0:
+                _gather(source, start, stride, line, 0, lanes - first)
+                for c in range(LANES):
+                    line[c] *= share
             if row >= FLUX:
-                for c in range(LANES):
-                    memory[place + row * LANES + c] = line[c]
+                _move(line, 0, 1, memory, place)
             else:
-                for c in range(LANES):
-                    memory[place + (row - STORE + COTANGENT) * LANES + c] += line[c]
+                _add(line, 0, memory, place)
             place += rows * LANES
+            start += array[3]
+        base += array[2]
 
 
 @njit(**_OPTIONS)
-def _save(array, like, day, cell, cells, memory, n_components, rows, row):  # type: ignore[no-untyped-def]
+def _save(array, like, day, group, lanes, memory, n_slabs, rows, row):  # type: ignore[no-untyped-def]
     """A row of all slabs into an array's values of a day."""
     target = _at(array[0], like)
     place = row * LANES
-    for first in range(0, cells, LANES):
-        for component in range(n_components):
-            start = day * array[1] + (cell + first) * array[2] + component * array[3]
-            _spread(memory, place, target, start, array[2], cells - first)
+    base = day * array[1] + group * array[2]
+    for first in range(0, lanes, LANES):
+        start = base
+        for _ in range(n_slabs):
+            _spread(memory, place, target, start, array[4], lanes - first)
             place += rows * LANES
+            start += array[3]
+        base += array[2]
 
 
 @njit(**_OPTIONS)
-def _save_sum(array, like, day, cell, cells, memory, n_components, rows, row, divisor):  # type: ignore[no-untyped-def]
-    """The sum over components of a row, over a divisor, into an array's values of a day."""
+def _save_sum(array, like, day, group, lanes, memory, n_slabs, rows, row, divisor, line):  # type: ignore[no-untyped-def]
+    """The sum over components of a row, over a divisor, into an array's values of a day.
+
+    Components are the slabs of a group or, where the array has lane stride 0, its lanes, too.
+    """
     target = _at(array[0], like)
     place = row * LANES
+    step = rows * LANES
     weight = like.dtype.type(divisor)
-    zero = like.dtype.type(0.0)
-    line = np.empty(LANES, like.dtype)
-    for first in range(0, cells, LANES):
-        a = b = c = d = e = f = g = h = zero
-        for _ in range(n_components):
-            a += memory[place]
-            b += memory[place + 1]
-            c += memory[place + 2]
-            d += memory[place + 3]
-            e += memory[place + 4]
-            f += memory[place + 5]
-            g += memory[place + 6]
-            h += memory[place + 7]
-            place += rows * LANES
-        line[0], line[1], line[2], line[3] = a / weight, b / weight, c / weight, d / weight
-        line[4], line[5], line[6], line[7] = e / weight, f / weight, g / weight, h / weight
-        _spread(line, 0, target, day * array[1] + (cell + first) * array[2], array[2], cells - first)
+    start = day * array[1] + group * array[2]
+    for first in range(0, lanes, LANES):
+        for c in range(LANES):
+            line[c] = 0.0
+        for _ in range(n_slabs // 4):
+            _add_four(memory, place, step, line)
+            place += 4 * step
+        for _ in range(n_slabs % 4):
+            _add(memory, place, line, 0)
+            place += step
+        if array[4] == 0:
+            total = ((line[0] + line[1]) + (line[2] + line[3])) + ((line[4] + line[5]) + (line[6] + line[7]))
+            target[start] = total / weight
+        else:
+            for c in range(LANES):
+                line[c] /= weight
+            _spread(line, 0, target, start, array[4], lanes - first)
+        start += array[2]
 
 
 @njit(**_OPTIONS)
-def _load_weather(forcing, like, day, days, cell, cells, weather):  # type: ignore[no-untyped-def]
-    """Weather of some days and cells, together, since rows of distant days come late from memory."""
+def _load_weather(forcing, like, day, days, group, lanes, weather):  # type: ignore[no-untyped-def]
+    """Weather of some days, together, since rows of distant days come late from memory."""
+    n_groups = (lanes + LANES - 1) // LANES
     for v in range(3):
         source = _at(forcing[v, 0], like)
-        stride = forcing[v, 2]
         for d in range(days):
-            place = (d * ((cells + LANES - 1) // LANES) * 3 + v) * LANES
-            for first in range(0, cells, LANES):
-                start = (day + d) * forcing[v, 1] + (cell + first) * stride
-                if first + LANES <= cells:
-                    _move(source, start, stride, weather, place)
-                else:
-                    for c in range(LANES):
-                        weather[place + c] = source[start + min(c, cells - first - 1) * stride]
+            place = (d * n_groups * 3 + v) * LANES
+            start = (day + d) * forcing[v, 1] + group * forcing[v, 2]
+            for first in range(0, lanes, LANES):
+                _gather(source, start, forcing[v, 4], weather, place, lanes - first)
                 place += 3 * LANES
+                start += forcing[v, 2]
 
 
 @njit(**_OPTIONS)
-def _place_weather(weather, d, memory, n_groups, n_components, rows):  # type: ignore[no-untyped-def]
+def _place_weather(weather, d, memory, n_groups, n_slabs, rows):  # type: ignore[no-untyped-def]
     place = WEATHER * LANES
     for group in range(n_groups):
         start = (d * n_groups + group) * 3 * LANES
-        for _ in range(n_components):
+        for _ in range(n_slabs):
             for row in range(3):
                 _move(weather, start + row * LANES, 1, memory, place + row * LANES)
             place += rows * LANES
@@ -438,11 +527,20 @@ def _retreat_all(address, like, n_slabs, rows):  # type: ignore[no-untyped-def]
 
 
 @njit(**_OPTIONS)
-def _load_parameters(parameters, dynamic, like, day, cell, cells, memory, n_components, rows):  # type: ignore[no-untyped-def]
-    """The static parameters, or the dynamic ones of a day."""
+def _load_static(parameters, like, group, lanes, memory, n_slabs, rows):  # type: ignore[no-untyped-def]
     for i in range(N_PARAMETERS):
-        if parameters[i, 4] == dynamic:
-            _load(parameters[i], like, day, cell, cells, memory, n_components, rows, PARAMETER + i)
+        if parameters[i, 5] == 0:
+            _load(parameters[i], like, 0, group, lanes, memory, n_slabs, rows, PARAMETER + i)
+
+
+@njit(**_OPTIONS)
+def _load_dynamic(parameters, like, day, group, lanes, memory, n_slabs, rows, coming):  # type: ignore[no-untyped-def]
+    """The dynamic parameters of a day; those of the day ``coming`` are asked for, if it is not negative."""
+    for i in range(N_PARAMETERS):
+        if parameters[i, 5] != 0:
+            _load(parameters[i], like, day, group, lanes, memory, n_slabs, rows, PARAMETER + i)
+            if coming >= 0:
+                _announce(parameters[i], like, coming, group, lanes, n_slabs)
 
 
 # ---- the two kernels ----------------------------------------------------------------------------
@@ -460,65 +558,84 @@ def _sources() -> str:
 
 def _make_forward(sources: str) -> Callable[..., None]:
     def forward(  # type: ignore[no-untyped-def]
-        scratch, forcing, parameters, initial, final, series, checkpoints, n_days, n_cells, n_components, groups, first, last
+        scratch,
+        forcing,
+        parameters,
+        initial,
+        final,
+        series,
+        checkpoints,
+        n_days,
+        width,
+        n_slabs,
+        groups,
+        first,
+        last,
     ):
         """Advance the blocks from ``first`` to before ``last`` through all days.
 
-        ``parameters`` has 1 as fifth number where dynamic; ``series`` has the slab's row as
-        fifth and, where components are averaged, their number as sixth. ``checkpoints`` is an
-        address or 0.
+        After address and strides, ``parameters`` has 1 where dynamic; ``series`` has the slab's
+        row and, where components are averaged, their number. ``checkpoints`` is an address or 0,
+        ``width`` the number of lanes side by side in all groups, ``n_slabs`` that of a group.
         """
         assert len(sources) > 0
         rows = FORWARD_ROWS
         address = scratch.ctypes.data
+        line = _at(address, scratch)
+        address += scratch.itemsize * LANES
         memory = _at(address, scratch)
-        weather = _at(address + scratch.itemsize * groups * n_components * rows * LANES, scratch)
+        weather = _at(address + scratch.itemsize * groups * n_slabs * rows * LANES, scratch)
         n_chunks = (n_days + CHUNK - 1) // CHUNK
         for block in range(first, last):
-            cell = block * groups * LANES
-            cells = min(n_cells - cell, groups * LANES)
-            n_groups = (cells + LANES - 1) // LANES
-            n_slabs = n_groups * n_components
-            _load_parameters(parameters, 0, scratch, 0, cell, cells, memory, n_components, rows)
+            group = block * groups
+            lanes = min(width - group * LANES, groups * LANES)
+            n_groups = (lanes + LANES - 1) // LANES
+            n_all = n_groups * n_slabs
+            _load_static(parameters, scratch, group, lanes, memory, n_slabs, rows)
             for i in range(N_STORES):
-                _load(initial[i], scratch, 0, cell, cells, memory, n_components, rows, STORE + i)
+                _load(initial[i], scratch, 0, group, lanes, memory, n_slabs, rows, STORE + i)
             for day in range(n_days):
                 if day % CHUNK == 0:
-                    _load_weather(forcing, scratch, day, min(CHUNK, n_days - day), cell, cells, weather)
+                    _load_weather(forcing, scratch, day, min(CHUNK, n_days - day), group, lanes, weather)
                     if checkpoints != 0:
-                        start = (block * n_chunks + day // CHUNK) * groups * n_components * N_STORES * LANES
-                        _copy_stores(memory, STORE * LANES, rows, _at(checkpoints, scratch), start, N_STORES, n_slabs)
-                _load_parameters(parameters, 1, scratch, day, cell, cells, memory, n_components, rows)
-                _place_weather(weather, day % CHUNK, memory, n_groups, n_components, rows)
-                _advance_all(address, scratch, n_slabs, rows)
+                        start = (block * n_chunks + day // CHUNK) * groups * n_slabs * N_STORES * LANES
+                        kept = _at(checkpoints, scratch)
+                        _copy_stores(memory, STORE * LANES, rows, kept, start, N_STORES, n_all)
+                coming = day + AHEAD if day + AHEAD < n_days else -1
+                _load_dynamic(parameters, scratch, day, group, lanes, memory, n_slabs, rows, coming)
+                _place_weather(weather, day % CHUNK, memory, n_groups, n_slabs, rows)
+                _advance_all(address, scratch, n_all, rows)
                 for i in range(len(series)):
-                    row, divisor = series[i, 4], series[i, 5]
+                    row, divisor = series[i, 5], series[i, 6]
                     if divisor == 0:
-                        _save(series[i], scratch, day, cell, cells, memory, n_components, rows, row)
+                        _save(series[i], scratch, day, group, lanes, memory, n_slabs, rows, row)
                     else:
-                        _save_sum(series[i], scratch, day, cell, cells, memory, n_components, rows, row, divisor)
+                        _save_sum(
+                            series[i], scratch, day, group, lanes, memory, n_slabs, rows, row, divisor, line
+                        )
             for i in range(N_STORES):
-                _save(final[i], scratch, 0, cell, cells, memory, n_components, rows, STORE + i)
+                _save(final[i], scratch, 0, group, lanes, memory, n_slabs, rows, STORE + i)
 
     return forward
 
 
 @njit(**_OPTIONS)
 def _advance_again(  # type: ignore[no-untyped-def]
-    scratch, address, memory, weather, trail, parameters, begin, days, cell, cells, n_components
+    scratch, address, memory, weather, trail, parameters, begin, days, group, lanes, n_slabs
 ):
     """From the stores at the beginning of a chunk, the stores before each of its days."""
     rows = BACKWARD_ROWS
-    n_groups = (cells + LANES - 1) // LANES
-    n_slabs = n_groups * n_components
+    n_groups = (lanes + LANES - 1) // LANES
+    n_all = n_groups * n_slabs
     for d in range(days):
-        _copy_stores(memory, STORE * LANES, rows, trail, d * n_slabs * N_STORES * LANES, N_STORES, n_slabs)
+        _copy_stores(memory, STORE * LANES, rows, trail, d * n_all * N_STORES * LANES, N_STORES, n_all)
         if d < days - 1:
-            _load_parameters(parameters, 1, scratch, begin + d, cell, cells, memory, n_components, rows)
-            _place_weather(weather, d, memory, n_groups, n_components, rows)
-            _advance_all(address, scratch, n_slabs, rows)
+            coming = begin + d + AHEAD if d + AHEAD < days else -1
+            _load_dynamic(parameters, scratch, begin + d, group, lanes, memory, n_slabs, rows, coming)
+            _place_weather(weather, d, memory, n_groups, n_slabs, rows)
+            _advance_all(address, scratch, n_all, rows)
     for row in range(FLUX, FORWARD_ROWS):  # which is for cotangents now
-        _clear(memory, n_slabs, rows, row)
+        _clear(memory, n_all, rows, row)
 
 
 def _make_backward(sources: str) -> Callable[..., None]:
@@ -533,8 +650,8 @@ def _make_backward(sources: str) -> Callable[..., None]:
         d_parameters,
         d_initial,
         n_days,
-        n_cells,
-        n_components,
+        width,
+        n_slabs,
         groups,
         first,
         last,
@@ -547,67 +664,71 @@ def _make_backward(sources: str) -> Callable[..., None]:
         assert len(sources) > 0
         rows = BACKWARD_ROWS
         address = scratch.ctypes.data
+        line = _at(address, scratch)
+        address += scratch.itemsize * LANES
         memory = _at(address, scratch)
-        weather = _at(address + scratch.itemsize * groups * n_components * rows * LANES, scratch)
-        trail = _at(address + scratch.itemsize * groups * (n_components * rows + CHUNK * 3) * LANES, scratch)
+        weather = _at(address + scratch.itemsize * groups * n_slabs * rows * LANES, scratch)
+        trail = _at(address + scratch.itemsize * groups * (n_slabs * rows + CHUNK * 3) * LANES, scratch)
         n_chunks = (n_days + CHUNK - 1) // CHUNK
         for block in range(first, last):
-            cell = block * groups * LANES
-            cells = min(n_cells - cell, groups * LANES)
-            n_groups = (cells + LANES - 1) // LANES
-            n_slabs = n_groups * n_components
+            group = block * groups
+            lanes = min(width - group * LANES, groups * LANES)
+            n_groups = (lanes + LANES - 1) // LANES
+            n_all = n_groups * n_slabs
             for row in range(FLUX, rows):
-                _clear(memory, n_slabs, rows, row)
-            _load_parameters(parameters, 0, scratch, 0, cell, cells, memory, n_components, rows)
+                _clear(memory, n_all, rows, row)
+            _load_static(parameters, scratch, group, lanes, memory, n_slabs, rows)
             for i in range(N_STORES):
                 if final[i, 0] != 0:
-                    _load(final[i], scratch, 0, cell, cells, memory, n_components, rows, COTANGENT + i)
+                    _load(final[i], scratch, 0, group, lanes, memory, n_slabs, rows, COTANGENT + i)
             for chunk in range(n_chunks - 1, -1, -1):
                 begin = chunk * CHUNK
                 days = min(CHUNK, n_days - begin)
-                _load_weather(forcing, scratch, begin, days, cell, cells, weather)
-                start = (block * n_chunks + chunk) * groups * n_components * N_STORES * LANES
-                _copy_stores(_at(checkpoints, scratch), start, N_STORES, memory, STORE * LANES, rows, n_slabs)
+                _load_weather(forcing, scratch, begin, days, group, lanes, weather)
+                start = (block * n_chunks + chunk) * groups * n_slabs * N_STORES * LANES
+                _copy_stores(_at(checkpoints, scratch), start, N_STORES, memory, STORE * LANES, rows, n_all)
                 _advance_again(
-                    scratch, address, memory, weather, trail, parameters, begin, days, cell, cells, n_components
+                    scratch, address, memory, weather, trail, parameters, begin, days, group, lanes, n_slabs
                 )
                 for d in range(days - 1, -1, -1):
                     day = begin + d
-                    start = d * n_slabs * N_STORES * LANES
-                    _copy_stores(trail, start, N_STORES, memory, STORE * LANES, rows, n_slabs)
-                    _load_parameters(parameters, 1, scratch, day, cell, cells, memory, n_components, rows)
-                    _place_weather(weather, d, memory, n_groups, n_components, rows)
+                    start = d * n_all * N_STORES * LANES
+                    _copy_stores(trail, start, N_STORES, memory, STORE * LANES, rows, n_all)
+                    _load_dynamic(parameters, scratch, day, group, lanes, memory, n_slabs, rows, -1)
+                    _place_weather(weather, d, memory, n_groups, n_slabs, rows)
                     for i in range(len(series)):
-                        _load_cotangent(series[i], scratch, day, cell, cells, memory, n_components, rows)
-                    _retreat_all(address, scratch, n_slabs, rows)
+                        _load_cotangent(series[i], scratch, day, group, lanes, memory, n_slabs, rows, line)
+                    _retreat_all(address, scratch, n_all, rows)
                     for i in range(N_PARAMETERS):
-                        if parameters[i, 4] != 0:
+                        if parameters[i, 5] != 0:
                             row = GRADIENT + i
                             if d_parameters[i, 0] != 0:
-                                _save(d_parameters[i], scratch, day, cell, cells, memory, n_components, rows, row)
-                            _clear(memory, n_slabs, rows, row)
+                                _save(d_parameters[i], scratch, day, group, lanes, memory, n_slabs, rows, row)
+                            _clear(memory, n_all, rows, row)
                     for i in range(3):
                         if d_forcing[i, 0] != 0:
                             row = WEATHER_GRADIENT + i
-                            _save_sum(d_forcing[i], scratch, day, cell, cells, memory, n_components, rows, row, 1)
+                            _save_sum(
+                                d_forcing[i], scratch, day, group, lanes, memory, n_slabs, rows, row, 1, line
+                            )
             for i in range(N_PARAMETERS):
-                if parameters[i, 4] == 0 and d_parameters[i, 0] != 0:
-                    _save(d_parameters[i], scratch, 0, cell, cells, memory, n_components, rows, GRADIENT + i)
+                if parameters[i, 5] == 0 and d_parameters[i, 0] != 0:
+                    _save(d_parameters[i], scratch, 0, group, lanes, memory, n_slabs, rows, GRADIENT + i)
             for i in range(N_STORES):
                 if d_initial[i, 0] != 0:
-                    _save(d_initial[i], scratch, 0, cell, cells, memory, n_components, rows, COTANGENT + i)
+                    _save(d_initial[i], scratch, 0, group, lanes, memory, n_slabs, rows, COTANGENT + i)
 
     return backward
 
 
 _TABLE = types.Array(types.int64, 2, "C")
-_PLACES = (*(types.int64,) * 6,)  # n_days, n_cells, n_components, groups, first, last
+_PLACES = (*(types.int64,) * 6,)  # n_days, width, n_slabs, groups, first, last
 
 
-def scratch_size(kind: str, n_components: int, groups: int) -> int:
+def scratch_size(kind: str, n_slabs: int, groups: int) -> int:
     """How many numbers a kernel needs of its own, as its first argument."""
-    rows = n_components * FORWARD_ROWS if kind == "forward" else n_components * (BACKWARD_ROWS + CHUNK * N_STORES)
-    return groups * LANES * (rows + CHUNK * 3)
+    rows = n_slabs * FORWARD_ROWS if kind == "forward" else n_slabs * (BACKWARD_ROWS + CHUNK * N_STORES)
+    return LANES * (1 + groups * (rows + CHUNK * 3))
 
 
 @cache

@@ -24,10 +24,10 @@ from torch import Tensor
 
 from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES
 
-_SLABS = 8  # a block has at least as many: enough independent work to keep a core busy
+_SLABS = 16  # a block has as many, if it can: work for a core that fits its nearest cache
 _SMALL = 50_000  # lane-days for which starting a thread does not pay
 
-_DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
 @cache
@@ -36,7 +36,7 @@ def available(dtype: torch.dtype = torch.float32) -> bool:
     try:
         from .kernels_cpu import compiled
 
-        compiled("forward", _DTYPES[dtype])
+        compiled("forward", DTYPES[dtype])
     except Exception:  # whatever is wrong with a compiler, there is another loop
         return False
     return True
@@ -70,7 +70,7 @@ class _Loop(torch.autograd.Function):
     def forward(ctx: Any, names: tuple[str, ...], components: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         ctx.names, ctx.components = names, components
-        ctx.checkpoints = _Problem(tensors).empty_checkpoints()
+        ctx.checkpoints = _Problem(tensors, components).empty_checkpoints()
         ctx.save_for_backward(*tensors)
         return _forward(names, components, tensors, ctx.checkpoints)
 
@@ -78,29 +78,41 @@ class _Loop(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         needed = ctx.needs_input_grad[2:]
-        gradients = _backward(ctx.names, ctx.components, ctx.saved_tensors, ctx.checkpoints, cotangents, needed)
+        gradients = _backward(
+            ctx.names, ctx.components, ctx.saved_tensors, ctx.checkpoints, cotangents, needed
+        )
         return (None, None, *gradients)
 
 
 class _Problem:
-    """Sizes of a run, and how its cells are cut into blocks.
+    """Sizes of a run, and what is side by side in vectors: components or cells.
 
-    One cell would leave most lanes empty: its components are then run as if they were cells of
-    one component each (``transposed``), and component means taken afterwards.
+    Components, where they fill vectors and where that saves transposing what has them in every
+    day; else cells, with one slab for each component, for any number of components. A single cell
+    would leave such vectors empty: there, components are run as if they were cells of one
+    component (``unfolded``), and component means taken afterwards.
     """
 
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
+    def __init__(self, tensors: Sequence[Tensor], components: bool) -> None:
         from .kernels_cpu import CHUNK, LANES
 
         self.like = tensors[0]
         self.n_days, self.n_cells = self.like.shape
         self.n_components = tensors[-1].shape[-1]
-        self.transposed = self.n_cells == 1
-        self.width, self.depth = (self.n_components, 1) if self.transposed else (self.n_cells, self.n_components)
+        daily = components or any(tensor.ndim == 3 for tensor in tensors)
+        self.across = self.n_components % LANES == 0 and (daily or self.n_cells < LANES)
+        self.unfolded = self.n_cells == 1 and not self.across
+        if self.across:
+            self.width, self.n_slabs = self.n_cells * LANES, self.n_components // LANES
+        elif self.unfolded:
+            self.width, self.n_slabs = self.n_components, 1
+        else:
+            self.width, self.n_slabs = self.n_cells, self.n_components
+        self.lanes = LANES
         n_groups = -(-self.width // LANES)
-        self.groups = max(1, min(n_groups, -(-_SLABS // max(self.depth, 1))))
+        self.groups = max(1, min(n_groups, _SLABS // max(self.n_slabs, 1)))
         self.n_blocks = -(-n_groups // self.groups)
-        self._checkpoint = -(-self.n_days // CHUNK) * self.groups * self.depth * len(STORES) * LANES
+        self._checkpoint = -(-self.n_days // CHUNK) * self.groups * self.n_slabs * len(STORES) * LANES
 
     def empty_checkpoints(self) -> Tensor:
         return self.like.new_empty((self.n_blocks, self._checkpoint))
@@ -108,12 +120,12 @@ class _Problem:
     def table(
         self, tensors: Sequence[Tensor | None], axes: str = "", kinds: Sequence[tuple[int, int]] = ()
     ) -> np.ndarray:
-        """Addresses, strides in time, space and component, and two more numbers, as the kernels take them.
+        """Addresses, strides (day, group, slab, lane) and two more numbers, as the kernels take them.
 
         ``axes`` names those of an array of two dimensions: "time" for (time, space), "component"
         for (space, component). A missing axis has stride 0.
         """
-        rows = np.zeros((len(tensors), 6), dtype=np.int64)
+        rows = np.zeros((len(tensors), 7), dtype=np.int64)
         for row, tensor in zip(rows, tensors, strict=True):
             if tensor is None:
                 continue
@@ -121,9 +133,15 @@ class _Problem:
             if tensor.ndim == 2:
                 strides = (*strides, 0) if axes == "time" else (0, *strides)
             time, space, component = strides
-            row[:4] = tensor.data_ptr(), time, *((component, 0) if self.transposed else (space, component))
+            if self.across:
+                strides = (time, space, self.lanes * component, component)
+            elif self.unfolded:
+                strides = (time, self.lanes * component, 0, component)
+            else:
+                strides = (time, self.lanes * space, component, space)
+            row[:5] = tensor.data_ptr(), *strides
         if kinds:
-            rows[:, 4:] = kinds
+            rows[:, 5:] = kinds
         return rows
 
     def parameters(self, tensors: Sequence[Tensor]) -> np.ndarray:
@@ -133,15 +151,15 @@ class _Problem:
         """Run a kernel over all blocks, in several threads where that pays."""
         from .kernels_cpu import compiled, scratch_size
 
-        dtype = _DTYPES[self.like.dtype]
+        dtype = DTYPES[self.like.dtype]
         kernel = compiled(kind, dtype)
-        sizes = (self.n_days, self.width, self.depth, self.groups)
+        sizes = (self.n_days, self.width, self.n_slabs, self.groups)
 
         def part(first: int, last: int) -> None:
-            scratch = np.zeros(scratch_size(kind, self.depth, self.groups), dtype)
+            scratch = np.zeros(scratch_size(kind, self.n_slabs, self.groups), dtype)
             kernel(scratch, *arguments, *sizes, first, last)
 
-        n_threads = min(_threads(), self.n_blocks, -(-self.n_days * self.width * self.depth // _SMALL))
+        n_threads = min(_threads(), self.n_blocks, -(-self.n_days * self.width * self.n_slabs // _SMALL))
         if n_threads <= 1:
             part(0, self.n_blocks)
             return
@@ -159,9 +177,9 @@ def _forward(
     """The series and the final stores."""
     from .kernels_cpu import STORE
 
-    problem = _Problem(tensors)
+    problem = _Problem(tensors, components)
     forcing, parameters, initial = tensors[:3], tensors[3:-5], tensors[-5:]
-    whole = components or problem.transposed
+    whole = components or problem.unfolded
     shape = (problem.n_days, problem.n_cells, problem.n_components)
     series = [problem.like.new_empty(shape if whole else shape[:2]) for _ in names]
     final = [problem.like.new_empty(shape[1:]) for _ in STORES]
@@ -191,13 +209,15 @@ def _backward(
     """Cotangents of the inputs that need one, given those of the series and the final stores."""
     from .kernels_cpu import STORE
 
-    problem = _Problem(tensors)
+    problem = _Problem(tensors, components)
     shape = (problem.n_days, problem.n_cells, problem.n_components)
     given = [(name, value) for name, value in zip(names, cotangents, strict=False) if value is not None]
     kinds = [(_row(name, STORE), 1 if components else problem.n_components) for name, _ in given]
     # The gradient of a forcing is a sum over components: taken inside, or below for one cell.
-    shapes = [shape if problem.transposed else shape[:2]] * 3 + [tensor.shape for tensor in tensors[3:]]
-    gradients = [problem.like.new_empty(size) if need else None for size, need in zip(shapes, needed, strict=True)]
+    shapes = [shape if problem.unfolded else shape[:2]] * 3 + [tensor.shape for tensor in tensors[3:]]
+    gradients = [
+        problem.like.new_empty(size) if need else None for size, need in zip(shapes, needed, strict=True)
+    ]
     problem.execute(
         "backward",
         problem.table(tensors[:3], "time"),
@@ -209,7 +229,7 @@ def _backward(
         problem.table(gradients[3:-5], "component"),
         problem.table(gradients[-5:], "component"),
     )
-    if problem.transposed:
+    if problem.unfolded:
         gradients[:3] = [None if value is None else value.sum(-1) for value in gradients[:3]]
     return gradients
 

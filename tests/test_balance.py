@@ -1,0 +1,161 @@
+"""The water balance: recomputed here from a written file alone, and as ``water_balance`` sums it up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from hydroxr.errors import EmptySelectionError, HydroxrError, MissingVariableError
+from hydroxr.model import Model
+from tests.labelled import STATES, make_dataset, make_parameters
+
+TERMS = ("precipitation", "evapotranspiration", "streamflow", "storage_change", "residual")
+LIMITS = {"float32": 2e-3, "float64": 1e-9}  # mm a step
+
+
+@pytest.fixture
+def simulated(ds: xr.Dataset) -> xr.Dataset:
+    """Sixty days in float64."""
+    return ds.hbv.simulate(make_parameters(ds), dtype="float64")
+
+
+@pytest.mark.parametrize("way", ["to_netcdf", "to_zarr"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("later", [False, True])
+def test_a_file_alone_closes_each_day(
+    ds: xr.Dataset, dtype: str, way: str, later: bool, tmp_path: Path
+) -> None:
+    """Rain and snow less evapotranspiration less streamflow is the change of all storages, from the first day
+    on, whether the run starts empty or continues another; in NumPy, from what was written."""
+    parameters = make_parameters(ds)
+    sim, state = ds.isel(time=slice(0, 30)).hbv.simulate(parameters, return_state=True, dtype=dtype)
+    if later:
+        sim = ds.isel(time=slice(30, None)).hbv.simulate(parameters, initial_state=state, dtype=dtype)
+    path = getattr(sim.hbv, way)(tmp_path / "sim")
+    with xr.open_dataset(path, engine="zarr" if way == "to_zarr" else "netcdf4") as opened:
+        water = {
+            name: array.values.astype(float) for name, array in opened.data_vars.items()
+        }  # (basin, time)
+    storage = sum(water[name] for name in STATES)
+    change = np.diff(np.concatenate([water["initial_storage"][:, None], storage], axis=1), axis=1)
+    residual = (
+        water["rainfall"] + water["snowfall"] - water["evapotranspiration"] - water["streamflow"] - change
+    )
+    assert np.abs(residual).max() < LIMITS[dtype]
+    assert water["streamflow"].max() > 0.1
+
+
+@pytest.mark.parametrize("way", ["to_netcdf", "to_zarr"])
+def test_the_balance_of_a_file_is_that_of_the_run(simulated: xr.Dataset, way: str, tmp_path: Path) -> None:
+    """What a file needs to know of its beginning is in it."""
+    path = getattr(simulated.hbv, way)(tmp_path / "sim")
+    with xr.open_dataset(path, engine="zarr" if way == "to_zarr" else "netcdf4") as opened:
+        balance = opened.hbv.water_balance().load()
+    xr.testing.assert_allclose(balance, simulated.hbv.water_balance(), rtol=1e-12)
+
+
+def test_sums_are_those_of_the_run(ds: xr.Dataset, simulated: xr.Dataset) -> None:
+    """Each term by itself; precipitation is the input's."""
+    balance = simulated.hbv.water_balance()
+    np.testing.assert_allclose(balance["precipitation"], ds["prcp"].astype(float).sum("time"), rtol=1e-9)
+    for name in ("evapotranspiration", "streamflow"):
+        np.testing.assert_allclose(balance[name], simulated[name].sum("time"), rtol=1e-12)
+    stored = sum(simulated[name].isel(time=-1) for name in STATES)
+    np.testing.assert_allclose(balance["storage_change"], stored - 0.005, rtol=1e-9)
+    np.testing.assert_allclose(balance["residual"], 0.0, atol=1e-8)
+    assert (balance["largest_daily_residual"] < 1e-9).all()
+    assert balance.attrs["period"] == "2000-01-01 to 2000-02-29"
+    assert {array.attrs["units"] for array in balance.data_vars.values()} == {"kg m-2"}
+
+
+def test_a_leak_is_found(simulated: xr.Dataset) -> None:
+    """One millimetre that is missing on one day is told in both residuals, where it is."""
+    simulated["evapotranspiration"][1, 20] += 1.0
+    balance = simulated.hbv.water_balance()
+    np.testing.assert_allclose(balance["residual"], [0.0, -1.0, 0.0], atol=1e-8)
+    np.testing.assert_allclose(balance["largest_daily_residual"], [0.0, 1.0, 0.0], atol=1e-8)
+
+
+def test_a_later_stretch_closes_from_its_second_day(simulated: xr.Dataset) -> None:
+    """What was stored before a stretch in the middle is not in it: its first day is the start."""
+    balance = simulated.isel(time=slice(20, 50)).hbv.water_balance()
+    assert balance.attrs["period"] == "2000-01-22 to 2000-02-19"
+    rain = simulated[["rainfall", "snowfall"]].isel(time=slice(21, 50)).sum("time")
+    np.testing.assert_allclose(balance["precipitation"], rain["rainfall"] + rain["snowfall"], rtol=1e-12)
+    np.testing.assert_allclose(balance["residual"], 0.0, atol=1e-8)
+
+
+def test_a_continued_run_closes_from_its_first_day(ds: xr.Dataset, static_model: Model) -> None:
+    """Its initial_storage is what the run before left."""
+    _, state = ds.isel(time=slice(0, 50)).hbv.simulate(static_model, return_state=True)
+    sim = ds.isel(time=slice(50, None)).hbv.simulate(static_model, initial_state=state)
+    balance = sim.hbv.water_balance()
+    assert balance.attrs["period"].startswith("2000-02-20")
+    np.testing.assert_allclose(balance["residual"], 0.0, atol=1e-2)
+
+
+def test_components_are_averaged_first(ds: xr.Dataset) -> None:
+    """A run that keeps its components has the same balance."""
+    parameters = make_parameters(ds, components=3)
+    apart = ds.hbv.simulate(parameters, components=True, dtype="float64").hbv.water_balance()
+    means = ds.hbv.simulate(parameters, dtype="float64").hbv.water_balance()
+    for name in TERMS:
+        assert apart[name].dims == ("basin",)
+        np.testing.assert_allclose(apart[name], means[name], rtol=1e-9, atol=1e-9)
+
+
+def test_float32_is_summed_in_float64() -> None:
+    """A long sum of single precision does not drift."""
+    ds = make_dataset(400)
+    parameters = make_parameters(ds)
+    balance = ds.hbv.simulate(parameters).hbv.water_balance()
+    assert {array.dtype for array in balance.data_vars.values()} == {np.dtype(float)}
+    assert (abs(balance["residual"]) < 2e-3).all()
+
+
+def test_it_is_lazy(ds: xr.Dataset, raise_if_dask_computes: object) -> None:
+    """As the simulation is."""
+    parameters = make_parameters(ds)
+    lazy = ds.drop_vars("basin_id").chunk(basin=1).hbv.simulate(parameters, dtype="float64")
+    with raise_if_dask_computes():  # type: ignore[operator]
+        balance = lazy.hbv.water_balance()
+    assert balance["residual"].chunks is not None
+    np.testing.assert_allclose(balance["residual"].compute(), 0.0, atol=1e-8)
+
+
+def test_without_routing_it_closes_too(ds: xr.Dataset) -> None:
+    """channel_storage is 0 then."""
+    sim = ds.hbv.simulate(make_parameters(ds, without=("UH_SHAPE", "UH_SCALE")), dtype="float64")
+    np.testing.assert_allclose(sim.hbv.water_balance()["residual"], 0.0, atol=1e-8)
+
+
+@pytest.mark.parametrize("absent", ["snowfall", "channel_storage", "initial_storage"])
+def test_what_is_missing_is_named(simulated: xr.Dataset, absent: str) -> None:
+    """With how to get it."""
+    with pytest.raises(MissingVariableError, match=f"needs {absent}.*variables=None"):
+        simulated.drop_vars(absent).hbv.water_balance()
+
+
+def test_what_is_no_stretch_of_days_is_refused(simulated: xr.Dataset) -> None:
+    """A season of each year has no balance: the storage changes in between as well."""
+    with pytest.raises(HydroxrError, match="gap"):
+        simulated.isel(time=[*range(10), *range(30, 40)]).hbv.water_balance()
+
+
+def test_one_day_in_the_middle_has_no_balance(simulated: xr.Dataset) -> None:
+    """Nor has no day at all; the first day of a run has one."""
+    for days in (slice(5, 6), slice(0, 0)):
+        with pytest.raises(EmptySelectionError):
+            simulated.isel(time=days).hbv.water_balance()
+    np.testing.assert_allclose(simulated.isel(time=[0]).hbv.water_balance()["residual"], 0.0, atol=1e-9)
+
+
+def test_a_cell_without_simulation_has_no_balance(ds: xr.Dataset) -> None:
+    """Missing, not 0: nothing closed there."""
+    ds["prcp"][1] = np.nan
+    balance = ds.hbv.simulate(make_parameters(ds), missing="fill").hbv.water_balance()
+    for name in balance.data_vars:
+        np.testing.assert_array_equal(balance[name].isnull(), [False, True, False])
