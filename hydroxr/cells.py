@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Space = tuple[Hashable, ...]
 
+_PLACES = ("basin", "lat", "lon", "y", "x")  # scalars that say which place a single series is of
+
 
 def space_coords(ds: xr.Dataset, space: Space) -> xr.Dataset:
     """What identifies the cells: index coordinates (made where absent) and text ones, without variables."""
@@ -23,12 +25,8 @@ def space_coords(ds: xr.Dataset, space: Space) -> xr.Dataset:
         coords={dim: ds[dim].values if dim in ds.indexes else np.arange(ds.sizes[dim]) for dim in space}
     )
     for name, array in ds.coords.items():
-        if (
-            name not in out.coords
-            and array.dims
-            and set(array.dims) <= set(space)
-            and array.dtype.kind in "OTU"
-        ):
+        names_cells = array.dtype.kind in "OTU" or (not space and name in _PLACES)
+        if name not in out.coords and name != "time" and set(array.dims) <= set(space) and names_cells:
             out = out.assign_coords({name: (array.dims, array.values)})
     return out
 
@@ -97,12 +95,11 @@ def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str)
         mine, theirs = given[name], ds[name]
         if mine.chunks is not None or theirs.chunks is not None:
             continue  # names that are not in memory are not read for this
-        if (
-            mine.dims
-            and mine.dims == theirs.dims
-            and mine.dtype.kind in "OTU"
-            and not (mine.values == theirs.values).all()
-        ):
+        if name == "time" or mine.dims != theirs.dims or not set(mine.dims) <= set(space):
+            continue
+        # Names of places; for a single series also the label that its selection left behind.
+        told_apart = mine.dtype.kind in "OTU" or (not space and name in _PLACES)
+        if told_apart and not (mine.values == theirs.values).all():
             place = int(np.argmax(mine.values.ravel() != theirs.values.ravel()))
             raise CoordinateError(
                 f"{what} was made for {name} {str(mine.values.ravel()[place])!r} where the Dataset has "

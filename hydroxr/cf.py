@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from ._version import FORMAT, __version__
+from .errors import EmptySelectionError
 from .variables import VARIABLES
 
 CONVENTIONS = "CF-1.11"
@@ -102,6 +103,7 @@ def dimension_order(space: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
 
 def label_coordinates(ds: xr.Dataset) -> None:
     """Give coordinates the attributes that their name tells, where they have none of their own."""
+    series = _series_names(ds)
     for name, array in ds.coords.items():
         usual = _COORDINATES.get(str(name), {})
         if name == "time":
@@ -110,14 +112,19 @@ def label_coordinates(ds: xr.Dataset) -> None:
                 if "time_bnds" in ds.coords
                 else {key: value for key, value in usual.items() if key != "bounds"}
             )
-        elif array.dtype.kind in "OTU" and array.ndim == 1 and str(name).endswith("_id"):
-            array.attrs = {
-                "long_name": f"name of the {array.dims[0]}",
-                **array.attrs,
-                "cf_role": "timeseries_id",
-            }
+        elif name == series:
+            usual = {"long_name": f"name of the {array.dims[0]}", "cf_role": "timeseries_id"}
+            array.attrs = {**usual, **array.attrs}
         else:
             array.attrs = {**usual, **array.attrs}
+
+
+def _series_names(ds: xr.Dataset) -> Hashable | None:
+    """The coordinate that names the time series; CF allows one (section 9.5)."""
+    texts = [name for name, array in ds.coords.items() if array.ndim == 1 and array.dtype.kind in "OTU"]
+    named = [name for name in texts if ds[name].attrs.get("cf_role") == "timeseries_id"]
+    usual = [name for name in texts if name == f"{ds[name].dims[0]}_id"]
+    return next(iter(named + usual), None)
 
 
 def time_bounds(time: xr.DataArray) -> np.ndarray:
@@ -147,11 +154,14 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     ``_FillValue``; time is in days of its own calendar; the valid range has the data's type.
     """
     ds = ds.copy()
-    for dim in [str(dim) for dim in ds.dims if dim in ds.indexes and ds[dim].dtype.kind in "OTU"]:
+    texts = [dim for dim in ds.indexes if dim in ds.dims and dim != "time" and ds[dim].dtype.kind in "OTU"]
+    for dim in map(str, texts):
         names = ds[dim].values
         ds = ds.drop_indexes(dim).drop_vars(dim)
         ds = ds.assign_coords({dim: np.arange(len(names)), f"{dim}_id": (dim, names)})
     label_coordinates(ds)
+    ds.attrs = {"Conventions": CONVENTIONS, **ds.attrs}
+    ds.attrs |= {"hydroxr_version": __version__, "hydroxr_format": FORMAT}
     ds = ds.transpose("component", ..., missing_dims="ignore")  # CF wants other dimensions leftmost
     for name in ds.variables:
         array = ds[name]
@@ -159,6 +169,8 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
         array.attrs = {key: _typed(key, value, array.dtype) for key, value in array.attrs.items()}
         if name in ds.coords or array.dtype.kind not in "f":
             array.encoding["_FillValue"] = None
+    if ds.sizes.get("time") == 0:
+        raise EmptySelectionError("there are no days to write: the selection in time is empty.")
     if "time" in ds.coords:
         first = ds["time"].values.ravel()[0]
         units = f"days since {str(first)[:10]} 00:00:00"

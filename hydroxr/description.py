@@ -65,8 +65,9 @@ class DeltaHBV:
             )
         for name in ("components", "hidden"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if not hasattr(value, "__index__") or isinstance(value, bool) or value < 1:
                 raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least 1.")
+            object.__setattr__(self, name, int(value))  # also of NumPy's integers
         if not 0.0 <= self.dropout < 1.0:
             raise DescriptionError(f"dropout is {self.dropout!r}; expected a share from 0 to below 1.")
 

@@ -73,11 +73,6 @@ def forcing(ds: xr.Dataset) -> dict[str, xr.DataArray]:
     MissingVariableError, AmbiguousVariableError, UnitsError, DimensionError, TimeAxisError
     """
     precipitation = _required(ds, "prcp")
-    if "time" not in precipitation.dims:
-        raise DimensionError(
-            f"precipitation {precipitation.name!r} has dimensions {_names(precipitation.dims)}; "
-            "expected 'time' among them: rename it, ds.rename({...: 'time'})."
-        )
     check_time(ds)
     space = space_dims(ds)
     empty = [dim for dim in space if ds.sizes[dim] == 0]
@@ -103,10 +98,12 @@ def check_time(ds: xr.Dataset) -> None:
     ------
     DimensionError, TimeAxisError, EmptySelectionError
     """
-    if "time" not in ds.dims:
+    name = find(ds, "prcp")
+    dims = ds.dims if name is None else ds[name].dims
+    if "time" not in dims:
+        what = "the Dataset" if name is None else f"precipitation {name!r}"
         raise DimensionError(
-            f"there is no dimension 'time' in the Dataset, only {_names(ds.dims)}; "
-            "expected one: rename yours, ds.rename({...: 'time'})."
+            f"{what} has dimensions {_names(dims)}; expected 'time' among them: ds.rename({{...: 'time'}})."
         )
     if ds.sizes["time"] == 0:
         raise EmptySelectionError("the Dataset has no days: the selection in time is empty.")

@@ -11,10 +11,10 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import xarray as xr
@@ -23,6 +23,7 @@ from ._version import FORMAT, __version__
 from .description import DeltaHBV
 from .errors import DescriptionError, ModelFileError
 from .physics.parameters import PARAMETERS, ROUTING
+from .store import replace
 
 if TYPE_CHECKING:
     from .learning.network import ParameterNetwork
@@ -31,7 +32,7 @@ WEIGHTS_FILE = "weights.safetensors"
 JSON_FILE = "model.json"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Model:
     """A fitted δ model.
 
@@ -61,6 +62,19 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     history: xr.Dataset = field(default_factory=xr.Dataset)
 
+    def __post_init__(self) -> None:
+        frozen = {}
+        for name, array in self.weights.items():
+            frozen[name] = np.array(array)
+            frozen[name].setflags(write=False)
+        object.__setattr__(self, "weights", frozen)
+
+    def __eq__(self, other: object) -> bool:
+        return self.hash == other.hash if isinstance(other, Model) else NotImplemented
+
+    def __hash__(self) -> int:
+        return int(self.hash[:15], 16)
+
     def __repr__(self) -> str:
         numbers = sum(array.size for array in self.weights.values())
         period = " to ".join(self.training.get("period", ["?", "?"]))
@@ -72,7 +86,7 @@ class Model:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of description, weights and inputs: two models with the same hash simulate alike."""
+        """SHA-256 of all that a simulation depends on: two models with the same hash simulate alike."""
         digest = hashlib.sha256(json.dumps(self._identity(), sort_keys=True).encode())
         for name in sorted(self.weights):
             digest.update(name.encode())
@@ -135,20 +149,19 @@ class Model:
             "hydroxr_format": FORMAT,
             "hydroxr_version": __version__,
             "weights_sha256": hashlib.sha256(weights).hexdigest(),
+            "model_sha256": self.hash,
             **self._identity(),
             "training": self.training,
             "history": {str(name): self.history[name].values.tolist() for name in self.history.data_vars},
         }
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        folder = target.with_name(f".{target.name}-{uuid4().hex}")
         try:
+            folder.mkdir()
             _write(folder / WEIGHTS_FILE, weights)
             _write(folder / JSON_FILE, json.dumps(content, indent=1, ensure_ascii=False).encode())
-            if target.exists():
-                shutil.rmtree(target)
-            folder.rename(target)
-        except BaseException:
+            replace(folder, target)
+        finally:
             shutil.rmtree(folder, ignore_errors=True)
-            raise
         return target
 
     def _identity(self) -> dict[str, Any]:
@@ -156,6 +169,7 @@ class Model:
             "description": self.description.to_dict(),
             "attributes": list(self.attributes),
             "categories": self.categories,
+            "parameter_window": {key: self.training.get(key) for key in ("period", "days")},
             "cells": {
                 str(name): {"dims": [str(dim) for dim in array.dims], "values": array.values.tolist()}
                 for name, array in self.cells.coords.items()
@@ -185,7 +199,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     try:
         content = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
         version = content["hydroxr_format"]
-        if not isinstance(version, int) or version > FORMAT:
+        if not isinstance(version, int) or not 1 <= version <= FORMAT:
             raise ModelFileError(
                 f"{folder} has format {version}; this hydroxr {__version__} reads formats up to {FORMAT}: "
                 "update hydroxr."
@@ -197,7 +211,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         cells = xr.Dataset(
             coords={name: (part["dims"], part["values"]) for name, part in content["cells"].items()}
         )
-        return Model(
+        model = Model(
             description=DeltaHBV(**content["description"]),
             weights=from_bytes(raw),
             attributes=tuple(content["attributes"]),
@@ -206,8 +220,15 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             training=content["training"],
             history=history_dataset(content["history"]),
         )
+        expected = content["model_sha256"]
     except (KeyError, TypeError, ValueError, AttributeError, DescriptionError, SafetensorError) as error:
         raise ModelFileError(f"{folder} cannot be read as a model of hydroxr: {error}") from error
+    if model.hash != expected:
+        raise ModelFileError(
+            f"{folder / JSON_FILE} is not what was saved (the model's checksum differs); copy the model "
+            "again."
+        )
+    return model
 
 
 def history_dataset(history: dict[str, list[float]]) -> xr.Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from . import inputs
-from .cells import space_names
+from .cells import select_cells, space_names
 from .checks import check_forcing, range_problem
 from .errors import MissingVariableError
 from .fit import select_time
@@ -88,7 +88,10 @@ def evaluate(sim: xr.Dataset, observed: xr.Dataset, time: slice | None = None) -
             "them."
         )
     simulated = select_time(sim, time)["streamflow"]
-    return metrics(simulated, inputs.observed_streamflow(select_time(observed, time)))
+    space = tuple(dim for dim in simulated.dims if dim != "time")
+    flow = inputs.observed_streamflow(select_time(observed, time)).rename("streamflow")
+    # Observations may have more places than the simulation, in any order; never fewer.
+    return metrics(simulated, select_cells(flow.to_dataset(), sim, space, "the observations")["streamflow"])
 
 
 def _cells_first(array: xr.DataArray) -> np.ndarray:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import xarray as xr
 
@@ -70,11 +71,11 @@ def to_zarr(
         out = for_file(ds)
         for name in [name for name, array in out.variables.items() if array.dtype.kind == "U"]:
             # Zarr 3 has a specification for text of any length, none for text of fixed length.
-            out[name] = out[name].astype(object)
+            out[name] = out[name].load().astype(object)
         encoding = {
             str(name): {**out[name].encoding, "compressors": (ZstdCodec(level=3, checksum=True),)}
             for name in out.variables
-            if out[name].dtype.kind in "fib" and out[name].ndim
+            if out[name].ndim
         }
         with warnings.catch_warnings():
             # Readers look for consolidated metadata first and warn where there is none; writers
@@ -85,23 +86,49 @@ def to_zarr(
     return _publish(Path(path), write, overwrite=overwrite, progress=progress)
 
 
+def replace(new: Path, target: Path) -> None:
+    """Give ``new`` the name ``target``; a folder or file that has it goes only when that is done."""
+    if not target.exists() or (target.is_file() and new.is_file()):
+        os.replace(new, target)
+        return
+    old = target.with_name(f".{target.name}-{uuid4().hex}")
+    target.rename(old)
+    try:
+        os.replace(new, target)
+    except BaseException:
+        old.rename(target)
+        raise
+    shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
 def _publish(target: Path, write: Callable[[Path], None], *, overwrite: bool, progress: bool) -> Path:
     if target.exists() and not overwrite:
         raise StoreError(f"{target} exists; choose another path, or overwrite=True to replace it.")
+    if target.is_dir() and not (target / "zarr.json").is_file():
+        raise StoreError(
+            f"{target} is a folder and no Zarr store of hydroxr: it is not replaced. Choose another path."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}{_PARTIAL}", dir=target.parent))
-    temporary = folder / target.name
+    folder = target.with_name(f".{target.name}{_PARTIAL}{uuid4().hex}")
     try:
+        folder.mkdir()
         with _progress(progress):
-            write(temporary)
-        if target.is_dir():
-            shutil.rmtree(target)
-        os.replace(temporary, target)
+            write(folder / target.name)
+        replace(folder / target.name, target)
     except OSError as error:
         raise StoreError(f"{target} could not be written: {error}. Nothing of it is left.") from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
     return target
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder into which threads may still be writing what nobody waits for any more."""
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
 
 
 @contextmanager

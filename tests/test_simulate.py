@@ -681,7 +681,8 @@ def test_static_parameters_are_those_at_the_end_of_the_training_period(
     training = ds.sel(time=slice("2000-01-06", "2000-02-14"))
     assert_same_values(ds.hbv.parameters(static_model), training.hbv.parameters(static_model), **CLOSE)
     assert "2000-01-06 to 2000-02-14" in ds.hbv.simulate(static_model).attrs["hydroxr_parameter_window"]
-    other = ds.isel(time=slice(0, 20)).hbv.parameters(static_model)
+    with pytest.warns(HydroxrWarning):
+        other = ds.isel(time=slice(0, 20)).hbv.parameters(static_model)
     assert abs(other["FC"] - ds.hbv.parameters(static_model)["FC"]).max() > 0.1  # the days do matter
 
 
@@ -700,7 +701,9 @@ def test_elsewhere_they_are_those_of_the_first_days(models: dict[str, Model], ki
 def test_the_window_can_be_chosen(ds: xr.Dataset, static_model: Model) -> None:
     """``ds.hbv.parameters(model, time=...)`` reads them at the end of that time, and says so."""
     chosen = ds.hbv.parameters(static_model, time=slice("2000-01-03", "2000-01-25"))
-    assert_same_values(chosen, ds.isel(time=slice(2, 25)).hbv.parameters(static_model), **CLOSE)
+    with pytest.warns(HydroxrWarning):
+        expected = ds.isel(time=slice(2, 25)).hbv.parameters(static_model)
+    assert_same_values(chosen, expected, **CLOSE)
     assert "2000-01-03 to 2000-01-25" in chosen.attrs["hydroxr_parameter_window"]
 
 
@@ -715,15 +718,16 @@ def test_a_later_end_changes_no_past_value(models: dict[str, Model], kind: str, 
 
 @pytest.mark.parametrize("start", ["2000-01-01", "2010-01-01"])
 def test_where_a_later_end_would_change_past_values_it_is_not_silent(static_model: Model, start: str) -> None:
-    """A run that is shorter than the parameter window keeps its values when extended, or warns that it will
-    not."""
+    """A run that is shorter than the parameter window warns that a longer one will differ, and says what to
+    do; with the parameters or the state of a longer one there is nothing to warn of."""
     ds = make_dataset(60, start=start)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        short = ds.isel(time=slice(0, 25)).hbv.simulate(static_model)
-    if not any(issubclass(warning.category, HydroxrWarning) for warning in caught):
-        whole = ds.hbv.simulate(static_model)
-        assert_same_values(short, whole.isel(time=slice(0, 25)), **CLOSE)
+    short, whole = ds.isel(time=slice(0, 25)), ds.hbv.simulate(static_model)
+    with pytest.warns(HydroxrWarning, match=r"40.*(longer|parameters)"):
+        short.hbv.simulate(static_model)
+    fixed = short.hbv.simulate(ds.hbv.parameters(static_model))
+    assert_same_values(fixed, whole.isel(time=slice(0, 25)), **CLOSE)
+    _, state = ds.hbv.simulate(static_model, return_state=True)
+    short.hbv.simulate(static_model, initial_state=state.drop_vars("time"))
 
 
 # --- Missing forcing ------------------------------------------------------------------------------

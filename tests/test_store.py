@@ -86,6 +86,16 @@ def test_lazy_results_are_written_as_they_would_be_in_memory(way: str, tmp_path:
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("chunks", [(1, 3, 1), (2, 3), (3, 1, 1)])
+def test_any_chunking_can_be_written(way: str, chunks: tuple[int, ...], tmp_path: Path) -> None:
+    """Also chunks of unequal sizes, as a selection of cells leaves them; Zarr itself takes equal ones."""
+    ds = make_dataset(30, 5).drop_vars(["basin_id", "lat"])
+    parameters = make_parameters(ds)
+    path = write(ds.chunk(basin=chunks).hbv.simulate(parameters), way, tmp_path / "lazy")
+    assert_same_values(ds.hbv.simulate(parameters), read(path, way), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("what", ["grid", "single", "components", "float64", "filled"])
 def test_every_kind_of_result_can_be_written(what: str, way: str, tmp_path: Path) -> None:
     """Grids, components, double precision, flags, a single basin."""
@@ -204,8 +214,10 @@ def test_ranges_have_the_type_of_the_data(netcdf: Any) -> None:
 
 
 def test_only_one_variable_names_the_series(tmp_path: Path) -> None:
-    """Other text coordinates, as ``huc_id`` or a gauge's second name, do not get the same role (CF 9.5)."""
+    """Other text, as ``huc_id`` or the members of an ensemble, does not get its role too (CF 9.5)."""
+    members = xr.DataArray([1.0, 0.5], dims="member", coords={"member": ["wet", "dry"]})
     ds = make_dataset(30).assign_coords(huc_id=("basin", ["01", "02", "03"]))
+    ds["prcp"] = (ds["prcp"] * members).assign_attrs(units="mm/day")
     path = write(ds.hbv.simulate(make_parameters(ds)), "to_netcdf", tmp_path / "sim.nc")
     with netCDF4.Dataset(path) as opened:
         roles = [name for name in opened.variables if "cf_role" in opened[name].ncattrs()]
