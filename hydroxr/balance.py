@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import xarray as xr
 
-from .errors import MissingVariableError
+from .errors import EmptySelectionError, MissingVariableError
+from .inputs import check_time
 from .variables import AMOUNT, STATES
 
 _FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")
@@ -29,7 +30,7 @@ def water_balance(sim: xr.Dataset) -> xr.Dataset:
 
     Raises
     ------
-    MissingVariableError
+    MissingVariableError, TimeAxisError, EmptySelectionError
     """
     absent = [name for name in (*_FLUXES, *STATES, "initial_storage") if name not in sim]
     if absent:
@@ -37,6 +38,7 @@ def water_balance(sim: xr.Dataset) -> xr.Dataset:
             f"the water balance needs {', '.join(absent)}, which the simulation lacks; simulate with "
             "variables=None."
         )
+    check_time(sim)
     whole = xr.Dataset({name: sim[name].astype(float) for name in (*_FLUXES, *STATES)})
     if "component" in whole.dims:
         whole = whole.mean("component")
@@ -48,17 +50,22 @@ def water_balance(sim: xr.Dataset) -> xr.Dataset:
         first_day = storage["time"] == storage["time"][0]
         before = before.where(~first_day, sim["initial_storage"].astype(float))
     change = (storage - before).isel(time=slice(0 if from_start else 1, None))
+    if change.sizes["time"] == 0:
+        raise EmptySelectionError(
+            "one day in the middle of a run has no balance: the storage before it is not known. "
+            "Select two or more."
+        )
     fluxes = whole[list(_FLUXES)].sel(time=change["time"])
     precipitation = fluxes["rainfall"] + fluxes["snowfall"]
     daily = precipitation - fluxes["evapotranspiration"] - fluxes["streamflow"] - change
     out = xr.Dataset(
         {
-            "precipitation": precipitation.sum("time"),
-            "evapotranspiration": fluxes["evapotranspiration"].sum("time"),
-            "streamflow": fluxes["streamflow"].sum("time"),
-            "storage_change": change.sum("time"),
-            "residual": daily.sum("time"),
-            "largest_daily_residual": abs(daily).max("time"),
+            "precipitation": precipitation.sum("time", skipna=False),
+            "evapotranspiration": fluxes["evapotranspiration"].sum("time", skipna=False),
+            "streamflow": fluxes["streamflow"].sum("time", skipna=False),
+            "storage_change": change.sum("time", skipna=False),
+            "residual": daily.sum("time", skipna=False),
+            "largest_daily_residual": abs(daily).max("time", skipna=False),
         }
     )
     first, last = (str(change["time"].to_index()[place])[:10] for place in (0, -1))

@@ -12,6 +12,7 @@ from .cells import select_cells, space_names
 from .checks import check_forcing, range_problem
 from .errors import MissingVariableError
 from .fit import select_time
+from .units import convert
 from .variables import ATTRIBUTES, VARIABLES
 
 _DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate
@@ -125,11 +126,9 @@ def _streamflow_remarks(values: np.ndarray, times: np.ndarray, cells: tuple[str,
 
 def _temperature_remarks(ds: xr.Dataset) -> list[str]:
     low, high = inputs.find(ds, "tmin"), inputs.find(ds, "tmax")
-    if low is None or high is None:
+    if low is None or high is None or inputs.find(ds, "pet") is not None:
         return []
-    crossed = int((ds[low] > ds[high]).sum())
-    return (
-        [f"{low} is above {high} on {crossed} cell-days: Hargreaves takes the absolute difference"]
-        if crossed
-        else []
-    )
+    crossed = int((convert(ds[low], VARIABLES["tmin"]) > convert(ds[high], VARIABLES["tmax"])).sum())
+    if not crossed:
+        return []
+    return [f"{low} is above {high} on {crossed} cell-days: Hargreaves takes the absolute difference"]

@@ -68,7 +68,7 @@ def to_zarr(
     def write(temporary: Path) -> None:
         from zarr.codecs import ZstdCodec
 
-        out = for_file(ds)
+        out = _evenly_chunked(for_file(ds))
         for name in [name for name, array in out.variables.items() if array.dtype.kind == "U"]:
             # Zarr 3 has a specification for text of any length, none for text of fixed length.
             out[name] = out[name].load().astype(object)
@@ -120,6 +120,15 @@ def _publish(target: Path, write: Callable[[Path], None], *, overwrite: bool, pr
     finally:
         _remove(folder)
     return target
+
+
+def _evenly_chunked(ds: xr.Dataset) -> xr.Dataset:
+    """Zarr takes chunks of one size, of which only the last may be smaller."""
+    chunks = ds.unify_chunks().chunks
+    uneven = {
+        dim: max(sizes) for dim, sizes in chunks.items() if len({*sizes[:-1]}) > 1 or sizes[-1] > sizes[0]
+    }
+    return ds.chunk(uneven) if uneven else ds
 
 
 def _remove(folder: Path) -> None:
