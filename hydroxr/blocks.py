@@ -45,8 +45,10 @@ class Job:
     outputs : tuple of str
         What to return: names of outputs, ``parameter:...``, ``state:...``, ``initial_storage``,
         ``forcing_flag``.
+    input_dims, output_dims : dict
+        Dimensions of each beside those of space.
     sizes : dict
-        Lengths of the core dimensions.
+        Their lengths.
     model : Model, optional
         Whose network gives the parameters that ``inputs`` lack.
     window : (int, int)
@@ -57,7 +59,8 @@ class Job:
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    core_dims: dict[str, tuple[str, ...]]
+    input_dims: dict[str, tuple[str, ...]]
+    output_dims: dict[str, tuple[str, ...]]
     sizes: dict[str, int]
     times: Any = field(repr=False)
     model: Model | None = None
@@ -107,7 +110,7 @@ def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...] | np.ndar
     import torch
 
     names = (*FORCING, *job.inputs)
-    core = {name: ("time",) if name in FORCING else job.core_dims[name] for name in names}
+    core = {name: ("time",) if name in FORCING else job.input_dims[name] for name in names}
     space = np.broadcast_shapes(
         *(array.shape[: array.ndim - len(core[name])] for name, array in zip(names, arrays, strict=True))
     )
@@ -136,7 +139,7 @@ def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...] | np.ndar
 
 def _empty(name: str, n_cells: int, job: Job) -> np.ndarray:
     dtype = "int8" if name == "forcing_flag" else job.dtype
-    return np.empty((n_cells, *(job.sizes[dim] for dim in job.core_dims[name])), dtype=dtype)
+    return np.empty((n_cells, *(job.sizes[dim] for dim in job.output_dims[name])), dtype=dtype)
 
 
 def _pieces(n_cells: int, job: Job) -> Iterator[slice]:
@@ -144,7 +147,7 @@ def _pieces(n_cells: int, job: Job) -> Iterator[slice]:
     days = job.sizes["time"]
     width = job.sizes.get("component", 1)
     numbers = days * (len(FORCING) + 2 * len(job.series) * (width if job.components else 1))
-    numbers += days * width * len([name for name in job.inputs if "time" in job.core_dims[name]])
+    numbers += days * width * len([name for name in job.inputs if "time" in job.input_dims[name]])
     if job.model is not None and job.model.description.network == "lstm":
         numbers += 2 * days * width * len(job.model.description.dynamic)
         numbers += min(days, _STRETCH) * _STRETCH_COPIES * job.model.description.hidden
@@ -187,7 +190,7 @@ def _run_piece(
     arranged = arrange_parameters(parameters, tuple(prcp.shape))
     for name in [name for name in job.outputs if name.startswith("parameter:")]:
         value = arranged[name.removeprefix("parameter:")]
-        out[name] = _array(value.movedim(0, 1) if "time" in job.core_dims[name] else value)
+        out[name] = _array(value.movedim(0, 1) if "time" in job.output_dims[name] else value)
     if job.runs_physics:
         check_parameters(arranged)
         start = _start(state, forcing[0], arranged)
@@ -207,7 +210,7 @@ def _run_piece(
 
 def _parameter(value: torch.Tensor, name: str, job: Job) -> torch.Tensor:
     """A given parameter as the physics has it: time first, components last."""
-    dims = job.core_dims[name]
+    dims = job.input_dims[name]
     if "component" not in dims and name.removeprefix("parameter:") not in ROUTING:
         value = value[..., None]
     return value.movedim(1, 0) if "time" in dims else value

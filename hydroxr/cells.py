@@ -25,10 +25,17 @@ def space_coords(ds: xr.Dataset, space: Space) -> xr.Dataset:
         coords={dim: ds[dim].values if dim in ds.indexes else np.arange(ds.sizes[dim]) for dim in space}
     )
     for name, array in ds.coords.items():
-        names_cells = array.dtype.kind in "OTU" or (not space and name in _PLACES)
-        if name not in out.coords and name != "time" and set(array.dims) <= set(space) and names_cells:
+        if name not in out.coords and _tells_apart(array, space):
             out = out.assign_coords({name: (array.dims, array.values)})
     return out
+
+
+def _tells_apart(array: xr.DataArray, space: Space) -> bool:
+    """Whether a coordinate says which cell is which: names of cells, or where a single series is."""
+    if space:
+        return bool(array.dims) and set(array.dims) <= set(space) and array.dtype.kind in "OTU"
+    names_it = str(array.name).endswith("_id") or array.attrs.get("cf_role") == "timeseries_id"
+    return not array.dims and (array.name in _PLACES or names_it)
 
 
 def space_names(ds: xr.Dataset, space: Space) -> tuple[str, ...]:
@@ -91,15 +98,13 @@ def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str)
                 f"{what} has other values of {dim!r} than the Dataset; expected the same cells in the same "
                 "order."
             )
-    for name in set(given.coords) & set(ds.coords):
+    common = set(given.coords) & set(ds.coords)
+    for name in sorted(common, key=lambda name: (name in ("lat", "lon"), str(name))):
         mine, theirs = given[name], ds[name]
         if mine.chunks is not None or theirs.chunks is not None:
             continue  # names that are not in memory are not read for this
-        if name == "time" or mine.dims != theirs.dims or not set(mine.dims) <= set(space):
-            continue
-        # Names of places; for a single series also the label that its selection left behind.
-        told_apart = mine.dtype.kind in "OTU" or (not space and name in _PLACES)
-        if told_apart and not (mine.values == theirs.values).all():
+        comparable = mine.dims == theirs.dims and _tells_apart(mine, space)
+        if comparable and not (mine.values == theirs.values).all():
             place = int(np.argmax(mine.values.ravel() != theirs.values.ravel()))
             raise CoordinateError(
                 f"{what} was made for {name} {str(mine.values.ravel()[place])!r} where the Dataset has "
@@ -142,10 +147,17 @@ def _check_static(array: xr.DataArray, space: Space) -> None:
         )
 
 
-def attribute_categories(ds: xr.Dataset, names: Sequence[str]) -> dict[str, list[str]]:
-    """For each text attribute its values, sorted: each enters the network as its number."""
+def attribute_categories(
+    ds: xr.Dataset, space: Space, names: Sequence[str], trained: np.ndarray
+) -> dict[str, list[str]]:
+    """For each text attribute its values in the cells that are trained on, sorted: each has a number."""
     text = [name for name in names if ds[name].dtype.kind in "OTU"]
-    return {name: sorted({str(value) for value in ds[name].values.ravel()} - {"", "nan"}) for name in text}
+    out = {}
+    for name in text:
+        missing = {dim: ds.sizes[dim] for dim in space if dim not in ds[name].dims}
+        values = ds[name].expand_dims(missing).transpose(*space).values.ravel()
+        out[name] = sorted({str(value) for value in values[trained]} - {"", "nan"})
+    return out
 
 
 def attribute_array(ds: xr.Dataset, space: Space, model: Model) -> xr.DataArray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -15,6 +17,9 @@ from .checks import check_forcing, range_problem
 from .description import DeltaHBV
 from .errors import DescriptionError, EmptySelectionError, MemoryLimitError, MissingObservationError
 from .model import Model, history_dataset
+
+if TYPE_CHECKING:
+    from .learning.training import Protocol, TrainingData
 
 # Where nobody says how long: enough for a regional network to be useful, and for parameters
 # that are fitted directly to settle.
@@ -39,63 +44,72 @@ def fit(
     learning_rate: float | None = None,
 ) -> Model:
     """Fit a δ model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
-    _check_options(spec, iterations=iterations, batch=batch, window=window, warmup=warmup)
-    ds = select_time(ds, time)
-    forcing = inputs.forcing(ds)
-    space = inputs.space_dims(ds)
-    observed = _observed(ds, space, target)
-    names = attribute_names(ds, space, attributes) if spec.network == "lstm" else ()
-    days = ds.sizes["time"]
-    if days < window + warmup:
-        raise EmptySelectionError(
-            f"the period has {days} days; expected at least {warmup} of warm-up and {window} of a window. "
-            "Choose a longer period, or smaller window and warmup."
-        )
-    _check_memory([*forcing.values(), observed])
+    _check_options(spec, learning_rate, iterations=iterations, batch=batch, window=window, warmup=warmup)
 
-    from .learning.training import Protocol, TrainingData, default_rate, train
+    from .learning.training import Protocol, default_rate, train
     from .simulate import torch_device
 
-    rate = default_rate(optimizer, spec.network) if learning_rate is None else learning_rate
-    flat_observed = _flat(observed, space)  # (time, cell)
-    gauged = np.isfinite(flat_observed).any(axis=0)
-    if not gauged.any():
-        raise MissingObservationError(
-            "observed streamflow is missing on every day of the period in every cell; nothing can be learned."
-        )
-    labels = tuple(np.asarray(space_names(ds, space), dtype=object)[gauged])
-    times = ds["time"].values
-    problem = range_problem("streamflow", flat_observed[:, gauged].T, times, labels)
-    if problem is not None:
-        raise problem
-    arrays = {name: _flat(array, space)[:, gauged] for name, array in forcing.items()}
-    called = {name: inputs.called(ds, name) for name in arrays}
-    check_forcing({name: array.T for name, array in arrays.items()}, times, labels, called=called)
-    model = Model(spec, {}, names, attribute_categories(ds, names))
-    static = _static(ds, space, model)[gauged]
-    data = TrainingData(np.stack(list(arrays.values()), axis=-1), static, flat_observed[:, gauged])
+    usual = default_rate(optimizer, spec.network)
     protocol = Protocol(
-        _ITERATIONS[spec.network] if iterations is None else iterations,
-        batch,
-        window,
-        warmup,
-        optimizer,
-        rate,
-        seed,
+        iterations=int(_ITERATIONS[spec.network] if iterations is None else iterations),
+        batch=int(batch),
+        window=int(window),
+        warmup=int(warmup),
+        optimizer=optimizer,
+        learning_rate=usual if learning_rate is None else float(learning_rate),
+        seed=int(seed),
     )
+    device = torch_device(device)
+    ds = select_time(ds, time)
+    data, model = _gather(ds, spec, target, attributes, protocol)
     started = clock.perf_counter()
-    weights, history = train(spec, data, protocol, torch_device(device), progress)
+    weights, history = train(spec, data, protocol, device, progress)
     training = {
         "period": [str(value)[:10] for value in (ds.indexes["time"][0], ds.indexes["time"][-1])],
-        "days": days,
-        "cells": int(gauged.sum()),
+        "days": ds.sizes["time"],
+        "cells": data.observed.shape[1],
         "loss": "paper (equation 1)",
         **vars(protocol),
         "seconds": round(clock.perf_counter() - started, 1),
         "hydroxr_version": __version__,
     }
+    return replace(model, weights=weights, training=training, history=history_dataset(history))
+
+
+def _gather(
+    ds: xr.Dataset, spec: DeltaHBV, target: str, attributes: Sequence[str] | None, protocol: Protocol
+) -> tuple[TrainingData, Model]:
+    """What is learned from, checked and in memory, and the model without its weights."""
+    from .learning.training import TrainingData
+
+    forcing = inputs.forcing(ds)
+    space = inputs.space_dims(ds)
+    observed = _observed(ds, space, target)
+    names = attribute_names(ds, space, attributes) if spec.network == "lstm" else ()
+    if ds.sizes["time"] < protocol.warmup + protocol.window:
+        raise EmptySelectionError(
+            f"the period has {ds.sizes['time']} days; expected at least {protocol.warmup} of warm-up and "
+            f"{protocol.window} of a window. Choose a longer period, or smaller window and warmup."
+        )
+    _check_memory([*forcing.values(), observed])
+    flow = _flat(observed, space)  # (time, cell)
+    gauged = np.isfinite(flow).any(axis=0)
+    if not gauged.any():
+        raise MissingObservationError(
+            "observed streamflow is missing on every day of the period in every cell; nothing can be learned."
+        )
     cells = _fitted_cells(ds, space, gauged) if spec.network == "constant" else xr.Dataset()
-    return Model(spec, weights, names, model.categories, cells, training, history_dataset(history))
+    labels = tuple(np.asarray(space_names(ds, space), dtype=object)[gauged])
+    times = ds["time"].values
+    problem = range_problem("streamflow", flow[:, gauged].T, times, labels)
+    if problem is not None:
+        raise problem
+    arrays = {name: _flat(array, space)[:, gauged] for name, array in forcing.items()}
+    called = {name: inputs.called(ds, name) for name in arrays}
+    check_forcing({name: array.T for name, array in arrays.items()}, times, labels, called=called)
+    model = Model(spec, {}, names, attribute_categories(ds, space, names, gauged), cells)
+    static = _static(ds, space, model)[gauged]
+    return TrainingData(np.stack(list(arrays.values()), axis=-1), static, flow[:, gauged]), model
 
 
 def select_time(ds: xr.Dataset, time: slice | None) -> xr.Dataset:
@@ -117,7 +131,7 @@ def select_time(ds: xr.Dataset, time: slice | None) -> xr.Dataset:
     return selected
 
 
-def _check_options(spec: DeltaHBV, **numbers: int | None) -> None:
+def _check_options(spec: DeltaHBV, learning_rate: float | None, **numbers: int | None) -> None:
     if not isinstance(spec, DeltaHBV):
         raise DescriptionError(
             f"expected a description such as hx.DeltaHBV(components=16), found {type(spec).__name__}."
@@ -126,6 +140,8 @@ def _check_options(spec: DeltaHBV, **numbers: int | None) -> None:
         least = 0 if name == "warmup" else 1
         if value is not None and (not isinstance(value, int | np.integer) or value < least):
             raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}.")
+    if learning_rate is not None and not (np.isfinite(learning_rate) and learning_rate > 0):
+        raise DescriptionError(f"learning_rate is {learning_rate!r}; expected a number above 0.")
 
 
 def _observed(ds: xr.Dataset, space: Space, target: str) -> xr.DataArray:
@@ -172,5 +188,6 @@ def _fitted_cells(ds: xr.Dataset, space: tuple[Hashable, ...], gauged: np.ndarra
     raise MissingObservationError(
         f"a constant network needs streamflow in every cell, and {int((~gauged).sum())} of {gauged.size} "
         "have none; "
-        "select those that have: ds.stack(cell=[...]).isel(cell=...)."
+        f"make the cells a list and select: ds.stack(cell={[str(dim) for dim in space]}).reset_index('cell')"
+        ".isel(cell=...)."
     )

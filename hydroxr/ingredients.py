@@ -127,8 +127,7 @@ class Ingredients:
         sizes = {"time": prcp.sizes["time"], "component": self.n_components, "lead": LEADS}
         if self.model is not None:
             sizes |= {"attribute": len(self.model.attributes), "hidden_unit": self.model.description.hidden}
-        dims = {name: core_dims(name, self.dynamic, components) for name in outputs}
-        dims |= {
+        input_dims = {
             name: tuple(str(dim) for dim in array.dims if dim not in self.space)
             for name, array in self.arrays.items()
         }
@@ -136,7 +135,8 @@ class Ingredients:
         return Job(
             inputs=tuple(self.arrays),
             outputs=tuple(outputs),
-            core_dims=dims,
+            input_dims=input_dims,
+            output_dims={name: core_dims(name, self.dynamic, components) for name in outputs},
             sizes=sizes,
             times=prcp["time"].values,
             model=self.model,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from .errors import (
@@ -78,6 +79,12 @@ def forcing(ds: xr.Dataset) -> dict[str, xr.DataArray]:
     empty = [dim for dim in space if ds.sizes[dim] == 0]
     if empty:
         raise EmptySelectionError(f"the Dataset has no cells: the selection in {empty[0]!r} is empty.")
+    stacked = [dim for dim in space if isinstance(ds.indexes.get(dim), pd.MultiIndex)]
+    if stacked:
+        raise DimensionError(
+            f"{stacked[0]!r} is a stacked dimension, which no file can hold; expected plain ones: "
+            f"ds.reset_index({str(stacked[0])!r})."
+        )
     # Broadcast and ordered alike: every forcing has time and the precipitation's space.
     found = {"prcp": precipitation, "tmean": _temperature(ds), "pet": potential_evapotranspiration(ds)}
     return {name: _over(array, ("time", *space), precipitation) for name, array in found.items()}

@@ -102,7 +102,8 @@ class Model:
 
         from .learning.network import ParameterNetwork
 
-        network = ParameterNetwork(self.description, len(self.attributes))
+        with torch.random.fork_rng():  # the weights that are drawn here are replaced at once
+            network = ParameterNetwork(self.description, len(self.attributes))
         network.load_state_dict(
             {name: torch.from_numpy(array.copy()) for name, array in self.weights.items()}
         )

@@ -98,18 +98,18 @@ def _apply(
 ) -> dict[str, xr.DataArray]:
     """Run the blocks: the one call of ``apply_ufunc``."""
     arrays = [_one_chunk(array, ("time",)) for array in forcing.values()]
-    arrays += [_one_chunk(array, job.core_dims[name]) for name, array in extra.items()]
+    arrays += [_one_chunk(array, job.input_dims[name]) for name, array in extra.items()]
     results = xr.apply_ufunc(
         blocks.run_block,
         *arrays,
         kwargs={"job": job},
-        input_core_dims=[["time"]] * len(forcing) + [list(job.core_dims[name]) for name in extra],
-        output_core_dims=[list(job.core_dims[name]) for name in job.outputs],
+        input_core_dims=[["time"]] * len(forcing) + [list(job.input_dims[name]) for name in extra],
+        output_core_dims=[list(job.output_dims[name]) for name in job.outputs],
         join="exact",
         dask="parallelized",
         output_dtypes=[np.dtype("int8" if name == "forcing_flag" else job.dtype) for name in job.outputs],
         dask_gufunc_kwargs={
-            "output_sizes": {dim: job.sizes[dim] for name in job.outputs for dim in job.core_dims[name]}
+            "output_sizes": {dim: job.sizes[dim] for name in job.outputs for dim in job.output_dims[name]}
         },
         keep_attrs=False,
     )

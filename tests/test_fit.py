@@ -232,7 +232,7 @@ def test_a_stacked_grid_can_be_fitted_saved_and_written(tmp_path: Any) -> None:
     """What the error for grids with holes advises works to the end: fit, save, load, simulate, write."""
     grid = make_grid(60)
     grid["streamflow"][:, 0, 1] = np.nan
-    stacked = grid.stack(cell=("lat", "lon")).isel(cell=[0, 2, 3, 4, 5])
+    stacked = grid.stack(cell=("lat", "lon")).reset_index("cell").isel(cell=[0, 2, 3, 4, 5])
     model = fit(stacked, "constant")
     loaded = hx.load_model(model.save(tmp_path / "model"))
     assert loaded.hash == model.hash

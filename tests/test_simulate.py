@@ -499,7 +499,7 @@ def test_worker_processes_give_the_same(ds: xr.Dataset, dynamic_model: Model) ->
     expected = ds.hbv.simulate(dynamic_model)
     bad = ds.copy(deep=True)
     bad["prcp"][0, 0] = np.nan
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with LocalCluster(**options) as cluster, Client(cluster):
         sim = ds.chunk(basin=2).hbv.simulate(dynamic_model).compute()
         with pytest.raises(MissingForcingError):

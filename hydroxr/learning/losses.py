@@ -29,6 +29,12 @@ def paper_loss(simulated: Tensor, observed: Tensor) -> Tensor:
     """
     valid = ~torch.isnan(observed)
     simulated, observed = simulated[valid], observed[valid]
-    high = torch.sqrt(torch.mean((simulated - observed) ** 2))
-    low = torch.sqrt(torch.mean((transform_streamflow(simulated) - transform_streamflow(observed)) ** 2))
+    high = _rmse(simulated - observed)
+    low = _rmse(transform_streamflow(simulated) - transform_streamflow(observed))
     return (1.0 - LOW_FLOW_WEIGHT) * high + LOW_FLOW_WEIGHT * low
+
+
+def _rmse(error: Tensor) -> Tensor:
+    mean = torch.mean(error**2)
+    # The root has no finite gradient at 0: a perfect fit has nothing more to learn.
+    return torch.where(mean > 0, torch.sqrt(torch.where(mean > 0, mean, 1.0)), 0.0)

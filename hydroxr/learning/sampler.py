@@ -6,7 +6,7 @@ import numpy as np
 
 
 class WindowSampler:
-    """Draw pairs of a cell and a first day, uniformly, where there is something to learn.
+    """Draw pairs of a cell and a first day, where there is something to learn.
 
     Parameters
     ----------
@@ -21,8 +21,9 @@ class WindowSampler:
 
     Notes
     -----
-    A pair is drawn only where its window has an observation. Cells are drawn with replacement,
-    as in the paper's protocol, so that few cells fill a batch with many of their windows.
+    Cells are drawn uniformly, with replacement as in the paper's protocol, so that few cells fill
+    a batch with many of their windows; then a first day of that cell, uniformly among those whose
+    window has an observation.
     """
 
     def __init__(self, observed: np.ndarray, *, batch: int, window: int, warmup: int, seed: int) -> None:

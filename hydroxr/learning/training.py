@@ -56,7 +56,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How it is trained; see :func:`hydroxr.training.fit` for the meaning of each."""
+    """How it is trained; see :meth:`hydroxr.accessor.HBVAccessor.fit` for the meaning of each."""
 
     iterations: int
     batch: int
@@ -145,12 +145,17 @@ def train(
             loss = paper_loss(streamflow, target)
             if not bool(torch.isfinite(loss)):
                 raise TrainingError(
-                    f"the loss is {float(loss)} in iteration {iteration + 1}; "
+                    f"the loss is {float(loss.detach())} in iteration {iteration + 1}; "
                     "look at the data of the cells, or lower the learning rate."
                 )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(module.parameters(), GRADIENT_NORM)
+            norm = nn.utils.clip_grad_norm_(module.parameters(), GRADIENT_NORM)
+            if not bool(torch.isfinite(norm)):
+                raise TrainingError(
+                    f"the gradient of the loss is not finite in iteration {iteration + 1}; "
+                    "look at the data of the cells, or lower the learning rate."
+                )
             optimizer.step()
             schedule.step()
             history["loss"].append(float(loss.detach()))
