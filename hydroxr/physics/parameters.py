@@ -36,9 +36,7 @@ _SOIL = 1e-3  # mm, well above the floor of the soil store
 
 _ROWS = (
     Parameter("BETA", "β", "1", 1.0, 6.0, "shape of effective rainfall against soil wetness"),
-    Parameter(
-        "FC", "θ_FC", "kg m-2", 50.0, 1000.0, "maximum soil moisture (field capacity)", least=_LEAST_SOIL
-    ),
+    Parameter("FC", "θ_FC", "kg m-2", 50.0, 1000.0, "maximum soil moisture, field capacity", least=_SOIL),
     Parameter("K0", "θ_K0", "day-1", 0.05, 0.9, "recession coefficient of quick flow", greatest=1.0),
     Parameter("K1", "θ_K1", "day-1", 0.01, 0.5, "recession coefficient of interflow", greatest=1.0),
     Parameter("K2", "θ_K2", "day-1", 0.001, 0.2, "recession coefficient of baseflow", greatest=1.0),
