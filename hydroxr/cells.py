@@ -120,6 +120,7 @@ def attribute_names(ds: xr.Dataset, space: Space, chosen: Sequence[str] | None) 
     ------
     MissingAttributeError, DimensionError
     """
+    chosen = [chosen] if isinstance(chosen, str) else chosen
     names = tuple(chosen) if chosen is not None else tuple(name for name in ATTRIBUTES if name in ds)
     absent = [name for name in names if name not in ds]
     if absent:

@@ -115,6 +115,8 @@ def label_coordinates(ds: xr.Dataset) -> None:
         elif name == series:
             usual = {"long_name": f"name of the {array.dims[0]}", "cf_role": "timeseries_id"}
             array.attrs = {**usual, **array.attrs}
+        elif name in ds.dims and not usual:
+            array.attrs = {"long_name": f"number of the {name}", **array.attrs}
         else:
             array.attrs = {**usual, **array.attrs}
 
@@ -160,7 +162,9 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
         ds = ds.drop_indexes(dim).drop_vars(dim)
         ds = ds.assign_coords({dim: np.arange(len(names)), f"{dim}_id": (dim, names)})
     label_coordinates(ds)
-    ds.attrs = {"Conventions": CONVENTIONS, **ds.attrs}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    written = {"title": "Written by hydroxr", "history": f"{now}: written with hydroxr {__version__}"}
+    ds.attrs = {"Conventions": CONVENTIONS, **written, **ds.attrs}
     ds.attrs |= {"hydroxr_version": __version__, "hydroxr_format": FORMAT}
     ds = ds.transpose("component", ..., missing_dims="ignore")  # CF wants other dimensions leftmost
     for name in ds.variables:
@@ -177,7 +181,8 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
         for name in {"time", "time_bnds"} & set(ds.coords):
             ds[name].encoding |= {"units": units, "calendar": ds["time"].dt.calendar, "dtype": "float64"}
         ds["time"].attrs["units_metadata"] = "leap_seconds: none"
-    if any(array.attrs.get("cf_role") == "timeseries_id" for array in ds.coords.values()):
+    named = any(array.attrs.get("cf_role") == "timeseries_id" for array in ds.coords.values())
+    if named and "time" in ds.dims:
         ds.attrs["featureType"] = "timeSeries"
     return ds
 

@@ -17,7 +17,7 @@ from .fit import select_time
 from .model import Model, load_model
 from .samples import open_sample
 
-_DEMO_CATCHMENTS = ("Au Saumon", "Baskatong")
+DEMO_CATCHMENTS = ("Au Saumon", "Baskatong")
 _DEMO_SHARE = 0.6  # of each record is trained on; the rest is for the table
 _DEMO_DRAWN = 500  # days, from the first October that was not trained on
 
@@ -69,7 +69,7 @@ def demo(given: Namespace) -> None:
 
     matplotlib.use("Agg")
     started = time.perf_counter()
-    rows = [_demo_catchment(name, given.out / name.lower().replace(" ", "-")) for name in _DEMO_CATCHMENTS]
+    rows = [_demo_catchment(name, given.out / name.lower().replace(" ", "-")) for name in DEMO_CATCHMENTS]
     print("\nOn the years that were not trained on, and the water balance of the whole record (mm a year):\n")
     columns = f"{'NSE':>5}{'KGE':>6}{'P':>7}{'ET':>6}{'Q':>6}{'stored':>8}{'error':>9}"
     print(f"{'catchment':<11}{'years tested':<24}{columns}")
@@ -158,7 +158,7 @@ def open_data(path: Path) -> xr.Dataset:
         Where there is nothing, or nothing that can be read.
     """
     if not path.exists():
-        raise DataFileError(f"{path} does not exist; expected {'a folder or a file'} with forcing.")
+        raise DataFileError(f"{path} does not exist; expected a file or folder of data.")
     if path.is_dir() and ((path / "zarr.json").exists() or (path / ".zgroup").exists()):
         return xr.open_zarr(path)
     if path.is_dir() or _is_camels(path):
@@ -173,6 +173,8 @@ def open_result(path: Path) -> xr.Dataset:
     ------
     DataFileError
     """
+    if not path.exists():
+        raise DataFileError(f"{path} does not exist; expected a NetCDF file or a Zarr store.")
     try:
         return xr.open_zarr(path) if path.is_dir() else xr.open_dataset(path)
     except (OSError, ValueError) as error:

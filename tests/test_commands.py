@@ -1,0 +1,119 @@
+"""The command line: what a newcomer types, and what comes back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import hydroxr as hx
+from hydroxr import commands
+from hydroxr.__main__ import main
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three years of the embedded catchments, as a file of one's own."""
+    ds = hx.open_sample().sel(time=slice("1980-01-01", "1982-12-31"))
+    path = tmp_path / "own.nc"
+    ds.drop_encoding().to_netcdf(path)
+    return path
+
+
+def test_fit_simulate_and_evaluate_follow_each_other(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three commands lead from a file to a table; the period before the written one warms the model up."""
+    model, store = str(tmp_path / "model"), str(tmp_path / "run.zarr")
+    fit = ["fit", "--data", str(data), "--out", model, "--network", "constant", "--components", "2"]
+    assert main([*fit, "--iterations", "2", "--batch", "4", "--time", "1980-01-01:1981-12-31"]) == 0
+    assert (
+        main(["simulate", "--data", str(data), "--model", model, "--out", store, "--time", "1982-01-01:"])
+        == 0
+    )
+    capsys.readouterr()
+    assert main(["evaluate", store, "--observed", str(data), "--out", str(tmp_path / "scores.nc")]) == 0
+    printed = capsys.readouterr().out
+    assert "2 cells with observations" in printed
+    assert "nse" in printed
+
+    sim = xr.open_zarr(store)
+    assert str(sim["time"].values[0])[:10] == "1982-01-01"
+    whole = xr.open_dataset(data).hbv.simulate(hx.load_model(model))
+    xr.testing.assert_allclose(
+        sim["streamflow"].drop_attrs(), whole["streamflow"].sel(time="1982").drop_attrs(), rtol=1e-5
+    )
+    assert float(abs(sim.hbv.water_balance()["residual"]).max()) < 0.01
+    assert set(xr.open_dataset(tmp_path / "scores.nc").data_vars) >= {"nse", "kge"}
+
+
+def test_a_result_may_be_a_netcdf_file_of_some_variables(data: Path, tmp_path: Path) -> None:
+    """The ending of the name decides; --variables keeps the file small."""
+    model, out = tmp_path / "model", tmp_path / "run.nc"
+    ds = xr.open_dataset(data)
+    spec = hx.DeltaHBV(components=1, network="constant")
+    ds.hbv.fit(spec, iterations=1, batch=2, progress=False).save(model)
+    arguments = ["simulate", "--data", str(data), "--model", str(model), "--out", str(out)]
+    assert main([*arguments, "--variables", "streamflow", "baseflow"]) == 0
+    assert set(xr.open_dataset(out).data_vars) == {"streamflow", "baseflow", "initial_storage"}
+    assert main(arguments) == 1  # it exists
+    assert main([*arguments, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit", "--data", "nowhere.nc", "--out", "model"], ["DataFileError", "nowhere.nc"]),
+        (["evaluate", "nowhere.zarr", "--observed", "nowhere.nc"], ["DataFileError", "nowhere.zarr"]),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_1(
+    arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Named, without a traceback."""
+    assert main(arguments) == 1
+    printed = capsys.readouterr().err
+    assert all(word in printed for word in words)
+    assert "Traceback" not in printed
+
+
+def test_a_period_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """With an example of one."""
+    with pytest.raises(SystemExit):
+        main(["fit", "--data", "x", "--out", "y", "--time", "1980"])
+    assert "1980-10-01:1995-09-30" in capsys.readouterr().err
+
+
+def test_help_names_every_command() -> None:
+    """As a module, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "hydroxr", "--help"], capture_output=True, text=True, check=True
+    )
+    assert all(command in done.stdout for command in ("demo", "fit", "simulate", "evaluate"))
+
+
+def test_the_demonstration_leaves_what_it_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stores, files, pictures and models of both catchments; here with a training of two steps."""
+    monkeypatch.setattr("hydroxr.fit._ITERATIONS", {"constant": 2})
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    for name in commands.DEMO_CATCHMENTS:
+        folder = tmp_path / name.lower().replace(" ", "-")
+        assert name in printed
+        assert (
+            xr.open_zarr(folder / "simulation.zarr").sizes == xr.open_dataset(folder / "simulation.nc").sizes
+        )
+        assert (folder / "hydrograph.png").stat().st_size > 10_000
+        hx.load_model(folder / "model")
+
+
+def test_gauged_cells_only(data: Path) -> None:
+    """--gauged leaves out cells whose streamflow was never observed."""
+    ds = xr.open_dataset(data).load()
+    ds["streamflow"][0] = float("nan")
+    assert list(commands.only_gauged(ds)["basin_id"].values) == ["Baskatong"]
