@@ -44,6 +44,12 @@ def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def
     parser.add_argument("--version", action="version", version=f"hydroxr {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="command")
 
+    for add in (_add_demo, _add_fit, _add_simulate, _add_evaluate):
+        add(subparsers, commands)
+    return parser
+
+
+def _add_demo(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     demo = _command(
         subparsers,
         "demo",
@@ -54,6 +60,8 @@ def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def
         "--out", type=Path, default=Path("demo-output"), help="folder for the results (default: demo-output)"
     )
 
+
+def _add_fit(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     fit = _command(subparsers, "fit", commands.fit, "train a model on observed streamflow")
     _data(fit)
     fit.add_argument("--out", type=Path, required=True, help="folder for the model")
@@ -85,8 +93,22 @@ def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def
         "--iterations", type=int, help="training steps (default: 1500, for a constant network 300)"
     )
     fit.add_argument("--batch", type=int, default=100, help="windows a step (default: 100)")
+    fit.add_argument(
+        "--target",
+        default="streamflow",
+        metavar="NAME",
+        help="variable of observed streamflow (default: found by its name)",
+    )
+    fit.add_argument(
+        "--attributes",
+        nargs="+",
+        metavar="NAME",
+        help="static inputs (default: those of the paper that are there)",
+    )
     fit.add_argument("--seed", type=int, default=0, help="of weights and draws (default: 0)")
 
+
+def _add_simulate(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     simulate = _command(
         subparsers, "simulate", commands.simulate, "simulate all fluxes and storages with a trained model"
     )
@@ -101,9 +123,17 @@ def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def
     simulate.add_argument(
         "--variables", nargs="+", metavar="NAME", help="only these (default: all fluxes and storages)"
     )
+    simulate.add_argument(
+        "--missing",
+        choices=("raise", "fill"),
+        default="raise",
+        help="what to do where forcing is missing: stop, or interpolate in time and flag it (default: raise)",
+    )
     simulate.add_argument("--gauged", action="store_true", help="only cells that have observed streamflow")
     simulate.add_argument("--overwrite", action="store_true", help="replace the result where it exists")
 
+
+def _add_evaluate(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     evaluate = _command(
         subparsers, "evaluate", commands.evaluate, "compare a simulation with observed streamflow"
     )
@@ -111,7 +141,6 @@ def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def
     evaluate.add_argument("--observed", type=Path, required=True, help=_DATA_HELP)
     evaluate.add_argument("--time", type=_period, help=f"days that count: {_TIME_HELP}")
     evaluate.add_argument("--out", type=Path, help="also write all metrics of each cell to this NetCDF file")
-    return parser
 
 
 def _command(subparsers, name: str, function, text: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]

@@ -77,7 +77,9 @@ class HBVAccessor:
         """Fit a δ model to observed streamflow.
 
         Cells without any observation in the period are left out; missing days do not count. The
-        loss is the paper's (equation 1), on random cells and windows, each after a warm-up.
+        loss is the paper's (equation 1), on random cells and windows, each after a warm-up without
+        gradient. Other than in the paper, dynamic parameters vary in the warm-up too, as they do in
+        a simulation, and by default Adam with a decaying rate takes the place of Adadelta.
 
         Parameters
         ----------
@@ -119,18 +121,18 @@ class HBVAccessor:
         return fit(
             self._ds,
             spec,
-            target,
-            attributes,
-            time,
-            iterations,
-            batch,
-            window,
-            warmup,
-            seed,
-            device,
-            progress,
-            optimizer,
-            learning_rate,
+            target=target,
+            attributes=attributes,
+            time=time,
+            iterations=iterations,
+            batch=batch,
+            window=window,
+            warmup=warmup,
+            seed=seed,
+            device=device,
+            progress=progress,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
         )
 
     def simulate(
@@ -187,14 +189,14 @@ class HBVAccessor:
         return simulate(
             self._ds,
             model_or_parameters,
-            initial_state,
-            variables,
-            components,
-            return_state,
-            missing,
-            dtype,
-            device,
-            backend,
+            initial_state=initial_state,
+            variables=variables,
+            components=components,
+            return_state=return_state,
+            missing=missing,
+            dtype=dtype,
+            device=device,
+            backend=backend,
         )
 
     def parameters(self, model: Model, time: slice | None = None) -> xr.Dataset:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .checks import check_forcing, fill_gaps
 from .inputs import FORCING
-from .physics.hbv import STORES
+from .physics.hbv import CHANNEL, STORES
 from .physics.parameters import PARAMETERS, ROUTING
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ BUDGET = 200e6  # bytes
 _STRETCH = 128  # days that the network runs through at once
 _STRETCH_COPIES = 10  # arrays of (days, cell, hidden) that the LSTM holds meanwhile
 
-CHANNEL = "channel_outflow"
 NETWORK_STATE = ("network_hidden", "network_cell")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from .errors import CoordinateError, DimensionError, MissingAttributeError
@@ -67,6 +68,7 @@ def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> 
     for dim in space:
         if dim not in given.dims or dim not in given.indexes or dim not in ds.indexes:
             continue
+        given = _labelled_alike(given, ds, dim)
         absent = ds.indexes[dim][~ds.indexes[dim].isin(given.indexes[dim])]
         if len(absent):
             raise CoordinateError(
@@ -75,6 +77,27 @@ def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> 
             )
         given = given.sel({dim: ds.indexes[dim]})
     check_same_cells(given, ds, space, what)
+    return given
+
+
+def _equal(first: np.ndarray, second: np.ndarray) -> bool:
+    """NaN, a place that is not known, equals itself."""
+    return np.array_equal(first, second, equal_nan=first.dtype.kind == "f" and second.dtype.kind == "f")
+
+
+def _labelled_alike(given: xr.Dataset, ds: xr.Dataset, dim: Hashable) -> xr.Dataset:
+    """``given`` with the labels of ``ds`` where one has names as labels, the other numbers beside names.
+
+    A file has no text as label of a dimension: ``basin`` is written as a number and ``basin_id``.
+    """
+    names = f"{dim}_id"
+    if given.indexes[dim].dtype.kind in "OTU" and ds.indexes[dim].dtype.kind not in "OTU" and names in ds:
+        numbers = dict(zip(map(str, ds[names].values), ds.indexes[dim], strict=True))
+        if {str(label) for label in given.indexes[dim]} <= set(numbers):
+            return given.assign_coords({dim: [numbers[str(label)] for label in given.indexes[dim]]})
+    if ds.indexes[dim].dtype.kind in "OTU" and given.indexes[dim].dtype.kind not in "OTU" and names in given:
+        labels = pd.Index(given[names].values.astype(object), dtype=ds.indexes[dim].dtype)
+        return given.assign_coords({dim: labels}).drop_vars(names)
     return given
 
 
@@ -104,7 +127,7 @@ def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str)
         if mine.chunks is not None or theirs.chunks is not None:
             continue  # names that are not in memory are not read for this
         comparable = mine.dims == theirs.dims and _tells_apart(mine, space)
-        if comparable and not (mine.values == theirs.values).all():
+        if comparable and not _equal(mine.values, theirs.values):
             place = int(np.argmax(mine.values.ravel() != theirs.values.ravel()))
             raise CoordinateError(
                 f"{what} was made for {name} {str(mine.values.ravel()[place])!r} where the Dataset has "

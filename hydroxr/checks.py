@@ -16,9 +16,10 @@ from .variables import VARIABLES
 Labels = Sequence[Any] | np.ndarray
 
 # Whatever was read as degC and lies beyond is almost surely kelvin, and the other way round.
-_HOTTEST = 70.0
 _KELVIN_AS_CELSIUS = 150.0
 _CELSIUS_AS_KELVIN = -200.0
+
+_YEAR = 365
 
 
 def check_forcing(
@@ -53,8 +54,15 @@ def check_forcing(
             raise MissingForcingError(
                 f"{VARIABLES[name].long_name} ({what}) is missing on {_count(absent)}, first "
                 f"{_first(absent, times, cells)}; "
-                "expected a value every day. Select complete cells or days, fill it yourself, or let "
-                "simulate(..., missing='fill') interpolate in time and flag it."
+                "expected a value every day. Select complete cells or days, or fill it yourself, for "
+                "instance "
+                "with ds.interpolate_na('time'); simulate can do that and flag it: missing='fill'."
+            )
+        if name == "pet" and "Hargreaves" in what and values.shape[1] >= _YEAR and (values == 0).all(1).any():
+            raise ValueRangeError(
+                f"potential evapotranspiration ({what}) is 0 on all {values.shape[1]} days in "
+                f"{int((values == 0).all(1).sum())} cells: the daily minimum and maximum temperatures are "
+                "equal there, as in CAMELS' NLDAS files. Add potential evapotranspiration of your own, 'pet'."
             )
         problem = range_problem(name, values, times, cells, what)
         if problem is not None:

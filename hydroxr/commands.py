@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,10 +13,14 @@ import xarray as xr
 from . import inputs
 from .camels import open_camels
 from .description import DeltaHBV
-from .errors import DataFileError, EmptySelectionError
+from .errors import DataFileError, DescriptionError, EmptySelectionError
 from .fit import select_time
 from .model import Model, load_model
+from .model import check_target as check_model_target
 from .samples import open_sample
+from .simulate import parameters
+from .simulate import simulate as simulate_cells
+from .store import check_target
 
 DEMO_CATCHMENTS = ("Au Saumon", "Baskatong")
 _DEMO_SHARE = 0.6  # of each record is trained on; the rest is for the table
@@ -24,9 +29,24 @@ _DEMO_DRAWN = 500  # days, from the first October that was not trained on
 
 def fit(given: Namespace) -> None:
     """Train a model and save it."""
+    check_model_target(given.out)
     ds = open_data(given.data)
-    spec = DeltaHBV(given.components, tuple(given.dynamic), given.network, given.hidden, given.dropout)
-    model = ds.hbv.fit(spec, time=given.time, iterations=given.iterations, batch=given.batch, seed=given.seed)
+    spec = DeltaHBV(
+        given.components,
+        tuple(given.dynamic),
+        network=given.network,
+        hidden=given.hidden,
+        dropout=given.dropout,
+    )
+    model = ds.hbv.fit(
+        spec,
+        target=given.target,
+        attributes=given.attributes,
+        time=given.time,
+        iterations=given.iterations,
+        batch=given.batch,
+        seed=given.seed,
+    )
     model.save(given.out)
     last = float(np.mean(model.history["loss"].values[-50:]))
     print(
@@ -37,12 +57,13 @@ def fit(given: Namespace) -> None:
 
 def simulate(given: Namespace) -> None:
     """Simulate with a model and write the result."""
+    check_target(given.out, overwrite=given.overwrite)
     ds = open_data(given.data)
     model = load_model(given.model)
     if given.gauged:
         ds = only_gauged(ds)
     started = time.perf_counter()
-    sim = run_period(ds, model, given.time, given.variables)
+    sim = run_period(ds, model, given.time, variables=given.variables, missing=given.missing)
     write = sim.hbv.to_netcdf if given.out.suffix == ".nc" else sim.hbv.to_zarr
     write(given.out, overwrite=given.overwrite, progress=True)
     print(f"{_size(sim)}, {time.perf_counter() - started:.0f} s\nresult: {given.out}")
@@ -65,8 +86,10 @@ def evaluate(given: Namespace) -> None:
 
 def demo(given: Namespace) -> None:
     """Fit the embedded catchments, simulate, write, report, draw."""
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise DescriptionError("the demonstration draws: pip install hydroxr[plot]") from error
     matplotlib.use("Agg")
     started = time.perf_counter()
     rows = [_demo_catchment(name, given.out / name.lower().replace(" ", "-")) for name in DEMO_CATCHMENTS]
@@ -110,22 +133,24 @@ def _demo_catchment(name: str, folder: Path) -> str:
     )
 
 
-def run_period(
-    ds: xr.Dataset, model: Model, period: slice | None, variables: list[str] | None = None
-) -> xr.Dataset:
+def run_period(ds: xr.Dataset, model: Model, period: slice | None, **options: Any) -> xr.Dataset:
     """Simulate ``period`` after a warm-up with all days before it.
 
     The water balance of the result starts with its first day: the days before end in a state
-    from which the period is a run of its own.
+    from which the period is a run of its own. Static parameters are those of the whole input.
     """
     if period is None:
-        return ds.hbv.simulate(model, variables=variables)
-    first = select_time(ds, period).indexes["time"][0]
-    place = ds.indexes["time"].get_loc(first)
-    if place == 0:
-        return select_time(ds, period).hbv.simulate(model, variables=variables)
-    _, state = ds.isel(time=slice(0, place)).hbv.simulate(model, variables=[], return_state=True)
-    return select_time(ds, period).hbv.simulate(model, initial_state=state, variables=variables)
+        return ds.hbv.simulate(model, **options)
+    chosen = select_time(ds, period)
+    static = parameters(ds, model, static_only=True) if model.description.network == "lstm" else None
+    place = ds.indexes["time"].get_loc(chosen.indexes["time"][0])
+    state = None
+    if place > 0:
+        before = {**options, "variables": [], "return_state": True}
+        warmup: Any = simulate_cells(ds.isel(time=slice(0, place)), model, static=static, **before)
+        state = warmup[1]
+    result: Any = simulate_cells(chosen, model, initial_state=state, static=static, **options)
+    return result
 
 
 def only_gauged(ds: xr.Dataset) -> xr.Dataset:

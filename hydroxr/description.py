@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any, Literal
 
 from .errors import DescriptionError
@@ -42,6 +42,7 @@ class DeltaHBV:
 
     components: int = 16
     dynamic: tuple[str, ...] = ()
+    _: KW_ONLY
     network: Literal["lstm", "constant"] = "lstm"
     hidden: int = 256
     dropout: float = 0.5

@@ -44,7 +44,9 @@ def fit(
     learning_rate: float | None = None,
 ) -> Model:
     """Fit a δ model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
-    _check_options(spec, learning_rate, iterations=iterations, batch=batch, window=window, warmup=warmup)
+    _check_options(
+        spec, learning_rate, iterations=iterations, batch=batch, window=window, warmup=warmup, seed=seed
+    )
 
     from .learning.training import Protocol, default_rate, train
     from .simulate import torch_device
@@ -68,7 +70,7 @@ def fit(
         "period": [str(value)[:10] for value in (ds.indexes["time"][0], ds.indexes["time"][-1])],
         "days": ds.sizes["time"],
         "cells": data.observed.shape[1],
-        "loss": "paper (equation 1)",
+        "loss": "Feng et al. (2022), equation 1",
         **vars(protocol),
         "seconds": round(clock.perf_counter() - started, 1),
         "hydroxr_version": __version__,
@@ -117,18 +119,10 @@ def select_time(ds: xr.Dataset, time: slice | None) -> xr.Dataset:
 
     Raises
     ------
-    TimeAxisError, EmptySelectionError
+    TimeAxisError, DescriptionError, EmptySelectionError
     """
     inputs.check_time(ds)
-    if time is None:
-        return ds
-    index = ds.indexes["time"]
-    selected = ds.sel(time=time)
-    if selected.sizes["time"] == 0:
-        raise EmptySelectionError(
-            f"{time} holds no day; the Dataset has {str(index[0])[:10]} to {str(index[-1])[:10]}."
-        )
-    return selected
+    return inputs.select_days(ds, time)
 
 
 def _check_options(spec: DeltaHBV, learning_rate: float | None, **numbers: int | None) -> None:
@@ -137,7 +131,7 @@ def _check_options(spec: DeltaHBV, learning_rate: float | None, **numbers: int |
             f"expected a description such as hx.DeltaHBV(components=16), found {type(spec).__name__}."
         )
     for name, value in numbers.items():
-        least = 0 if name == "warmup" else 1
+        least = 0 if name in ("warmup", "seed") else 1
         if value is not None and (not isinstance(value, int | np.integer) or value < least):
             raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}.")
     if learning_rate is not None and not (np.isfinite(learning_rate) and learning_rate > 0):

@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 
 from . import cf, inputs
-from .blocks import CHANNEL, NETWORK_STATE, Job, core_dims
-from .cells import attribute_array, check_same_cells, select_cells, space_names
+from .blocks import NETWORK_STATE, Job, core_dims
+from .cells import attribute_array, select_cells, space_names
 from .errors import (
     CoordinateError,
     DescriptionError,
@@ -26,10 +26,8 @@ from .errors import (
     StateError,
 )
 from .model import Model
-from .physics.hbv import STORES
+from .physics.hbv import CHANNEL, LEADS, STORES
 from .physics.parameters import PARAMETERS, REQUIRED, ROUTING
-
-LEADS = 14  # days ahead on which water in the unit hydrograph can leave
 
 
 class Ingredients:
@@ -46,9 +44,20 @@ class Ingredients:
         self.window = (0, 0)
         self.dynamic: tuple[str, ...] = ()
 
-    def take(self, given: Model | xr.Dataset, state: xr.Dataset | None, window: slice | None = None) -> str:
-        """Take a model or parameters, and a state; what to note about the parameter window."""
-        note = ""
+    def take(
+        self,
+        given: Model | xr.Dataset,
+        state: xr.Dataset | None,
+        window: slice | None = None,
+        static: xr.Dataset | None = None,
+    ) -> str:
+        """Take a model or parameters, and a state; what to note about the parameter window.
+
+        Static parameters of a network come from ``static``, else from ``state``, else from the
+        ``window`` in the input.
+        """
+        carrier = state if static is None else static
+        note = "" if carrier is None else str(carrier.attrs.get("hydroxr_parameter_window", ""))
         if isinstance(given, Model):
             self.attrs = cf.model_attrs(
                 given.description.symbol,
@@ -60,9 +69,12 @@ class Ingredients:
             self.model = given
             self.dynamic = given.description.dynamic
             self.arrays["attributes"] = attribute_array(self.ds, self.space, given)
-            known = [name for name in given.description.parameters if state is not None and name in state]
-            for name in known:
-                self._parameter(name, state[name])  # type: ignore[index]
+            known = []
+            if carrier is not None:
+                carrier = select_cells(carrier, self.ds, self.space, "the initial state")
+                known = [name for name in given.description.parameters if name in carrier]
+                for name in known:
+                    self._parameter(name, carrier[name])
             if len(known) < len(given.description.parameters) - len(self.dynamic):
                 self.window, note = _window(self.ds, given, window)
         elif isinstance(given, Model):
@@ -97,6 +109,10 @@ class Ingredients:
             for name, array in self.arrays.items()
             if name.startswith("parameter:") and "time" not in array.dims
         ]
+
+    @property
+    def _hidden(self) -> int:
+        return 0 if self.model is None else self.model.description.hidden
 
     @property
     def n_components(self) -> int:
@@ -215,7 +231,13 @@ class Ingredients:
                 f"the initial state lacks {', '.join(absent)}; expected what simulate(..., "
                 "return_state=True) returned for this model."
             )
-        check_same_cells(state, self.ds, self.space, "the initial state")
+        made_by, model = (attrs.get("hydroxr_model_sha256") for attrs in (state.attrs, self.attrs))
+        if made_by is not None and model is not None and made_by != model:
+            raise StateError(
+                "the initial state was made by another model, whose parameters it carries; "
+                "start from a state of this one."
+            )
+        state = select_cells(state, self.ds, self.space, "the initial state")
         _check_continues(state, self.ds)
         for name in self.state_names:
             last = "lead" if name == CHANNEL else "hidden_unit" if name in NETWORK_STATE else "component"
@@ -223,10 +245,10 @@ class Ingredients:
                 raise StateError(
                     f"state {name!r} has dimensions {state[name].dims}; expected {(*self.space, last)}."
                 )
-            if last == "component" and state.sizes[last] != self.n_components:
-                raise StateError(
-                    f"state {name!r} has {state.sizes[last]} components, the model {self.n_components}."
-                )
+            length = {"component": self.n_components, "lead": LEADS}.get(last, self._hidden)
+            if state.sizes[last] != length:
+                what = last if last == "lead" else f"{last}s"
+                raise StateError(f"state {name!r} has {state.sizes[last]} {what}, the model {length}.")
             self.arrays[f"state:{name}"] = state[name].transpose(*self.space, last)
 
 

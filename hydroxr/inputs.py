@@ -13,6 +13,7 @@ import xarray as xr
 
 from .errors import (
     AmbiguousVariableError,
+    DescriptionError,
     DimensionError,
     EmptySelectionError,
     MissingVariableError,
@@ -52,7 +53,7 @@ def find(ds: xr.Dataset, name: str, *, prefer: str | None = None) -> str | None:
             candidates = [key for key in candidates if not _is_extreme(ds[key])]
         if len(candidates) > 1:
             raise AmbiguousVariableError(
-                f"{_names(candidates)} can each be the {row.long_name}, and no rule decides between them; "
+                f"{_names(candidates)} can each be the {_role(name)}, and no rule decides between them; "
                 f"keep one: ds.drop_vars({candidates[1]!r})."
             )
         if candidates:
@@ -124,6 +125,8 @@ def check_time(ds: xr.Dataset) -> None:
             f"'time' holds {ds['time'].dtype}; expected dates: xr.decode_cf(ds) or "
             "ds.assign_coords(time=...)."
         )
+    if index.hasnans:
+        raise TimeAxisError("'time' has missing dates; expected one a day.")
     repeated = index[index.duplicated()]
     if len(repeated):
         raise TimeAxisError(
@@ -148,6 +151,33 @@ def check_time(ds: xr.Dataset) -> None:
             "expected every day. "
             "Give each day a row, ds.resample(time='1D').asfreq(), and decide what fills it."
         )
+
+
+def select_days(ds: xr.Dataset, time: slice | None, what: str = "the Dataset") -> xr.Dataset:
+    """The days ``time`` of a Dataset, or all.
+
+    Raises
+    ------
+    DescriptionError
+        Where ``time`` is no period.
+    EmptySelectionError
+        Where it holds no day.
+    """
+    if time is None:
+        return ds
+    if not isinstance(time, slice):
+        raise DescriptionError(
+            f"time is {time!r}; expected a period, such as slice('1980-10-01', '1995-09-30')."
+        )
+    try:
+        chosen = ds.sel(time=time)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DescriptionError(f"time is {time!r}, which holds no dates of the calendar: {error}.") from error
+    if chosen.sizes.get("time", 0) == 0:
+        index = ds.indexes["time"]
+        span = f"{str(index[0])[:10]} to {str(index[-1])[:10]}" if len(index) else "none"
+        raise EmptySelectionError(f"{what} has no day in {time}; its days are {span}.")
+    return chosen
 
 
 def potential_evapotranspiration(ds: xr.Dataset) -> xr.DataArray:
@@ -269,6 +299,10 @@ def _over(array: xr.DataArray, dims: tuple[Hashable, ...], like: xr.DataArray) -
     if set(array.dims) != set(dims):
         array = array.broadcast_like(like)
     return array.transpose(*dims)
+
+
+def _role(name: str) -> str:
+    return "observed streamflow" if name == "streamflow" else VARIABLES[name].long_name
 
 
 def _spelled(name: str) -> str:

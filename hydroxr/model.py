@@ -102,11 +102,10 @@ class Model:
 
         from .learning.network import ParameterNetwork
 
-        with torch.random.fork_rng():  # the weights that are drawn here are replaced at once
+        with torch.device("meta"):  # draws no random weights, which would shift the caller's numbers
             network = ParameterNetwork(self.description, len(self.attributes))
-        network.load_state_dict(
-            {name: torch.from_numpy(array.copy()) for name, array in self.weights.items()}
-        )
+        weights = {name: torch.from_numpy(array.copy()) for name, array in self.weights.items()}
+        network.load_state_dict(weights, assign=True)
         return network.eval()
 
     def constant_parameters(self) -> xr.Dataset:
@@ -141,9 +140,7 @@ class Model:
         """
         from safetensors.numpy import save as to_bytes
 
-        target = Path(path)
-        if target.exists() and not (target / JSON_FILE).is_file():
-            raise ModelFileError(f"{target} exists and is not a model of hydroxr; choose another path.")
+        target = check_target(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         weights = to_bytes({name: np.ascontiguousarray(array) for name, array in self.weights.items()})
         content = {
@@ -176,6 +173,19 @@ class Model:
                 for name, array in self.cells.coords.items()
             },
         }
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Refuse a path under which no model can be saved.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    target = Path(path)
+    if target.exists() and not (target / JSON_FILE).is_file():
+        raise ModelFileError(f"{target} exists and is not a model of hydroxr; choose another path.")
+    return target
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

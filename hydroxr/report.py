@@ -10,7 +10,7 @@ import xarray as xr
 from . import inputs
 from .cells import select_cells, space_names
 from .checks import check_forcing, range_problem
-from .errors import EmptySelectionError, MissingVariableError
+from .errors import MissingVariableError
 from .units import convert
 from .variables import ATTRIBUTES, VARIABLES
 
@@ -87,21 +87,17 @@ def evaluate(sim: xr.Dataset, observed: xr.Dataset, time: slice | None = None) -
             "the simulation has no 'streamflow'; simulate with variables=None, or with 'streamflow' among "
             "them."
         )
-    simulated = _days(sim, time, "the simulation")["streamflow"]
+    simulated = inputs.select_days(sim, time, "the simulation")["streamflow"]
     space = tuple(dim for dim in simulated.dims if dim != "time")
-    flow = inputs.observed_streamflow(_days(observed, time, "the observations")).rename("streamflow")
+    flow = inputs.observed_streamflow(inputs.select_days(observed, time, "the observations")).rename(
+        "streamflow"
+    )
+    if flow.chunks is None:
+        problem = range_problem("streamflow", _cells_first(flow), flow["time"].values)
+        if problem is not None:
+            raise problem
     # Observations may have more places than the simulation, in any order; never fewer.
     return metrics(simulated, select_cells(flow.to_dataset(), sim, space, "the observations")["streamflow"])
-
-
-def _days(ds: xr.Dataset, time: slice | None, what: str) -> xr.Dataset:
-    """The days that count; gaps between them do not matter to a comparison."""
-    chosen = ds if time is None else ds.sel(time=time)
-    if chosen.sizes.get("time", 0) == 0:
-        index = ds.indexes.get("time", [])
-        span = f"{str(index[0])[:10]} to {str(index[-1])[:10]}" if len(index) else "none"
-        raise EmptySelectionError(f"{what} has no day in {time}; its days are {span}.")
-    return chosen
 
 
 def _cells_first(array: xr.DataArray) -> np.ndarray:

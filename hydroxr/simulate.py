@@ -9,13 +9,14 @@ import numpy as np
 import xarray as xr
 
 from . import blocks, cf, inputs
-from .blocks import CHANNEL, Job
+from .blocks import Job
 from .errors import (
     DescriptionError,
     MissingVariableError,
 )
 from .ingredients import Ingredients
 from .model import Model
+from .physics.hbv import CHANNEL
 from .physics.parameters import PARAMETERS
 from .variables import AMOUNT, OUTPUTS, VARIABLES
 
@@ -31,13 +32,17 @@ def simulate(
     dtype: str = "float32",
     device: str = "auto",
     backend: str = "auto",
+    static: xr.Dataset | None = None,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
-    """Simulate every cell of ``ds``; see :meth:`hydroxr.accessor.HBVAccessor.simulate`."""
+    """Simulate every cell of ``ds``; see :meth:`hydroxr.accessor.HBVAccessor.simulate`.
+
+    ``static`` has static parameters of a regional model that were read from a longer input.
+    """
     wanted = _checked_options(variables, missing, dtype, backend)
     forcing = inputs.forcing(ds)
     space = inputs.space_dims(ds)
     needed = Ingredients(ds, space, missing)
-    window_note = needed.take(model_or_parameters, initial_state)
+    window_note = needed.take(model_or_parameters, initial_state, static=static)
     outputs = [*wanted, "initial_storage"]
     if missing == "fill":
         outputs.append("forcing_flag")
@@ -62,7 +67,9 @@ def simulate(
     return sim, _state_dataset({name: results[name] for name in outputs if ":" in name}, ds, space, attrs)
 
 
-def parameters(ds: xr.Dataset, model: Model, time: slice | None = None) -> xr.Dataset:
+def parameters(
+    ds: xr.Dataset, model: Model, time: slice | None = None, *, static_only: bool = False
+) -> xr.Dataset:
     """Parameters of ``model`` for the cells of ``ds``; see the accessor."""
     forcing = inputs.forcing(ds)
     space = inputs.space_dims(ds)
@@ -70,7 +77,9 @@ def parameters(ds: xr.Dataset, model: Model, time: slice | None = None) -> xr.Da
     note = needed.take(model, None, window=time)
     if model.description.network == "constant":
         return needed.constant.assign_attrs(needed.attrs)
-    outputs = [f"parameter:{name}" for name in model.description.parameters]
+    dynamic = model.description.dynamic
+    names = [name for name in model.description.parameters if not (static_only and name in dynamic)]
+    outputs = [f"parameter:{name}" for name in names]
     job = needed.job(
         outputs,
         components=True,
@@ -87,7 +96,7 @@ def parameters(ds: xr.Dataset, model: Model, time: slice | None = None) -> xr.Da
     )
     for name, array in out.data_vars.items():
         array.attrs = PARAMETERS[str(name)].attrs()
-    if not model.description.dynamic:
+    if not any("time" in array.dims for array in out.data_vars.values()):
         out = out.drop_vars("time", errors="ignore")
     out.attrs = {**needed.attrs, "hydroxr_parameter_window": note}
     return out.transpose(*cf.dimension_order(space), "component", missing_dims="ignore")

@@ -101,13 +101,23 @@ def replace(new: Path, target: Path) -> None:
     shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
-def _publish(target: Path, write: Callable[[Path], None], *, overwrite: bool, progress: bool) -> Path:
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a path under which no result can be written.
+
+    Raises
+    ------
+    StoreError
+    """
     if target.exists() and not overwrite:
         raise StoreError(f"{target} exists; choose another path, or overwrite=True to replace it.")
     if target.is_dir() and not (target / "zarr.json").is_file():
         raise StoreError(
             f"{target} is a folder and no Zarr store of hydroxr: it is not replaced. Choose another path."
         )
+
+
+def _publish(target: Path, write: Callable[[Path], None], *, overwrite: bool, progress: bool) -> Path:
+    check_target(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = target.with_name(f".{target.name}{_PARTIAL}{uuid4().hex}")
     try:

@@ -12,6 +12,7 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr import commands
 from hydroxr.__main__ import main
+from hydroxr.model import Model
 
 
 @pytest.fixture
@@ -117,3 +118,26 @@ def test_gauged_cells_only(data: Path) -> None:
     ds = xr.open_dataset(data).load()
     ds["streamflow"][0] = float("nan")
     assert list(commands.only_gauged(ds)["basin_id"].values) == ["Baskatong"]
+
+
+@pytest.mark.parametrize(("first", "last"), [("2000-01-20", "2000-02-20"), ("2000-01-01", "2000-02-01")])
+def test_a_period_keeps_the_parameters_of_the_whole_input(
+    ds: xr.Dataset, static_model: Model, dynamic_model: Model, first: str, last: str
+) -> None:
+    """Also one that begins before the training period has ended: the window is that of the data."""
+    for model in (static_model, dynamic_model):
+        whole = ds.hbv.simulate(model).sel(time=slice(first, last))
+        part = commands.run_period(ds, model, slice(first, last))
+        xr.testing.assert_allclose(part["streamflow"], whole["streamflow"], rtol=1e-5, atol=1e-6)
+        assert part.attrs["hydroxr_parameter_window"] == whole.attrs["hydroxr_parameter_window"]
+
+
+def test_a_path_that_cannot_be_written_is_refused_before_anything_is_computed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not after the training."""
+    monkeypatch.setattr("hydroxr.learning.training.train", lambda *_: pytest.fail("trained"))
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    assert main(["fit", "--data", str(data), "--out", str(folder), "--network", "constant"]) == 1
+    assert "notes" in capsys.readouterr().err

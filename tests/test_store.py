@@ -492,3 +492,21 @@ def test_nothing_is_written_in_silence_about_an_empty_dataset(tmp_path: Path) ->
         except HydroxrError:
             return
     assert read(path, "to_netcdf").sizes["time"] == 0
+
+
+def test_names_as_labels_come_back_as_the_same_places(tmp_path: Path) -> None:
+    """A file has a number and a name for a text label; results, states and parameters still fit together."""
+    ds = make_dataset(60).drop_vars("basin_id").assign_coords(basin=["a", "b", "c"])
+    parameters = make_parameters(make_dataset(60)).drop_vars("basin_id", errors="ignore")
+    parameters = parameters.assign_coords(basin=["a", "b", "c"])
+    first, state = ds.isel(time=slice(0, 40)).hbv.simulate(parameters, return_state=True)
+    for way in ("to_netcdf", "to_zarr"):
+        kept = {}
+        for name, part in {"sim": first, "state": state, "parameters": parameters}.items():
+            kept[name] = read(write(part, way, tmp_path / f"{name}-{way}"), way)
+        scores = kept["sim"].hbv.evaluate(ds)
+        np.testing.assert_allclose(scores["nse"], first.hbv.evaluate(ds)["nse"])
+        rest = ds.isel(time=slice(40, None))
+        again = rest.hbv.simulate(kept["parameters"], initial_state=kept["state"])
+        expected = rest.hbv.simulate(parameters, initial_state=state)
+        xr.testing.assert_allclose(again["streamflow"], expected["streamflow"])

@@ -48,6 +48,10 @@ DAY_PARAMETERS = (
     "BETAET",
 )
 
+CHANNEL = "channel_outflow"  # water in the unit hydrograph, by the day ahead on which it leaves
+UH_LENGTH = 15  # days of the unit hydrograph
+LEADS = UH_LENGTH - 1  # days ahead on which water in it can leave
+
 INITIAL_STORAGE = 1e-3  # mm in each store before the first day
 SOIL_FLOOR = 1e-5  # mm; keeps powers of soil wetness differentiable
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LENGTH = 15  # days of the unit hydrograph
-LEADS = LENGTH - 1  # days ahead on which water that is in the channel can leave
+from .hbv import UH_LENGTH
 
 
 def unit_hydrograph(shape: Tensor, scale: Tensor) -> Tensor:
@@ -27,7 +26,7 @@ def unit_hydrograph(shape: Tensor, scale: Tensor) -> Tensor:
     Tensor, (space, 15)
         Share of a day's runoff that leaves on that day, the next one, and so on.
     """
-    days = torch.arange(LENGTH, dtype=shape.dtype, device=shape.device) + 0.5
+    days = torch.arange(UH_LENGTH, dtype=shape.dtype, device=shape.device) + 0.5
     # log of t^(a-1) exp(-t/tau); softmax normalises, and the gamma function cancels.
     density = (shape[:, None] - 1.0) * torch.log(days) - days / scale[:, None]
     return torch.softmax(density, dim=1)
@@ -37,7 +36,9 @@ def _convolve(series: Tensor, kernel: Tensor) -> Tensor:
     """Causal convolution a cell: (time, space) with (space, lags) -> (time + lags - 1, space)."""
     lags = kernel.shape[1]
     padded = torch.nn.functional.pad(series.T[None], (lags - 1, lags - 1))
-    return torch.nn.functional.conv1d(padded, kernel.flip(1)[:, None], groups=kernel.shape[0])[0].T
+    # A GPU would round the factors to ten bits (TF32), and the water balance would not close.
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        return torch.nn.functional.conv1d(padded, kernel.flip(1)[:, None], groups=kernel.shape[0])[0].T
 
 
 def route(runoff: Tensor, shape: Tensor, scale: Tensor, arriving: Tensor) -> tuple[Tensor, Tensor]:

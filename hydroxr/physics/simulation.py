@@ -21,11 +21,10 @@ from ..errors import (
 )
 from ..variables import OUTPUTS
 from . import loop_cpu, loop_torch
-from .hbv import INITIAL_STORAGE, SOIL_FLOOR, STORES
+from .hbv import CHANNEL, INITIAL_STORAGE, LEADS, SOIL_FLOOR, STORES
 from .parameters import PARAMETERS, REQUIRED, ROUTING
-from .routing import LEADS, in_transit, route
+from .routing import in_transit, route
 
-CHANNEL = "channel_outflow"  # water in the unit hydrograph, by the day ahead on which it leaves
 _ROUTED = ("streamflow", "channel_storage")
 
 BACKENDS = ("auto", "cpu", "torch")
