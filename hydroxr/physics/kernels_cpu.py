@@ -658,8 +658,8 @@ def _make_backward(sources: str) -> Callable[..., None]:
     ):
         """The adjoint of ``forward``: cotangents in ``series`` and ``final``, gradients in the rest.
 
-        Each chunk of days is advanced again from its checkpoint, which takes less time than
-        writing and reading the stores of every day.
+        Each chunk of days is advanced again from its checkpoint, so that the stores of every day
+        need not be kept.
         """
         assert len(sources) > 0
         rows = BACKWARD_ROWS

@@ -275,8 +275,8 @@ def test_expanded_and_strided_leaves_and_cotangents():
 def test_float32_is_float64_within_rounding(kind: str):
     """Results and gradients within 1e-4 of the largest value of their array.
 
-    Gradients not where soil stays at its floor or at field capacity: that is on a kink, and on which side
-    of it rounding decides, in the reference as well.
+    But for two: where soil stays at its floor or at field capacity, on a kink, rounding decides what
+    precipitation or PET would change, in the reference by the same amount.
     """
     case = Case(41, 300, 5, 16, kind, dynamic=("BETA", "BETAET"))
     case.temperature = case.temperature + 0.0123  # off TT's bounds, which float32 cannot tell from it
@@ -285,8 +285,9 @@ def test_float32_is_float64_within_rounding(kind: str):
     single = {name: value.float() for name, value in leaves.items()}
     found, found_gradients = gradients(loop_cpu, single, wanted=("runoff", "evapotranspiration"))
     near(found, expected, 1e-4, 1e-3, kind)
-    if kind not in ("dry", "zero-pet"):
-        near(found_gradients, expected_gradients, 1e-4, 1e-3, kind)
+    on_a_kink = {"dry": "precipitation", "zero-pet": "pet"}.get(kind)
+    off_kinks = {name: value for name, value in found_gradients.items() if name != on_a_kink}
+    near(off_kinks, {name: expected_gradients[name] for name in off_kinks}, 1e-4, 1e-3, kind)
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("float64", 1e-11), ("float32", 2e-3)])
