@@ -831,3 +831,18 @@ def test_parameters_of_other_days_are_refused(ds: xr.Dataset) -> None:
     parameters = make_parameters(ds, dynamic=("BETA",))
     with pytest.raises(CoordinateError, match="BETA"):
         ds.isel(time=slice(0, 30)).hbv.simulate(parameters)
+
+
+def test_results_are_found_by_standard_name(ds: xr.Dataset) -> None:
+    """With cf_xarray, each by its own: no two results share a standard name."""
+    import cf_xarray  # noqa: F401  registers ds.cf
+
+    sim = ds.hbv.simulate(make_parameters(ds))
+    named = {
+        name: array.attrs["standard_name"]
+        for name, array in sim.data_vars.items()
+        if "standard_name" in array.attrs
+    }
+    assert named["runoff"] == "runoff_flux"
+    for name, standard_name in named.items():
+        assert sim.cf[standard_name].name == name
