@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hydroxr.errors import MissingVariableError, UnitsError
+from hydroxr.errors import MissingVariableError, UnitsError, ValueRangeError
 from hydroxr.pet import extraterrestrial_radiation, hargreaves
 from tests.labelled import make_dataset, make_grid, with_extremes
 
@@ -143,3 +143,14 @@ def test_latitude_needs_units(ds: xr.Dataset) -> None:
         other: Any = ds.assign_coords(lat=("basin", ds["lat"].values, units))
         with pytest.raises(UnitsError, match=r"'lat'.*degrees_north"):
             other.hbv.pet()
+
+
+def test_equal_extremes_of_a_whole_year_are_refused() -> None:
+    """CAMELS' NLDAS files have tmin = tmax: Hargreaves would evaporate nothing, and say nothing."""
+    ds = make_dataset(400).drop_vars("pet")
+    flat = ds.assign(tmin=ds["tmean"], tmax=ds["tmean"]).assign_coords(
+        lat=("basin", [40.0, 45.0, 50.0], {"units": "degrees_north"})
+    )
+    with pytest.raises(ValueRangeError, match="0 on all 400 days in 3 cells"):
+        flat.hbv.check()
+    assert flat.isel(time=slice(0, 100)).hbv.check().days == 100  # a polar night may be that long
