@@ -55,8 +55,7 @@ def check_forcing(
                 f"{VARIABLES[name].long_name} ({what}) is missing on {_count(absent)}, first "
                 f"{_first(absent, times, cells)}; "
                 "expected a value every day. Select complete cells or days, or fill it yourself, for "
-                "instance "
-                "with ds.interpolate_na('time'); simulate can do that and flag it: missing='fill'."
+                "instance with ds.interpolate_na('time'); simulate can do that and flag it: missing='fill'."
             )
         if name == "pet" and "Hargreaves" in what and values.shape[1] >= _YEAR and (values == 0).all(1).any():
             raise ValueRangeError(

@@ -27,7 +27,7 @@ from .errors import (
 )
 from .model import Model
 from .physics.hbv import CHANNEL, LEADS, STORES
-from .physics.parameters import PARAMETERS, REQUIRED, ROUTING
+from .physics.parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
 
 
 class Ingredients:
@@ -214,15 +214,10 @@ class Ingredients:
 
     def _check_values(self, name: str, array: xr.DataArray) -> None:
         """What is in memory is checked now; the blocks check the rest."""
-        row = PARAMETERS[name]
-        least, greatest = float(array.min()), float(array.max())
         if self.missing == "raise" and not bool(np.isfinite(array).all()):
             raise ParameterError(f"{name} has values that are not finite; every cell needs one.")
-        if least < np.float32(row.least) or greatest > row.greatest:
-            raise ParameterError(
-                f"{name} ({row.long_name}) has values from {least:g} to {greatest:g} {row.units}; "
-                f"expected {row.least:g} to {row.greatest:g}."
-            )
+        dtype = str(array.dtype) if array.dtype.kind == "f" else "float64"
+        check_bounds(name, float(array.min()), float(array.max()), dtype)
 
     def _state(self, state: xr.Dataset) -> None:
         absent = [name for name in self.state_names if name not in state]

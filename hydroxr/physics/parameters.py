@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+import numpy as np
+
+from ..errors import ParameterError
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -57,3 +61,20 @@ PARAMETERS: dict[str, Parameter] = {row.name: row for row in _ROWS}
 ROUTING = ("UH_SHAPE", "UH_SCALE")  # one value a cell, not one a component
 OPTIONAL = ("BETAET", *ROUTING)  # without BETAET ET is linear, without routing streamflow is runoff
 REQUIRED = tuple(name for name in PARAMETERS if name not in OPTIONAL)
+
+
+def check_bounds(name: str, least: float, greatest: float, dtype: str) -> None:
+    """Refuse values of a parameter from ``least`` to ``greatest`` that the equations cannot take.
+
+    Raises
+    ------
+    ParameterError
+    """
+    row = PARAMETERS[name]
+    # The bounds as values of that type have them: 1e-3 in float32 is not 1e-3.
+    number = np.dtype(dtype).type
+    if least < float(number(row.least)) or greatest > float(number(row.greatest)):
+        raise ParameterError(
+            f"{name} ({row.long_name}) has values from {least:g} to {greatest:g} {row.units}; "
+            f"expected {row.least:g} to {row.greatest:g}."
+        )

@@ -22,7 +22,7 @@ from ..errors import (
 from ..variables import OUTPUTS
 from . import loop_cpu, loop_torch
 from .hbv import CHANNEL, INITIAL_STORAGE, LEADS, SOIL_FLOOR, STORES
-from .parameters import PARAMETERS, REQUIRED, ROUTING
+from .parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
 from .routing import in_transit, route
 
 _ROUTED = ("streamflow", "channel_storage")
@@ -233,18 +233,11 @@ def check_parameters(arranged: Mapping[str, Tensor]) -> None:
     ParameterError
     """
     for name, value in arranged.items():
-        row = PARAMETERS[name]
         detached = value.detach()
         if not bool(torch.isfinite(detached).all()):
             raise ParameterError(f"{name} has values that are not finite; every value is needed.")
-        least, greatest = float(detached.min()), float(detached.max())
-        # The bounds as the values have them: 1e-3 in float32 is not 1e-3.
-        allowed = torch.tensor([row.least, row.greatest], dtype=value.dtype)
-        if least < float(allowed[0]) or greatest > float(allowed[1]):
-            raise ParameterError(
-                f"{name} ({row.long_name}) has values from {least:g} to {greatest:g} {row.units}; "
-                f"expected {row.least:g} to {row.greatest:g}."
-            )
+        dtype = str(value.dtype).removeprefix("torch.")
+        check_bounds(name, float(detached.min()), float(detached.max()), dtype)
 
 
 def _check_unambiguous(shapes: Mapping[str, tuple[int, ...]], n_days: int, n_cells: int) -> None:
