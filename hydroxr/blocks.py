@@ -50,6 +50,8 @@ class Job:
         Their lengths.
     model : Model, optional
         Whose network gives the parameters that ``inputs`` lack.
+    runoff_of : Model, optional
+        Whose NN_r takes the place of the effective-rainfall equation.
     window : (int, int)
         First and last day (exclusive) of the parameter window.
     components : bool
@@ -63,6 +65,7 @@ class Job:
     sizes: dict[str, int]
     times: Any = field(repr=False)
     model: Model | None = None
+    runoff_of: Model | None = None
     window: tuple[int, int] = (0, 0)
     components: bool = False
     missing: str = "raise"
@@ -193,7 +196,11 @@ def _run_piece(
     if job.runs_physics:
         check_parameters(arranged)
         start = _start(state, forcing[0], arranged)
-        series, final = simulate_tensors(forcing, arranged, start, job.series, job.components, job.backend)
+        runoff = None if job.runoff_of is None else job.runoff_of.runoff_network()
+        processes = {} if runoff is None else {"effective_rainfall": runoff.to(job.device)}
+        series, final = simulate_tensors(
+            forcing, arranged, start, job.series, job.components, job.backend, processes
+        )
         final |= {name: state[name] for name in NETWORK_STATE if name in state}
         out |= {name: _array(value.movedim(0, 1)) for name, value in series.items()}
         out |= {

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from .errors import DescriptionError
 from .physics.parameters import PARAMETERS, ROUTING
 
+_RUNOFF_HIDDEN = 16  # units of NN_r where nobody says how many; the paper does not
+
 
 @dataclass(frozen=True)
 class DeltaHBV:
@@ -20,6 +22,9 @@ class DeltaHBV:
     dynamic : sequence of str
         Parameters with a value of their own each day, such as ``("BETA", "BETAET")``. ``BETAET``
         exists only where it is dynamic; without it evapotranspiration is linear in wetness.
+    runoff_network : int or bool
+        Width of NN_r, a small network in the place of the effective-rainfall equation, learned
+        with the rest, one for all cells and components. 0 or False: the equation. True: 16.
     network : {"lstm", "constant"}
         ``"lstm"``: the paper's g_A, an LSTM that maps forcing and attributes to parameters, one
         network for all cells (regional). ``"constant"``: a parameter set a cell, fitted directly,
@@ -42,6 +47,7 @@ class DeltaHBV:
 
     components: int = 16
     dynamic: tuple[str, ...] = ()
+    runoff_network: int = 0
     _: KW_ONLY
     network: Literal["lstm", "constant"] = "lstm"
     hidden: int = 256
@@ -64,30 +70,35 @@ class DeltaHBV:
                 "a constant network gives the same parameters every day; "
                 "use network='lstm' for dynamic ones, or dynamic=() here."
             )
-        for name in ("components", "hidden"):
+        if isinstance(self.runoff_network, bool):
+            object.__setattr__(self, "runoff_network", _RUNOFF_HIDDEN if self.runoff_network else 0)
+        for name, least in (("components", 1), ("hidden", 1), ("runoff_network", 0)):
             value = getattr(self, name)
-            if not hasattr(value, "__index__") or isinstance(value, bool) or value < 1:
-                raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least 1.")
+            if not hasattr(value, "__index__") or isinstance(value, bool) or value < least:
+                raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}.")
             object.__setattr__(self, name, int(value))  # also of NumPy's integers
         if not 0.0 <= self.dropout < 1.0:
             raise DescriptionError(f"dropout is {self.dropout!r}; expected a share from 0 to below 1.")
 
     @classmethod
     def ladder(cls) -> dict[str, DeltaHBV]:
-        """The paper's models by name, from the plain HBV to the one with two dynamic parameters."""
+        """The paper's models by name, from the plain HBV to dynamic parameters and NN_r."""
         return {
             "d1": cls(components=1),
             "dn": cls(),
             "dn-bt": cls(dynamic=("BETA",)),
             "dn-gt": cls(dynamic=("BETAET",)),
             "dn-bt-gt": cls(dynamic=("BETA", "BETAET")),
+            "dn-nnr": cls(runoff_network=True),
         }
 
     @property
     def symbol(self) -> str:
-        """The paper's symbol: δ1, δn, δn(βt), δn(γt,βt), ..."""
+        """The paper's symbol: δ1, δn, δn(βt), δn(γt,βt), δn(NNr), ..."""
         base = "δ1" if self.components == 1 else "δn"
         names = [f"{PARAMETERS[name].symbol}t" for name in reversed(self.dynamic)]
+        if self.runoff_network:
+            names.append("NNr")
         return f"{base}({','.join(names)})" if names else base
 
     @property
@@ -107,4 +118,7 @@ class DeltaHBV:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        if not self.runoff_network:  # a model's checksum is of this, and models without NN_r are older
+            del values["runoff_network"]
+        return values

@@ -39,7 +39,8 @@ class Ingredients:
         self.space = space
         self.arrays: dict[str, xr.DataArray] = {}
         self.attrs: dict[str, Any] = {}
-        self.model: Model | None = None
+        self.model: Model | None = None  # whose network gives parameters
+        self.runoff_of: Model | None = None  # whose NN_r takes the place of an equation
         self.constant = xr.Dataset()
         self.window = (0, 0)
         self.dynamic: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class Ingredients:
         carrier = state if static is None else static
         note = "" if carrier is None else str(carrier.attrs.get("hydroxr_parameter_window", ""))
         if isinstance(given, Model):
+            self.runoff_of = given if given.description.runoff_network else None
             self.attrs = cf.model_attrs(
                 given.description.symbol,
                 description=given.description.to_dict(),
@@ -156,6 +158,7 @@ class Ingredients:
             sizes=sizes,
             times=prcp["time"].values,
             model=self.model,
+            runoff_of=self.runoff_of,
             window=self.window,
             components=components,
             missing=missing,

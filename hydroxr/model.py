@@ -26,7 +26,10 @@ from .physics.parameters import PARAMETERS, ROUTING
 from .store import replace
 
 if TYPE_CHECKING:
+    import torch
+
     from .learning.network import ParameterNetwork
+    from .physics.runoff_network import RunoffNetwork
 
 WEIGHTS_FILE = "weights.safetensors"
 JSON_FILE = "model.json"
@@ -42,6 +45,7 @@ class Model:
         What was fitted.
     weights : dict of array
         Of the network and its normalisation; for a constant network ``logits`` (cell, number).
+        Those of NN_r have names that begin with ``runoff.``
     attributes : tuple of str
         Names of the static inputs, in their order; empty for a constant network.
     categories : dict
@@ -104,9 +108,31 @@ class Model:
 
         with torch.device("meta"):  # draws no random weights, which would shift the caller's numbers
             network = ParameterNetwork(self.description, len(self.attributes))
-        weights = {name: torch.from_numpy(array.copy()) for name, array in self.weights.items()}
-        network.load_state_dict(weights, assign=True)
+        network.load_state_dict(self._tensors(), assign=True)
         return network.eval()
+
+    def runoff_network(self) -> RunoffNetwork | None:
+        """NN_r with its weights, where the model has it."""
+        if not self.description.runoff_network:
+            return None
+        import torch
+
+        from .physics.runoff_network import RunoffNetwork
+
+        with torch.device("meta"):
+            network = RunoffNetwork(self.description.runoff_network)
+        network.load_state_dict(self._tensors("runoff."), assign=True)
+        return network.eval()
+
+    def _tensors(self, prefix: str = "") -> dict[str, torch.Tensor]:
+        """Copies of the weights whose names begin with ``prefix``, without it."""
+        import torch
+
+        return {
+            name.removeprefix(prefix): torch.from_numpy(array.copy())
+            for name, array in self.weights.items()
+            if name.startswith(prefix)
+        }
 
     def constant_parameters(self) -> xr.Dataset:
         """The parameters of a constant network, (cell dimensions..., component)."""

@@ -28,8 +28,7 @@ KINDS = ("constant", "static", "dynamic")
 
 
 def test_the_ladder_has_the_paper_s_models() -> None:
-    """Names to the paper's symbols, from the plain HBV to two dynamic parameters; 16 components, 256 hidden
-    units."""
+    """Names to the paper's symbols, from the plain HBV to NN_r; 16 components, 256 hidden units."""
     ladder = hx.DeltaHBV.ladder()
     assert {name: spec.symbol for name, spec in ladder.items()} == {
         "d1": "δ1",
@@ -37,8 +36,10 @@ def test_the_ladder_has_the_paper_s_models() -> None:
         "dn-bt": "δn(βt)",
         "dn-gt": "δn(γt)",
         "dn-bt-gt": "δn(γt,βt)",
+        "dn-nnr": "δn(NNr)",
     }
-    assert [spec.components for spec in ladder.values()] == [1, 16, 16, 16, 16]
+    assert [spec.components for spec in ladder.values()] == [1, 16, 16, 16, 16, 16]
+    assert [name for name, spec in ladder.items() if spec.runoff_network] == ["dn-nnr"]
     assert {spec.hidden for spec in ladder.values()} == {256}
     assert {spec.dropout for spec in ladder.values()} == {0.5}
 

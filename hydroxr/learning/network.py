@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..description import DeltaHBV
 from ..physics.parameters import PARAMETERS, ROUTING
+from ..physics.runoff_network import RunoffNetwork
 
 N_FORCING = 3  # precipitation, temperature, potential evapotranspiration
 
@@ -62,7 +63,7 @@ def to_parameters(
 
 
 class ParameterNetwork(nn.Module):
-    """g_A with its normalisation.
+    """g_A with its normalisation, and NN_r (``runoff``) where the model has it.
 
     Parameters
     ----------
@@ -88,6 +89,7 @@ class ParameterNetwork(nn.Module):
         self.bias_input = nn.Parameter(torch.empty(4 * hidden).uniform_(-bound, bound))
         self.bias_hidden = nn.Parameter(torch.empty(4 * hidden).uniform_(-bound, bound))
         self.decode = nn.Linear(hidden, description.size)
+        self.runoff = RunoffNetwork(description.runoff_network) if description.runoff_network else None
         self.register_buffer("forcing_mean", torch.zeros(N_FORCING))
         self.register_buffer("forcing_std", torch.ones(N_FORCING))
         self.register_buffer("attribute_mean", torch.zeros(n_attributes))

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from ..description import DeltaHBV
 from ..errors import DescriptionError, MissingObservationError, TrainingError
+from ..physics.runoff_network import RunoffNetwork
 from ..physics.simulation import arrange_parameters, empty_state, simulate_tensors
 from .losses import paper_loss
 from .network import N_FORCING, ParameterNetwork, to_parameters
@@ -75,6 +76,7 @@ class ConstantParameters(nn.Module):
         self.description = description
         # Components that start alike stay alike: spread them over the middle of the ranges.
         self.logits = nn.Parameter(torch.empty(n_cells, description.size).uniform_(-1.0, 1.0))
+        self.runoff = RunoffNetwork(description.runoff_network) if description.runoff_network else None
 
     def forward(self, cells: Tensor) -> dict[str, Tensor]:
         """Parameters of ``cells``, (batch, component) or (batch,)."""
@@ -166,7 +168,7 @@ def train(
     return weights, history
 
 
-def _streamflow(module: nn.Module, forcing: Tensor, attributes: Tensor, cells: Tensor, warmup: int) -> Tensor:
+def _streamflow(module: Any, forcing: Tensor, attributes: Tensor, cells: Tensor, warmup: int) -> Tensor:
     """Streamflow of a batch after its warm-up, (window, batch); no gradient through the warm-up."""
     parameters = _parameters(module, forcing, attributes, cells)
     parameters = arrange_parameters(parameters, tuple(forcing.shape[:2]))
@@ -176,13 +178,14 @@ def _streamflow(module: nn.Module, forcing: Tensor, attributes: Tensor, cells: T
         part = forcing[first:last]
         return (part[..., 0], part[..., 1], part[..., 2]), values
 
+    processes = {} if module.runoff is None else {"effective_rainfall": module.runoff}
     n_components = parameters["BETA"].shape[-1]
     state = empty_state(forcing.shape[1], n_components, routed=True, like=forcing)
     n_days = forcing.shape[0]
     if warmup:
         with torch.no_grad():
-            _, state = simulate_tensors(*stretch(0, warmup), state, ())
-    series, _ = simulate_tensors(*stretch(warmup, n_days), state, ("streamflow",))
+            _, state = simulate_tensors(*stretch(0, warmup), state, (), processes=processes)
+    series, _ = simulate_tensors(*stretch(warmup, n_days), state, ("streamflow",), processes=processes)
     return series["streamflow"]
 
 

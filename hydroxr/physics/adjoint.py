@@ -54,10 +54,11 @@ def make_adjoint(
         of the stores after the day and of its fluxes, in the orders of :data:`~.hbv.STORES`,
         :data:`~.hbv.DAY_PARAMETERS` and :data:`~.hbv.DAY_FLUXES`.
     """
-    snow, soil, _ = make_processes(minimum, maximum, power, where, number, compiled)
-    snow_adjoint = _make_snow(minimum, maximum, where, number, compiled)
-    soil_adjoint = _make_soil(minimum, maximum, power, where, logarithm, number, compiled)
-    zones_adjoint = _make_zones(minimum, maximum, where, number, compiled)
+    parts = make_processes(minimum, maximum, power, where, number, compiled)
+    snow, wetness_of, infiltration_of = parts.snow, parts.wetness, parts.infiltration
+    snow_adjoint, wetness_adjoint, soil_adjoint, zones_adjoint = make_process_adjoints(
+        minimum, maximum, power, where, logarithm, number, compiled
+    )
 
     @compiled
     def adjoint(  # type: ignore[no-untyped-def]
@@ -104,7 +105,8 @@ def make_adjoint(
             precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH
         )
         inflow = rainfall + infiltration
-        _, effective_rainfall, excess, _ = soil(inflow, pet, soil_moisture, BETA, FC, LP, BETAET)
+        wetness = wetness_of(inflow, soil_moisture, BETA, FC)
+        _, effective_rainfall, excess = infiltration_of(inflow, wetness, soil_moisture, FC)
         d_recharge, d_upper, d_lower, d_K0, d_K1, d_K2, d_PERC, d_UZL = zones_adjoint(
             effective_rainfall + excess,
             upper,
@@ -121,11 +123,11 @@ def make_adjoint(
             d_interflow,
             d_baseflow,
         )
-        d_inflow, d_pet, d_soil_moisture, d_BETA, d_FC, d_LP, d_BETAET = soil_adjoint(
+        d_inflow, d_wetness, d_pet, d_soil_moisture, d_FC, d_LP, d_BETAET = soil_adjoint(
             inflow,
+            wetness,
             pet,
             soil_moisture,
-            BETA,
             FC,
             LP,
             BETAET,
@@ -134,6 +136,7 @@ def make_adjoint(
             d_excess + d_recharge,
             d_evapotranspiration,
         )
+        d_soil_moisture_w, d_BETA, d_FC_w = wetness_adjoint(soil_moisture, BETA, FC, wetness, d_wetness)
         d_precipitation, d_temperature, d_snowpack, d_liquid, d_TT, d_CFMAX, d_CFR, d_CWH = snow_adjoint(
             precipitation,
             temperature,
@@ -151,10 +154,10 @@ def make_adjoint(
             d_refreezing,
             d_infiltration + d_inflow,
         )
-        stores = (d_snowpack, d_liquid, d_soil_moisture, d_upper, d_lower)
+        stores = (d_snowpack, d_liquid, d_soil_moisture + d_soil_moisture_w, d_upper, d_lower)
         parameters = (
             d_BETA,
-            d_FC,
+            d_FC + d_FC_w,
             d_K0,
             d_K1,
             d_K2,
@@ -170,6 +173,28 @@ def make_adjoint(
         return stores, parameters, (d_precipitation, d_temperature, d_pet)
 
     return adjoint
+
+
+def make_process_adjoints(
+    minimum: Function,
+    maximum: Function,
+    power: Function,
+    where: Function,
+    logarithm: Function,
+    number: Callable[[float], Any] = float,
+    compiled: Callable[[Function], Function] = as_written,
+) -> tuple[Function, Function, Function, Function]:
+    """Build the adjoints of a day's parts: snow, wetness, soil, and the upper and lower zone.
+
+    Arguments are those of :func:`make_adjoint`. That of the soil takes the wetness as it comes and
+    returns its cotangent, so that something else can have made it.
+    """
+    return (
+        _make_snow(minimum, maximum, where, number, compiled),
+        _make_wetness(minimum, maximum, where, logarithm, number, compiled),
+        _make_soil(minimum, maximum, power, where, logarithm, number, compiled),
+        _make_zones(minimum, maximum, where, number, compiled),
+    )
 
 
 def _make_share(
@@ -249,6 +274,28 @@ def _make_snow(
     return snow_adjoint
 
 
+def _make_wetness(
+    minimum: Function,
+    maximum: Function,
+    where: Function,
+    logarithm: Function,
+    number: Callable[[float], Any],
+    compiled: Callable[[Function], Function],
+) -> Function:
+    zero, one, least = number(0.0), number(1.0), number(LEAST_BASE)
+
+    @compiled
+    def wetness_adjoint(soil_moisture, BETA, FC, wetness, d_wetness):  # type: ignore[no-untyped-def]
+        ratio = soil_moisture / FC
+        base = maximum(minimum(ratio, one), least)
+        d_power = d_wetness * wetness
+        d_BETA = d_power * logarithm(base)
+        d_ratio = where(ratio <= one, d_power * BETA / base, zero) / FC
+        return d_ratio, d_BETA, -d_ratio * ratio
+
+    return wetness_adjoint
+
+
 def _make_soil(
     minimum: Function,
     maximum: Function,
@@ -264,9 +311,9 @@ def _make_soil(
     @compiled
     def soil_adjoint(  # type: ignore[no-untyped-def]
         inflow,
+        wetness,
         pet,
         soil_moisture,
-        BETA,
         FC,
         LP,
         BETAET,
@@ -276,16 +323,13 @@ def _make_soil(
         d_evapotranspiration,
     ):
         # The day again.
-        ratio = soil_moisture / FC
-        base = minimum(ratio, one)
-        wetness = power(base, BETA)
         soil_1 = soil_moisture + inflow - inflow * wetness
         over = soil_1 - FC
         soil_2 = soil_1 - maximum(over, zero)
         capacity = LP * FC
-        ratio_et = soil_2 / capacity
-        base_et = minimum(ratio_et, one)
-        efficiency = power(base_et, BETAET)
+        ratio = soil_2 / capacity
+        base = minimum(ratio, one)
+        efficiency = power(base, BETAET)
         demand = pet * efficiency
         above = soil_2 - floor
         available = maximum(above, zero)
@@ -296,21 +340,18 @@ def _make_soil(
         d_demand = share(demand, available, d_evapotranspiration)
         d_above = where(above >= zero, d_evapotranspiration - d_demand, zero)
         d_efficiency = pet * d_demand * efficiency
-        base_et = maximum(base_et, least)
-        d_BETAET = d_efficiency * logarithm(base_et)
-        d_ratio_et = where(ratio_et <= one, d_efficiency * BETAET / base_et, zero) / capacity
-        d_capacity = -d_ratio_et * ratio_et
-        d_soil_2 = d_left + d_above + d_ratio_et
+        base = maximum(base, least)
+        d_BETAET = d_efficiency * logarithm(base)
+        d_ratio = where(ratio <= one, d_efficiency * BETAET / base, zero) / capacity
+        d_capacity = -d_ratio * ratio
+        d_soil_2 = d_left + d_above + d_ratio
         d_over = where(over >= zero, d_excess - d_soil_2, zero)
         d_soil_1 = d_soil_2 + d_over
         d_effective_rainfall = d_effective_rainfall - d_soil_1
-        d_wetness = d_effective_rainfall * inflow * wetness
-        base = maximum(base, least)
-        d_BETA = d_wetness * logarithm(base)
-        d_ratio = where(ratio <= one, d_wetness * BETA / base, zero) / FC
-        d_FC = d_capacity * LP - d_over - d_ratio * ratio
         d_inflow = d_soil_1 + d_effective_rainfall * wetness
-        return d_inflow, efficiency * d_demand, d_soil_1 + d_ratio, d_BETA, d_FC, d_capacity * FC, d_BETAET
+        d_FC = d_capacity * LP - d_over
+        d_wetness = d_effective_rainfall * inflow
+        return d_inflow, d_wetness, efficiency * d_demand, d_soil_1, d_FC, d_capacity * FC, d_BETAET
 
     return soil_adjoint
 

@@ -9,8 +9,8 @@ store are those of the code published with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 # Stores of a component, in the order in which the day takes and returns them.
 STORES = ("snowpack", "snow_liquid_water", "soil_moisture", "upper_zone_storage", "lower_zone_storage")
@@ -55,10 +55,25 @@ LEADS = UH_LENGTH - 1  # days ahead on which water in it can leave
 INITIAL_STORAGE = 1e-3  # mm in each store before the first day
 SOIL_FLOOR = 1e-5  # mm; keeps powers of soil wetness differentiable
 
+# Processes of a day that something else can take the place of, by the flux that they decide.
+REPLACEABLE = ("effective_rainfall", "evapotranspiration", "percolation")
+
 # The values that one day's equations work on: floats, arrays or tensors.
 Value = Any
 Function = Callable[..., Any]
 Day = Callable[..., tuple[tuple[Value, ...], tuple[Value, ...]]]
+
+
+class Processes(NamedTuple):
+    """The equations of a day, in their order; see :func:`make_processes`."""
+
+    snow: Function
+    wetness: Function
+    infiltration: Function
+    demand: Function
+    evaporation: Function
+    capacity: Function
+    zones: Function
 
 
 def as_written(function: Function) -> Function:
@@ -73,10 +88,11 @@ def make_processes(
     where: Function,
     number: Callable[[float], Any] = float,
     compiled: Callable[[Function], Function] = as_written,
-) -> tuple[Function, Function, Function]:
-    """Build the three parts of a day: snow, soil, and the upper and lower zone.
+) -> Processes:
+    """Build the parts of a day.
 
-    Arguments are those of :func:`make_day`.
+    Arguments are those of :func:`make_day`. ``wetness``, ``demand`` and ``capacity`` say how much
+    may flow (Peff, ET, Perc); the parts between them move water, and move no more than there is.
     """
     zero, one, floor = number(0.0), number(1.0), number(SOIL_FLOOR)
 
@@ -99,29 +115,46 @@ def make_processes(
         return snowpack, liquid, rainfall, snowfall, melt, refreezing, infiltration
 
     @compiled
-    def soil(inflow, pet, soil_moisture, BETA, FC, LP, BETAET):  # type: ignore[no-untyped-def]
-        """Table 1, row of S_s.
+    def wetness(inflow, soil_moisture, BETA, FC):  # type: ignore[no-untyped-def]
+        """Table 1, W: the share of what reaches the soil that runs off.
 
-        The powers are taken of a base that is at most one, which is the same as clipping the
-        power and cannot overflow. Evapotranspiration takes no more than what lies above the
-        soil's floor: the store follows the published equations to the last digit, and the
-        floor creates no water.
+        The power is taken of a base that is at most one, which is the same as clipping the power
+        and cannot overflow.
         """
-        wetness = power(minimum(soil_moisture / FC, one), BETA)
+        return power(minimum(soil_moisture / FC, one), BETA)
+
+    @compiled
+    def infiltration(inflow, wetness, soil_moisture, FC):  # type: ignore[no-untyped-def]
+        """Table 1, row of S_s, water that reaches the soil: P_eff and E_x."""
         effective_rainfall = inflow * wetness
         soil_moisture = soil_moisture + inflow - effective_rainfall
         excess = maximum(soil_moisture - FC, zero)
-        soil_moisture = soil_moisture - excess
-        efficiency = power(minimum(soil_moisture / (LP * FC), one), BETAET)
-        evapotranspiration = minimum(pet * efficiency, maximum(soil_moisture - floor, zero))
-        soil_moisture = maximum(soil_moisture - evapotranspiration, floor)
-        return soil_moisture, effective_rainfall, excess, evapotranspiration
+        return soil_moisture - excess, effective_rainfall, excess
 
     @compiled
-    def zones(recharge, upper, lower, K0, K1, K2, PERC, UZL):  # type: ignore[no-untyped-def]
-        """Table 1, rows of S_uz and S_lz."""
-        upper = upper + recharge
-        percolation = minimum(upper, PERC)
+    def demand(pet, soil_moisture, FC, LP, BETAET):  # type: ignore[no-untyped-def]
+        """Table 1, row of S_s: E_T as far as the soil has it. The power is as in ``wetness``."""
+        return pet * power(minimum(soil_moisture / (LP * FC), one), BETAET)
+
+    @compiled
+    def evaporation(demand, soil_moisture):  # type: ignore[no-untyped-def]
+        """Table 1, row of S_s, water that leaves the soil.
+
+        It is no more than what lies above the soil's floor: the store follows the published
+        equations to the last digit, and the floor creates no water.
+        """
+        evapotranspiration = minimum(demand, maximum(soil_moisture - floor, zero))
+        return maximum(soil_moisture - evapotranspiration, floor), evapotranspiration
+
+    @compiled
+    def capacity(upper, PERC):  # type: ignore[no-untyped-def]
+        """Table 1, row of S_uz: Perc as far as the upper zone has it."""
+        return PERC
+
+    @compiled
+    def zones(capacity, upper, lower, K0, K1, K2, UZL):  # type: ignore[no-untyped-def]
+        """Table 1, rows of S_uz and S_lz, after the upper zone has got its recharge."""
+        percolation = minimum(upper, capacity)
         upper = upper - percolation
         quick_flow = K0 * maximum(upper - UZL, zero)
         upper = upper - quick_flow
@@ -132,7 +165,7 @@ def make_processes(
         lower = lower - baseflow
         return upper, lower, percolation, quick_flow, interflow, baseflow
 
-    return snow, soil, zones
+    return Processes(snow, wetness, infiltration, demand, evaporation, capacity, zones)
 
 
 def make_day(
@@ -142,6 +175,7 @@ def make_day(
     where: Function,
     number: Callable[[float], Any] = float,
     compiled: Callable[[Function], Function] = as_written,
+    replaced: Mapping[str, Function] | None = None,
 ) -> Day:
     """Build the function that advances the five stores by one day.
 
@@ -155,6 +189,12 @@ def make_day(
         Makes the equations' constants, for compilers that tell one precision from another.
     compiled
         Compiles a function of scalars, when scalar ones are given.
+    replaced
+        Functions that take the place of equations, by the flux that they decide
+        (:data:`REPLACEABLE`). ``effective_rainfall(inflow, soil_moisture, BETA, FC)`` gives the
+        share of the inflow that runs off, ``evapotranspiration(pet, soil_moisture, FC, LP,
+        BETAET)`` and ``percolation(upper_zone_storage, PERC)`` mm/day. Each is held to what is
+        possible, 0 to all the water there is.
 
     Returns
     -------
@@ -163,7 +203,12 @@ def make_day(
         stores in mm, fluxes in mm/day, temperature in degC, in the orders of :data:`STORES`,
         :data:`DAY_PARAMETERS` and :data:`DAY_FLUXES`. All arguments broadcast.
     """
-    snow, soil, zones = make_processes(minimum, maximum, power, where, number, compiled)
+    parts = make_processes(minimum, maximum, power, where, number, compiled)
+    given = _held(replaced or {}, minimum, maximum, number)
+    snow, infiltration, evaporation, zones = parts.snow, parts.infiltration, parts.evaporation, parts.zones
+    share = given.get("effective_rainfall", parts.wetness)
+    demand_of = given.get("evapotranspiration", parts.demand)
+    capacity_of = given.get("percolation", parts.capacity)
 
     @compiled
     def day(  # type: ignore[no-untyped-def]
@@ -189,14 +234,18 @@ def make_day(
         CWH,
         BETAET,
     ):
-        snowpack, liquid, rainfall, snowfall, melt, refreezing, infiltration = snow(
+        snowpack, liquid, rainfall, snowfall, melt, refreezing, from_snow = snow(
             precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH
         )
-        soil_moisture, effective_rainfall, excess, evapotranspiration = soil(
-            rainfall + infiltration, pet, soil_moisture, BETA, FC, LP, BETAET
-        )
+        inflow = rainfall + from_snow
+        wetness = share(inflow, soil_moisture, BETA, FC)
+        soil_moisture, effective_rainfall, excess = infiltration(inflow, wetness, soil_moisture, FC)
+        demand = demand_of(pet, soil_moisture, FC, LP, BETAET)
+        soil_moisture, evapotranspiration = evaporation(demand, soil_moisture)
+        upper = upper + (effective_rainfall + excess)
+        capacity = capacity_of(upper, PERC)
         upper, lower, percolation, quick_flow, interflow, baseflow = zones(
-            effective_rainfall + excess, upper, lower, K0, K1, K2, PERC, UZL
+            capacity, upper, lower, K0, K1, K2, UZL
         )
         stores = (snowpack, liquid, soil_moisture, upper, lower)
         fluxes = (
@@ -204,7 +253,7 @@ def make_day(
             snowfall,
             melt,
             refreezing,
-            infiltration,
+            from_snow,
             effective_rainfall,
             excess,
             evapotranspiration,
@@ -216,3 +265,18 @@ def make_day(
         return stores, fluxes
 
     return day
+
+
+def _held(
+    replaced: Mapping[str, Function], minimum: Function, maximum: Function, number: Callable[[float], Any]
+) -> dict[str, Function]:
+    """The functions in the place of equations, held to at least 0 and a share to at most 1."""
+    zero, one = number(0.0), number(1.0)
+    held: dict[str, Function] = {
+        name: lambda *values, function=function: maximum(function(*values), zero)
+        for name, function in replaced.items()
+    }
+    if "effective_rainfall" in held:
+        share = held["effective_rainfall"]
+        held["effective_rainfall"] = lambda *values: minimum(share(*values), one)
+    return held

@@ -30,6 +30,11 @@ _SMALL = 50_000  # lane-days for which starting a thread does not pay
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
+def accepts(like: Tensor) -> bool:
+    """Whether tensors such as this one can be given."""
+    return like.device.type == "cpu" and like.dtype in DTYPES
+
+
 @cache
 def available(dtype: torch.dtype = torch.float32) -> bool:
     """Whether there is a kernel: numba is installed and compiles here."""

@@ -5,12 +5,13 @@ Slow beside a compiled kernel, and the measure of it. Gradients are those of tor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
+from ..errors import DimensionError
+from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, Day, make_day
 
 
 def _minimum(value: Tensor, other: Tensor | float) -> Tensor:
@@ -22,6 +23,30 @@ def _maximum(value: Tensor, other: Tensor | float) -> Tensor:
 
 
 day = make_day(_minimum, _maximum, torch.pow, torch.where)
+
+
+def _day_with(processes: Mapping[str, Callable[..., Tensor]] | None) -> Day:
+    """The day, with ``processes`` in the place of equations."""
+    if not processes:
+        return day
+
+    def checked(name: str, process: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def call(*values: Tensor) -> Tensor:
+            values = torch.broadcast_tensors(*values)  # forcing has one value for all components
+            result = process(*values)
+            expected = values[0].shape
+            if not isinstance(result, Tensor) or result.shape != expected:
+                found = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+                raise DimensionError(
+                    f"the process in the place of {name} returned {found}; expected a tensor of shape "
+                    f"{tuple(expected)}, (space, component)."
+                )
+            return result
+
+        return call
+
+    replaced = {name: checked(name, process) for name, process in processes.items()}
+    return make_day(_minimum, _maximum, torch.pow, torch.where, replaced=replaced)
 
 
 class _Recorder:
@@ -59,6 +84,7 @@ def run(
     stores: Mapping[str, Tensor],
     wanted: Sequence[str],
     components: bool,
+    processes: Mapping[str, Callable[..., Tensor]] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Walk through the days.
 
@@ -75,6 +101,9 @@ def run(
         Which of stores, fluxes of the day and ``runoff`` to record.
     components
         Record every component, else their mean.
+    processes
+        Modules in the place of equations, see :func:`.hbv.make_day`; they get and return
+        (space, component).
 
     Returns
     -------
@@ -90,10 +119,11 @@ def run(
     places = [(place, daily[name]) for place, name in enumerate(DAY_PARAMETERS) if name in daily]
     recorder = _Recorder(wanted, n_days, components)
     now = tuple(stores[name] for name in STORES)
+    step = _day_with(processes)
     for index in range(n_days):
         for place, series in places:
             values[place] = series[index]
-        now, fluxes = day(precipitation[index], temperature[index], pet[index], *now, *values)
+        now, fluxes = step(precipitation[index], temperature[index], pet[index], *now, *values)
         kept = dict(zip(STORES, now, strict=True)) | dict(zip(DAY_FLUXES, fluxes, strict=True))
         if "runoff" in recorder.names:
             kept["runoff"] = kept["quick_flow"] + kept["interflow"] + kept["baseflow"]

@@ -21,15 +21,17 @@ from ..errors import (
 )
 from ..variables import OUTPUTS
 from . import loop_cpu, loop_torch
-from .hbv import CHANNEL, INITIAL_STORAGE, LEADS, SOIL_FLOOR, STORES
+from .hbv import CHANNEL, INITIAL_STORAGE, LEADS, REPLACEABLE, SOIL_FLOOR, STORES
 from .parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
 from .routing import in_transit, route
 
 _ROUTED = ("streamflow", "channel_storage")
 
-BACKENDS = ("auto", "cpu", "torch")
+_KERNELS: dict[str, Any] = {"cpu": loop_cpu}  # by the type of device
+BACKENDS = ("auto", *_KERNELS, "torch")
 
 State = dict[str, Any]
+Processes = Mapping[str, Callable[..., Tensor]]
 
 
 def simulate(
@@ -41,6 +43,7 @@ def simulate(
     outputs: Sequence[str] = ("runoff",),
     backend: str = "auto",
     components: bool = False,
+    processes: Processes | None = None,
 ) -> tuple[dict[str, Any], State]:
     """Simulate HBV cells through time.
 
@@ -65,6 +68,17 @@ def simulate(
     components : bool
         Return each component, (time, space, component), of what has components. ``streamflow``
         and ``channel_storage`` have none: components are averaged before routing.
+    processes : mapping of torch.nn.Module, optional
+        Modules in the place of equations, by the flux that they decide. They are called once a
+        day with tensors (space, component) and return one:
+
+        - ``effective_rainfall``: (inflow, soil_moisture, BETA, FC) to the share of the inflow
+          that runs off, such as :class:`~hydroxr.physics.RunoffNetwork` (NN_r);
+        - ``evapotranspiration``: (pet, soil_moisture, FC, LP, BETAET) to mm/day;
+        - ``percolation``: (upper_zone_storage, PERC) to mm/day.
+
+        What they return is held to 0 and to all the water there is. They run in the reference
+        only.
 
     Returns
     -------
@@ -86,6 +100,7 @@ def simulate(
         raise DescriptionError(
             f"backend {backend!r} is not known; expected {', '.join(map(repr, BACKENDS))}."
         )
+    _check_processes(processes)
     outputs = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     for name in outputs:
         if name not in OUTPUTS:
@@ -109,7 +124,7 @@ def simulate(
     start = None if initial_state is None else {name: tensor(value) for name, value in initial_state.items()}
     state = checked_state(start, forcing[0], n_components, routed="UH_SHAPE" in arranged)
     with torch.set_grad_enabled(as_tensors and torch.is_grad_enabled()):
-        series, final = simulate_tensors(forcing, arranged, state, outputs, components, backend)
+        series, final = simulate_tensors(forcing, arranged, state, outputs, components, backend, processes)
     if as_tensors:
         return series, final
     return _numpy(series), _numpy(final)
@@ -122,6 +137,7 @@ def simulate_tensors(
     outputs: Sequence[str],
     components: bool = False,
     backend: str = "auto",
+    processes: Processes | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The part of :func:`simulate` after the checks: complete tensors of one dtype in and out.
 
@@ -133,7 +149,9 @@ def simulate_tensors(
     wanted = [name for name in outputs if name not in _ROUTED]
     if needs_runoff and "runoff" not in wanted:
         wanted.append("runoff")
-    series, final = _loop(backend, forcing[0])(forcing, parameters, state, wanted, components)
+    run = _loop(backend, forcing[0], processes)
+    extra = {"processes": processes} if processes else {}
+    series, final = run(forcing, parameters, state, wanted, components, **extra)
     if needs_runoff:
         runoff = series["runoff"].mean(-1) if components else series["runoff"]
         if "UH_SHAPE" in parameters:
@@ -146,25 +164,59 @@ def simulate_tensors(
     return {name: series[name] for name in outputs}, final
 
 
-def _loop(backend: str, like: Tensor) -> Callable[..., tuple[dict[str, Tensor], dict[str, Tensor]]]:
-    """What runs through time on tensors such as ``like``."""
-    if backend == "torch" or like.device.type != "cpu":
+def _loop(
+    backend: str, like: Tensor, processes: Processes | None
+) -> Callable[..., tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    """What runs through time on tensors such as ``like``.
+
+    Raises
+    ------
+    DescriptionError
+        Where the backend that was asked for cannot.
+    """
+    name = like.device.type if backend == "auto" else backend
+    if name not in _KERNELS:
         return loop_torch.run
-    if loop_cpu.available(like.dtype):
-        return loop_cpu.run
-    if backend == "cpu":
-        raise DescriptionError(
-            "backend 'cpu' cannot be compiled here; use 'auto' or 'torch', or install numba."
-        )
-    _warn_of_slowness()
+    kernel = _KERNELS[name]
+    if not _is_compiled(processes):
+        reason = "runs no module in the place of an equation"
+    elif not kernel.accepts(like):
+        reason = f"runs no {like.dtype} on {like.device}".replace("torch.", "")
+    elif not kernel.available(like.dtype):
+        reason = "cannot be compiled here"
+    else:
+        return kernel.run
+    if backend != "auto":
+        raise DescriptionError(f"backend {backend!r} {reason}; use 'auto' or 'torch'.")
+    if "compiled" in reason:
+        _warn_of_slowness(name)
     return loop_torch.run
 
 
+def _is_compiled(processes: Processes | None) -> bool:
+    """Whether the kernels have all ``processes``."""
+    return not processes
+
+
+def _check_processes(processes: Processes | None) -> None:
+    for name, process in (processes or {}).items():
+        if name not in REPLACEABLE:
+            raise DescriptionError(
+                f"nothing can take the place of {name!r}; expected some of {', '.join(REPLACEABLE)}."
+            )
+        if not callable(process):
+            raise DescriptionError(
+                f"what takes the place of {name} is of type {type(process).__name__}; expected a "
+                "torch.nn.Module."
+            )
+
+
 @cache
-def _warn_of_slowness() -> None:
+def _warn_of_slowness(kernel: str) -> None:
     """Once a process."""
+    package = {"cpu": "numba", "cuda": "numba-cuda"}[kernel]
     warnings.warn(
-        "the kernel for CPUs cannot be compiled here (is numba installed?); "
+        f"the {kernel} kernel cannot be compiled here (is {package} installed?); "
         "the reference in torch runs instead, with the same results, some 20 times slower",
         HydroxrWarning,
         stacklevel=4,

@@ -1,0 +1,70 @@
+"""NN_r: a small network in the place of the effective-rainfall equation.
+
+Feng et al. (2022), section 2.2, change 4: P_eff = NN_r(θ_FC, β, S_s, S_s/θ_FC, P_r + I_snow). Here
+its output is the share of the inflow that runs off, between 0 and 1, so that no weights create or
+lose water.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+# What it sees, and what each is divided by to be of order one.
+INPUTS = {
+    "FC": 1000.0,  # mm
+    "BETA": 6.0,
+    "soil_moisture": 1000.0,  # mm
+    "soil_moisture / FC": 1.0,
+    "inflow": 50.0,  # mm/day, rain and water from snow
+}
+_DRY = -1.0  # an untrained network lets about a quarter run off
+
+
+class RunoffNetwork(nn.Module):
+    """NN_r with one hidden layer: sigmoid(c + Σ v max(w x + b, 0)).
+
+    Parameters
+    ----------
+    hidden : int
+        Width of the hidden layer.
+    """
+
+    def __init__(self, hidden: int = 16) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(len(INPUTS), hidden)
+        self.output = nn.Linear(hidden, 1)
+        nn.init.constant_(self.output.bias, _DRY)
+
+    def forward(self, inflow: Tensor, soil_moisture: Tensor, BETA: Tensor, FC: Tensor) -> Tensor:
+        """Share of the inflow that becomes effective rainfall.
+
+        Parameters
+        ----------
+        inflow, soil_moisture, BETA, FC : Tensor, (space, component)
+            mm/day, mm, 1, mm.
+
+        Returns
+        -------
+        Tensor, (space, component)
+            0 to 1.
+        """
+        values = torch.stack((FC, BETA, soil_moisture, soil_moisture / FC, inflow), -1)
+        weights, bias = self.weights(values.dtype)
+        units = torch.relu(values @ weights[:, : len(INPUTS)].T + weights[:, -2])
+        return torch.sigmoid(units @ weights[:, -1] + bias)
+
+    def weights(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """All weights for inputs in their own units.
+
+        Returns
+        -------
+        units : Tensor, (hidden, 7)
+            For each hidden unit its weights of the five inputs, its bias, and its weight in the
+            output.
+        bias : Tensor, ()
+            Of the output.
+        """
+        scales = self.hidden.weight.new_tensor(list(INPUTS.values()))
+        parts = [self.hidden.weight / scales, self.hidden.bias[:, None], self.output.weight.T]
+        return torch.cat(parts, dim=1).to(dtype), self.output.bias[0].to(dtype)
