@@ -10,11 +10,13 @@ import xarray as xr
 
 from . import blocks, cf, inputs
 from .blocks import Job
+from .ensemble import Ensemble
 from .errors import (
     DescriptionError,
     MissingVariableError,
 )
 from .ingredients import Ingredients
+from .members import join_members, simulate_members
 from .model import Model
 from .physics.hbv import CHANNEL
 from .physics.parameters import PARAMETERS
@@ -23,7 +25,7 @@ from .variables import AMOUNT, OUTPUTS, VARIABLES
 
 def simulate(
     ds: xr.Dataset,
-    model_or_parameters: Model | xr.Dataset,
+    model_or_parameters: Model | Ensemble | xr.Dataset,
     initial_state: xr.Dataset | None = None,
     variables: Sequence[str] | None = None,
     components: bool = False,
@@ -32,6 +34,7 @@ def simulate(
     dtype: str = "float32",
     device: str = "auto",
     backend: str = "auto",
+    members: bool = False,
     static: xr.Dataset | None = None,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
     """Simulate every cell of ``ds``; see :meth:`hydroxr.accessor.HBVAccessor.simulate`.
@@ -39,6 +42,21 @@ def simulate(
     ``static`` has static parameters of a regional model that were read from a longer input.
     """
     wanted = _checked_options(variables, missing, dtype, backend)
+    if isinstance(model_or_parameters, Ensemble):
+        options = {"variables": wanted, "components": components, "missing": missing, "dtype": dtype}
+        return simulate_members(
+            ds,
+            model_or_parameters,
+            initial_state,
+            members=members,
+            return_state=return_state,
+            static=static,
+            device=device,
+            backend=backend,
+            **options,
+        )
+    if members:
+        raise DescriptionError("members=True is for an ensemble; a single model has no members.")
     forcing = inputs.forcing(ds)
     space = inputs.space_dims(ds)
     needed = Ingredients(ds, space, missing)
@@ -68,9 +86,12 @@ def simulate(
 
 
 def parameters(
-    ds: xr.Dataset, model: Model, time: slice | None = None, *, static_only: bool = False
+    ds: xr.Dataset, model: Model | Ensemble, time: slice | None = None, *, static_only: bool = False
 ) -> xr.Dataset:
     """Parameters of ``model`` for the cells of ``ds``; see the accessor."""
+    if isinstance(model, Ensemble):
+        parts = [parameters(ds, member, time, static_only=static_only) for member in model.members]
+        return join_members(parts, model)
     forcing = inputs.forcing(ds)
     space = inputs.space_dims(ds)
     needed = Ingredients(ds, space)
@@ -178,7 +199,7 @@ def _checked_options(variables: Sequence[str] | None, missing: str, dtype: str, 
     for option, value, allowed in (
         ("missing", missing, ("raise", "fill")),
         ("dtype", dtype, ("float32", "float64")),
-        ("backend", backend, ("auto", "cpu", "torch")),
+        ("backend", backend, ("auto", "cpu", "cuda", "torch")),
     ):
         if value not in allowed:
             raise DescriptionError(

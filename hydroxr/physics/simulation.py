@@ -20,14 +20,14 @@ from ..errors import (
     StateError,
 )
 from ..variables import OUTPUTS
-from . import loop_cpu, loop_torch
+from . import loop_cpu, loop_cuda, loop_torch
 from .hbv import CHANNEL, INITIAL_STORAGE, LEADS, REPLACEABLE, SOIL_FLOOR, STORES
 from .parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
 from .routing import in_transit, route
 
 _ROUTED = ("streamflow", "channel_storage")
 
-_KERNELS: dict[str, Any] = {"cpu": loop_cpu}  # by the type of device
+_KERNELS: dict[str, Any] = {"cpu": loop_cpu, "cuda": loop_cuda}  # by the type of device
 BACKENDS = ("auto", *_KERNELS, "torch")
 
 State = dict[str, Any]
@@ -62,9 +62,9 @@ def simulate(
         as at least 1e-5 mm, the floor of that store.
     outputs : sequence of str
         Any of :data:`hydroxr.variables.OUTPUTS`; fluxes in mm/day, states in mm at day's end.
-    backend : {"auto", "cpu", "torch"}
-        What runs the loop through time: a compiled kernel on the CPU, or the reference in torch.
-        "auto" is the kernel where there is one for the device and type.
+    backend : {"auto", "cpu", "cuda", "torch"}
+        What runs the loop through time: a compiled kernel on the CPU or the GPU, or the reference
+        in torch. "auto" is the kernel where there is one for the device and type.
     components : bool
         Return each component, (time, space, component), of what has components. ``streamflow``
         and ``channel_storage`` have none: components are averaged before routing.

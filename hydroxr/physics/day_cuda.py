@@ -1,0 +1,200 @@
+"""One day and its adjoint for a thread of a GPU, with and without NN_r; importing this imports numba.cuda.
+
+The equations are those of :mod:`.hbv` and :mod:`.adjoint`, built from functions of numbers. Both
+functions take a pointer to the network's weights, the number of its hidden units, and one tuple of
+all values: the arguments of :func:`~.hbv.make_day`'s or :func:`~.adjoint.make_adjoint`'s function.
+The adjoint returns two more numbers, of which the gradient of the network's weights is made.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numba import cuda as numba_cuda
+
+from .adjoint import make_adjoint, make_process_adjoints
+from .hbv import Function, as_written, make_day, make_processes
+from .runoff_network import INPUTS
+
+cuda: Any = numba_cuda  # of which there are two, to a type checker: the simulator has fewer options
+SIMULATED = bool(cuda.config.ENABLE_CUDASIM)
+if not SIMULATED and cuda.implementation != "NVIDIA":
+    raise ImportError("numba's own CUDA target does not take pointers; numba-cuda is needed.")
+NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
+
+N_WEIGHTS = len(INPUTS) + 2  # of a hidden unit: its inputs' weights, its bias, its weight in the output
+
+# A simulated thread calls Python functions as they are.
+device: Any = as_written if SIMULATED else cuda.jit(device=True, forceinline=True)
+
+
+# ---- elementary functions -----------------------------------------------------------------------
+
+
+@device
+def _minimum(value, other):  # type: ignore[no-untyped-def]
+    return other if other < value else value  # NaN where value is
+
+
+@device
+def _maximum(value, other):  # type: ignore[no-untyped-def]
+    return other if other > value else value
+
+
+@device
+def _where(condition, value, other):  # type: ignore[no-untyped-def]
+    return value if condition else other
+
+
+@device
+def _power(value, exponent):  # type: ignore[no-untyped-def]
+    return value**exponent
+
+
+def _make_logarithm(number: Any) -> Function:
+    @device
+    def logarithm(value):  # type: ignore[no-untyped-def]
+        return number(math.log(value))
+
+    return logarithm
+
+
+# ---- the day and its adjoint, with and without a network ------------------------------------------
+
+
+def _make_shares(number: Any) -> Function:
+    """Build NN_r, with its slopes.
+
+    ``shares(network, hidden, inflow, soil_moisture, BETA, FC) -> (share, slope, slopes)``: the share of
+    the inflow that runs off; the derivative of the share by the output before its sigmoid; the
+    derivatives of that output by inflow, soil moisture, BETA and FC.
+    """
+    zero, one = number(0.0), number(1.0)
+
+    @device
+    def shares(network, hidden, inflow, soil_moisture, BETA, FC):  # type: ignore[no-untyped-def]
+        ratio = soil_moisture / FC
+        output = network[hidden * N_WEIGHTS]
+        d_FC, d_BETA, d_soil, d_ratio, d_inflow = zero, zero, zero, zero, zero
+        for unit in range(hidden):
+            i = unit * N_WEIGHTS
+            for_FC, for_BETA, for_soil = network[i], network[i + 1], network[i + 2]
+            for_ratio, for_inflow, bias = network[i + 3], network[i + 4], network[i + 5]
+            signal = for_FC * FC + for_BETA * BETA + for_soil * soil_moisture
+            signal = signal + for_ratio * ratio + for_inflow * inflow + bias
+            output = output + network[i + 6] * _maximum(signal, zero)
+            weight = _where(signal > zero, network[i + 6], zero)
+            d_FC = d_FC + weight * for_FC
+            d_BETA = d_BETA + weight * for_BETA
+            d_soil = d_soil + weight * for_soil
+            d_ratio = d_ratio + weight * for_ratio
+            d_inflow = d_inflow + weight * for_inflow
+        decay = number(math.exp(_where(output >= zero, -output, output)))  # of no large number
+        share = _where(output >= zero, one, decay) / (one + decay)
+        slope = decay / ((one + decay) * (one + decay))
+        d_ratio = d_ratio / FC
+        return share, slope, (d_inflow, d_soil + d_ratio, d_BETA, d_FC - d_ratio * ratio)
+
+    return shares
+
+
+def make_plain(number: Any) -> tuple[Function, Function]:
+    """The day and its adjoint as :mod:`.hbv` and :mod:`.adjoint` compose them."""
+    zero = number(0.0)
+
+    day_of = make_day(_minimum, _maximum, _power, _where, number, device)
+    adjoint_of = make_adjoint(_minimum, _maximum, _power, _where, _make_logarithm(number), number, device)
+
+    @device
+    def day(network, hidden, values):  # type: ignore[no-untyped-def]
+        return day_of(*values)
+
+    @device
+    def adjoint(network, hidden, values):  # type: ignore[no-untyped-def]
+        stores, parameters, weather = adjoint_of(*values)
+        return stores, parameters, weather, zero, zero
+
+    return day, adjoint
+
+
+def make_with_network(number: Any) -> tuple[Function, Function]:
+    """The day and its adjoint with NN_r in the place of ``wetness``."""
+
+    shares = _make_shares(number)
+    snow, _, infiltration_of, demand_of, evaporation, capacity_of, zones = make_processes(
+        _minimum, _maximum, _power, _where, number, device
+    )
+    snow_adjoint, _, soil_adjoint, zones_adjoint = make_process_adjoints(
+        _minimum, _maximum, _power, _where, _make_logarithm(number), number, device
+    )
+
+    @device
+    def day(network, hidden, values):  # type: ignore[no-untyped-def]
+        precipitation, temperature, pet, snowpack, liquid, soil_moisture, upper, lower = values[:8]
+        BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET = values[8:]
+        snowpack, liquid, rainfall, snowfall, melt, refreezing, from_snow = snow(
+            precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH
+        )
+        inflow = rainfall + from_snow
+        share, _, _ = shares(network, hidden, inflow, soil_moisture, BETA, FC)
+        soil_moisture, effective_rainfall, excess = infiltration_of(inflow, share, soil_moisture, FC)
+        demand = demand_of(pet, soil_moisture, FC, LP, BETAET)
+        soil_moisture, evapotranspiration = evaporation(demand, soil_moisture)
+        upper = upper + (effective_rainfall + excess)
+        upper, lower, percolation, quick_flow, interflow, baseflow = zones(
+            capacity_of(upper, PERC), upper, lower, K0, K1, K2, UZL
+        )
+        snow_fluxes = (rainfall, snowfall, melt, refreezing, from_snow)
+        soil_fluxes = (effective_rainfall, excess, evapotranspiration)
+        zone_fluxes = (percolation, quick_flow, interflow, baseflow)
+        return (snowpack, liquid, soil_moisture, upper, lower), snow_fluxes + soil_fluxes + zone_fluxes
+
+    @device
+    def adjoint(network, hidden, values):  # type: ignore[no-untyped-def]
+        precipitation, temperature, pet, snowpack, liquid, soil_moisture, upper, lower = values[:8]
+        BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET = values[8:21]
+        d_snowpack, d_liquid, d_soil, d_upper, d_lower, d_rainfall, d_snowfall = values[21:28]
+        d_melt, d_refreezing, d_from_snow, d_effective, d_excess, d_evapotranspiration = values[28:34]
+        d_percolation, d_quick_flow, d_interflow, d_baseflow = values[34:]
+        of_snow = (precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH)
+        _, _, rainfall, _, _, _, from_snow = snow(*of_snow)
+        inflow = rainfall + from_snow
+        share, slope, slopes = shares(network, hidden, inflow, soil_moisture, BETA, FC)
+        _, effective_rainfall, excess = infiltration_of(inflow, share, soil_moisture, FC)
+        of_zones = (effective_rainfall + excess, upper, lower, K0, K1, K2, PERC, UZL)
+        d_zones = (d_upper, d_lower, d_percolation, d_quick_flow, d_interflow, d_baseflow)
+        d_recharge, d_upper, d_lower, d_K0, d_K1, d_K2, d_PERC, d_UZL = zones_adjoint(*(of_zones + d_zones))
+        of_soil = (inflow, share, pet, soil_moisture, FC, LP, BETAET)
+        d_soils = (d_soil, d_effective + d_recharge, d_excess + d_recharge, d_evapotranspiration)
+        d_inflow, d_share, d_pet, d_soil, d_FC, d_LP, d_BETAET = soil_adjoint(*(of_soil + d_soils))
+        d_output = d_share * slope
+        d_inflow = d_inflow + d_output * slopes[0]
+        d_soil = d_soil + d_output * slopes[1]
+        d_BETA = d_output * slopes[2]
+        d_FC = d_FC + d_output * slopes[3]
+        d_snows = (d_snowpack, d_liquid, d_rainfall + d_inflow, d_snowfall, d_melt, d_refreezing)
+        d_precipitation, d_temperature, d_snowpack, d_liquid, d_TT, d_CFMAX, d_CFR, d_CWH = snow_adjoint(
+            *(of_snow + d_snows + (d_from_snow + d_inflow,))
+        )
+        parameters = (
+            d_BETA,
+            d_FC,
+            d_K0,
+            d_K1,
+            d_K2,
+            d_LP,
+            d_PERC,
+            d_UZL,
+            d_TT,
+            d_CFMAX,
+            d_CFR,
+            d_CWH,
+            d_BETAET,
+        )
+        weather = (d_precipitation, d_temperature, d_pet)
+        return (d_snowpack, d_liquid, d_soil, d_upper, d_lower), parameters, weather, d_output, inflow
+
+    return day, adjoint

@@ -1,0 +1,235 @@
+"""The loop on GPUs: the day's equations through time in kernels, with their own adjoint.
+
+The meaning is that of :mod:`hydroxr.physics.loop_torch`, the reference. For gradients, the five stores
+before every day are kept, 20 bytes a component and day in float32. NaNs in forcings, parameters or
+stores pass through to what depends on them. The same input gives the same digits in every run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES
+from .runoff_network import INPUTS
+
+SERIES = (*STORES, *DAY_FLUXES, "runoff")  # the order in which kernels have them
+
+_N_WEIGHTS = len(INPUTS) + 2  # of a hidden unit: its inputs' weights, its bias, its weight in the output
+_MOST_UNITS = 2**25  # component-days times hidden units whose gradient is taken at once
+
+
+def accepts(like: Tensor) -> bool:
+    """Whether tensors such as this one can be given."""
+    simulated = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+    types = ("cuda", "cpu") if simulated else ("cuda",)
+    return like.device.type in types and like.dtype in (torch.float32, torch.float64)
+
+
+@cache
+def available(dtype: torch.dtype = torch.float32) -> bool:
+    """Whether there is a kernel: numba-cuda is installed and compiles here."""
+    try:
+        from .kernels_cuda import compiled
+
+        compiled("forward", dtype, False)
+    except Exception:  # whatever is wrong with a compiler, there is another loop
+        return False
+    return True
+
+
+def run(
+    forcing: tuple[Tensor, Tensor, Tensor],
+    parameters: Mapping[str, Tensor],
+    stores: Mapping[str, Tensor],
+    wanted: Sequence[str],
+    components: bool,
+    processes: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Walk through the days; arguments and results are those of :func:`.loop_torch.run`.
+
+    Tensors are float32 or float64 (one of them), on one GPU. Of ``processes`` there may be
+    :class:`~.runoff_network.RunoffNetwork` for ``effective_rainfall``. Gradients flow from every
+    series and from the final stores to everything, where required; those of gradients do not exist.
+    """
+    from .kernels_cuda import MOST_COMPONENTS
+
+    names = tuple(dict.fromkeys(wanted))
+    n_components = stores[STORES[0]].shape[-1]
+    if n_components > MOST_COMPONENTS:
+        return _run_as_cells(forcing, parameters, stores, names, components, processes)
+    ordered = tuple(name for name in SERIES if name in names)
+    static = [parameters[name] for name in DAY_PARAMETERS if parameters[name].ndim == 2]
+    daily = [parameters[name] for name in DAY_PARAMETERS if parameters[name].ndim == 3]
+    like = forcing[0]
+    tensors = (
+        *(series.contiguous() for series in forcing),
+        torch.stack(static) if static else like.new_zeros(1),
+        torch.stack(daily) if daily else like.new_zeros(1),
+        _weights(processes, like),
+        torch.stack([stores[name] for name in STORES]),
+    )
+    task = _Task(
+        sizes=(*like.shape, n_components),
+        dynamic=_bits([parameters[name].ndim == 3 for name in DAY_PARAMETERS]),
+        wanted=_bits([name in names for name in SERIES]),
+        n_wanted=len(names),
+        whole=components,
+    )
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        series, final = _Loop.apply(task, *tensors)
+    else:
+        series, final, _ = _forward(task, tensors, keep=False)
+    found = dict(zip(ordered, series.unbind(0), strict=True))
+    return {name: found[name] for name in names}, dict(zip(STORES, final.unbind(0), strict=True))
+
+
+class _Task(NamedTuple):
+    """What the tensors of a run do not say."""
+
+    sizes: tuple[int, int, int]  # days, cells, components
+    dynamic: int  # a bit for each parameter that is
+    wanted: int  # a bit for each series that is
+    n_wanted: int
+    whole: bool  # components, not their means
+
+
+class _Loop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, task: _Task, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
+        series, final, kept = _forward(task, tensors, keep=True)
+        ctx.task = task
+        ctx.save_for_backward(*tensors[:-1], kept)
+        return series, final
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, d_series: Tensor | None, d_final: Tensor | None) -> tuple[Tensor | None, ...]:
+        return (None, *_backward(ctx.task, ctx.saved_tensors, d_series, d_final, ctx.needs_input_grad[1:]))
+
+
+def _forward(task: _Task, tensors: Sequence[Tensor], keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Series, final stores, and stores before each day: (time, store, space, component)."""
+    from .kernels_cuda import launch
+
+    like = tensors[0]
+    shape = task.sizes if task.whole else task.sizes[:2]
+    series = like.new_empty((task.n_wanted, *shape))
+    final = like.new_empty((len(STORES), *task.sizes[1:]))
+    kept = like.new_empty((task.sizes[0], len(STORES), *task.sizes[1:]) if keep else 1)
+    numbers = (task.dynamic, _hidden(tensors[5]), task.wanted, task.n_wanted, task.whole, keep)
+    n_rows = 0 if task.whole else task.n_wanted
+    launch("forward", n_rows, task.sizes, (*tensors, series, final, kept), [int(x) for x in numbers])
+    return series, final, kept
+
+
+def _backward(
+    task: _Task,
+    saved: Sequence[Tensor],
+    d_series: Tensor | None,
+    d_final: Tensor | None,
+    needed: Sequence[bool],
+) -> list[Tensor | None]:
+    """Gradients of the tensors that need one, given those of the series and the final stores."""
+    from .kernels_cuda import launch
+
+    like, static, daily, network = saved[0], *saved[3:6]
+    nothing = like.new_empty(1)
+    for_weather, for_daily, for_network = needed[:3], needed[4], needed[5]
+    n_weather = sum(for_weather)
+    d_weather = like.new_empty((n_weather, *task.sizes[:2])) if n_weather else nothing
+    d_static = torch.empty_like(static)
+    d_daily = torch.empty_like(daily) if for_daily else nothing
+    d_initial = like.new_empty((len(STORES), *task.sizes[1:]))
+    d_output = like.new_empty(task.sizes) if for_network else nothing
+    inflow = like.new_empty(task.sizes) if for_network else nothing
+    cotangents = (
+        nothing if d_series is None else d_series.contiguous(),
+        torch.zeros_like(d_initial) if d_final is None else d_final.contiguous(),
+    )
+    gradients = (d_weather, d_static, d_daily, d_initial, d_output, inflow)
+    wanted = 0 if d_series is None else task.wanted
+    numbers = (task.dynamic, _hidden(network), wanted, task.whole)
+    flags = (_bits(for_weather), n_weather, for_daily, for_network)
+    tensors = (*saved, *cotangents, *gradients)
+    launch("backward", n_weather, task.sizes, tensors, [int(x) for x in (*numbers, *flags)])
+    rows = iter(d_weather)
+    results = [next(rows) if need else None for need in for_weather]
+    d_network = _network_gradient(task, saved, d_output, inflow) if for_network else None
+    return [*results, d_static if needed[3] else None, d_daily if for_daily else None, d_network, d_initial]
+
+
+# ---- NN_r ---------------------------------------------------------------------------------------
+
+
+def _weights(processes: Mapping[str, Any] | None, like: Tensor) -> Tensor:
+    """Weights of the hidden units and the output's bias, one after another; one number for none."""
+    if not processes:
+        return like.new_zeros(1)
+    units, bias = processes["effective_rainfall"].weights(like.dtype)
+    return torch.cat([units.reshape(-1), bias.reshape(1)]).to(like)
+
+
+def _hidden(network: Tensor) -> int:
+    return network.numel() // _N_WEIGHTS
+
+
+def _network_gradient(task: _Task, saved: Sequence[Tensor], d_output: Tensor, inflow: Tensor) -> Tensor:
+    """Gradient of :func:`_weights`, given the cotangents of the output before the sigmoid.
+
+    The kernel has no room for it; what it takes is in memory, so that matrices do it, some days at once.
+    """
+    static, daily, network, kept = saved[3:]
+    units = network[:-1].view(-1, _N_WEIGHTS)
+    columns = []
+    for place in (1, 0):  # FC, BETA
+        below = task.dynamic & ((1 << place) - 1)
+        slot = below.bit_count()
+        columns.append(daily[slot] if task.dynamic >> place & 1 else static[place - slot])
+    FC, BETA = (value.expand(task.sizes) for value in columns)
+    d_units = torch.zeros_like(units)
+    step = max(1, _MOST_UNITS // (len(units) * task.sizes[1] * task.sizes[2]))
+    for begin in range(0, task.sizes[0], step):
+        days = slice(begin, begin + step)
+        soil, total = kept[days, 2], d_output[days].reshape(-1, 1)
+        parts = (FC[days], BETA[days], soil, soil / FC[days], inflow[days])
+        inputs = torch.stack([*parts, torch.ones_like(soil)], -1).view(-1, 6)  # the last for the bias
+        signals = inputs @ units[:, :6].T
+        d_signals = total * torch.where(signals > 0, units[:, 6], torch.zeros_like(units[:, 6]))
+        d_units[:, :6] += d_signals.T @ inputs
+        d_units[:, 6] += (torch.relu(signals) * total).sum(0)
+    return torch.cat([d_units.reshape(-1), d_output.sum().reshape(1)])
+
+
+# ---- arrangement --------------------------------------------------------------------------------
+
+
+def _bits(flags: Sequence[bool]) -> int:
+    return sum(1 << place for place, flag in enumerate(flags) if flag)
+
+
+def _run_as_cells(
+    forcing: tuple[Tensor, Tensor, Tensor],
+    parameters: Mapping[str, Tensor],
+    stores: Mapping[str, Tensor],
+    names: tuple[str, ...],
+    components: bool,
+    processes: Mapping[str, Any] | None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """More components than a block of threads has room for, each as a cell of one component."""
+    n_cells, n_components = stores[STORES[0]].shape
+    repeated = tuple(series.repeat_interleave(n_components, dim=1) for series in forcing)
+    flat = {name: value.flatten(-2)[..., None] for name, value in parameters.items()}
+    start = {name: stores[name].reshape(-1, 1) for name in STORES}
+    precipitation, temperature, pet = repeated
+    series, final = run((precipitation, temperature, pet), flat, start, names, True, processes)
+    results = {name: value.view(-1, n_cells, n_components) for name, value in series.items()}
+    if not components:
+        results = {name: value.mean(-1) for name, value in results.items()}
+    return results, {name: value.view(n_cells, n_components) for name, value in final.items()}
