@@ -55,8 +55,8 @@ def make_adjoint(
         :data:`~.hbv.DAY_PARAMETERS` and :data:`~.hbv.DAY_FLUXES`.
     """
     parts = make_processes(minimum, maximum, power, where, number, compiled)
-    snow, wetness_of, infiltration_of = parts.snow, parts.wetness, parts.infiltration
-    snow_adjoint, wetness_adjoint, soil_adjoint, zones_adjoint = make_process_adjoints(
+    snow, wetness_of = parts.snow, parts.wetness
+    snow_adjoint, wetness_adjoint, land_adjoint = make_part_adjoints(
         minimum, maximum, power, where, logarithm, number, compiled
     )
 
@@ -106,37 +106,37 @@ def make_adjoint(
         )
         inflow = rainfall + infiltration
         wetness = wetness_of(inflow, soil_moisture, BETA, FC)
-        _, effective_rainfall, excess = infiltration_of(inflow, wetness, soil_moisture, FC)
-        d_recharge, d_upper, d_lower, d_K0, d_K1, d_K2, d_PERC, d_UZL = zones_adjoint(
-            effective_rainfall + excess,
+        d_inflow, d_wetness, d_pet, d_stores, d_land = land_adjoint(
+            inflow,
+            wetness,
+            pet,
+            soil_moisture,
             upper,
             lower,
+            FC,
             K0,
             K1,
             K2,
+            LP,
             PERC,
             UZL,
+            BETAET,
+            d_soil_moisture,
             d_upper,
             d_lower,
+            d_effective_rainfall,
+            d_excess,
+            d_evapotranspiration,
             d_percolation,
             d_quick_flow,
             d_interflow,
             d_baseflow,
         )
-        d_inflow, d_wetness, d_pet, d_soil_moisture, d_FC, d_LP, d_BETAET = soil_adjoint(
-            inflow,
-            wetness,
-            pet,
-            soil_moisture,
-            FC,
-            LP,
-            BETAET,
-            d_soil_moisture,
-            d_effective_rainfall + d_recharge,
-            d_excess + d_recharge,
-            d_evapotranspiration,
+        d_soil_moisture, d_upper, d_lower = d_stores
+        d_FC, d_K0, d_K1, d_K2, d_LP, d_PERC, d_UZL, d_BETAET = d_land
+        d_soil_by_wetness, d_BETA, d_FC_by_wetness = wetness_adjoint(
+            soil_moisture, BETA, FC, wetness, d_wetness
         )
-        d_soil_moisture_w, d_BETA, d_FC_w = wetness_adjoint(soil_moisture, BETA, FC, wetness, d_wetness)
         d_precipitation, d_temperature, d_snowpack, d_liquid, d_TT, d_CFMAX, d_CFR, d_CWH = snow_adjoint(
             precipitation,
             temperature,
@@ -154,10 +154,10 @@ def make_adjoint(
             d_refreezing,
             d_infiltration + d_inflow,
         )
-        stores = (d_snowpack, d_liquid, d_soil_moisture + d_soil_moisture_w, d_upper, d_lower)
+        stores = (d_snowpack, d_liquid, d_soil_moisture + d_soil_by_wetness, d_upper, d_lower)
         parameters = (
             d_BETA,
-            d_FC + d_FC_w,
+            d_FC + d_FC_by_wetness,
             d_K0,
             d_K1,
             d_K2,
@@ -175,7 +175,7 @@ def make_adjoint(
     return adjoint
 
 
-def make_process_adjoints(
+def make_part_adjoints(
     minimum: Function,
     maximum: Function,
     power: Function,
@@ -183,17 +183,81 @@ def make_process_adjoints(
     logarithm: Function,
     number: Callable[[float], Any] = float,
     compiled: Callable[[Function], Function] = as_written,
-) -> tuple[Function, Function, Function, Function]:
-    """Build the adjoints of a day's parts: snow, wetness, soil, and the upper and lower zone.
+) -> tuple[Function, Function, Function]:
+    """Build the adjoints of the three parts of a day, see :func:`.hbv.make_parts`.
 
-    Arguments are those of :func:`make_adjoint`. That of the soil takes the wetness as it comes and
-    returns its cotangent, so that something else can have made it.
+    Arguments are those of :func:`make_adjoint`. Each adjoint takes the arguments of its part and the
+    cotangents of what that returns. That of the share is the equation's; the land's takes the share
+    as it comes and gives its cotangent, so that something else can have made it.
     """
+    infiltration = make_processes(minimum, maximum, power, where, number, compiled).infiltration
+    soil_adjoint = _make_soil(minimum, maximum, power, where, logarithm, number, compiled)
+    zones_adjoint = _make_zones(minimum, maximum, where, number, compiled)
+
+    @compiled
+    def land_adjoint(  # type: ignore[no-untyped-def]
+        inflow,
+        share,
+        pet,
+        soil_moisture,
+        upper,
+        lower,
+        FC,
+        K0,
+        K1,
+        K2,
+        LP,
+        PERC,
+        UZL,
+        BETAET,
+        d_soil_moisture,
+        d_upper,
+        d_lower,
+        d_effective_rainfall,
+        d_excess,
+        d_evapotranspiration,
+        d_percolation,
+        d_quick_flow,
+        d_interflow,
+        d_baseflow,
+    ):
+        _, effective_rainfall, excess = infiltration(inflow, share, soil_moisture, FC)
+        d_recharge, d_upper, d_lower, d_K0, d_K1, d_K2, d_PERC, d_UZL = zones_adjoint(
+            effective_rainfall + excess,
+            upper,
+            lower,
+            K0,
+            K1,
+            K2,
+            PERC,
+            UZL,
+            d_upper,
+            d_lower,
+            d_percolation,
+            d_quick_flow,
+            d_interflow,
+            d_baseflow,
+        )
+        d_inflow, d_share, d_pet, d_soil_moisture, d_FC, d_LP, d_BETAET = soil_adjoint(
+            inflow,
+            share,
+            pet,
+            soil_moisture,
+            FC,
+            LP,
+            BETAET,
+            d_soil_moisture,
+            d_effective_rainfall + d_recharge,
+            d_excess + d_recharge,
+            d_evapotranspiration,
+        )
+        parameters = (d_FC, d_K0, d_K1, d_K2, d_LP, d_PERC, d_UZL, d_BETAET)
+        return d_inflow, d_share, d_pet, (d_soil_moisture, d_upper, d_lower), parameters
+
     return (
         _make_snow(minimum, maximum, where, number, compiled),
         _make_wetness(minimum, maximum, where, logarithm, number, compiled),
-        _make_soil(minimum, maximum, power, where, logarithm, number, compiled),
-        _make_zones(minimum, maximum, where, number, compiled),
+        land_adjoint,
     )
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numba import cuda as numba_cuda
 
-from .adjoint import make_adjoint, make_process_adjoints
-from .hbv import Function, as_written, make_day, make_processes
+from .adjoint import make_adjoint, make_part_adjoints
+from .hbv import Function, as_written, make_day, make_parts
 from .runoff_network import INPUTS
 
 cuda: Any = numba_cuda  # of which there are two, to a type checker: the simulator has fewer options
@@ -124,10 +124,8 @@ def make_with_network(number: Any) -> tuple[Function, Function]:
     """The day and its adjoint with NN_r in the place of ``wetness``."""
 
     shares = _make_shares(number)
-    snow, _, infiltration_of, demand_of, evaporation, capacity_of, zones = make_processes(
-        _minimum, _maximum, _power, _where, number, device
-    )
-    snow_adjoint, _, soil_adjoint, zones_adjoint = make_process_adjoints(
+    snow, _, land = make_parts(_minimum, _maximum, _power, _where, number, device)
+    snow_adjoint, _, land_adjoint = make_part_adjoints(
         _minimum, _maximum, _power, _where, _make_logarithm(number), number, device
     )
 
@@ -140,61 +138,32 @@ def make_with_network(number: Any) -> tuple[Function, Function]:
         )
         inflow = rainfall + from_snow
         share, _, _ = shares(network, hidden, inflow, soil_moisture, BETA, FC)
-        soil_moisture, effective_rainfall, excess = infiltration_of(inflow, share, soil_moisture, FC)
-        demand = demand_of(pet, soil_moisture, FC, LP, BETAET)
-        soil_moisture, evapotranspiration = evaporation(demand, soil_moisture)
-        upper = upper + (effective_rainfall + excess)
-        upper, lower, percolation, quick_flow, interflow, baseflow = zones(
-            capacity_of(upper, PERC), upper, lower, K0, K1, K2, UZL
+        stores, fluxes = land(
+            inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL, BETAET
         )
-        snow_fluxes = (rainfall, snowfall, melt, refreezing, from_snow)
-        soil_fluxes = (effective_rainfall, excess, evapotranspiration)
-        zone_fluxes = (percolation, quick_flow, interflow, baseflow)
-        return (snowpack, liquid, soil_moisture, upper, lower), snow_fluxes + soil_fluxes + zone_fluxes
+        return (snowpack, liquid, *stores), (rainfall, snowfall, melt, refreezing, from_snow, *fluxes)
 
     @device
     def adjoint(network, hidden, values):  # type: ignore[no-untyped-def]
         precipitation, temperature, pet, snowpack, liquid, soil_moisture, upper, lower = values[:8]
         BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET = values[8:21]
-        d_snowpack, d_liquid, d_soil, d_upper, d_lower, d_rainfall, d_snowfall = values[21:28]
-        d_melt, d_refreezing, d_from_snow, d_effective, d_excess, d_evapotranspiration = values[28:34]
-        d_percolation, d_quick_flow, d_interflow, d_baseflow = values[34:]
+        d_snowpack, d_liquid = values[21:23]
+        d_rainfall, d_snowfall, d_melt, d_refreezing, d_from_snow = values[26:31]
         of_snow = (precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH)
         _, _, rainfall, _, _, _, from_snow = snow(*of_snow)
         inflow = rainfall + from_snow
         share, slope, slopes = shares(network, hidden, inflow, soil_moisture, BETA, FC)
-        _, effective_rainfall, excess = infiltration_of(inflow, share, soil_moisture, FC)
-        of_zones = (effective_rainfall + excess, upper, lower, K0, K1, K2, PERC, UZL)
-        d_zones = (d_upper, d_lower, d_percolation, d_quick_flow, d_interflow, d_baseflow)
-        d_recharge, d_upper, d_lower, d_K0, d_K1, d_K2, d_PERC, d_UZL = zones_adjoint(*(of_zones + d_zones))
-        of_soil = (inflow, share, pet, soil_moisture, FC, LP, BETAET)
-        d_soils = (d_soil, d_effective + d_recharge, d_excess + d_recharge, d_evapotranspiration)
-        d_inflow, d_share, d_pet, d_soil, d_FC, d_LP, d_BETAET = soil_adjoint(*(of_soil + d_soils))
+        of_land = (inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL, BETAET)
+        d_inflow, d_share, d_pet, d_stores, d_land = land_adjoint(*(of_land + values[23:26] + values[31:]))
         d_output = d_share * slope
         d_inflow = d_inflow + d_output * slopes[0]
-        d_soil = d_soil + d_output * slopes[1]
-        d_BETA = d_output * slopes[2]
-        d_FC = d_FC + d_output * slopes[3]
         d_snows = (d_snowpack, d_liquid, d_rainfall + d_inflow, d_snowfall, d_melt, d_refreezing)
         d_precipitation, d_temperature, d_snowpack, d_liquid, d_TT, d_CFMAX, d_CFR, d_CWH = snow_adjoint(
             *(of_snow + d_snows + (d_from_snow + d_inflow,))
         )
-        parameters = (
-            d_BETA,
-            d_FC,
-            d_K0,
-            d_K1,
-            d_K2,
-            d_LP,
-            d_PERC,
-            d_UZL,
-            d_TT,
-            d_CFMAX,
-            d_CFR,
-            d_CWH,
-            d_BETAET,
-        )
-        weather = (d_precipitation, d_temperature, d_pet)
-        return (d_snowpack, d_liquid, d_soil, d_upper, d_lower), parameters, weather, d_output, inflow
+        stores = (d_snowpack, d_liquid, d_stores[0] + d_output * slopes[1], d_stores[1], d_stores[2])
+        before = (d_output * slopes[2], d_land[0] + d_output * slopes[3])
+        parameters = before + d_land[1:7] + (d_TT, d_CFMAX, d_CFR, d_CWH, d_land[7])
+        return stores, parameters, (d_precipitation, d_temperature, d_pet), d_output, inflow
 
     return day, adjoint

@@ -168,6 +168,61 @@ def make_processes(
     return Processes(snow, wetness, infiltration, demand, evaporation, capacity, zones)
 
 
+def make_parts(
+    minimum: Function,
+    maximum: Function,
+    power: Function,
+    where: Function,
+    number: Callable[[float], Any] = float,
+    compiled: Callable[[Function], Function] = as_written,
+    replaced: Mapping[str, Function] | None = None,
+) -> tuple[Function, Function, Function]:
+    """Build the day in three parts, cut on both sides of what says how much runs off.
+
+    Arguments are those of :func:`make_day`.
+
+    Returns
+    -------
+    snow
+        As of :func:`make_processes`; rainfall and infiltration are the soil's inflow.
+    share
+        ``share(inflow, soil_moisture, BETA, FC)``: of the inflow, what becomes effective rainfall.
+    land
+        ``land(inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL,
+        BETAET) -> (stores, fluxes)``: the last three of :data:`STORES`, the last seven of
+        :data:`DAY_FLUXES`.
+    """
+    parts = make_processes(minimum, maximum, power, where, number, compiled)
+    given = _held(replaced or {}, minimum, maximum, number)
+    infiltration, evaporation, zones = parts.infiltration, parts.evaporation, parts.zones
+    demand_of = given.get("evapotranspiration", parts.demand)
+    capacity_of = given.get("percolation", parts.capacity)
+
+    @compiled
+    def land(  # type: ignore[no-untyped-def]
+        inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL, BETAET
+    ):
+        soil_moisture, effective_rainfall, excess = infiltration(inflow, share, soil_moisture, FC)
+        demand = demand_of(pet, soil_moisture, FC, LP, BETAET)
+        soil_moisture, evapotranspiration = evaporation(demand, soil_moisture)
+        upper = upper + (effective_rainfall + excess)
+        upper, lower, percolation, quick_flow, interflow, baseflow = zones(
+            capacity_of(upper, PERC), upper, lower, K0, K1, K2, UZL
+        )
+        fluxes = (
+            effective_rainfall,
+            excess,
+            evapotranspiration,
+            percolation,
+            quick_flow,
+            interflow,
+            baseflow,
+        )
+        return (soil_moisture, upper, lower), fluxes
+
+    return parts.snow, given.get("effective_rainfall", parts.wetness), land
+
+
 def make_day(
     minimum: Function,
     maximum: Function,
@@ -203,12 +258,7 @@ def make_day(
         stores in mm, fluxes in mm/day, temperature in degC, in the orders of :data:`STORES`,
         :data:`DAY_PARAMETERS` and :data:`DAY_FLUXES`. All arguments broadcast.
     """
-    parts = make_processes(minimum, maximum, power, where, number, compiled)
-    given = _held(replaced or {}, minimum, maximum, number)
-    snow, infiltration, evaporation, zones = parts.snow, parts.infiltration, parts.evaporation, parts.zones
-    share = given.get("effective_rainfall", parts.wetness)
-    demand_of = given.get("evapotranspiration", parts.demand)
-    capacity_of = given.get("percolation", parts.capacity)
+    snow, share, land = make_parts(minimum, maximum, power, where, number, compiled, replaced)
 
     @compiled
     def day(  # type: ignore[no-untyped-def]
@@ -238,31 +288,23 @@ def make_day(
             precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH
         )
         inflow = rainfall + from_snow
-        wetness = share(inflow, soil_moisture, BETA, FC)
-        soil_moisture, effective_rainfall, excess = infiltration(inflow, wetness, soil_moisture, FC)
-        demand = demand_of(pet, soil_moisture, FC, LP, BETAET)
-        soil_moisture, evapotranspiration = evaporation(demand, soil_moisture)
-        upper = upper + (effective_rainfall + excess)
-        capacity = capacity_of(upper, PERC)
-        upper, lower, percolation, quick_flow, interflow, baseflow = zones(
-            capacity, upper, lower, K0, K1, K2, UZL
+        stores, fluxes = land(
+            inflow,
+            share(inflow, soil_moisture, BETA, FC),
+            pet,
+            soil_moisture,
+            upper,
+            lower,
+            FC,
+            K0,
+            K1,
+            K2,
+            LP,
+            PERC,
+            UZL,
+            BETAET,
         )
-        stores = (snowpack, liquid, soil_moisture, upper, lower)
-        fluxes = (
-            rainfall,
-            snowfall,
-            melt,
-            refreezing,
-            from_snow,
-            effective_rainfall,
-            excess,
-            evapotranspiration,
-            percolation,
-            quick_flow,
-            interflow,
-            baseflow,
-        )
-        return stores, fluxes
+        return (snowpack, liquid, *stores), (rainfall, snowfall, melt, refreezing, from_snow, *fluxes)
 
     return day
 
