@@ -11,11 +11,8 @@ again. NaNs in forcings, parameters or stores pass through to what depends on th
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,9 +20,12 @@ import torch
 from torch import Tensor
 
 from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES
+from .threads import share
 
-_SLABS = 16  # a block has as many, if it can: work for a core that fits its nearest cache
-_SMALL = 50_000  # lane-days for which starting a thread does not pay
+_TILE = 16  # slabs that fit a core's nearest cache
+_BLOCK = 128  # slabs that fit the next one, with their weather and series
+_PARTS = 8  # blocks at least, if it can be, for threads to share
+_FEW = 32  # vectors of cells, one of which may be partly empty
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
@@ -36,15 +36,15 @@ def accepts(like: Tensor) -> bool:
 
 
 @cache
-def available(dtype: torch.dtype = torch.float32) -> bool:
-    """Whether there is a kernel: numba is installed and compiles here."""
+def obstacle(dtype: torch.dtype = torch.float32) -> str:
+    """Why there is no kernel for a type: what went wrong on compiling it; empty where there is one."""
     try:
         from .kernels_cpu import compiled
 
         compiled("forward", DTYPES[dtype])
-    except Exception:  # whatever is wrong with a compiler, there is another loop
-        return False
-    return True
+    except Exception as error:  # whatever is wrong with a compiler, there is another loop
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def run(
@@ -53,38 +53,45 @@ def run(
     stores: Mapping[str, Tensor],
     wanted: Sequence[str],
     components: bool,
+    processes: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Walk through the days; arguments and results are those of :func:`.loop_torch.run`.
 
-    Tensors are float32 or float64 (one of them), on the CPU, in any memory layout. Gradients flow
-    from every series and from the final stores to everything, where required; those of
-    gradients do not exist.
+    Tensors are float32 or float64 (one of them), on the CPU, in any memory layout. Of
+    ``processes`` there may be :class:`~.runoff_network.RunoffNetwork` for ``effective_rainfall``.
+    Gradients flow from every series and from the final stores to everything, where required; those
+    of gradients do not exist.
     """
     names = tuple(dict.fromkeys(wanted))
     tensors = (*forcing, *(parameters[name] for name in DAY_PARAMETERS), *(stores[name] for name in STORES))
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        results = _Loop.apply(names, components, *tensors)
+    weights = processes["effective_rainfall"].weights(forcing[0].dtype) if processes else None
+    differentiated = tensors if weights is None else (*tensors, weights)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiated):
+        results = _Loop.apply(names, components, weights, *tensors)
     else:
-        results = _forward(names, components, tensors, None)
+        results = _forward(names, components, weights, tensors, None)
     series, final = results[: len(names)], results[len(names) :]
     return dict(zip(names, series, strict=True)), dict(zip(STORES, final, strict=True))
 
 
 class _Loop(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, names: tuple[str, ...], components: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, names: tuple[str, ...], components: bool, weights: Tensor | None, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         ctx.names, ctx.components = names, components
         ctx.checkpoints = _Problem(tensors, components).empty_checkpoints()
-        ctx.save_for_backward(*tensors)
-        return _forward(names, components, tensors, ctx.checkpoints)
+        ctx.save_for_backward(weights, *tensors)
+        return _forward(names, components, weights, tensors, ctx.checkpoints)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
-        needed = ctx.needs_input_grad[2:]
+        weights, *tensors = ctx.saved_tensors
+        needed = ctx.needs_input_grad[3:]
         gradients = _backward(
-            ctx.names, ctx.components, ctx.saved_tensors, ctx.checkpoints, cotangents, needed
+            ctx.names, ctx.components, weights, tensors, ctx.checkpoints, cotangents, needed
         )
         return (None, None, *gradients)
 
@@ -93,19 +100,21 @@ class _Problem:
     """Sizes of a run, and what is side by side in vectors: components or cells.
 
     Components, where they fill vectors and where that saves transposing what has them in every
-    day; else cells, with one slab for each component, for any number of components. A single cell
-    would leave such vectors empty: there, components are run as if they were cells of one
-    component (``unfolded``), and component means taken afterwards.
+    day or leaving vectors of few cells partly empty; else cells, with one slab for each component,
+    for any number of components. A single cell would leave such vectors empty: there, components
+    are run as if they were cells of one component (``unfolded``), and component means taken
+    afterwards.
     """
 
     def __init__(self, tensors: Sequence[Tensor], components: bool) -> None:
-        from .kernels_cpu import CHUNK, LANES
+        from .kernels_rows import LANES
+        from .kernels_slabs import CHUNK
 
         self.like = tensors[0]
         self.n_days, self.n_cells = self.like.shape
         self.n_components = tensors[-1].shape[-1]
         daily = components or any(tensor.ndim == 3 for tensor in tensors)
-        self.across = self.n_components % LANES == 0 and (daily or self.n_cells < LANES)
+        self.across = self.n_components % LANES == 0 and (daily or self.n_cells < _FEW * LANES)
         self.unfolded = self.n_cells == 1 and not self.across
         if self.across:
             self.width, self.n_slabs = self.n_cells * LANES, self.n_components // LANES
@@ -114,13 +123,16 @@ class _Problem:
         else:
             self.width, self.n_slabs = self.n_cells, self.n_components
         self.lanes = LANES
-        n_groups = -(-self.width // LANES)
-        self.groups = max(1, min(n_groups, _SLABS // max(self.n_slabs, 1)))
-        self.n_blocks = -(-n_groups // self.groups)
-        self._checkpoint = -(-self.n_days // CHUNK) * self.groups * self.n_slabs * len(STORES) * LANES
+        self.n_groups = -(-self.width // LANES)
+        self.tile = max(1, min(self.n_groups, _TILE // max(self.n_slabs, 1)))
+        tiles = max(1, min(_BLOCK // (self.tile * self.n_slabs), self.n_groups // (_PARTS * self.tile)))
+        self.groups = self.tile * tiles
+        self.n_blocks = -(-self.n_groups // self.groups)
+        self._checkpoint = self.n_groups * self.n_slabs * len(STORES) * LANES
+        self._n_chunks = -(-self.n_days // CHUNK)
 
     def empty_checkpoints(self) -> Tensor:
-        return self.like.new_empty((self.n_blocks, self._checkpoint))
+        return self.like.new_empty((self._n_chunks, self._checkpoint))
 
     def table(
         self, tensors: Sequence[Tensor | None], axes: str = "", kinds: Sequence[tuple[int, int]] = ()
@@ -152,35 +164,53 @@ class _Problem:
     def parameters(self, tensors: Sequence[Tensor]) -> np.ndarray:
         return self.table(tensors, "component", [(int(tensor.ndim == 3), 0) for tensor in tensors])
 
-    def execute(self, kind: str, *arguments: Any) -> None:
-        """Run a kernel over all blocks, in several threads where that pays."""
+    def execute(
+        self,
+        kind: str,
+        n_series: int,
+        tables: Sequence[np.ndarray],
+        checkpoints: Tensor | None,
+        weights: Tensor | None,
+        everything: bool,
+    ) -> Tensor | None:
+        """Run a kernel over all blocks, in several threads where that pays.
+
+        The adjoint's gives the gradient of NN_r's ``weights``, where there are any.
+        """
         from .kernels_cpu import compiled, scratch_size
+        from .kernels_network import N_WEIGHTS, Network
 
         dtype = DTYPES[self.like.dtype]
-        kernel = compiled(kind, dtype)
-        sizes = (self.n_days, self.width, self.n_slabs, self.groups)
+        kernel = compiled(kind, dtype, weights is not None)
+        table = np.concatenate(tables)
+        kept = 0 if checkpoints is None else checkpoints.data_ptr()
+        sizes = (self.n_slabs, self.tile, self.groups)
+        network, gradient = None, None
+        if weights is not None:
+            # A sum a block: the order in which blocks are done changes no digit.
+            shape = (self.n_blocks, len(weights), self.lanes)
+            gradient = weights.new_zeros(shape) if kind == "backward" else None
+            address = 0 if gradient is None else gradient.data_ptr()
+            network = Network(weights.data_ptr(), address, (len(weights) - 1) // N_WEIGHTS)
 
         def part(first: int, last: int) -> None:
-            scratch = np.zeros(scratch_size(kind, self.n_slabs, self.groups), dtype)
-            kernel(scratch, *arguments, *sizes, first, last)
+            scratch = np.empty(scratch_size(kind, network is not None, n_series, *sizes), dtype)
+            lengths = (self.n_days, self.width, *sizes)
+            kernel(0.0, scratch, table, kept, network, everything, *lengths, first, last)
 
-        n_threads = min(_threads(), self.n_blocks, -(-self.n_days * self.width * self.n_slabs // _SMALL))
-        if n_threads <= 1:
-            part(0, self.n_blocks)
-            return
-        edges = [self.n_blocks * thread // n_threads for thread in range(n_threads + 1)]
-        pool = _pool(n_threads - 1, os.getpid())
-        others = [pool.submit(part, edges[thread], edges[thread + 1]) for thread in range(1, n_threads)]
-        part(0, edges[1])
-        for other in others:
-            other.result()
+        share(part, self.n_blocks, self.n_days * self.width * self.n_slabs)
+        return None if gradient is None else gradient.sum((0, 2))
 
 
 def _forward(
-    names: tuple[str, ...], components: bool, tensors: Sequence[Tensor], checkpoints: Tensor | None
+    names: tuple[str, ...],
+    components: bool,
+    weights: Tensor | None,
+    tensors: Sequence[Tensor],
+    checkpoints: Tensor | None,
 ) -> tuple[Tensor, ...]:
     """The series and the final stores."""
-    from .kernels_cpu import STORE
+    from .kernels_slabs import STORE
 
     problem = _Problem(tensors, components)
     forcing, parameters, initial = tensors[:3], tensors[3:-5], tensors[-5:]
@@ -189,15 +219,16 @@ def _forward(
     series = [problem.like.new_empty(shape if whole else shape[:2]) for _ in names]
     final = [problem.like.new_empty(shape[1:]) for _ in STORES]
     kinds = [(_row(name, STORE), 0 if whole else problem.n_components) for name in names]
-    problem.execute(
-        "forward",
+    tables = [
         problem.table(forcing, "time"),
         problem.parameters(parameters),
         problem.table(initial, "component"),
         problem.table(final, "component"),
+        problem.table([None] * (3 + len(parameters))),
         problem.table(series, "time", kinds),
-        0 if checkpoints is None else checkpoints.data_ptr(),
-    )
+    ]
+    everything = any(name in DAY_FLUXES for name in names)
+    problem.execute("forward", len(names), tables, checkpoints, weights, everything)
     if whole and not components:
         series = [value.mean(-1) for value in series]
     return (*series, *final)
@@ -206,13 +237,14 @@ def _forward(
 def _backward(
     names: tuple[str, ...],
     components: bool,
+    weights: Tensor | None,
     tensors: Sequence[Tensor],
     checkpoints: Tensor,
     cotangents: Sequence[Tensor | None],
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Cotangents of the inputs that need one, given those of the series and the final stores."""
-    from .kernels_cpu import STORE
+    """Cotangents of weights and inputs that need one, given those of the series and the final stores."""
+    from .kernels_slabs import STORE
 
     problem = _Problem(tensors, components)
     shape = (problem.n_days, problem.n_cells, problem.n_components)
@@ -223,20 +255,20 @@ def _backward(
     gradients = [
         problem.like.new_empty(size) if need else None for size, need in zip(shapes, needed, strict=True)
     ]
-    problem.execute(
-        "backward",
+    everything = any(needed[:3]) or any(name in DAY_FLUXES for name, _ in given)
+    tables = [
         problem.table(tensors[:3], "time"),
         problem.parameters(tensors[3:-5]),
-        checkpoints.data_ptr(),
-        problem.table([value for _, value in given], "time", kinds),
+        problem.table(gradients[-5:], "component"),
         problem.table(cotangents[len(names) :], "component"),
         problem.table(gradients[:3], "time"),
         problem.table(gradients[3:-5], "component"),
-        problem.table(gradients[-5:], "component"),
-    )
+        problem.table([value for _, value in given], "time", kinds),
+    ]
+    d_weights = problem.execute("backward", len(given), tables, checkpoints, weights, everything)
     if problem.unfolded:
         gradients[:3] = [None if value is None else value.sum(-1) for value in gradients[:3]]
-    return gradients
+    return [d_weights, *gradients]
 
 
 def _row(name: str, first_store: int) -> int:
@@ -245,13 +277,3 @@ def _row(name: str, first_store: int) -> int:
         return first_store + STORES.index(name)
     fluxes = (*DAY_FLUXES, "runoff")
     return first_store + len(STORES) + len(DAY_PARAMETERS) + fluxes.index(name)
-
-
-def _threads() -> int:
-    return torch.get_num_threads() if threading.current_thread() is threading.main_thread() else 1
-
-
-@lru_cache(maxsize=1)
-def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:
-    """The helping threads; a forked process has none of its parent's and needs its own."""
-    return ThreadPoolExecutor(n_threads, thread_name_prefix=f"hydroxr-{process}")

@@ -32,15 +32,15 @@ def accepts(like: Tensor) -> bool:
 
 
 @cache
-def available(dtype: torch.dtype = torch.float32) -> bool:
-    """Whether there is a kernel: numba-cuda is installed and compiles here."""
+def obstacle(dtype: torch.dtype = torch.float32) -> str:
+    """Why there is no kernel for a type: what went wrong on compiling it; empty where there is one."""
     try:
         from .kernels_cuda import compiled
 
         compiled("forward", dtype, False)
-    except Exception:  # whatever is wrong with a compiler, there is another loop
-        return False
-    return True
+    except Exception as error:  # whatever is wrong with a compiler, there is another loop
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def run(
@@ -172,8 +172,7 @@ def _weights(processes: Mapping[str, Any] | None, like: Tensor) -> Tensor:
     """Weights of the hidden units and the output's bias, one after another; one number for none."""
     if not processes:
         return like.new_zeros(1)
-    units, bias = processes["effective_rainfall"].weights(like.dtype)
-    return torch.cat([units.reshape(-1), bias.reshape(1)]).to(like)
+    return processes["effective_rainfall"].weights(like.dtype).to(like)
 
 
 def _hidden(network: Tensor) -> int:

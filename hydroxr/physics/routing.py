@@ -7,10 +7,14 @@ day that follows.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from .hbv import UH_LENGTH
+from . import loop_cpu
+from .convolution import convolve
+from .hbv import LEADS, UH_LENGTH
 
 
 def unit_hydrograph(shape: Tensor, scale: Tensor) -> Tensor:
@@ -26,22 +30,35 @@ def unit_hydrograph(shape: Tensor, scale: Tensor) -> Tensor:
     Tensor, (space, 15)
         Share of a day's runoff that leaves on that day, the next one, and so on.
     """
-    days = torch.arange(UH_LENGTH, dtype=shape.dtype, device=shape.device) + 0.5
-    # log of t^(a-1) exp(-t/tau); softmax normalises, and the gamma function cancels.
-    density = (shape[:, None] - 1.0) * torch.log(days) - days / scale[:, None]
-    return torch.softmax(density, dim=1)
+    days = torch.arange(UH_LENGTH, dtype=torch.float64, device=shape.device) + 0.5
+    # log2 of t^(a-1) exp(-t/tau); the sum normalises, and the gamma function cancels. In float64,
+    # because torch rounds a number differently by its place among others. Neither softmax nor exp:
+    # they start all of torch's threads for however few numbers, and those then keep the cores busy
+    # that the compiled loop wants.
+    decay = days[:, None] * math.log2(math.e) / scale.double()
+    density = (shape.double() - 1.0) * torch.log2(days)[:, None] - decay
+    share = torch.exp2(density - density.detach().amax(0))
+    return (share / share.sum(0)).T.to(shape.dtype)
 
 
-def _convolve(series: Tensor, kernel: Tensor) -> Tensor:
-    """Causal convolution a cell: (time, space) with (space, lags) -> (time + lags - 1, space)."""
-    lags = kernel.shape[1]
-    padded = torch.nn.functional.pad(series.T[None], (lags - 1, lags - 1))
+def _convolve(
+    series: Tensor, weights: Tensor, earlier: Tensor, n_rest: int, compiled: bool
+) -> tuple[Tensor, Tensor]:
+    """As :func:`.convolution.convolve`, on any device."""
+    if compiled and loop_cpu.accepts(series) and not loop_cpu.obstacle(series.dtype):
+        return convolve(series, weights, earlier, n_rest)
+    n_days, lags = len(series), weights.shape[1]
+    padded = torch.nn.functional.pad(series.T[None], (lags - 1, n_rest))
     # A GPU would round the factors to ten bits (TF32), and the water balance would not close.
     with torch.backends.cudnn.flags(allow_tf32=False):
-        return torch.nn.functional.conv1d(padded, kernel.flip(1)[:, None], groups=kernel.shape[0])[0].T
+        full = torch.nn.functional.conv1d(padded, weights.flip(1)[:, None], groups=len(weights))[0]
+    full = full + torch.nn.functional.pad(earlier, (0, n_days + n_rest - earlier.shape[1]))
+    return full[:, :n_days].T, full[:, n_days:]
 
 
-def route(runoff: Tensor, shape: Tensor, scale: Tensor, arriving: Tensor) -> tuple[Tensor, Tensor]:
+def route(
+    runoff: Tensor, shape: Tensor, scale: Tensor, arriving: Tensor, compiled: bool = True
+) -> tuple[Tensor, Tensor]:
     """Route runoff to the gauge.
 
     Parameters
@@ -52,6 +69,8 @@ def route(runoff: Tensor, shape: Tensor, scale: Tensor, arriving: Tensor) -> tup
         Of the unit hydrograph.
     arriving : Tensor, (space, 14)
         Water of earlier days, mm, by the day of this run on which it leaves.
+    compiled : bool
+        Convolve in the compiled kernel, where there is one, else in torch.
 
     Returns
     -------
@@ -60,21 +79,19 @@ def route(runoff: Tensor, shape: Tensor, scale: Tensor, arriving: Tensor) -> tup
     arriving : Tensor, (space, 14)
         Water in the channel after the last day, mm, by the day ahead on which it leaves.
     """
-    n_days = runoff.shape[0]
-    full = _convolve(runoff, unit_hydrograph(shape, scale))  # (time + 14, space)
-    earlier = torch.nn.functional.pad(arriving.T, (0, 0, 0, n_days))
-    full = full + earlier
-    return full[:n_days], full[n_days:].T
+    return _convolve(runoff, unit_hydrograph(shape, scale), arriving, LEADS, compiled)
 
 
-def in_transit(runoff: Tensor, shape: Tensor, scale: Tensor, arriving: Tensor) -> Tensor:
+def in_transit(
+    runoff: Tensor, shape: Tensor, scale: Tensor, arriving: Tensor, compiled: bool = True
+) -> Tensor:
     """Water in the channel at the end of each day, mm, (time, space); arguments as of :func:`route`."""
-    n_days = runoff.shape[0]
     # Share of a day's runoff that is still to come after 0, 1, ... days: sums from the far end,
     # which cannot be negative in any precision.
-    still_to_come = unit_hydrograph(shape, scale).flip(1).cumsum(1).flip(1)[:, 1:]
-    stored = _convolve(runoff, still_to_come)[:n_days]
-    earlier = arriving.flip(1).cumsum(1).flip(1)[:, 1:].T  # after day 1, 2, ..., 13
-    if n_days > earlier.shape[0]:
-        earlier = torch.nn.functional.pad(earlier, (0, 0, 0, n_days - earlier.shape[0]))
-    return stored + earlier[:n_days]
+    still_to_come = _from_the_end(unit_hydrograph(shape, scale))[:, 1:]
+    earlier = _from_the_end(arriving)[:, 1:]  # after day 1, 2, ..., 13
+    return _convolve(runoff, still_to_come, earlier, 0, compiled)[0]
+
+
+def _from_the_end(values: Tensor) -> Tensor:
+    return values.flip(1).cumsum(1).flip(1)

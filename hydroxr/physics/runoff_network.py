@@ -50,21 +50,20 @@ class RunoffNetwork(nn.Module):
             0 to 1.
         """
         values = torch.stack((FC, BETA, soil_moisture, soil_moisture / FC, inflow), -1)
-        weights, bias = self.weights(values.dtype)
-        units = torch.relu(values @ weights[:, : len(INPUTS)].T + weights[:, -2])
-        return torch.sigmoid(units @ weights[:, -1] + bias)
+        weights = self.weights(values.dtype)
+        units = weights[:-1].view(-1, len(INPUTS) + 2)
+        active = torch.relu(values @ units[:, : len(INPUTS)].T + units[:, -2])
+        return torch.sigmoid(active @ units[:, -1] + weights[-1])
 
-    def weights(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """All weights for inputs in their own units.
+    def weights(self, dtype: torch.dtype) -> Tensor:
+        """All weights for inputs in their own units, as the kernels take them.
 
         Returns
         -------
-        units : Tensor, (hidden, 7)
+        Tensor, (7 hidden + 1,)
             For each hidden unit its weights of the five inputs, its bias, and its weight in the
-            output.
-        bias : Tensor, ()
-            Of the output.
+            output; then the output's bias.
         """
         scales = self.hidden.weight.new_tensor(list(INPUTS.values()))
         parts = [self.hidden.weight / scales, self.hidden.bias[:, None], self.output.weight.T]
-        return torch.cat(parts, dim=1).to(dtype), self.output.bias[0].to(dtype)
+        return torch.cat([torch.cat(parts, dim=1).reshape(-1), self.output.bias]).to(dtype)

@@ -24,6 +24,7 @@ from . import loop_cpu, loop_cuda, loop_torch
 from .hbv import CHANNEL, INITIAL_STORAGE, LEADS, REPLACEABLE, SOIL_FLOOR, STORES
 from .parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
 from .routing import in_transit, route
+from .runoff_network import RunoffNetwork
 
 _ROUTED = ("streamflow", "channel_storage")
 
@@ -77,8 +78,8 @@ def simulate(
         - ``evapotranspiration``: (pet, soil_moisture, FC, LP, BETAET) to mm/day;
         - ``percolation``: (upper_zone_storage, PERC) to mm/day.
 
-        What they return is held to 0 and to all the water there is. They run in the reference
-        only.
+        What they return is held to 0 and to all the water there is. NN_r runs in the compiled
+        kernels, any other module in the reference only.
 
     Returns
     -------
@@ -150,12 +151,12 @@ def simulate_tensors(
     if needs_runoff and "runoff" not in wanted:
         wanted.append("runoff")
     run = _loop(backend, forcing[0], processes)
-    extra = {"processes": processes} if processes else {}
-    series, final = run(forcing, parameters, state, wanted, components, **extra)
+    series, final = run(forcing, parameters, state, wanted, components, processes)
     if needs_runoff:
         runoff = series["runoff"].mean(-1) if components else series["runoff"]
         if "UH_SHAPE" in parameters:
-            hydrograph = (parameters["UH_SHAPE"], parameters["UH_SCALE"], state[CHANNEL])
+            compiled = run is not loop_torch.run
+            hydrograph = (parameters["UH_SHAPE"], parameters["UH_SCALE"], state[CHANNEL], compiled)
             series["streamflow"], final[CHANNEL] = route(runoff, *hydrograph)
             if "channel_storage" in outputs:
                 series["channel_storage"] = in_transit(runoff, *hydrograph)
@@ -179,23 +180,26 @@ def _loop(
         return loop_torch.run
     kernel = _KERNELS[name]
     if not _is_compiled(processes):
-        reason = "runs no module in the place of an equation"
+        reason = "runs no module in the place of an equation but NN_r"
     elif not kernel.accepts(like):
         reason = f"runs no {like.dtype} on {like.device}".replace("torch.", "")
-    elif not kernel.available(like.dtype):
-        reason = "cannot be compiled here"
+    elif obstacle := kernel.obstacle(like.dtype):
+        reason = f"cannot be compiled here ({obstacle})"
+        if backend == "auto":
+            _warn_of_slowness(name, obstacle)
     else:
         return kernel.run
     if backend != "auto":
         raise DescriptionError(f"backend {backend!r} {reason}; use 'auto' or 'torch'.")
-    if "compiled" in reason:
-        _warn_of_slowness(name)
     return loop_torch.run
 
 
 def _is_compiled(processes: Processes | None) -> bool:
-    """Whether the kernels have all ``processes``."""
-    return not processes
+    """Whether the kernels have all ``processes``: none, or NN_r."""
+    return not processes or (
+        tuple(processes) == ("effective_rainfall",)
+        and isinstance(processes["effective_rainfall"], RunoffNetwork)
+    )
 
 
 def _check_processes(processes: Processes | None) -> None:
@@ -212,11 +216,11 @@ def _check_processes(processes: Processes | None) -> None:
 
 
 @cache
-def _warn_of_slowness(kernel: str) -> None:
+def _warn_of_slowness(kernel: str, obstacle: str) -> None:
     """Once a process."""
     package = {"cpu": "numba", "cuda": "numba-cuda"}[kernel]
     warnings.warn(
-        f"the {kernel} kernel cannot be compiled here (is {package} installed?); "
+        f"the {kernel} kernel cannot be compiled here (is {package} installed?): {obstacle}; "
         "the reference in torch runs instead, with the same results, some 20 times slower",
         HydroxrWarning,
         stacklevel=4,

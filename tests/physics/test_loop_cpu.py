@@ -23,58 +23,12 @@ from hydroxr.physics import loop_cpu, loop_torch, simulate
 from hydroxr.physics.adjoint import make_adjoint
 from hydroxr.physics.hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
 from hydroxr.variables import OUTPUTS
+from tests.loops import FORCING, LEAVES, SERIES, Tensors, gradients, leaves_of, near, network, run
 from tests.strategies import WEATHER, Case, cases, examples, values
 
 pytest.importorskip("numba")
 
-SERIES = (*STORES, *DAY_FLUXES, "runoff")
-FORCING = ("precipitation", "temperature", "pet")
-LEAVES = (*FORCING, *DAY_PARAMETERS, *STORES)
 COUNTS = (1, 2, 3, 8, 16, 17, 32)
-Tensors = dict[str, torch.Tensor]
-
-
-def leaves_of(case: Case, dtype: torch.dtype = torch.float64) -> Tensors:
-    """Forcing, parameters of the day and initial stores of a case."""
-    arrays = {**dict(zip(FORCING, case.forcing, strict=True)), **case.parameters, **case.state()}
-    missing = np.ones((case.cells, case.components))
-    return {name: torch.tensor(arrays.get(name, missing), dtype=dtype) for name in LEAVES}
-
-
-def run(loop: Any, leaves: Tensors, wanted: tuple[str, ...] = SERIES, components: bool = False) -> Tensors:
-    """Series and final stores under one roof."""
-    forcing = tuple(leaves[name] for name in FORCING)
-    parameters = {name: leaves[name] for name in DAY_PARAMETERS}
-    stores = {name: leaves[name] for name in STORES}
-    series, final = loop.run(forcing, parameters, stores, wanted, components)
-    assert tuple(series) == wanted
-    assert tuple(final) == STORES
-    return {**series, **{f"final {name}": value for name, value in final.items()}}
-
-
-def gradients(loop: Any, leaves: Tensors, seed: int = 0, **options: Any) -> tuple[Tensors, Tensors]:
-    """Results, and gradients of all leaves for random cotangents of all results."""
-    inputs = {name: value.detach().clone().requires_grad_() for name, value in leaves.items()}
-    results = run(loop, inputs, **options)
-    generator = torch.Generator().manual_seed(seed)
-    cotangents = [
-        torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x.dtype) for x in results.values()
-    ]
-    found = torch.autograd.grad(list(results.values()), list(inputs.values()), cotangents)
-    return results, dict(zip(inputs, found, strict=True))
-
-
-def near(found: Tensors, expected: Tensors, relative: float, least: float, label: Any = "") -> None:
-    """Differences are small beside each value, or beside the largest one of its array."""
-    for name, value in expected.items():
-        size = max(float(value.detach().abs().max()), least)
-        torch.testing.assert_close(
-            found[name].double(),
-            value.double(),
-            rtol=relative,
-            atol=relative * size,
-            msg=lambda text, name=name: f"{name} of {label}: {text}",
-        )
 
 
 def agree(case: Case, leaves: Tensors | None = None, **options: Any) -> None:
@@ -199,6 +153,54 @@ def test_backends_of_simulate_agree(case: Case):
 
 
 # ---------------------------------------------------------------------------------------------------
+# NN_r in the place of the effective-rainfall equation
+
+
+@pytest.mark.parametrize("components", COUNTS)
+@pytest.mark.parametrize("cells", [1, 2, 9, 40])
+def test_the_runoff_network_in_any_size(cells: int, components: int):
+    """Lanes that only fill a vector up add nothing to the gradient of the weights."""
+    case = Case(51, 35, cells, components, "freeze-thaw", dynamic=("BETA", "TT"))
+    agree(case, network=network(1, 5))
+    agree(Case(52, 5, cells, components, "temperate"), components=True, network=network(2, 16))
+
+
+@examples(40)
+@given(cases(max_days=70, max_cells=10), st.booleans(), st.integers(1, 20), st.integers(0, 9))
+def test_random_runs_with_the_runoff_network_agree(case: Case, components: bool, hidden: int, seed: int):
+    """Any weather, parameters at their bounds, any mix of static and dynamic ones, any weights."""
+    agree(case, components=components, network=network(seed, hidden))
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_one_series_alone_with_the_runoff_network(name: str):
+    """Only what is wanted is computed, and its gradients are its own."""
+    agree(Case(53, 40, 3, 5, "freeze-thaw", dynamic=("BETA",)), wanted=(name,), network=network(3, 4))
+
+
+def test_the_weights_alone_may_need_a_gradient():
+    """As in training with the rest frozen."""
+    leaves, module = leaves_of(Case(54, 30, 3, 8, "wet")), network(4, 6).double()
+    found = {}
+    for loop in (loop_torch, loop_cpu):
+        total = run(loop, leaves, wanted=("runoff",), network=module)["runoff"].sum()
+        found[loop] = torch.autograd.grad(total, list(module.parameters()))
+    for value, expected in zip(found[loop_cpu], found[loop_torch], strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_runoff_network_in_large_numbers():
+    """Outputs far from 0 before the sigmoid neither overflow nor become NaN."""
+    module = network(5, 4).double()
+    for sign in (1.0, -1.0):
+        with torch.no_grad():
+            module.output.bias.fill_(sign * 800.0)
+        agree(Case(55, 20, 3, 3, "wet"), network=module)
+        single = run(loop_cpu, leaves_of(Case(55, 20, 3, 3, "wet"), torch.float32), network=module)
+        assert all(torch.isfinite(value).all() for value in single.values())
+
+
+# ---------------------------------------------------------------------------------------------------
 # Gradients
 
 
@@ -271,8 +273,9 @@ def test_expanded_and_strided_leaves_and_cotangents():
 # Promises
 
 
+@pytest.mark.parametrize("hidden", [0, 16])
 @pytest.mark.parametrize("kind", WEATHER)
-def test_float32_is_float64_within_rounding(kind: str):
+def test_float32_is_float64_within_rounding(kind: str, hidden: int):
     """Results and gradients within 1e-4 of the largest value of their array.
 
     But for two: where soil stays at its floor or at field capacity, on a kink, rounding decides what
@@ -281,9 +284,11 @@ def test_float32_is_float64_within_rounding(kind: str):
     case = Case(41, 300, 5, 16, kind, dynamic=("BETA", "BETAET"))
     case.temperature = case.temperature + 0.0123  # off TT's bounds, which float32 cannot tell from it
     leaves = {name: value.double() for name, value in leaves_of(case, torch.float32).items()}
-    expected, expected_gradients = gradients(loop_cpu, leaves, wanted=("runoff", "evapotranspiration"))
+    options: dict[str, Any] = {"wanted": ("runoff", "evapotranspiration")}
+    options["network"] = network(6, hidden) if hidden else None
+    expected, expected_gradients = gradients(loop_cpu, leaves, **options)
     single = {name: value.float() for name, value in leaves.items()}
-    found, found_gradients = gradients(loop_cpu, single, wanted=("runoff", "evapotranspiration"))
+    found, found_gradients = gradients(loop_cpu, single, **options)
     near(found, expected, 1e-4, 1e-3, kind)
     on_a_kink = {"dry": "precipitation", "zero-pet": "pet"}.get(kind)
     off_kinks = {name: value for name, value in found_gradients.items() if name != on_a_kink}
@@ -304,19 +309,20 @@ def test_no_water_is_lost(kind: str, dtype: str, most: float):
     assert gap.abs().max() < most
 
 
+@pytest.mark.parametrize("hidden", [0, 4])
 @pytest.mark.parametrize("components", COUNTS)
-def test_threads_change_no_digit(components: int):
+def test_threads_change_no_digit(components: int, hidden: int):
     """Nor does the thread from which the loop is called."""
     leaves = leaves_of(Case(43, 200, 90, components, "freeze-thaw", dynamic=("BETA",)), torch.float32)
+    options: dict[str, Any] = {"wanted": ("runoff", "snowpack")}
+    options["network"] = network(7, hidden) if hidden else None
     number = torch.get_num_threads()
     outcomes: list[tuple[Tensors, Tensors]] = []
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            outcomes.append(gradients(loop_cpu, leaves, wanted=("runoff", "snowpack")))
-        thread = threading.Thread(
-            target=lambda: outcomes.append(gradients(loop_cpu, leaves, wanted=("runoff", "snowpack")))
-        )
+            outcomes.append(gradients(loop_cpu, leaves, **options))
+        thread = threading.Thread(target=lambda: outcomes.append(gradients(loop_cpu, leaves, **options)))
         thread.start()
         thread.join()
     finally:
@@ -329,14 +335,16 @@ def test_threads_change_no_digit(components: int):
 
 @pytest.mark.parametrize("name", [*FORCING, "soil_moisture", "BETA"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_nan_shows(name: str, dtype: torch.dtype):
+@pytest.mark.parametrize("hidden", [0, 4])
+def test_a_nan_shows(name: str, dtype: torch.dtype, hidden: int):
     """What depends on it is NaN to the end of the run, and other cells are as they were."""
     leaves = leaves_of(Case(44, 30, 12, 3, "temperate", dynamic=("BETA",)), dtype)
-    clean = run(loop_cpu, leaves)
+    module = network(8, hidden) if hidden else None
+    clean = run(loop_cpu, leaves, network=module)
     place = {"soil_moisture": (5, 0), "BETA": (3, 5, 0)}.get(name, (3, 5))
     leaves[name] = leaves[name].clone()
     leaves[name][place] = torch.nan
-    found = run(loop_cpu, leaves)
+    found = run(loop_cpu, leaves, network=module)
     assert torch.isnan(found["soil_moisture"][5:, 5]).all()
     assert torch.isnan(found["runoff"][5:, 5]).all()
     others = [cell for cell in range(12) if cell != 5]
@@ -348,14 +356,14 @@ def test_powers_in_float32():
     """Within 1e-6 of the true power, or below what float32 holds."""
     from numba import njit
 
-    from hydroxr.physics import kernels_cpu
+    from hydroxr.physics import kernels_numbers
 
     rng = np.random.default_rng(6)
     small = 10.0 ** rng.uniform(-9, 0, 200_000)
     base = np.concatenate([rng.random(200_000), small, [1.0, 1.0, 0.5, 1 - 2.0**-24]])
     exponent = np.concatenate([rng.uniform(0.0, 8.0, 400_000), [0.3, 6.0, 0.0, 6.0]])
     base, exponent = base.astype("f4"), exponent.astype("f4")
-    power = kernels_cpu._power_32
+    power = kernels_numbers.power_32
 
     @njit
     def all_powers(base, exponent, out):  # type: ignore[no-untyped-def]

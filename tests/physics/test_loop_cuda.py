@@ -17,8 +17,8 @@ import torch
 
 from hydroxr.physics import loop_cpu, loop_cuda, loop_torch
 from hydroxr.physics.hbv import DAY_PARAMETERS, STORES
-from hydroxr.physics.runoff_network import RunoffNetwork
-from tests.physics.test_loop_cpu import FORCING, LEAVES, SERIES, Tensors, leaves_of, near
+from tests import loops
+from tests.loops import FORCING, LEAVES, SERIES, Tensors, leaves_of, near, network, run
 from tests.strategies import WEATHER, Case
 
 ON_GPU = torch.cuda.is_available()
@@ -35,49 +35,13 @@ with pytest.MonkeyPatch.context() as _patch:
 
 if not (ON_GPU or kernels_cuda.SIMULATED):
     pytest.skip("numba.cuda was imported without its simulator", allow_module_level=True)
-if not loop_cuda.available(torch.float64):
-    pytest.skip("numba-cuda cannot compile here", allow_module_level=True)
+if _obstacle := loop_cuda.obstacle(torch.float64):
+    pytest.skip(f"numba-cuda cannot compile here: {_obstacle}", allow_module_level=True)
 
 
-def results_of(
-    loop: Any, leaves: Tensors, wanted: tuple[str, ...], components: bool, processes: Any
-) -> Tensors:
-    """Series and final stores under one roof."""
-    forcing = tuple(leaves[name] for name in FORCING)
-    parameters = {name: leaves[name] for name in DAY_PARAMETERS}
-    stores = {name: leaves[name] for name in STORES}
-    options = {"processes": processes} if processes else {}
-    series, final = loop.run(forcing, parameters, stores, wanted, components, **options)
-    assert tuple(series) == wanted
-    assert tuple(final) == STORES
-    return {**series, **{f"final {name}": value for name, value in final.items()}}
-
-
-def gradients(
-    loop: Any,
-    leaves: Tensors,
-    wanted: tuple[str, ...] = SERIES,
-    components: bool = False,
-    network: RunoffNetwork | None = None,
-) -> tuple[Tensors, Tensors]:
-    """Results, and gradients of all leaves and weights for random cotangents, on the CPU."""
-    device = DEVICE if loop is loop_cuda else torch.device("cpu")
-    inputs = {name: value.detach().to(device).requires_grad_() for name, value in leaves.items()}
-    processes, weights = None, {}
-    if network is not None:
-        network = network.to(device, leaves["FC"].dtype)
-        processes, weights = {"effective_rainfall": network}, dict(network.named_parameters())
-    results = results_of(loop, inputs, wanted, components, processes)
-    generator = torch.Generator().manual_seed(0)
-    cotangents = [
-        torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x) for x in results.values()
-    ]
-    wrt = {**inputs, **weights}
-    found = torch.autograd.grad(list(results.values()), list(wrt.values()), cotangents)
-    return (
-        {name: value.detach().cpu() for name, value in results.items()},
-        {name: value.cpu() for name, value in zip(wrt, found, strict=True)},
-    )
+def gradients(loop: Any, leaves: Tensors, **options: Any) -> tuple[Tensors, Tensors]:
+    """Of any loop, where it runs."""
+    return loops.gradients(loop, leaves, device=DEVICE if loop is loop_cuda else "cpu", **options)
 
 
 def agree(case: Case, leaves: Tensors | None = None, reference: Any = loop_torch, **options: Any) -> None:
@@ -87,16 +51,6 @@ def agree(case: Case, leaves: Tensors | None = None, reference: Any = loop_torch
     found, found_gradients = gradients(loop_cuda, leaves, **options)
     near(found, expected, 1e-9, 1e-6, case)
     near(found_gradients, expected_gradients, 1e-6, 1e-6, case)
-
-
-def network(seed: int, hidden: int) -> RunoffNetwork:
-    """NN_r with weights larger than those it starts from, so that every input matters."""
-    torch.manual_seed(seed)
-    module = RunoffNetwork(hidden)
-    with torch.no_grad():
-        for weights in module.parameters():
-            weights.mul_(2.0)
-    return module
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -161,7 +115,7 @@ def test_expanded_and_strided_leaves():
     found: dict[Any, Tensors] = {}
     for loop in (loop_torch, loop_cuda):
         inputs = {name: value.to(DEVICE).requires_grad_() for name, value in leaves.items()}
-        results = results_of(loop, inputs, SERIES, False, None)
+        results = run(loop, inputs)
         sum(value.sum() for value in results.values()).backward()  # cotangents have strides of zero
         found[loop] = {f"gradient of {name}": value.grad for name, value in inputs.items()} | results
     near(found[loop_cuda], found[loop_torch], 1e-9, 1e-9)
@@ -180,7 +134,7 @@ def test_a_single_leaf_that_needs_a_gradient(name: str):
         found = {}
         for loop in (loop_torch, loop_cuda):
             leaf = leaves[name].clone().requires_grad_()
-            results_of(loop, {**leaves, name: leaf}, ("runoff",), False, None)["runoff"].sum().backward()
+            run(loop, {**leaves, name: leaf}, ("runoff",))["runoff"].sum().backward()
             found[loop] = leaf.grad
         assert found[loop_cuda] is not None
         torch.testing.assert_close(found[loop_cuda], found[loop_torch], rtol=1e-9, atol=1e-9)
@@ -191,7 +145,7 @@ def test_without_gradients_nothing_is_kept():
     leaves = {name: value.to(DEVICE) for name, value in leaves_of(Case(58, 3, 2, 3)).items()}
 
     def differentiable() -> list[bool]:
-        results = results_of(loop_cuda, leaves, SERIES, False, None)
+        results = run(loop_cuda, leaves)
         return [value.requires_grad for value in results.values()]
 
     assert not any(differentiable())
@@ -247,8 +201,8 @@ def test_no_water_is_lost(dtype: torch.dtype, most: float, hidden: int):
     leaves = {
         name: value.to(DEVICE) for name, value in leaves_of(Case(62, 40, 2, 3, "freeze-thaw"), dtype).items()
     }
-    processes = {"effective_rainfall": network(4, hidden).to(DEVICE)} if hidden else None
-    results = results_of(loop_cuda, leaves, SERIES, False, processes)
+    module = network(4, hidden).to(DEVICE) if hidden else None
+    results = run(loop_cuda, leaves, network=module)
     results = {name: value.detach().double() for name, value in results.items()}
     stored = sum(results[name] for name in STORES)
     before = sum(leaves[name].double().mean(-1) for name in STORES)
@@ -262,12 +216,12 @@ def test_no_water_is_lost(dtype: torch.dtype, most: float, hidden: int):
 def test_a_nan_shows(name: str, hidden: int):
     """What depends on it is NaN to the end of the run, and other cells are as they were."""
     leaves = {key: value.to(DEVICE) for key, value in leaves_of(Case(63, 6, 4, 3, dynamic=("BETA",))).items()}
-    processes = {"effective_rainfall": network(5, hidden).to(DEVICE)} if hidden else None
-    clean = results_of(loop_cuda, leaves, SERIES, False, processes)
+    module = network(5, hidden).to(DEVICE) if hidden else None
+    clean = run(loop_cuda, leaves, network=module)
     place = {"soil_moisture": (2, 0), "BETA": (3, 2, 0)}.get(name, (3, 2))
     leaves[name] = leaves[name].clone()
     leaves[name][place] = torch.nan
-    found = results_of(loop_cuda, leaves, SERIES, False, processes)
+    found = run(loop_cuda, leaves, network=module)
     assert torch.isnan(found["soil_moisture"][3:, 2]).all()
     assert torch.isnan(found["runoff"][4:, 2]).all()  # a NaN in PET comes a day later
     others = [0, 1, 3]
@@ -278,7 +232,9 @@ def test_a_nan_shows(name: str, hidden: int):
 def test_the_same_digits_in_every_run():
     """Sums over components have one order."""
     leaves = leaves_of(Case(64, 7, 9, 16, "freeze-thaw", dynamic=("BETA",)), torch.float32)
-    first, second = (gradients(loop_cuda, leaves, ("runoff",), network=network(6, 2)) for _ in range(2))
+    first, second = (
+        gradients(loop_cuda, leaves, wanted=("runoff",), network=network(6, 2)) for _ in range(2)
+    )
     for group, other in zip(first, second, strict=True):
         assert all(torch.equal(group[name], other[name]) for name in group)
 
@@ -352,12 +308,12 @@ def test_torchs_current_stream():
     leaves = {
         name: value.to(DEVICE) for name, value in leaves_of(Case(66, 200, 500, 16), torch.float32).items()
     }
-    expected = results_of(loop_cuda, leaves, ("runoff",), False, None)["runoff"]
+    expected = run(loop_cuda, leaves, ("runoff",))["runoff"]
     torch.cuda.synchronize()
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):
         torch.cuda._sleep(20_000_000)
         late = {name: value.clone() for name, value in leaves.items()}
-        found = results_of(loop_cuda, late, ("runoff",), False, None)["runoff"].clone()
+        found = run(loop_cuda, late, ("runoff",))["runoff"].clone()
     stream.synchronize()
     assert torch.equal(found, expected)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hydroxr.physics import simulate
+from hydroxr.physics import routing, simulate
 from hydroxr.physics.parameters import PARAMETERS
 from tests.oracle import STORES, unit_hydrograph
 from tests.strategies import ROUTING, Case, cases, examples
@@ -190,3 +192,142 @@ def test_routing_changes_nothing_but_streamflow_and_channel():
     bare, _ = simulate(*case.forcing, unrouted, outputs=names)
     for name in names:
         np.testing.assert_array_equal(routed[name], bare[name], err_msg=name)
+
+
+# ---------------------------------------------------------------------------------------------------
+# The compiled convolution
+
+SIZES = [(1, 1), (5, 2), (13, 9), (14, 8), (15, 17), (127, 3), (129, 70), (300, 100)]
+Tensors = tuple[torch.Tensor, ...]
+
+
+@pytest.fixture
+def compiled() -> None:
+    """For tests of what needs numba."""
+    pytest.importorskip("numba")
+
+
+def channel(days: int, cells: int, dtype: torch.dtype = torch.float64) -> Tensors:
+    """Runoff, shape, scale and arriving water."""
+    generator = torch.Generator().manual_seed(days + cells)
+
+    def some(*size: int) -> torch.Tensor:
+        return torch.rand(size, generator=generator, dtype=torch.float64).to(dtype)
+
+    return some(days, cells), 0.1 + 2.9 * some(cells), 0.5 + 6.5 * some(cells), some(cells, 14)
+
+
+def routed(inputs: Tensors, **options: bool) -> Tensors:
+    """All that routing gives."""
+    return (*routing.route(*inputs, **options), routing.in_transit(*inputs, **options))
+
+
+def with_gradients(inputs: Tensors, **options: bool) -> list[torch.Tensor]:
+    """Results, and gradients of all inputs for random cotangents."""
+    leaves = [value.detach().requires_grad_() for value in inputs]
+    results = routed(tuple(leaves), **options)
+    generator = torch.Generator().manual_seed(7)
+    cotangents = [torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x.dtype) for x in results]
+    return [*results, *torch.autograd.grad(results, leaves, cotangents)]
+
+
+@pytest.mark.parametrize(("days", "cells"), SIZES)
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_the_kernel_is_torchs_convolution(days, cells, dtype, close, compiled):
+    """Results and gradients, around the lengths of the hydrograph and of a chunk, vectors partly filled."""
+    inputs = channel(days, cells, dtype)
+    found = with_gradients(inputs)
+    expected = with_gradients(inputs, compiled=False)
+    for value, other in zip(found, expected, strict=True):
+        size = max(1.0, float(other.detach().abs().max()))
+        torch.testing.assert_close(value, other, rtol=close, atol=close * size)
+
+
+def test_gradcheck_of_routing():
+    """Finite differences, with respect to runoff, shape, scale and arriving water."""
+    inputs = tuple(value.requires_grad_() for value in channel(20, 3))
+    assert torch.autograd.gradcheck(lambda *values: routed(values), inputs, eps=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("days", [5, 30])
+def test_a_single_input_of_routing_that_needs_a_gradient(which: int, days: int):
+    """And a single result that has a cotangent: the same as among all."""
+    inputs = channel(days, 4)
+    for result in range(3):
+        everything = [value.clone().requires_grad_() for value in inputs]
+        expected = torch.autograd.grad(routed(tuple(everything))[result].sum(), everything)[which]
+        alone = [value.clone().requires_grad_(place == which) for place, value in enumerate(inputs)]
+        (found,) = torch.autograd.grad(routed(tuple(alone))[result].sum(), alone[which])
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_threads_change_no_digit_of_routing(compiled):
+    """Nor does the thread from which it is called."""
+    inputs = channel(2000, 200, torch.float32)
+    number = torch.get_num_threads()
+    outcomes: list[list[torch.Tensor]] = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            outcomes.append(with_gradients(inputs))
+        thread = threading.Thread(target=lambda: outcomes.append(with_gradients(inputs)))
+        thread.start()
+        thread.join()
+    finally:
+        torch.set_num_threads(number)
+    assert len(outcomes) == 4
+    # The hydrograph's own gradient is torch's, a sum over 15 days in its order.
+    for outcome in outcomes[1:]:
+        assert all(torch.equal(value, first) for value, first in zip(outcome, outcomes[0], strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_nan_reaches_the_days_that_its_water_does(dtype: torch.dtype, compiled):
+    """15 days of the streamflow of its cell, what is in the channel after it, and nothing else."""
+    runoff, *others = channel(60, 11, dtype)
+    clean = routed((runoff, *others))
+    runoff = runoff.clone()
+    runoff[30, 4] = torch.nan
+    streamflow, arriving, stored = routed((runoff, *others))
+    assert torch.isnan(streamflow[30:45, 4]).all()
+    assert torch.isnan(stored[30:44, 4]).all()
+    for value, before in ((streamflow, clean[0]), (stored, clean[2])):
+        value[30:45, 4] = before[30:45, 4]
+        assert torch.equal(value, before)
+    assert torch.equal(arriving, clean[1])
+
+
+def test_routing_reads_and_differentiates_any_layout():
+    """Strides of zero, transposed axes, every other value; cotangents, too."""
+    runoff, shape, scale, arriving = channel(40, 18)
+    inputs = (
+        runoff.T.contiguous().T,
+        torch.stack([shape] * 2, -1)[:, 0],
+        scale[:1].expand(18),
+        arriving.T.contiguous().T,
+    )
+    plain = tuple(value.contiguous() for value in inputs)
+    for value, other in zip(with_gradients(inputs), with_gradients(plain), strict=True):
+        assert torch.equal(value, other)
+    leaf = runoff.clone().requires_grad_()
+    sum(value.sum() for value in routed((leaf, shape, scale, arriving))).backward()  # strides of zero
+    cotangents = torch.ones_like(runoff)
+    other = runoff.clone().requires_grad_()
+    results = routed((other, shape, scale, arriving))
+    (expected,) = torch.autograd.grad(
+        results, other, [cotangents, torch.ones_like(results[1]), cotangents.T.contiguous().T]
+    )
+    torch.testing.assert_close(leaf.grad, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_routing_without_gradients_keeps_nothing():
+    """Plain tensors, no_grad and inference give plain results."""
+    inputs = channel(20, 3)
+    assert not any(value.requires_grad for value in routed(inputs))
+    inputs[0].requires_grad_()
+    with torch.no_grad():
+        assert not any(value.requires_grad for value in routed(inputs))
+    with torch.inference_mode():
+        assert not any(value.requires_grad for value in routed(inputs))
+    assert all(value.requires_grad for value in routed(inputs))

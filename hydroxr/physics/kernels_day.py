@@ -1,0 +1,144 @@
+"""The day and its adjoint of one slab; importing this imports numba.
+
+The loop over the lanes of a slab (see :mod:`.kernels_slabs`) touches nothing else and has no branch,
+so that the compiler turns it into vector instructions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, types
+from numba.extending import overload
+
+from .adjoint import make_adjoint
+from .hbv import make_day
+from .kernels_network import advance_with_network, retreat_with_network
+from .kernels_numbers import (
+    INLINED,
+    OPTIONS,
+    inlined,
+    logarithm_32,
+    logarithm_64,
+    maximum,
+    minimum,
+    power_32,
+    power_64,
+    where,
+)
+from .kernels_rows import LANES, add_to_lane, ahead, copy_rows, get_lane, set_lane
+from .kernels_slabs import (
+    COTANGENT,
+    FLUX,
+    GRADIENT,
+    N_FLUXES,
+    N_STORES,
+    RUNOFF,
+    STORE,
+    WEATHER,
+    WEATHER_GRADIENT,
+)
+
+# ---- the day and its adjoint, for each precision ------------------------------------------------
+
+_DAYS = {
+    types.float32: make_day(minimum, maximum, power_32, where, np.float32, inlined),
+    types.float64: make_day(minimum, maximum, power_64, where, np.float64, inlined),
+}
+_ADJOINTS = {
+    types.float32: make_adjoint(minimum, maximum, power_32, where, logarithm_32, np.float32, inlined),
+    types.float64: make_adjoint(minimum, maximum, power_64, where, logarithm_64, np.float64, inlined),
+}
+
+
+# Stand-ins, which the compiler replaces by the function for the precision of the arguments. (A
+# kernel that closes over compiled functions would not be found in the cache on disk.)
+def _day(*arguments):  # type: ignore[no-untyped-def]
+    raise NotImplementedError
+
+
+def _adjoint(*arguments):  # type: ignore[no-untyped-def]
+    raise NotImplementedError
+
+
+@overload(_day, jit_options=INLINED)
+def _day_of_precision(*arguments):  # type: ignore[no-untyped-def]
+    function = _DAYS[arguments[0]]
+    return lambda *arguments: function(*arguments)
+
+
+@overload(_adjoint, jit_options=INLINED)
+def _adjoint_of_precision(*arguments):  # type: ignore[no-untyped-def]
+    function = _ADJOINTS[arguments[0]]
+    return lambda *arguments: function(*arguments)
+
+
+# ---- loops over lanes ---------------------------------------------------------------------------
+
+
+@inlined
+def _advance(slab, weather, everything):  # type: ignore[no-untyped-def]
+    """One day of one slab; of the fluxes, the runoff only, or everything."""
+    copy_rows(weather, 0, slab, WEATHER * LANES, 3)
+    for c in range(LANES):
+        stores, fluxes = _day(*get_lane(slab, WEATHER * LANES + c, FLUX))
+        set_lane(slab, STORE * LANES + c, stores)
+        if everything:
+            set_lane(slab, FLUX * LANES + c, fluxes)
+        set_lane(slab, RUNOFF * LANES + c, (fluxes[-3] + fluxes[-2] + fluxes[-1],))
+
+
+@inlined
+def _retreat(slab, before, weather, everything):  # type: ignore[no-untyped-def]
+    """The adjoint of one day of one slab: cotangents of the stores in place, gradients added.
+
+    ``before`` are the stores before that day. With ``everything`` all fluxes have cotangents, else
+    the runoff only, and the weather gets gradients.
+    """
+    copy_rows(weather, 0, slab, WEATHER * LANES, 3)
+    copy_rows(before, 0, slab, STORE * LANES, N_STORES)
+    for c in range(LANES):
+        (runoff,) = get_lane(slab, RUNOFF * LANES + c, 1)
+        none = type(runoff)(0.0)
+        fluxes = (none, none, none, none, none, none, none, none, none, none, none, none)
+        if everything:
+            fluxes = get_lane(slab, FLUX * LANES + c, N_FLUXES)
+        leaving = (fluxes[-3] + runoff, fluxes[-2] + runoff, fluxes[-1] + runoff)
+        cotangents = get_lane(slab, COTANGENT * LANES + c, N_STORES) + fluxes[:-3] + leaving
+        stores, parameters, forcing = _adjoint(*(get_lane(slab, WEATHER * LANES + c, FLUX) + cotangents))
+        set_lane(slab, COTANGENT * LANES + c, stores)
+        add_to_lane(slab, GRADIENT * LANES + c, parameters)
+        if everything:
+            set_lane(slab, WEATHER_GRADIENT * LANES + c, forcing)
+
+
+@njit(**OPTIONS)
+def advance_all(memory, weather, part, everything, network, like):  # type: ignore[no-untyped-def]
+    """One day of the slabs of some groups, whose weather follows each other."""
+    step = part.rows * LANES
+    for g in range(part.n_groups):
+        weather_of_group = ahead(weather, g * 3 * LANES)
+        for s in range(g * part.n_slabs, (g + 1) * part.n_slabs):
+            slab = ahead(memory, s * step)
+            if network is not None:
+                advance_with_network(slab, weather_of_group, everything, network, like)
+            elif everything:
+                _advance(slab, weather_of_group, True)
+            else:
+                _advance(slab, weather_of_group, False)
+
+
+@njit(**OPTIONS)
+def retreat_all(memory, before, weather, part, everything, network, like):  # type: ignore[no-untyped-def]
+    """The adjoint of that."""
+    step = part.rows * LANES
+    for g in range(part.n_groups):
+        weather_of_group = ahead(weather, g * 3 * LANES)
+        for s in range(g * part.n_slabs, (g + 1) * part.n_slabs):
+            slab, stores = ahead(memory, s * step), ahead(before, s * N_STORES * LANES)
+            if network is not None:
+                lanes = min(LANES, part.lanes - g * LANES)
+                retreat_with_network(slab, stores, weather_of_group, everything, network, like, lanes)
+            elif everything:
+                _retreat(slab, stores, weather_of_group, True)
+            else:
+                _retreat(slab, stores, weather_of_group, False)

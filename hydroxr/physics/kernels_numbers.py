@@ -1,0 +1,133 @@
+"""The elementary functions of compiled kernels, of one number; importing this imports numba.
+
+Nothing here may assume that there are no NaNs: a NaN in forcing shall show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+# The equations are rounded as the reference rounds them, so that both stand on the same side of a
+# kink where a quantity is 0 but for rounding (snow that holds just the water it can). Within a power,
+# products and sums are fused.
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"nsz"}}
+INLINED: Any = {"forceinline": True, **OPTIONS}
+inlined = njit(**INLINED)
+_fused = njit(forceinline=True, error_model="numpy", fastmath={"nsz", "contract"})
+
+
+@inlined
+def minimum(value, other):  # type: ignore[no-untyped-def]
+    return other if other < value else value  # NaN where value is
+
+
+@inlined
+def maximum(value, other):  # type: ignore[no-untyped-def]
+    return other if other > value else value
+
+
+@inlined
+def where(condition, value, other):  # type: ignore[no-untyped-def]
+    return value if condition else other
+
+
+def _coefficients(
+    function: Callable[[np.ndarray], np.ndarray], lower: float, upper: float, degree: int
+) -> Any:
+    """A polynomial through ``function`` at Chebyshev's points, lowest power first."""
+    series = np.polynomial.Chebyshev.interpolate(function, degree, domain=[lower, upper])
+    return tuple(series.convert(kind=np.polynomial.Polynomial).coef.astype(np.float32))
+
+
+# log2(1 + f) = f L(f), for 1 + f from sqrt(1/2) to sqrt(2); 2^f = 1 + f E(f), for f from -1/2 to 1/2.
+# So that neither has an error where f is 0: the power of 1 is 1. They are evaluated in pairs of
+# terms, which do not wait for each other.
+_L = _coefficients(lambda f: np.log2(1.0 + f) / f, math.sqrt(0.5) - 1.0, math.sqrt(2.0) - 1.0, 8)
+_E = _coefficients(lambda f: np.expm1((f + 1e-30) * math.log(2.0)) / (f + 1e-30), -0.5, 0.5, 4)
+_ROOT_HALF = np.int32(np.float32(math.sqrt(0.5)).view(np.int32))
+_ONE_BITS = np.int32(np.float32(1.0).view(np.int32))
+_SHIFT = np.int32(23)  # bits of the fraction
+_UPPER_HALF = np.int32(-4096)  # the upper half of the fraction's bits
+_LEAST = np.float32(2.0**-126)
+_LEAST_POWER = np.float32(-126.0)
+_ROUNDING = np.float32(1.5 * 2.0**23)  # adding it rounds to an integer, in the lowest bits
+_ONE = np.float32(1.0)
+_LN2 = np.float32(math.log(2.0))
+
+
+@_fused
+def _log2_parts(x):  # type: ignore[no-untyped-def]
+    """Integer and fraction, from -1/2 to 1/2, of log2 of a float32 above 2^-126."""
+    bits = np.float32(x).view(np.int32)
+    exponent = np.int32(np.int32(bits - _ROOT_HALF) >> _SHIFT)
+    f = np.int32(bits - np.int32(exponent << _SHIFT)).view(np.float32) - _ONE
+    c0, c1, c2, c3, c4, c5, c6, c7, c8 = _L
+    f2 = f * f
+    lower = (c0 + f * c1) + f2 * (c2 + f * c3)
+    upper = (c4 + f * c5) + f2 * (c6 + f * c7)
+    f4 = f2 * f2
+    return np.float32(exponent), f * (lower + f4 * (upper + f4 * c8))
+
+
+@_fused
+def power_32(x, y):  # type: ignore[no-untyped-def]
+    """x^y for x from 0 to 1 and y from 0, within 1e-6 relative; NaN where x or y is NaN.
+
+    Powers below 2^-126 are 0. The product with the integer part of the logarithm is exact in
+    the upper half of y's digits, so that large exponents lose no accuracy.
+    """
+    integer, fraction = _log2_parts(maximum(x, _LEAST))
+    upper = np.int32(np.float32(y).view(np.int32) & _UPPER_HALF).view(np.float32)
+    large = upper * integer
+    small = (y - upper) * integer + y * fraction
+    shifted = (large + small) + _ROUNDING
+    f = (large - (shifted - _ROUNDING)) + small
+    c0, c1, c2, c3, c4 = _E
+    f2 = f * f
+    mantissa = (_ONE + f * c0) + f2 * ((c1 + f * c2) + f2 * (c3 + f * c4))
+    scale = np.int32(np.int32(np.float32(shifted).view(np.int32) << _SHIFT) + _ONE_BITS).view(np.float32)
+    result = where(large + small < _LEAST_POWER, np.float32(0.0), mantissa * scale)
+    return where(x == x, result, x)
+
+
+@_fused
+def logarithm_32(x):  # type: ignore[no-untyped-def]
+    integer, fraction = _log2_parts(maximum(x, _LEAST))
+    return _LN2 * (integer + fraction)
+
+
+@inlined
+def power_64(x, y):  # type: ignore[no-untyped-def]
+    return x**y
+
+
+@inlined
+def logarithm_64(x):  # type: ignore[no-untyped-def]
+    return math.log(x)
+
+
+def digest(*names: str) -> str:
+    """Of the files that a kernel is made of.
+
+    numba finds a kernel in its cache by the file it is defined in and by what it closes over;
+    closing over this keeps a kernel of other equations from being found.
+    """
+    folder = Path(__file__).parent
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()
+
+
+def compile_cached(function: Callable[..., Any], signature: Any) -> Any:
+    """Compile a kernel, which releases Python's lock, or take it from numba's cache on disk."""
+    try:
+        return njit(signature, nogil=True, cache=True, **OPTIONS)(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return njit(signature, nogil=True, **OPTIONS)(function)  # no writable place on disk
