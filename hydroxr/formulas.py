@@ -5,13 +5,17 @@ In the comments s is the simulated and o the observed value.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from .pair_selection import Dims
 from .pairs import RANK, Pairs, conversion, divisor, pair
+from .peaks import PeakRule, timing_errors
 from .variables import FLUX
 
 LOW_FLOWS = 0.30  # share of the flow duration curve that FLV looks at
@@ -37,8 +41,23 @@ def _beta(pairs: Pairs) -> xr.DataArray:
     return pairs.mean_simulated / divisor(pairs.mean_observed)
 
 
+def _gamma(pairs: Pairs) -> xr.DataArray:
+    # A constant simulation has no variability whatever its mean, 0 among them, by which none can divide.
+    gamma = (_alpha(pairs) / divisor(_beta(pairs))).where(pairs.std_simulated != 0, 0.0)
+    return gamma.where(_alpha(pairs).notnull() & _beta(pairs).notnull())
+
+
+def _distance_from_one(*parts: xr.DataArray) -> xr.DataArray:
+    distance: xr.DataArray = sum((part - 1) ** 2 for part in parts) ** 0.5
+    return distance
+
+
 def _kge(pairs: Pairs) -> xr.DataArray:
-    return 1 - ((_r(pairs) - 1) ** 2 + (_alpha(pairs) - 1) ** 2 + (_beta(pairs) - 1) ** 2) ** 0.5
+    return 1 - _distance_from_one(_r(pairs), _alpha(pairs), _beta(pairs))
+
+
+def _kge_2012(pairs: Pairs) -> xr.DataArray:
+    return 1 - _distance_from_one(_r(pairs), _gamma(pairs), _beta(pairs))
 
 
 def _rmse(pairs: Pairs) -> xr.DataArray:
@@ -64,7 +83,7 @@ def _log_nse(pairs: Pairs) -> xr.DataArray:
 
 
 def _ranks(pairs: Pairs) -> xr.DataArray:
-    return xr.DataArray(np.arange(pairs.observed.sizes[pairs.dim]), dims=RANK)
+    return xr.DataArray(np.arange(math.prod(pairs.observed.sizes[dim] for dim in pairs.dims)), dims=RANK)
 
 
 def _volume_bias(pairs: Pairs, chosen: xr.DataArray) -> xr.DataArray:
@@ -83,6 +102,11 @@ def _fhv(pairs: Pairs) -> xr.DataArray:
     return _volume_bias(pairs, _ranks(pairs) >= pairs.count - highest)
 
 
+def _peak_timing(pairs: Pairs, rule: PeakRule | None = None) -> xr.DataArray:
+    total, count = timing_errors(pairs, rule or PeakRule())
+    return (total / divisor(count)).where(pairs.defined)
+
+
 def _n_days(pairs: Pairs) -> xr.DataArray:
     return pairs.count
 
@@ -93,53 +117,76 @@ class _Metric:
 
     long_name: str
     units: str | None
-    formula: Callable[[Pairs], xr.DataArray]
+    formula: Callable[..., xr.DataArray]
 
 
 _METRICS = {
     "nse": _Metric("Nash-Sutcliffe efficiency (NSE)", "1", _nse),
     "kge": _Metric("Kling-Gupta efficiency of 2009 (KGE)", "1", _kge),
+    "kge_2012": _Metric("Kling-Gupta efficiency of 2012 (KGE')", "1", _kge_2012),
     "r": _Metric("Pearson correlation of simulated and observed values", "1", _r),
     "alpha": _Metric("ratio of the standard deviations, simulated to observed", "1", _alpha),
     "beta": _Metric("ratio of the means, simulated to observed", "1", _beta),
+    "gamma": _Metric("ratio of the coefficients of variation, simulated to observed", "1", _gamma),
     "rmse": _Metric("root-mean-square error (RMSE)", None, _rmse),
     "bias": _Metric("mean error, simulated less observed", None, _bias),
     "pbias": _Metric("percent bias (PBIAS), positive where too much is simulated", "%", _pbias),
     "flv": _Metric("percent bias of the lowest 30 % of the flow duration curve (FLV)", "%", _flv),
     "fhv": _Metric("percent bias of the highest 2 % of the flow duration curve (FHV)", "%", _fhv),
     "log_nse": _Metric("Nash-Sutcliffe efficiency of log10(sqrt(Q + 1e-6) + 0.1)", "1", _log_nse),
+    "peak_timing": _Metric(
+        "mean absolute difference in time of observed and simulated peaks", "day", _peak_timing
+    ),
     "n_days": _Metric("number of time steps with both simulated and observed values", "1", _n_days),
 }
 
-EVALUATED = ("nse", "kge", "r", "alpha", "beta", "rmse", "pbias", "flv", "fhv", "log_nse", "n_days")
+EVALUATED = (
+    *("nse", "kge", "r", "alpha", "beta", "rmse", "pbias", "flv", "fhv", "log_nse"),
+    *("kge_2012", "gamma", "peak_timing", "n_days"),
+)
 KGE_PARTS = ("r", "alpha", "beta")
+KGE_2012_PARTS = ("r", "gamma", "beta")
 
 
-def metrics(names: tuple[str, ...], simulated: xr.DataArray, observed: xr.DataArray, dim: str) -> xr.Dataset:
-    """Some metrics of the table, with attributes from there and none of the inputs'."""
-    pairs = pair(simulated, observed, dim)
+def metrics(
+    names: tuple[str, ...],
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+    **options: Any,
+) -> xr.Dataset:
+    """Some metrics of the table, with attributes from there and none of the inputs'.
+
+    ``options`` go to the formulas.
+    """
+    pairs = pair(simulated, observed, dim, time, mask)
     units = _units(simulated, observed)
     result = xr.Dataset()
     for name in names:
         metric = _METRICS[name]
-        result[name] = metric.formula(pairs)
+        result[name] = metric.formula(pairs, **options)
         result[name].attrs = {"long_name": metric.long_name, "units": metric.units or units}
     result.attrs = {}
-    return result.assign_coords(_descriptions(simulated, observed, dim))
+    return result.assign_coords(_descriptions(simulated, observed, pairs.dims))
 
 
-def _descriptions(simulated: xr.DataArray, observed: xr.DataArray, dim: str) -> dict[Hashable, xr.Variable]:
+def _descriptions(
+    simulated: xr.DataArray, observed: xr.DataArray, dims: tuple[Hashable, ...]
+) -> dict[Hashable, xr.Variable]:
     """Coordinates that are no labels, such as names and elevations; the simulation's come first."""
     return {
         name: coordinate.variable
         for array in (observed, simulated)
         for name, coordinate in array.coords.items()
-        if dim not in coordinate.dims and name not in {*simulated.xindexes, *observed.xindexes}
+        if not set(dims) & set(coordinate.dims) and name not in {*simulated.xindexes, *observed.xindexes}
     }
 
 
-def metric(name: str, simulated: xr.DataArray, observed: xr.DataArray, dim: str) -> xr.DataArray:
-    return metrics((name,), simulated, observed, dim)[name]
+def metric(name: str, simulated: xr.DataArray, observed: xr.DataArray, **how: Any) -> xr.DataArray:
+    """One of them; arguments as of :func:`metrics`."""
+    return metrics((name,), simulated, observed, **how)[name]
 
 
 def _units(simulated: xr.DataArray, observed: xr.DataArray) -> str:

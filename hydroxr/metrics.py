@@ -8,6 +8,8 @@ All metrics obey the same rules:
 - **float64.** Sums are taken in float64 whatever the input's dtype: those of float32 drift over decades.
 - **Labels.** In time, the labels both series have are used. In space, labels must be the same, in the same
   order: hydroxr never drops a basin in silence. Units must be the same where both series state them.
+- **Any dimensions.** ``dim`` names one, several (their pairs are pooled into one number) or, as ``...``, all.
+- **Parts.** ``time`` selects days, ``mask`` values; what is left out counts as missing.
 
 In the formulas s is the simulated and o the observed value, and an overbar is the mean over the pairs.
 """
@@ -16,7 +18,10 @@ from __future__ import annotations
 
 import xarray as xr
 
-from .formulas import EVALUATED, KGE_PARTS, metric, metrics
+from .formulas import EVALUATED, metric, metrics
+from .kling_gupta import kge, kge_2012, kge_2012_parts, kge_parts
+from .pair_selection import Dims, dimensions
+from .signatures import fhv, flv, peak_timing
 
 __all__ = [
     "bias",
@@ -25,15 +30,25 @@ __all__ = [
     "fhv",
     "flv",
     "kge",
+    "kge_2012",
+    "kge_2012_parts",
     "kge_parts",
     "log_nse",
     "nse",
     "pbias",
+    "peak_timing",
     "rmse",
 ]
 
 
-def nse(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.DataArray:
+def nse(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.DataArray:
     r"""Nash-Sutcliffe efficiency: 1 is perfect, 0 no better than the mean of the observations.
 
     .. math:: \mathrm{NSE} = 1 - \frac{\sum (s - o)^2}{\sum (o - \bar{o})^2}
@@ -43,7 +58,13 @@ def nse(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> x
     simulated, observed
         Values ``(..., dim)`` in the same units; one may have dimensions that the other lacks.
     dim
-        The dimension to reduce.
+        The dimension to reduce, or several, which both must have: ``("time", "basin")`` gives one number
+        for the pairs of all basins together, ``...`` reduces all dimensions of ``simulated``.
+    time
+        Days that count, such as ``slice("1995-10-01", "2010-09-30")``; default: all that both have.
+    mask
+        True where a value counts: ``(...)``, some of the dimensions, with every label of the data (more
+        do not matter, nor their order); default: everywhere. May be lazy.
 
     Returns
     -------
@@ -54,11 +75,15 @@ def nse(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> x
     ------
     CoordinateError
         No label of ``dim`` in common (periods that do not overlap, 00 h against 12 h stamps), or cells that
-        do not match: labels of space must be the same in the same order, ``basin_id`` as well.
+        do not match: labels of space must be the same in the same order, ``basin_id`` as well; or the mask
+        lacks labels of the data.
+    DescriptionError
+        ``time`` is no period, or ``mask`` no DataArray of True and False.
     DimensionError
-        ``dim`` is missing, or each of the two has a dimension that the other lacks.
+        ``dim`` is missing, each of the two has a dimension that the other lacks, or the mask has one that
+        both lack.
     EmptySelectionError
-        One of the two has no values along ``dim``.
+        One of the two has no values along ``dim``, or no day in ``time``.
     UnitsError
         Both state their units, and these differ.
 
@@ -67,81 +92,22 @@ def nse(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> x
     Nash, J. E., & Sutcliffe, J. V. (1970). River flow forecasting through conceptual models part I.
     Journal of Hydrology, 10(3), 282-290. https://doi.org/10.1016/0022-1694(70)90255-6
     """
-    return metric("nse", simulated, observed, dim)
+    return metric("nse", simulated, observed, dim=dim, time=time, mask=mask)
 
 
-def kge(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    r"""Kling-Gupta efficiency in its form of 2009: 1 is perfect, the mean flow gets 1 - sqrt(2), or -0.41.
-
-    .. math:: \mathrm{KGE} = 1 - \sqrt{(r - 1)^2 + (\alpha - 1)^2 + (\beta - 1)^2}
-
-    with the parts that :func:`kge_parts` returns. A constant simulation counts as uncorrelated, r = 0.
-
-    Parameters
-    ----------
-    simulated, observed, dim
-        As for :func:`nse`.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``(...)``, units 1, float64, at most 1. NaN for fewer than 2 pairs, observations that do not vary,
-        or observations with a mean of 0.
-
-    Raises
-    ------
-    CoordinateError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
-
-    References
-    ----------
-    Gupta, H. V., Kling, H., Yilmaz, K. K., & Martinez, G. F. (2009). Decomposition of the mean squared error
-    and NSE performance criteria. Journal of Hydrology, 377, 80-91.
-    https://doi.org/10.1016/j.jhydrol.2009.08.003
-
-    Knoben, W. J. M., Freer, J. E., & Woods, R. A. (2019). Technical note: Inherent benchmark or not?
-    Hydrology and Earth System Sciences, 23, 4323-4331 (the value of the mean flow).
-    https://doi.org/10.5194/hess-23-4323-2019
-    """
-    return metric("kge", simulated, observed, dim)
-
-
-def kge_parts(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.Dataset:
-    r"""The three parts of :func:`kge`: what is wrong with the timing, the variability and the volume.
-
-    .. math:: r = \frac{\overline{(s - \bar{s})(o - \bar{o})}}{\sigma_s \sigma_o}, \quad
-              \alpha = \frac{\sigma_s}{\sigma_o}, \quad \beta = \frac{\bar{s}}{\bar{o}}
-
-    Parameters
-    ----------
-    simulated, observed, dim
-        As for :func:`nse`.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``r``, ``alpha`` and ``beta`` ``(...)``, units 1, float64. NaN for fewer than 2 pairs; ``r`` and
-        ``alpha`` also for observations that do not vary, ``beta`` for observations with a mean of 0.
-        ``r`` is 0 for a constant simulation.
-
-    Raises
-    ------
-    CoordinateError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
-
-    References
-    ----------
-    Gupta et al. (2009), see :func:`kge`.
-    """
-    return metrics(KGE_PARTS, simulated, observed, dim)
-
-
-def correlation(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.DataArray:
+def correlation(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.DataArray:
     """Pearson correlation, the ``r`` of :func:`kge_parts`; 0 for a constant simulation.
 
     Parameters
     ----------
-    simulated, observed, dim
+    simulated, observed, dim, time, mask
         As for :func:`nse`.
 
     Returns
@@ -152,20 +118,27 @@ def correlation(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "tim
 
     Raises
     ------
-    CoordinateError, DimensionError, EmptySelectionError, UnitsError
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
         As :func:`nse`.
     """
-    return metric("r", simulated, observed, dim)
+    return metric("r", simulated, observed, dim=dim, time=time, mask=mask)
 
 
-def rmse(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.DataArray:
+def rmse(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.DataArray:
     r"""Root-mean-square error.
 
     .. math:: \mathrm{RMSE} = \sqrt{\overline{(s - o)^2}}
 
     Parameters
     ----------
-    simulated, observed, dim
+    simulated, observed, dim, time, mask
         As for :func:`nse`.
 
     Returns
@@ -176,20 +149,27 @@ def rmse(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> 
 
     Raises
     ------
-    CoordinateError, DimensionError, EmptySelectionError, UnitsError
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
         As :func:`nse`.
     """
-    return metric("rmse", simulated, observed, dim)
+    return metric("rmse", simulated, observed, dim=dim, time=time, mask=mask)
 
 
-def bias(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.DataArray:
+def bias(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.DataArray:
     r"""Mean error, positive where too much is simulated.
 
     .. math:: \mathrm{bias} = \bar{s} - \bar{o}
 
     Parameters
     ----------
-    simulated, observed, dim
+    simulated, observed, dim, time, mask
         As for :func:`nse`.
 
     Returns
@@ -200,13 +180,20 @@ def bias(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> 
 
     Raises
     ------
-    CoordinateError, DimensionError, EmptySelectionError, UnitsError
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
         As :func:`nse`.
     """
-    return metric("bias", simulated, observed, dim)
+    return metric("bias", simulated, observed, dim=dim, time=time, mask=mask)
 
 
-def pbias(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.DataArray:
+def pbias(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.DataArray:
     r"""Percent bias, positive where too much is simulated.
 
     .. math:: \mathrm{PBIAS} = 100 \, \frac{\sum (s - o)}{\sum o}
@@ -215,7 +202,7 @@ def pbias(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") ->
 
     Parameters
     ----------
-    simulated, observed, dim
+    simulated, observed, dim, time, mask
         As for :func:`nse`.
 
     Returns
@@ -225,7 +212,7 @@ def pbias(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") ->
 
     Raises
     ------
-    CoordinateError, DimensionError, EmptySelectionError, UnitsError
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
         As :func:`nse`.
 
     References
@@ -233,10 +220,17 @@ def pbias(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") ->
     Gupta, H. V., Sorooshian, S., & Yapo, P. O. (1999). Status of automatic calibration for hydrologic models.
     Journal of Hydrologic Engineering, 4(2), 135-143. https://doi.org/10.1061/(ASCE)1084-0699(1999)4:2(135)
     """
-    return metric("pbias", simulated, observed, dim)
+    return metric("pbias", simulated, observed, dim=dim, time=time, mask=mask)
 
 
-def log_nse(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.DataArray:
+def log_nse(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.DataArray:
     r"""Nash-Sutcliffe efficiency on a scale that brings out low flows.
 
     :func:`nse` of, for the simulated and the observed flow Q in mm/day,
@@ -247,7 +241,7 @@ def log_nse(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") 
 
     Parameters
     ----------
-    simulated, observed, dim
+    simulated, observed, dim, time, mask
         As for :func:`nse`; in mm/day (kg m-2 day-1), as the constants of the scale are.
 
     Returns
@@ -257,7 +251,7 @@ def log_nse(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") 
 
     Raises
     ------
-    CoordinateError, DimensionError, EmptySelectionError, UnitsError
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
         As :func:`nse`.
 
     References
@@ -266,98 +260,36 @@ def log_nse(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") 
     models with multiphysical outputs can approach state-of-the-art hydrologic prediction accuracy. Water
     Resources Research, 58, e2022WR032404, equation 2. https://doi.org/10.1029/2022WR032404
     """
-    return metric("log_nse", simulated, observed, dim)
+    return metric("log_nse", simulated, observed, dim=dim, time=time, mask=mask)
 
 
-def flv(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    r"""Percent bias of the low-flow volume: the lowest 30 % of the flow duration curves.
-
-    .. math:: \mathrm{FLV} = 100 \, \frac{\sum_{i=1}^{h} (s_{(i)} - o_{(i)})}{\sum_{i=1}^{h} o_{(i)}},
-              \quad h = \mathrm{round}(0.3 \, n)
-
-    Only the n pairs enter. Their simulated and observed flows are sorted upwards each on its own, so
-    that the i-th lowest simulated flow :math:`s_{(i)}` meets the i-th lowest observed one, whatever their
-    days. A half rounds to the even number. (Yilmaz et al. (2008), who gave the index its name, take
-    logarithms and the opposite sign; this is the plain volume that Feng et al. (2020) report.)
-
-    Parameters
-    ----------
-    simulated, observed, dim
-        As for :func:`nse`. Blocks along ``dim`` are merged, since a series must be sorted as a whole.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``(...)``, %, float64, positive where low flows are too high. NaN for fewer than 2 pairs, or where
-        the h lowest observed flows sum to 0, as in a river that is dry 30 % of the time.
-
-    Raises
-    ------
-    CoordinateError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
-
-    References
-    ----------
-    Yilmaz, K. K., Gupta, H. V., & Wagener, T. (2008). A process-based diagnostic approach to model
-    evaluation. Water Resources Research, 44, W09417. https://doi.org/10.1029/2007WR006716
-
-    Feng, D., Fang, K., & Shen, C. (2020). Enhancing streamflow forecast and extracting insights using
-    long-short term memory networks with data integration at continental scales. Water Resources Research,
-    56, e2019WR026793. https://doi.org/10.1029/2019WR026793
-    """
-    return metric("flv", simulated, observed, dim)
-
-
-def fhv(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    r"""Percent bias of the high-flow volume: the highest 2 % of the flow duration curves.
-
-    .. math:: \mathrm{FHV} = 100 \, \frac{\sum_{i=n-h+1}^{n} (s_{(i)} - o_{(i)})}{\sum_{i=n-h+1}^{n} o_{(i)}},
-              \quad h = \mathrm{round}(0.02 \, n)
-
-    Sorting and rounding as for :func:`flv`.
-
-    Parameters
-    ----------
-    simulated, observed, dim
-        As for :func:`flv`.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``(...)``, %, float64, positive where peaks are too high. NaN for fewer than 26 pairs (h is 0 then),
-        or where the h highest observed flows sum to 0.
-
-    Raises
-    ------
-    CoordinateError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
-
-    References
-    ----------
-    Yilmaz et al. (2008) and Feng et al. (2020), see :func:`flv`.
-    """
-    return metric("fhv", simulated, observed, dim)
-
-
-def evaluate(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time") -> xr.Dataset:
+def evaluate(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
     """All metrics of streamflow at once, lazily where one of the two is lazy.
 
     Parameters
     ----------
-    simulated, observed, dim
+    simulated, observed, dim, time, mask
         As for :func:`nse`; in mm/day (kg m-2 day-1).
 
     Returns
     -------
     xarray.Dataset
-        ``nse``, ``kge``, ``r``, ``alpha``, ``beta``, ``rmse``, ``pbias``, ``flv``, ``fhv``, ``log_nse``
-        ``(...)``, float64, each as the function of that name (``r``, ``alpha``, ``beta``: of
-        :func:`kge_parts`) returns it, and ``n_days``, the number of pairs. Each has the attributes
-        ``long_name`` and ``units``.
+        ``nse``, ``kge``, ``r``, ``alpha``, ``beta``, ``rmse``, ``pbias``, ``flv``, ``fhv``, ``log_nse``,
+        ``kge_2012``, ``gamma``, ``peak_timing`` ``(...)``, float64, each as the function of that name (``r``,
+        ``alpha``, ``beta``, ``gamma``: of :func:`kge_parts` and :func:`kge_2012_parts`) returns it, and
+        ``n_days``, the number of pairs. ``peak_timing`` is there where ``time`` is reduced. Each has the
+        attributes ``long_name`` and ``units``.
 
     Raises
     ------
-    CoordinateError, DimensionError, EmptySelectionError, UnitsError
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
         As :func:`nse`.
 
     Examples
@@ -365,4 +297,6 @@ def evaluate(simulated: xr.DataArray, observed: xr.DataArray, dim: str = "time")
     >>> scores = evaluate(simulation["streamflow"], observations["streamflow"])  # doctest: +SKIP
     >>> scores["nse"].median("basin")  # doctest: +SKIP
     """
-    return metrics(EVALUATED, simulated, observed, dim)
+    timed = "time" in dimensions(dim, simulated)
+    names = tuple(name for name in EVALUATED if timed or name != "peak_timing")
+    return metrics(names, simulated, observed, dim, time, mask)

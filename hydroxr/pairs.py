@@ -5,6 +5,7 @@ What does not belong together is an error; nothing is dropped in silence.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from .errors import CoordinateError, DimensionError, EmptySelectionError, UnitsError
+from .pair_selection import Dims, counted, dimensions, within
 from .units import canonical, factor_offset, quantity_of
 
 RANK = "flow_duration_rank"  # takes the place of time once flows are sorted
@@ -28,24 +30,24 @@ class Pairs:
     Parameters
     ----------
     simulated, observed
-        float64 ``(..., dim)``, NaN wherever one of the two is missing.
+        float64 ``(..., *dims)``, NaN wherever one of the two is missing.
     count
         Number of pairs ``(...)``.
     defined
         Whether a metric can be given at all ``(...)``.
-    dim
-        The dimension that a metric reduces.
+    dims
+        The dimensions that a metric reduces.
     """
 
     simulated: xr.DataArray
     observed: xr.DataArray
     count: xr.DataArray
     defined: xr.DataArray
-    dim: str
+    dims: tuple[Hashable, ...]
 
     def mean(self, values: xr.DataArray) -> xr.DataArray:
         """Mean over the pairs, NaN where no metric is defined."""
-        return values.sum(self.dim) / self.count.where(self.defined)
+        return values.sum(self.dims) / self.count.where(self.defined)
 
     def variance(self, values: xr.DataArray) -> xr.DataArray:
         """Variance over the pairs, exactly 0 where the values are all the same.
@@ -53,7 +55,7 @@ class Pairs:
         The mean of n equal numbers is in general not that number, but next to it. Without the comparison
         of extremes a constant series would get a variance of 1e-33 and, divided by it, absurd metrics.
         """
-        varies = values.fillna(-np.inf).max(self.dim) > values.fillna(np.inf).min(self.dim)
+        varies = values.fillna(-np.inf).max(self.dims) > values.fillna(np.inf).min(self.dims)
         return self.mean((values - self.mean(values)) ** 2) * varies
 
     @cached_property
@@ -84,69 +86,93 @@ class Pairs:
     @cached_property
     def curves(self) -> tuple[xr.DataArray, xr.DataArray]:
         """Both series sorted upwards, each on its own ``(..., rank)``; gaps come last."""
-        return _sorted(self.simulated, self.dim), _sorted(self.observed, self.dim)
+        return _sorted(self.simulated, self.dims), _sorted(self.observed, self.dims)
 
     def transformed(self, function: Callable[[xr.DataArray], xr.DataArray]) -> Pairs:
         """The same pairs on another scale."""
-        return Pairs(function(self.simulated), function(self.observed), self.count, self.defined, self.dim)
+        return Pairs(function(self.simulated), function(self.observed), self.count, self.defined, self.dims)
 
 
-def pair(simulated: xr.DataArray, observed: xr.DataArray, dim: str) -> Pairs:
-    """Bring two series together; see the top of the module for the rules and the errors."""
+def pair(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> Pairs:
+    """Bring two series together; see the top of :mod:`hydroxr.metrics` for the rules and the errors."""
     require_same_units(simulated, observed)
-    simulated, observed = _align(simulated, observed, dim)
+    dims = dimensions(dim, simulated)
+    if time is not None:
+        simulated = within(simulated, time, "'simulated'")
+        observed = within(observed, time, "'observed'")
+    simulated, observed = _align(simulated, observed, dims)
     simulated, observed = simulated.astype(np.float64), observed.astype(np.float64)
-    count = (simulated.notnull() & observed.notnull()).sum(dim)
+    if mask is not None:
+        if set(observed.dims) <= set(simulated.dims):  # one of the two has all dimensions
+            simulated = counted(simulated, mask)
+        else:
+            observed = counted(observed, mask)
+    count = (simulated.notnull() & observed.notnull()).sum(dims)
     # An infinite value is no gap: leaving it out would flatter a simulation that has blown up.
     finite: xr.DataArray = xr.ufuncs.isfinite(simulated) & xr.ufuncs.isfinite(observed)
-    defined = (count >= 2) & (finite.sum(dim) == count)
-    return Pairs(simulated.where(finite), observed.where(finite), count, defined, dim)
+    defined = (count >= 2) & (finite.sum(dims) == count)
+    return Pairs(simulated.where(finite), observed.where(finite), count, defined, dims)
 
 
-def _align(simulated: xr.DataArray, observed: xr.DataArray, dim: str) -> tuple[xr.DataArray, xr.DataArray]:
-    """Keep the labels of ``dim`` that both have; every other label must be the same in both."""
+def _align(
+    simulated: xr.DataArray, observed: xr.DataArray, dims: tuple[Hashable, ...]
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Keep the labels of time that both have; every other label must be the same in both.
+
+    A single dimension that is reduced is treated as time is, whatever its name.
+    """
     for name, array in (("simulated", simulated), ("observed", observed)):
-        if dim not in array.dims:
-            raise DimensionError(
-                f"{name!r} has no dimension {dim!r}, only {array.dims}; a metric reduces {dim!r}. "
-                "Name the dimension to reduce: dim=..."
-            )
-        if array.sizes[dim] == 0:
-            raise EmptySelectionError(
-                f"{name!r} has no values along {dim!r}; check what was selected before."
-            )
-    _require_same_space(simulated, observed, dim)
+        for dim in dims:
+            if dim not in array.dims:
+                raise DimensionError(
+                    f"{name!r} has no dimension {dim!r}, only {array.dims}; a metric reduces {dim!r}. "
+                    "Name the dimension to reduce: dim=..."
+                )
+            if array.sizes[dim] == 0:
+                raise EmptySelectionError(
+                    f"{name!r} has no values along {dim!r}; check what was selected before."
+                )
+    matched = {dim for dim in dims if len(dims) == 1 or dim == "time"}
+    _require_same_space(simulated, observed, dims, matched)
     simulated = require_same_place(simulated, observed)
     # Only labels go through the sums: xarray would compare all other coordinates at each step, which
     # computes those that are lazy, and drop the ones that differ in the last digit.
     bare = simulated.reset_coords(drop=True), observed.reset_coords(drop=True)
+    if not matched:
+        return bare
+    (along,) = matched
     try:
-        pair = xr.align(*bare, join="inner", exclude=_others(simulated, dim))
+        pair = xr.align(*bare, join="inner", exclude=set(simulated.dims) - matched)
     except ValueError as error:  # duplicate labels; different lengths without labels
         raise CoordinateError(
-            f"'simulated' and 'observed' cannot be matched along {dim!r}: {error}"
+            f"'simulated' and 'observed' cannot be matched along {along!r}: {error}"
         ) from error
-    if pair[0].sizes[dim] == 0:
-        raise CoordinateError(_nothing_in_common(simulated[dim], observed[dim]))
+    if pair[0].sizes[along] == 0:
+        raise CoordinateError(_nothing_in_common(simulated[along], observed[along]))
     return pair
 
 
-def _others(array: xr.DataArray, dim: str) -> set[Hashable]:
-    return set(array.dims) - {dim}
-
-
-def _require_same_space(simulated: xr.DataArray, observed: xr.DataArray, dim: str) -> None:
+def _require_same_space(
+    simulated: xr.DataArray, observed: xr.DataArray, dims: tuple[Hashable, ...], matched: set[Hashable]
+) -> None:
     """Refuse pairs of cells that xarray would multiply out, or drop, because they do not match."""
-    more, fewer = _others(simulated, dim), _others(observed, dim)
+    more, fewer = set(simulated.dims) - set(dims), set(observed.dims) - set(dims)
     if not (more <= fewer or fewer <= more):
+        reduced = ", ".join(map(repr, dims))
         raise DimensionError(
-            f"'simulated' has dimensions {simulated.dims}, 'observed' {observed.dims}; apart from {dim!r} "
+            f"'simulated' has dimensions {simulated.dims}, 'observed' {observed.dims}; apart from {reduced} "
             "one must have all those of the other. Rename what means the same: observed.rename(...)."
         )
     try:
-        xr.align(simulated, observed, join="exact", exclude={dim})
+        xr.align(simulated, observed, join="exact", exclude=matched)
     except ValueError as error:
-        for name in sorted(more & fewer, key=str):
+        for name in sorted(set(simulated.dims) & set(observed.dims) - matched, key=str):
             _require_same_labels(name, simulated, observed)
         raise CoordinateError(f"'simulated' and 'observed' do not match in space: {error}") from error
 
@@ -302,17 +328,23 @@ def divisor(values: xr.DataArray) -> xr.DataArray:
     return values.where(values != 0)
 
 
-def _sorted(values: xr.DataArray, dim: str) -> xr.DataArray:
-    """Sort upwards along ``dim``, which becomes ``rank``; a block must hold all of a series for that."""
+def _sorted(values: xr.DataArray, dims: tuple[Hashable, ...]) -> xr.DataArray:
+    """Sort upwards along ``dims``, which become ``rank``; a block must hold all of a series for that."""
     if values.chunks is not None:
-        values = values.chunk({dim: -1})
-    in_order: xr.DataArray = xr.apply_ufunc(  # numpy sorts NaN to the end
-        np.sort,
+        values = values.chunk(dict.fromkeys(dims, -1))
+    in_order: xr.DataArray = xr.apply_ufunc(
+        _sort,
         values,
-        input_core_dims=[[dim]],
+        kwargs={"n": len(dims)},
+        input_core_dims=[list(dims)],
         output_core_dims=[[RANK]],
         dask="parallelized",
-        dask_gufunc_kwargs={"output_sizes": {RANK: values.sizes[dim]}},
+        dask_gufunc_kwargs={"output_sizes": {RANK: math.prod(values.sizes[dim] for dim in dims)}},
         output_dtypes=[values.dtype],
     )
     return in_order
+
+
+def _sort(values: np.ndarray, n: int) -> np.ndarray:
+    """The last ``n`` axes as one, sorted; numpy sorts NaN to the end."""
+    return np.sort(values.reshape(*values.shape[: values.ndim - n], -1), axis=-1)

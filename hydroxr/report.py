@@ -11,6 +11,7 @@ from . import inputs
 from .cells import select_cells, space_names
 from .checks import check_forcing, range_problem
 from .errors import MissingVariableError
+from .pair_selection import Dims
 from .units import convert
 from .variables import ATTRIBUTES, VARIABLES
 
@@ -78,8 +79,18 @@ def check(ds: xr.Dataset) -> CheckReport:
     return CheckReport(roles, len(times), len(cells), period, tuple(remarks))
 
 
-def evaluate(sim: xr.Dataset, observed: xr.Dataset, time: slice | None = None) -> xr.Dataset:
-    """Metrics of simulated against observed streamflow; see the accessor."""
+def evaluate(
+    sim: xr.Dataset,
+    observed: xr.Dataset,
+    time: slice | None = None,
+    *,
+    dim: Dims = "time",
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
+    """Metrics of simulated against observed streamflow; see the accessor.
+
+    ``dim`` and ``mask`` are those of :func:`hydroxr.metrics.evaluate`.
+    """
     from .metrics import evaluate as metrics
 
     if "streamflow" not in sim:
@@ -97,7 +108,8 @@ def evaluate(sim: xr.Dataset, observed: xr.Dataset, time: slice | None = None) -
         if problem is not None:
             raise problem
     # Observations may have more places than the simulation, in any order; never fewer.
-    return metrics(simulated, select_cells(flow.to_dataset(), sim, space, "the observations")["streamflow"])
+    flow = select_cells(flow.to_dataset(), sim, space, "the observations")["streamflow"]
+    return metrics(simulated, flow, dim, mask=mask)
 
 
 def _cells_first(array: xr.DataArray) -> np.ndarray:

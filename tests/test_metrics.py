@@ -28,8 +28,13 @@ SINGLE: dict[str, Callable[..., xr.DataArray]] = {
     "log_nse": metrics.log_nse,
     "flv": metrics.flv,
     "fhv": metrics.fhv,
+    "kge_2012": metrics.kge_2012,
+    "peak_timing": metrics.peak_timing,
 }
-EVALUATED = ["nse", "kge", "r", "alpha", "beta", "rmse", "pbias", "flv", "fhv", "log_nse", "n_days"]
+EVALUATED = [
+    *("nse", "kge", "r", "alpha", "beta", "rmse", "pbias", "flv", "fhv", "log_nse"),
+    *("kge_2012", "gamma", "peak_timing", "n_days"),
+]
 
 
 def series(values, start: str = "2000-01-01", **coords) -> xr.DataArray:
@@ -62,6 +67,55 @@ def refuse_to_compute(*_args, **_kwargs):
     raise AssertionError("something was computed that should have stayed lazy")
 
 
+def peaks_by_hand(observed: np.ndarray, distance: int, prominence: float) -> list[int]:
+    """The peaks of a series, from their definition, day by day."""
+    n = len(observed)
+    maxima = []
+    for first in range(1, n):
+        last = first
+        while last + 1 < n and observed[last + 1] == observed[first]:
+            last += 1
+        if last + 1 < n and observed[first - 1] < observed[first] > observed[last + 1]:
+            maxima.append((first + last) // 2)
+    left: list[int] = []
+    for peak in sorted(maxima, key=lambda day: (-observed[day], day)):
+        if all(abs(peak - other) >= distance for other in left):
+            left.append(peak)
+    kept = []
+    for peak in sorted(left):
+        lowest = []
+        for step in (-1, 1):
+            day, found = peak, observed[peak]
+            while 0 <= day < n and not observed[day] > observed[peak]:
+                found = min(found, observed[day]) if observed[day] == observed[day] else found
+                day += step
+            lowest.append(found)
+        if observed[peak] - max(lowest) >= prominence:
+            kept.append(peak)
+    return kept
+
+
+def timing_by_hand(
+    simulated: np.ndarray,
+    observed: np.ndarray,
+    window: int = 3,
+    distance: int = 100,
+    threshold: float = 1.0,
+) -> list[int]:
+    """For each peak the days to the nearest of the highest simulated values around it."""
+    there = ~np.isnan(simulated) & ~np.isnan(observed)
+    if there.sum() < 2:
+        return []
+    simulated, observed = np.where(there, simulated, np.nan), np.where(there, observed, np.nan)
+    errors = []
+    for peak in peaks_by_hand(observed, distance, threshold * statistics.pstdev(observed[there])):
+        days = range(peak - window, peak + window + 1)
+        if days[0] >= 0 and days[-1] < len(observed) and there[list(days)].all():
+            highest = max(simulated[day] for day in days)
+            errors.append(min(abs(day - peak) for day in days if simulated[day] == highest))
+    return errors
+
+
 def by_hand(simulated: np.ndarray, observed: np.ndarray) -> dict[str, float]:
     """The metrics of one basin in plain Python, pair by pair."""
     pairs = [(s, o) for s, o in zip(simulated, observed, strict=True) if not (math.isnan(s) or math.isnan(o))]
@@ -73,6 +127,8 @@ def by_hand(simulated: np.ndarray, observed: np.ndarray) -> dict[str, float]:
     low, high = round(0.3 * n), round(0.02 * n)
     s_low, o_low = sum(sorted(s)[:low]), sum(sorted(o)[:low])
     s_high, o_high = sum(sorted(s, reverse=True)[:high]), sum(sorted(o, reverse=True)[:high])
+    gamma = (statistics.pstdev(s) / statistics.fmean(s)) / (statistics.pstdev(o) / statistics.fmean(o))
+    timing = timing_by_hand(simulated, observed)
     s_log, o_log = ([math.log(math.sqrt(q + 1e-6) + 0.1) for q in flow] for flow in (s, o))
     return {
         "nse": 1 - sum((a - b) ** 2 for a, b in pairs) / (statistics.pvariance(o) * n),
@@ -86,6 +142,9 @@ def by_hand(simulated: np.ndarray, observed: np.ndarray) -> dict[str, float]:
         "fhv": 100 * (s_high / o_high - 1) if high else math.nan,
         # NSE does not change with the base of a logarithm: the natural one must do as well as log10
         "log_nse": 1 - math.dist(s_log, o_log) ** 2 / (statistics.pvariance(o_log) * n),
+        "kge_2012": 1 - math.dist((r, gamma, beta), (1, 1, 1)),
+        "gamma": gamma,
+        "peak_timing": statistics.fmean(timing) if timing else math.nan,
         "n_days": n,
     }
 
@@ -133,7 +192,7 @@ def test_values_agree_with_plain_python_in_every_basin():
     for basin in scores["basin"].values:
         expected = by_hand(simulated.sel(basin=basin).values, observed.sel(basin=basin).values)
         found = {name: float(scores[name].sel(basin=basin)) for name in EVALUATED}
-        assert found == pytest.approx(expected, rel=1e-10)
+        assert found == pytest.approx(expected, rel=1e-10, nan_ok=True)
 
 
 FLOW = st.one_of(st.just(math.nan), st.integers(1, 6400).map(lambda steps: steps / 64))
@@ -153,16 +212,58 @@ def test_any_series_gives_the_values_of_plain_python_or_nan(pairs):
         assert found == pytest.approx(by_hand(simulated, observed), rel=1e-9, abs=1e-9, nan_ok=True)
 
 
+def hydroerr(name: str, simulated: np.ndarray, observed: np.ndarray) -> float | tuple[float, ...]:
+    """A metric of HydroErr; on pairs, since it warns of each gap that it takes out."""
+    import HydroErr
+
+    parts = {"return_all": True} if name.startswith("kge") else {}
+    both = ~np.isnan(simulated) & ~np.isnan(observed)
+    return getattr(HydroErr, name)(simulated[both], observed[both], **parts)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("nse", metrics.nse),
+        ("rmse", metrics.rmse),
+        ("me", metrics.bias),
+        ("pearson_r", metrics.correlation),
+        ("kge_2009", lambda *pair: (*metrics.kge_parts(*pair).data_vars.values(), metrics.kge(*pair))),
+        (
+            "kge_2012",
+            lambda *pair: (*metrics.kge_2012_parts(*pair).data_vars.values(), metrics.kge_2012(*pair)),
+        ),
+    ],
+)
+def test_values_agree_with_hydroerr_in_every_basin(theirs, ours):
+    simulated, observed = basins()
+    found = ours(simulated, observed)
+    for basin in simulated["basin"].values:
+        expected = hydroerr(theirs, simulated.sel(basin=basin).values, observed.sel(basin=basin).values)
+        parts = found if isinstance(found, tuple) else (found,)
+        here = [float(part.sel(basin=basin)) for part in parts]
+        assert here == pytest.approx(list(np.atleast_1d(expected)), rel=1e-10)
+
+
+def test_log_nse_agrees_with_hydroerr_on_the_scale_of_feng_et_al():
+    simulated, observed = basins()
+    scaled = [np.log10(np.sqrt(a.sel(basin=1).values + 1e-6) + 0.1) for a in (simulated, observed)]
+    expected = hydroerr("nse", *scaled)
+    assert float(metrics.log_nse(simulated, observed).sel(basin=1)) == pytest.approx(expected, rel=1e-10)
+
+
 # --- Closed forms ---------------------------------------------------------------------------------
 
 
 def test_a_perfect_simulation():
     _, observed = basins()
     scores = metrics.evaluate(observed, observed)
-    for name in ("nse", "kge", "r", "alpha", "beta", "log_nse"):
+    for name in ("nse", "kge", "r", "alpha", "beta", "log_nse", "kge_2012", "gamma"):
         np.testing.assert_allclose(scores[name], 1.0, rtol=1e-12)
     for name in ("rmse", "pbias", "flv", "fhv"):
         np.testing.assert_array_equal(scores[name], 0.0)
+    timing = metrics.peak_timing(observed, observed, distance=10)
+    np.testing.assert_array_equal(timing, 0.0)
 
 
 def test_the_mean_flow_as_simulation():
@@ -173,6 +274,8 @@ def test_the_mean_flow_as_simulation():
     assert float(scores["alpha"]) == 0.0
     assert float(scores["beta"]) == 1.0
     assert float(scores["kge"]) == pytest.approx(1 - math.sqrt(2))  # Knoben et al. (2019)
+    assert float(scores["gamma"]) == 0.0
+    assert float(scores["kge_2012"]) == pytest.approx(1 - math.sqrt(2))
 
 
 def test_a_simulation_twice_too_large():
@@ -182,6 +285,8 @@ def test_a_simulation_twice_too_large():
     assert float(scores["alpha"]) == pytest.approx(2.0)
     assert float(scores["beta"]) == pytest.approx(2.0)
     assert float(scores["kge"]) == pytest.approx(1 - math.sqrt(2))
+    assert float(scores["gamma"]) == pytest.approx(1.0)
+    assert float(scores["kge_2012"]) == pytest.approx(0.0)  # the bias counts once
     assert float(scores["pbias"]) == pytest.approx(100.0)
     assert float(scores["flv"]) == pytest.approx(100.0)
     assert float(scores["fhv"]) == pytest.approx(100.0)
@@ -256,7 +361,7 @@ def test_constant_observations_have_no_efficiency(constant):
     # the mean of many 0.1 is not 0.1 in floating point: a variance of 1e-33 must count as none
     observed = series(np.full(5479, constant))
     scores = metrics.evaluate(series(np.arange(5479.0)), observed)
-    for name in ("nse", "kge", "r", "alpha", "log_nse"):
+    for name in ("nse", "kge", "r", "alpha", "log_nse", "kge_2012", "gamma", "peak_timing"):
         assert np.isnan(scores[name]), name
     assert np.isfinite(scores["rmse"])
     assert np.isnan(scores["pbias"]) == (constant == 0)
@@ -283,6 +388,7 @@ def test_a_simulation_that_has_blown_up_is_not_flattered():
     observed[7, 2] = 1.0
     scores = metrics.evaluate(simulated, observed)
     assert all(np.isnan(scores[name][2]) for name in EVALUATED if name != "n_days")
+    assert np.isnan(metrics.peak_timing(simulated, observed, distance=10)[2])
     assert np.isfinite(scores["nse"][[0, 1, 3]]).all()
 
 
@@ -309,6 +415,7 @@ def test_each_function_is_a_variable_of_evaluate():
             xr.testing.assert_identical(metric(simulated, observed), scores[name])
     xr.testing.assert_identical(metrics.correlation(simulated, observed), scores["r"])
     xr.testing.assert_identical(metrics.kge_parts(simulated, observed), scores[["r", "alpha", "beta"]])
+    xr.testing.assert_identical(metrics.kge_2012_parts(simulated, observed), scores[["r", "gamma", "beta"]])
     xr.testing.assert_allclose(
         metrics.bias(simulated, observed),
         (simulated - observed).mean("time"),
@@ -319,7 +426,8 @@ def test_attributes_come_from_the_table_and_no_others():
     scores = metrics.evaluate(*basins())
     units = {name: scores[name].attrs.pop("units") for name in EVALUATED}
     percent, flow = ("pbias", "flv", "fhv"), ("rmse",)
-    assert units == {n: "%" if n in percent else "kg m-2 day-1" if n in flow else "1" for n in EVALUATED}
+    expected = {n: "%" if n in percent else "kg m-2 day-1" if n in flow else "1" for n in EVALUATED}
+    assert units == expected | {"peak_timing": "day"}
     assert all(list(scores[name].attrs) == ["long_name"] for name in EVALUATED)
     assert scores.attrs == {}
 

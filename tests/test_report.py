@@ -11,6 +11,7 @@ import xarray as xr
 
 from hydroxr.errors import CoordinateError, EmptySelectionError, MissingVariableError, UnitsError
 from hydroxr.model import Model
+from hydroxr.report import evaluate
 from tests.labelled import make_dataset, make_grid, make_parameters, with_extremes
 
 # --- check ----------------------------------------------------------------------------------------
@@ -232,3 +233,25 @@ def test_a_simulation_serves_as_observation(ds: xr.Dataset) -> None:
     scores = sim.hbv.evaluate(sim)
     np.testing.assert_allclose(scores["nse"], 1.0)
     assert pd.notnull(scores["kge"].values).all()
+
+
+def test_parts_of_the_kge_and_peaks_are_told(ds: xr.Dataset, static_model: Model) -> None:
+    """With names and units, as all others."""
+    scores = ds.hbv.simulate(static_model).hbv.evaluate(ds)
+    units = {name: scores[name].attrs["units"] for name in scores.data_vars}
+    assert [units[name] for name in ("r", "alpha", "beta", "gamma", "kge_2012")] == ["1"] * 5
+    assert units["peak_timing"] == "day"
+    assert all(array.attrs["long_name"] for array in scores.data_vars.values())
+
+
+def test_cells_can_be_pooled_and_masked(ds: xr.Dataset, static_model: Model) -> None:
+    """One number for all, of the days that count."""
+    sim = ds.hbv.simulate(static_model)
+    wet = ds["streamflow"] > 1
+    pooled = evaluate(sim, ds, slice("2000-02-01", None), dim=("time", "basin"), mask=wet)
+    simulated, observed = (
+        part["streamflow"].sel(time=slice("2000-02-01", None)).values for part in (sim, ds)
+    )
+    expected = nse_by_hand(simulated.ravel(), np.where(wet.values[:, 31:], observed, np.nan).ravel())
+    assert float(pooled["nse"]) == pytest.approx(expected, rel=1e-5)
+    assert int(pooled["n_days"]) == int(wet[:, 31:].sum())

@@ -1,0 +1,168 @@
+"""Kling-Gupta efficiencies and their parts; see :mod:`hydroxr.metrics`, where they are public."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from .formulas import KGE_2012_PARTS, KGE_PARTS, metric, metrics
+from .pair_selection import Dims
+
+
+def kge(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.DataArray:
+    r"""Kling-Gupta efficiency in its form of 2009: 1 is perfect, the mean flow gets 1 - sqrt(2), or -0.41.
+
+    .. math:: \mathrm{KGE} = 1 - \sqrt{(r - 1)^2 + (\alpha - 1)^2 + (\beta - 1)^2}
+
+    with the parts that :func:`kge_parts` returns. A constant simulation counts as uncorrelated, r = 0.
+
+    Parameters
+    ----------
+    simulated, observed, dim, time, mask
+        As for :func:`hydroxr.metrics.nse`.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``(...)``, units 1, float64, at most 1. NaN for fewer than 2 pairs, observations that do not vary,
+        or observations with a mean of 0.
+
+    Raises
+    ------
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
+        As :func:`hydroxr.metrics.nse`.
+
+    References
+    ----------
+    Gupta, H. V., Kling, H., Yilmaz, K. K., & Martinez, G. F. (2009). Decomposition of the mean squared error
+    and NSE performance criteria. Journal of Hydrology, 377, 80-91.
+    https://doi.org/10.1016/j.jhydrol.2009.08.003
+
+    Knoben, W. J. M., Freer, J. E., & Woods, R. A. (2019). Technical note: Inherent benchmark or not?
+    Hydrology and Earth System Sciences, 23, 4323-4331 (the value of the mean flow).
+    https://doi.org/10.5194/hess-23-4323-2019
+    """
+    return metric("kge", simulated, observed, dim=dim, time=time, mask=mask)
+
+
+def kge_parts(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
+    r"""The three parts of :func:`kge`: what is wrong with the timing, the variability and the volume.
+
+    .. math:: r = \frac{\overline{(s - \bar{s})(o - \bar{o})}}{\sigma_s \sigma_o}, \quad
+              \alpha = \frac{\sigma_s}{\sigma_o}, \quad \beta = \frac{\bar{s}}{\bar{o}}
+
+    Parameters
+    ----------
+    simulated, observed, dim, time, mask
+        As for :func:`hydroxr.metrics.nse`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``r``, ``alpha`` and ``beta`` ``(...)``, units 1, float64. NaN for fewer than 2 pairs; ``r`` and
+        ``alpha`` also for observations that do not vary, ``beta`` for observations with a mean of 0.
+        ``r`` is 0 for a constant simulation.
+
+    Raises
+    ------
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
+        As :func:`hydroxr.metrics.nse`.
+
+    References
+    ----------
+    Gupta et al. (2009), see :func:`kge`.
+    """
+    return metrics(KGE_PARTS, simulated, observed, dim, time, mask)
+
+
+def kge_2012(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.DataArray:
+    r"""Kling-Gupta efficiency in its form of 2012, in which bias does not enter the variability.
+
+    .. math:: \mathrm{KGE'} = 1 - \sqrt{(r - 1)^2 + (\gamma - 1)^2 + (\beta - 1)^2}
+
+    with the parts that :func:`kge_2012_parts` returns. In :func:`kge` a simulation with the right
+    variation about a wrong mean has a wrong :math:`\alpha` as well as a wrong :math:`\beta`; here
+    :math:`\gamma = \alpha / \beta`. 1 is perfect, the mean flow gets 1 - sqrt(2), or -0.41.
+
+    Parameters
+    ----------
+    simulated, observed, dim, time, mask
+        As for :func:`hydroxr.metrics.nse`.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``(...)``, units 1, float64, at most 1. NaN for fewer than 2 pairs, observations that do not vary,
+        or observations, or a simulation that varies, with a mean of 0.
+
+    Raises
+    ------
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
+        As :func:`hydroxr.metrics.nse`.
+
+    References
+    ----------
+    Kling, H., Fuchs, M., & Paulin, M. (2012). Runoff conditions in the upper Danube basin under an ensemble
+    of climate change scenarios. Journal of Hydrology, 424-425, 264-277.
+    https://doi.org/10.1016/j.jhydrol.2012.01.011
+    """
+    return metric("kge_2012", simulated, observed, dim=dim, time=time, mask=mask)
+
+
+def kge_2012_parts(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
+    r"""The three parts of :func:`kge_2012`.
+
+    .. math:: r = \frac{\overline{(s - \bar{s})(o - \bar{o})}}{\sigma_s \sigma_o}, \quad
+              \gamma = \frac{\sigma_s / \bar{s}}{\sigma_o / \bar{o}}, \quad
+              \beta = \frac{\bar{s}}{\bar{o}}
+
+    Parameters
+    ----------
+    simulated, observed, dim, time, mask
+        As for :func:`hydroxr.metrics.nse`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``r``, ``gamma`` and ``beta`` ``(...)``, units 1, float64. NaN for fewer than 2 pairs; ``r`` and
+        ``gamma`` also for observations that do not vary, ``gamma`` and ``beta`` for observations with a mean
+        of 0, ``gamma`` for a simulation that varies about 0. ``r`` and ``gamma`` are 0 for a constant
+        simulation.
+
+    Raises
+    ------
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
+        As :func:`hydroxr.metrics.nse`.
+
+    References
+    ----------
+    Kling et al. (2012), see :func:`kge_2012`.
+    """
+    return metrics(KGE_2012_PARTS, simulated, observed, dim, time, mask)
