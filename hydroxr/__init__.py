@@ -17,14 +17,22 @@ from .errors import HydroxrError, HydroxrWarning
 if TYPE_CHECKING:
     from . import compare, metrics, physics, plot
     from .camels import open_camels
+    from .ensemble import Ensemble
     from .model import Model, load_model
     from .samples import open_sample
 
-_FUNCTIONS = {"open_camels": "camels", "open_sample": "samples", "load_model": "model", "Model": "model"}
+_FUNCTIONS = {
+    "open_camels": "camels",
+    "open_sample": "samples",
+    "load_model": "model",
+    "Model": "model",
+    "Ensemble": "ensemble",
+}
 _MODULES = ("compare", "metrics", "physics", "plot")
 
 __all__ = [
     "DeltaHBV",
+    "Ensemble",
     "HBVAccessor",
     "HydroxrError",
     "HydroxrWarning",

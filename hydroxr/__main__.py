@@ -86,13 +86,29 @@ def _add_fit(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     fit.add_argument(
         "--dropout",
         type=float,
-        default=0.5,
-        help="share of the network's weights left out in each pass (default: 0.5)",
+        help="share of the network's weights left out in each pass (default: the preset's)",
     )
     fit.add_argument(
         "--iterations", type=int, help="training steps (default: 1500, for a constant network 300)"
     )
-    fit.add_argument("--batch", type=int, default=100, help="windows a step (default: 100)")
+    fit.add_argument("--batch", type=int, help="windows a step (default: 100)")
+    fit.add_argument(
+        "--preset",
+        choices=("default", "paper"),
+        default="default",
+        help="how it is trained: hydroxr's way, or the paper's protocol (default: default)",
+    )
+    fit.add_argument(
+        "--validation",
+        type=_period,
+        help="period to judge the weights by, of which the best are kept (default: none, the last are kept)",
+    )
+    fit.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FOLDER",
+        help="folder to keep the training in while it runs; the same command goes on from there",
+    )
     fit.add_argument(
         "--target",
         default="streamflow",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 if TYPE_CHECKING:
+    from distributed import Client
     from numpy import ndarray
 
     from .description import DeltaHBV
+    from .ensemble import Ensemble
     from .model import Model
     from .report import CheckReport
 
@@ -65,21 +68,29 @@ class HBVAccessor:
         attributes: Sequence[str] | None = None,
         time: slice | None = None,
         iterations: int | None = None,
-        batch: int = 100,
-        window: int = 365,
-        warmup: int = 365,
+        batch: int | None = None,
+        window: int | None = None,
+        warmup: int | None = None,
         seed: int = 0,
         device: str = "auto",
         progress: bool = True,
-        optimizer: str = "adam",
+        optimizer: str | None = None,
         learning_rate: float | None = None,
-    ) -> Model:
+        *,
+        preset: str = "default",
+        loss: str | Mapping[str, float] | Callable[..., Any] | None = None,
+        validation: slice | xr.DataArray | Sequence[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | timedelta | None = None,
+        seeds: int | Sequence[int] | None = None,
+        **protocol: Any,
+    ) -> Any:
         """Fit a δ model to observed streamflow.
 
         Cells without any observation in the period are left out; missing days do not count. The
-        loss is the paper's (equation 1), on random cells and windows, each after a warm-up without
-        gradient. Other than in the paper, dynamic parameters vary in the warm-up too, as they do in
-        a simulation, and by default Adam with a decaying rate takes the place of Adadelta.
+        model learns from random cells and windows of time, each after a warm-up. How is decided by
+        a preset, of which every value can be changed by its name. An interrupt (Ctrl-C) ends the
+        training after the iteration that runs, and the model has what was learned until then.
 
         Parameters
         ----------
@@ -94,22 +105,51 @@ class HBVAccessor:
             The training period, ``slice("1980-10-01", "1995-09-30")``; default: all days.
         iterations : int, optional
             Steps of the optimiser; default 1500 for a regional model, 300 for a constant one.
-        batch, window, warmup : int
-            Windows an iteration, their days, days of warm-up before them (no gradient there).
+        batch, window, warmup : int, optional
+            Windows an iteration, their days, days of warm-up before them; default 100, 365, 365.
         seed : int
             Of weights and draws: the same on the same machine gives the same model.
         device : str
             "auto" (a GPU where there is one), "cpu", "cuda".
         progress : bool
-            Show a bar with the loss.
-        optimizer : {"adam", "adadelta"}
+            Show a bar with the loss and the best validation.
+        optimizer : {"adam", "adadelta"}, optional
             Adam with a rate that decays along a cosine, or the paper's Adadelta.
         learning_rate : float, optional
-            Default by optimiser and kind of network.
+            The largest; default by optimiser and kind of network.
+        preset : {"default", "paper"}
+            "default": Adam, gradients through the warm-up, squared errors over each cell's variance
+            plus a term for low flows. "paper": the protocol of Feng et al. (2022) with their loss,
+            Adadelta and 50 epochs; no gradient through the warm-up, in which dynamic parameters are
+            those of its last day.
+        loss : str, dict or function, optional
+            "paper", "nse", "kge", "low_flow"; a sum of them, ``{"nse": 1.0, "low_flow": 1.0}``; or a
+            function of simulated and observed streamflow, (time, space) tensors in mm/day with NaN
+            where there is no observation, that returns a tensor without dimensions. One that has an
+            argument ``variance`` is told that of each cell's observations, (space,).
+        validation : slice, DataArray or sequence, optional
+            What to judge the weights by, by the median NSE of a whole simulation: a period of the
+            Dataset apart from the training period, which the days before it warm up (where there
+            are none, its first days do and do not count); or cells not to train on, by labels or as
+            a DataArray of bool that is True for them, in the training period. The weights of the best
+            validation are kept; without validation, those of the last iteration.
+        checkpoint : path, optional
+            A folder in which the training is kept while it runs. Where there is one of this training
+            in it, the training goes on from there: repeat the call after whatever ended it.
+        checkpoint_every : int or timedelta, optional
+            Iterations, or time, between checkpoints; default: five minutes.
+        seeds : int or sequence of int, optional
+            Train as many models one after another, with seeds from ``seed`` on, or with these seeds;
+            the result is an :class:`~hydroxr.Ensemble`.
+        **protocol
+            Other values of the preset, see :class:`hydroxr.learning.protocol.Protocol`: ``schedule``,
+            ``epochs``, ``warmup_gradient``, ``warmup_parameters``, ``dropout``, ``clip``,
+            ``precision``, ``validate_every``, ``patience`` (validations in a row without a better
+            one, after which training stops).
 
         Returns
         -------
-        Model
+        Model, or Ensemble where ``seeds`` are given
 
         Raises
         ------
@@ -133,11 +173,18 @@ class HBVAccessor:
             progress=progress,
             optimizer=optimizer,
             learning_rate=learning_rate,
+            preset=preset,
+            loss=loss,
+            validation=validation,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            seeds=seeds,
+            **protocol,
         )
 
     def simulate(
         self,
-        model_or_parameters: Model | xr.Dataset,
+        model_or_parameters: Model | Ensemble | xr.Dataset,
         initial_state: xr.Dataset | None = None,
         variables: Sequence[str] | None = None,
         components: bool = False,
@@ -146,14 +193,16 @@ class HBVAccessor:
         dtype: str = "float32",
         device: str = "auto",
         backend: str = "auto",
+        members: bool = False,
     ) -> Any:
         """Simulate every cell: all fluxes and states, with CF attributes; lazy where the input is.
 
         Parameters
         ----------
-        model_or_parameters : Model or Dataset
-            A fitted model, or a Dataset of parameters (names of ``hx.physics.PARAMETERS``; space,
-            component and, where they vary, time).
+        model_or_parameters : Model, Ensemble or Dataset
+            A fitted model; several, of which the mean is given, with the standard deviation of
+            streamflow over them as ``streamflow_spread``; or a Dataset of parameters (names of
+            ``hx.physics.PARAMETERS``; space, component and, where they vary, time).
         initial_state : Dataset, optional
             Of an earlier run's end; default: nearly empty stores. It carries the static
             parameters of a regional model, which the run then keeps.
@@ -172,6 +221,8 @@ class HBVAccessor:
             "auto", "cpu", "cuda".
         backend : {"auto", "cpu", "torch"}
             What walks through time: a compiled kernel on the CPU, or the reference in torch.
+        members : bool
+            Of an ensemble: keep the members apart, (member, ...), instead of their mean.
 
         Returns
         -------
@@ -197,14 +248,16 @@ class HBVAccessor:
             dtype=dtype,
             device=device,
             backend=backend,
+            members=members,
         )
 
-    def parameters(self, model: Model, time: slice | None = None) -> xr.Dataset:
+    def parameters(self, model: Model | Ensemble, time: slice | None = None) -> xr.Dataset:
         """Parameters that ``model`` gives the cells of this Dataset.
 
         Parameters
         ----------
-        model : Model
+        model : Model or Ensemble
+            An ensemble gives a dimension ``member``.
         time : slice, optional
             The parameter window, at whose end static parameters are read; default: the training
             period where the Dataset has it, else as many of its first days.
@@ -218,6 +271,55 @@ class HBVAccessor:
         from .simulate import parameters
 
         return parameters(self._ds, model, time)
+
+    def cross_validate(
+        self,
+        spec: DeltaHBV,
+        folds: str | xr.DataArray = "pub_fold",
+        *,
+        simulate_time: slice | None = None,
+        variables: Sequence[str] | None = ("streamflow",),
+        models: str | os.PathLike[str] | None = None,
+        client: Client | None = None,
+        drop_missing: bool = False,
+        missing: str = "raise",
+        device: str = "auto",
+        progress: bool = True,
+        **options: Any,
+    ) -> xr.Dataset:
+        """Simulate every cell by a model that did not see it: prediction in ungauged basins or regions.
+
+        For each fold, the cells with one value of the label ``folds``, a model is fitted to all other
+        cells with the ``options`` of ``fit``, and simulates those of the fold. Parameters and errors:
+        :func:`hydroxr.cross_validation.cross_validate`.
+
+        Returns
+        -------
+        Dataset
+            As of ``simulate``, in memory, all cells in their order, with the coordinate ``fold``.
+
+        Examples
+        --------
+        >>> spec = hx.DeltaHBV(dynamic=("BETA", "BETAET"))  # doctest: +SKIP
+        >>> pub = ds.hbv.cross_validate(spec, "pub_fold", time=train, models="pub")  # doctest: +SKIP
+        >>> pub.hbv.evaluate(ds, time=test)["nse"].groupby("fold").median()  # doctest: +SKIP
+        """
+        from .cross_validation import cross_validate
+
+        return cross_validate(
+            self._ds,
+            spec,
+            folds,
+            simulate_time=simulate_time,
+            variables=variables,
+            models=models,
+            client=client,
+            drop_missing=drop_missing,
+            missing=missing,
+            device=device,
+            progress=progress,
+            **options,
+        )
 
     def evaluate(self, observed: xr.Dataset, time: slice | None = None) -> xr.Dataset:
         """Metrics of this simulation's streamflow against observations, a cell.

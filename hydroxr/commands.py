@@ -13,6 +13,7 @@ import xarray as xr
 from . import inputs
 from .camels import open_camels
 from .description import DeltaHBV
+from .ensemble import Ensemble
 from .errors import DataFileError, DescriptionError, EmptySelectionError
 from .fit import select_time
 from .model import Model, load_model
@@ -46,11 +47,14 @@ def fit(given: Namespace) -> None:
         iterations=given.iterations,
         batch=given.batch,
         seed=given.seed,
+        preset=given.preset,
+        validation=given.validation,
+        checkpoint=given.checkpoint,
     )
     model.save(given.out)
-    last = float(np.mean(model.history["loss"].values[-50:]))
+    last = float(np.nanmean(model.history["loss"].values[-50:]))
     print(
-        f"{model}\nloss {last:.3f} after {model.training['iterations']} iterations, "
+        f"{model}\nloss {last:.3f} after {model.training['iterations_done']} iterations, "
         f"{model.training['seconds']:.0f} s\nmodel: {given.out}"
     )
 
@@ -133,7 +137,7 @@ def _demo_catchment(name: str, folder: Path) -> str:
     )
 
 
-def run_period(ds: xr.Dataset, model: Model, period: slice | None, **options: Any) -> xr.Dataset:
+def run_period(ds: xr.Dataset, model: Model | Ensemble, period: slice | None, **options: Any) -> xr.Dataset:
     """Simulate ``period`` after a warm-up with all days before it.
 
     The water balance of the result starts with its first day: the days before end in a state

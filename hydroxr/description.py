@@ -31,8 +31,9 @@ class DeltaHBV:
         for one or few gauges; it knows no attributes and no cell that it was not fitted to.
     hidden : int
         Width of g_A (256 in the paper).
-    dropout : float
-        Share of the LSTM's weights that each training pass leaves out (0.5 in the paper).
+    dropout : float, optional
+        Share of the LSTM's weights that each training pass leaves out; default: what the protocol of
+        the training says (0.5 in the paper's). A fitted model's description has the number.
 
     Raises
     ------
@@ -51,7 +52,7 @@ class DeltaHBV:
     _: KW_ONLY
     network: Literal["lstm", "constant"] = "lstm"
     hidden: int = 256
-    dropout: float = 0.5
+    dropout: float | None = None
 
     def __post_init__(self) -> None:
         given = (self.dynamic,) if isinstance(self.dynamic, str) else tuple(self.dynamic)
@@ -77,7 +78,7 @@ class DeltaHBV:
             if not hasattr(value, "__index__") or isinstance(value, bool) or value < least:
                 raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}.")
             object.__setattr__(self, name, int(value))  # also of NumPy's integers
-        if not 0.0 <= self.dropout < 1.0:
+        if self.dropout is not None and not 0.0 <= self.dropout < 1.0:
             raise DescriptionError(f"dropout is {self.dropout!r}; expected a share from 0 to below 1.")
 
     @classmethod

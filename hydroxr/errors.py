@@ -72,6 +72,10 @@ class TrainingError(HydroxrError):
     """Training cannot go on."""
 
 
+class CheckpointError(HydroxrError):
+    """A checkpoint on disk is damaged, or of another training, or cannot be written."""
+
+
 class ModelFileError(HydroxrError):
     """A model on disk is absent, damaged, or not one of hydroxr's."""
 

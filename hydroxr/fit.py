@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 import time as clock
-from collections.abc import Hashable, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from . import inputs
 from ._version import __version__
-from .cells import Space, attribute_array, attribute_categories, attribute_names, space_coords, space_names
-from .checks import check_forcing, range_problem
 from .description import DeltaHBV
-from .errors import DescriptionError, EmptySelectionError, MemoryLimitError, MissingObservationError
+from .ensemble import Ensemble
+from .errors import DescriptionError, HydroxrWarning
+from .gather import Validation, gather
 from .model import Model, history_dataset
 
 if TYPE_CHECKING:
-    from .learning.training import Protocol, TrainingData
+    from .learning.batches import TrainingData, ValidationData
+    from .learning.checkpoint import Checkpoint
+    from .learning.protocol import Protocol
 
-# Where nobody says how long: enough for a regional network to be useful, and for parameters
-# that are fitted directly to settle.
-_ITERATIONS = {"lstm": 1500, "constant": 300}
-_COPIES = 3  # of the training data, while they are gathered
+# Of the stores under the soil: what leaves them, and when. Feng et al. (2022), section 3.3, name
+# "groundwater recession parameters" among those that should not be dynamic.
+_RECESSION = ("K0", "K1", "K2", "PERC", "UZL")
+_MANY = 3  # dynamic parameters; the paper has two at most
 
 
 def fit(
@@ -33,85 +39,107 @@ def fit(
     target: str = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
-    iterations: int | None = None,
-    batch: int = 100,
-    window: int = 365,
-    warmup: int = 365,
+    *,
+    preset: str = "default",
+    validation: Validation | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | datetime.timedelta | None = None,
     seed: int = 0,
+    seeds: int | Sequence[int] | None = None,
     device: str = "auto",
     progress: bool = True,
-    optimizer: str = "adam",
-    learning_rate: float | None = None,
-) -> Model:
+    **changes: Any,
+) -> Model | Ensemble:
     """Fit a δ model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
-    _check_options(
-        spec, learning_rate, iterations=iterations, batch=batch, window=window, warmup=warmup, seed=seed
-    )
-
-    from .learning.training import Protocol, default_rate, train
+    if not isinstance(spec, DeltaHBV):
+        raise DescriptionError(
+            f"expected a description such as hx.DeltaHBV(components=16), found {type(spec).__name__}."
+        )
+    from .learning.precision import lstm_precision
+    from .learning.protocol import make_protocol
     from .simulate import torch_device
 
-    usual = default_rate(optimizer, spec.network)
-    protocol = Protocol(
-        iterations=int(_ITERATIONS[spec.network] if iterations is None else iterations),
-        batch=int(batch),
-        window=int(window),
-        warmup=int(warmup),
-        optimizer=optimizer,
-        learning_rate=usual if learning_rate is None else float(learning_rate),
-        seed=int(seed),
-    )
+    if changes.get("dropout") is None:
+        changes["dropout"] = spec.dropout
+    protocol = make_protocol(preset, spec.network, {**changes, "seed": seed})
+    spec = replace(spec, dropout=protocol.dropout)
+    members = None if seeds is None else _seeds(seeds, seed)
+    folder = None if checkpoint is None else Path(checkpoint)
+    every = _every(checkpoint_every, folder)
     device = torch_device(device)
-    ds = select_time(ds, time)
-    data, model = _gather(ds, spec, target, attributes, protocol)
+    _warn_of_dynamic(spec)
+    data, judged, model, period = gather(ds, spec, target, attributes, time, protocol, validation)
+    protocol = protocol.for_data(data.observed.shape[1], len(data.observed))
+    precise = lstm_precision(protocol.precision, device, spec.hidden) if spec.network == "lstm" else "float32"
+    protocol = replace(protocol, precision=precise)
+    days = [str(value)[:10] for value in (period.indexes["time"][0], period.indexes["time"][-1])]
+    model = replace(model, training={"period": days, "days": len(data.observed)})
+
+    def member(protocol: Protocol, folder: Path | None) -> Model:
+        keeper = None if folder is None else _keeper(folder, every)
+        return _fit_one(model, data, judged, protocol, device, progress, keeper)
+
+    if members is None:
+        return member(protocol, folder)
+    return _fit_members(members, lambda number: member(replace(protocol, seed=number), _own(folder, number)))
+
+
+def _own(folder: Path | None, seed: int) -> Path | None:
+    """Where the member of an ensemble has its checkpoint."""
+    return None if folder is None else folder / f"seed-{seed}"
+
+
+def _fit_members(seeds: list[int], train: Callable[[int], Model]) -> Ensemble:
+    """One after another; an interrupt leaves those that there are."""
+    fitted: list[Model] = []
+    for seed in seeds:
+        try:
+            fitted.append(train(seed))
+        except KeyboardInterrupt:
+            if not fitted:
+                raise
+            warnings.warn(
+                f"training was interrupted: the ensemble has {len(fitted)} of {len(seeds)} members",
+                HydroxrWarning,
+                stacklevel=4,
+            )
+            break
+        if fitted[-1].training["interrupted"]:
+            break
+    return Ensemble(tuple(fitted))
+
+
+def _fit_one(
+    model: Model,
+    data: TrainingData,
+    judged: ValidationData | None,
+    protocol: Protocol,
+    device: str,
+    progress: bool,
+    keeper: Checkpoint | None,
+) -> Model:
+    """Train one model, and say how."""
+    from .learning import training as module
+    from .learning.checkpoint import identity_of
+
+    identity = None
+    if keeper is not None:
+        more = {"attributes": list(model.attributes), "period": model.training["period"]}
+        identity = identity_of(model.description, protocol, data, judged, more)
     started = clock.perf_counter()
-    weights, history = train(spec, data, protocol, device, progress)
+    trained = module.train(model.description, data, protocol, device, progress, judged, keeper, identity)
     training = {
-        "period": [str(value)[:10] for value in (ds.indexes["time"][0], ds.indexes["time"][-1])],
-        "days": ds.sizes["time"],
+        **model.training,
         "cells": data.observed.shape[1],
-        "loss": "Feng et al. (2022), equation 1",
-        **vars(protocol),
+        **protocol.to_dict(),
+        **trained.facts,
         "seconds": round(clock.perf_counter() - started, 1),
         "hydroxr_version": __version__,
     }
-    return replace(model, weights=weights, training=training, history=history_dataset(history))
-
-
-def _gather(
-    ds: xr.Dataset, spec: DeltaHBV, target: str, attributes: Sequence[str] | None, protocol: Protocol
-) -> tuple[TrainingData, Model]:
-    """What is learned from, checked and in memory, and the model without its weights."""
-    from .learning.training import TrainingData
-
-    forcing = inputs.forcing(ds)
-    space = inputs.space_dims(ds)
-    observed = _observed(ds, space, target)
-    names = attribute_names(ds, space, attributes) if spec.network == "lstm" else ()
-    if ds.sizes["time"] < protocol.warmup + protocol.window:
-        raise EmptySelectionError(
-            f"the period has {ds.sizes['time']} days; expected at least {protocol.warmup} of warm-up and "
-            f"{protocol.window} of a window. Choose a longer period, or smaller window and warmup."
-        )
-    _check_memory([*forcing.values(), observed])
-    flow = _flat(observed, space)  # (time, cell)
-    gauged = np.isfinite(flow).any(axis=0)
-    if not gauged.any():
-        raise MissingObservationError(
-            "observed streamflow is missing on every day of the period in every cell; nothing can be learned."
-        )
-    cells = _fitted_cells(ds, space, gauged) if spec.network == "constant" else xr.Dataset()
-    labels = tuple(np.asarray(space_names(ds, space), dtype=object)[gauged])
-    times = ds["time"].values
-    problem = range_problem("streamflow", flow[:, gauged].T, times, labels)
-    if problem is not None:
-        raise problem
-    arrays = {name: _flat(array, space)[:, gauged] for name, array in forcing.items()}
-    called = {name: inputs.called(ds, name) for name in arrays}
-    check_forcing({name: array.T for name, array in arrays.items()}, times, labels, called=called)
-    model = Model(spec, {}, names, attribute_categories(ds, space, names, gauged), cells)
-    static = _static(ds, space, model)[gauged]
-    return TrainingData(np.stack(list(arrays.values()), axis=-1), static, flow[:, gauged]), model
+    if trained.facts["interrupted"]:
+        _warn_of_interruption(training, keeper)
+    history = history_dataset(trained.history, training)
+    return replace(model, weights=trained.weights, training=training, history=history)
 
 
 def select_time(ds: xr.Dataset, time: slice | None) -> xr.Dataset:
@@ -125,63 +153,77 @@ def select_time(ds: xr.Dataset, time: slice | None) -> xr.Dataset:
     return inputs.select_days(ds, time)
 
 
-def _check_options(spec: DeltaHBV, learning_rate: float | None, **numbers: int | None) -> None:
-    if not isinstance(spec, DeltaHBV):
+def _seeds(seeds: int | Sequence[int], first: int) -> list[int]:
+    """The seeds of an ensemble's members."""
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        numbers = [first + place for place in range(int(seeds))]
+    else:
+        numbers = list(seeds) if np.iterable(seeds) and not isinstance(seeds, str) else []
+    whole = all(isinstance(number, int | np.integer) and number >= 0 for number in numbers)
+    if not numbers or not whole or len(set(numbers)) < len(numbers):
         raise DescriptionError(
-            f"expected a description such as hx.DeltaHBV(components=16), found {type(spec).__name__}."
+            f"seeds is {seeds!r}; expected a number of members of at least 1, or whole numbers that differ."
         )
-    for name, value in numbers.items():
-        least = 0 if name in ("warmup", "seed") else 1
-        if value is not None and (not isinstance(value, int | np.integer) or value < least):
-            raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}.")
-    if learning_rate is not None and not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise DescriptionError(f"learning_rate is {learning_rate!r}; expected a number above 0.")
+    return [int(number) for number in numbers]
 
 
-def _observed(ds: xr.Dataset, space: Space, target: str) -> xr.DataArray:
-    # "streamflow" is the role, whatever the Dataset calls it; any other name is a variable's.
-    observed = inputs.observed_streamflow(ds, None if target == "streamflow" else target)
-    return inputs.on_space(observed, space, ds)
+def _every(every: int | datetime.timedelta | None, folder: Path | None) -> int | datetime.timedelta | None:
+    if every is None:
+        return None
+    if folder is None:
+        raise DescriptionError(
+            "checkpoint_every is given without checkpoint; say where to keep it: checkpoint='folder'."
+        )
+    if isinstance(every, datetime.timedelta) and every > datetime.timedelta(0):
+        return every
+    if isinstance(every, int | np.integer) and not isinstance(every, bool) and every >= 1:
+        return int(every)
+    raise DescriptionError(
+        f"checkpoint_every is {every!r}; expected a number of iterations or a datetime.timedelta."
+    )
 
 
-def _check_memory(arrays: Sequence[xr.DataArray]) -> None:
-    import psutil
+def _keeper(folder: Path, every: int | datetime.timedelta | None) -> Checkpoint:
+    from .learning.checkpoint import Checkpoint
 
-    needed = sum(4 * array.size for array in arrays) * _COPIES
-    available = psutil.virtual_memory().available
-    if needed > available:
-        raise MemoryLimitError(
-            f"training needs about {needed / 1e9:.1f} GB in memory (forcing and streamflow, "
-            f"{arrays[0].sizes['time']} days, "
-            f"{arrays[0].size // max(arrays[0].sizes['time'], 1)} cells), and {available / 1e9:.1f} GB are "
-            "free. "
-            "Select fewer days, time=slice(...), or fewer cells, ds.isel(...): those with observed "
-            "streamflow are enough."
+    if isinstance(every, datetime.timedelta):
+        return Checkpoint(folder, seconds=every.total_seconds())
+    return Checkpoint(folder, every=every)
+
+
+def _warn_of_dynamic(spec: DeltaHBV) -> None:
+    """Say what the paper says of dynamic parameters, where there are such."""
+    reasons = []
+    recession = [name for name in spec.dynamic if name in _RECESSION]
+    if recession:
+        reasons.append(
+            f"{', '.join(recession)} shape the recession of groundwater, and groundwater recession "
+            "parameters should not be dynamic"
+        )
+    if len(spec.dynamic) > _MANY:
+        reasons.append(
+            f"with {len(spec.dynamic)} dynamic parameters the model may lose its physical meaning and become "
+            "a variant of an LSTM"
+        )
+    if reasons:
+        warnings.warn(
+            f"Feng et al. (2022) caution against an overuse of dynamic parameters: {'; '.join(reasons)}. "
+            "Theirs are BETA and BETAET.",
+            HydroxrWarning,
+            stacklevel=4,
         )
 
 
-def _flat(array: xr.DataArray, space: Space) -> np.ndarray:
-    """In memory as float32, (time, cell)."""
-    values = array.transpose("time", *space).values.astype("float32")
-    return values.reshape(values.shape[0], -1)
-
-
-def _static(ds: xr.Dataset, space: Space, model: Model) -> np.ndarray:
-    if not model.attributes:
-        return np.zeros((int(np.prod([ds.sizes[dim] for dim in space], dtype=int)), 0), dtype="float32")
-    return attribute_array(ds, space, model).values.reshape(-1, len(model.attributes))
-
-
-def _fitted_cells(ds: xr.Dataset, space: tuple[Hashable, ...], gauged: np.ndarray) -> xr.Dataset:
-    """The cells that a constant network has parameters for."""
-    cells = space_coords(ds, space)
-    if gauged.all():
-        return cells
-    if len(space) == 1:
-        return cells.isel({space[0]: gauged})
-    raise MissingObservationError(
-        f"a constant network needs streamflow in every cell, and {int((~gauged).sum())} of {gauged.size} "
-        "have none; "
-        f"make the cells a list and select: ds.stack(cell={[str(dim) for dim in space]}).reset_index('cell')"
-        ".isel(cell=...)."
+def _warn_of_interruption(training: dict[str, Any], keeper: Checkpoint | None) -> None:
+    done, total = training["iterations_done"], training["iterations"]
+    advice = (
+        "Repeat the call to go on from the checkpoint."
+        if keeper is not None
+        else "With checkpoint='folder' a training can be continued."
+    )
+    warnings.warn(
+        f"training was interrupted after {done} of {total} iterations; the model has the weights of "
+        f"iteration {training['best_iteration']}. {advice}",
+        HydroxrWarning,
+        stacklevel=5,
     )

@@ -28,11 +28,16 @@ from .store import replace
 if TYPE_CHECKING:
     import torch
 
+    from .ensemble import Ensemble
     from .learning.network import ParameterNetwork
     from .physics.runoff_network import RunoffNetwork
 
 WEIGHTS_FILE = "weights.safetensors"
 JSON_FILE = "model.json"
+ENSEMBLE_FILE = "ensemble.json"
+
+# Losses in units of streamflow (the second name is that of models of version 0.1.0).
+_PAPER_LOSS = ("paper", "Feng et al. (2022), equation 1")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -53,9 +58,13 @@ class Model:
     cells : Dataset
         The space that a constant network was fitted to: its index coordinates and names.
     training : dict
-        Provenance: period, number of days and cells, protocol, loss, seconds, versions.
+        Provenance: period, number of days and cells, every value of the protocol, how many iterations
+        were done (``iterations_done``), which one's weights these are (``best_iteration``), how many
+        batches were left out because nothing finite came of them (``skipped``), whether the training
+        was ``interrupted`` or ``stopped_early``, seconds, version.
     history : Dataset
-        ``loss`` and ``seconds`` over ``iteration``.
+        ``loss``, ``learning_rate``, ``seconds`` and ``skipped`` over ``iteration``, and
+        ``validation_nse``, NaN in the iterations without validation.
     """
 
     description: DeltaHBV
@@ -176,13 +185,13 @@ class Model:
             "model_sha256": self.hash,
             **self._identity(),
             "training": self.training,
-            "history": {str(name): self.history[name].values.tolist() for name in self.history.data_vars},
+            "history": {str(name): _plain(self.history[name].values) for name in self.history.data_vars},
         }
         folder = target.with_name(f".{target.name}-{uuid4().hex}")
         try:
             folder.mkdir()
-            _write(folder / WEIGHTS_FILE, weights)
-            _write(folder / JSON_FILE, json.dumps(content, indent=1, ensure_ascii=False).encode())
+            write_file(folder / WEIGHTS_FILE, weights)
+            write_file(folder / JSON_FILE, json.dumps(content, indent=1, ensure_ascii=False).encode())
             replace(folder, target)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -209,19 +218,28 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     ModelFileError
     """
     target = Path(path)
-    if target.exists() and not (target / JSON_FILE).is_file():
+    if target.exists() and not any((target / name).is_file() for name in (JSON_FILE, ENSEMBLE_FILE)):
         raise ModelFileError(f"{target} exists and is not a model of hydroxr; choose another path.")
     return target
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
-    """Read a model that :meth:`Model.save` wrote.
+def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
+    """Read a model, or an ensemble, that its ``save`` wrote.
 
     Raises
     ------
     ModelFileError
         Where it is absent, damaged, of a newer format, or not a model.
     """
+    if (Path(path) / ENSEMBLE_FILE).is_file():
+        from .ensemble import load_ensemble
+
+        return load_ensemble(Path(path))
+    return load_member(path)
+
+
+def load_member(path: str | os.PathLike[str]) -> Model:
+    """Read a single model; errors as of :func:`load_model`."""
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
@@ -255,7 +273,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             categories=content["categories"],
             cells=cells,
             training=content["training"],
-            history=history_dataset(content["history"]),
+            history=history_dataset(content["history"], content["training"]),
         )
         expected = content["model_sha256"]
     except (KeyError, TypeError, ValueError, AttributeError, DescriptionError, SafetensorError) as error:
@@ -268,21 +286,35 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     return model
 
 
-def history_dataset(history: dict[str, list[float]]) -> xr.Dataset:
-    """The course of a training as a Dataset over ``iteration``."""
+def history_dataset(history: dict[str, list[Any]], training: dict[str, Any]) -> xr.Dataset:
+    """The course of a training, with that provenance, as a Dataset over ``iteration``."""
     attrs = {
-        "loss": {"long_name": "training loss", "units": "kg m-2 day-1"},
+        "loss": {
+            "long_name": "training loss",
+            "units": "kg m-2 day-1" if training.get("loss") in _PAPER_LOSS else "1",
+        },
+        "learning_rate": {"long_name": "learning rate", "units": "1"},
         "seconds": {"long_name": "time since the start of training", "units": "s"},
+        "skipped": {"long_name": "whether the batch was left out, nothing finite having come of it"},
+        "validation_nse": {"long_name": "median NSE over the cells of the validation", "units": "1"},
     }
-    ds = xr.Dataset(
-        {name: ("iteration", np.asarray(values), attrs.get(name, {})) for name, values in history.items()}
-    )
+    variables = {}
+    for name, values in history.items():
+        array = np.asarray([np.nan if value is None else value for value in values])
+        variables[name] = ("iteration", array, attrs.get(name, {}))
+    ds = xr.Dataset(variables)
     if ds.sizes.get("iteration"):
         ds = ds.assign_coords(iteration=np.arange(1, ds.sizes["iteration"] + 1))
     return ds
 
 
-def _write(path: Path, data: bytes) -> None:
+def _plain(values: np.ndarray) -> list[Any]:
+    """For JSON, which knows no number that is not finite."""
+    keep = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
+    return [value if kept else None for value, kept in zip(values.tolist(), keep, strict=True)]
+
+
+def write_file(path: Path, data: bytes) -> None:
     """Write and wait until the disk has it, so that a rename afterwards publishes whole files."""
     with path.open("wb") as file:
         file.write(data)

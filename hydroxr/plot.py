@@ -11,50 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from .errors import DimensionError, MissingVariableError
+from .errors import MissingVariableError
 from .inputs import observed_streamflow
-from .plot_cell import Cell, cell_series, displayed
+from .plot_cell import Cell, cell_series
+from .plot_style import COLOURS, FONTS, WIDTH, matplotlib_part, tidy
+from .plot_training import history, loss
 from .variables import VARIABLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["hydrograph", "loss", "storages"]
+__all__ = ["history", "hydrograph", "loss", "storages"]
 
-_COLOURS = {
-    "observed": "#000000",
-    "rainfall": "#08519C",
-    "snowfall": "#9ECAE1",
-    "streamflow": "#D55E00",
-    "baseflow": "#7CCDB5",
-    "snowpack": "#9ECAE1",
-    "snow_liquid_water": "#0072B2",
-    "soil_moisture": "#8C6D31",
-    "upper_zone_storage": "#E69F00",
-    "lower_zone_storage": "#009E73",
-    "channel_storage": "#D55E00",
-}
-
-
-_WIDTH = 18 / 2.54  # inches: the text width of an A4 page
 _HEADER = 0.30  # inches a panel, for its title and legend
 _MARGINS = 0.65  # inches for the title of the figure and the dates
-_FONTS = {  # no smaller than 8 pt, so that the figure can be printed as it is
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8.5,
-    "figure.titlesize": 10.5,
-}
 
 
 def hydrograph(
@@ -143,62 +119,6 @@ def storages(
     return _draw(_STORAGES, simulation, None, time, axes)
 
 
-def loss(history: xr.Dataset, *, axes: Axes | None = None) -> Axes:
-    """Draw the loss of a training over its iterations.
-
-    Parameters
-    ----------
-    history
-        With ``loss`` ``(iteration,)``.
-    axes
-        Where to draw; by default a new figure.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    MissingVariableError
-        There is no ``loss``.
-    DimensionError
-        ``loss`` has other dimensions than ``iteration``.
-    ImportError
-        There is no matplotlib.
-    """
-    if "loss" not in history:
-        raise MissingVariableError(
-            f"the history has no variable 'loss', only {sorted(map(str, history.data_vars))}; "
-            "give the Dataset that the training wrote."
-        )
-    values = history["loss"].squeeze()
-    if values.dims != ("iteration",):
-        raise DimensionError(
-            f"'loss' has dimensions {history['loss'].dims}; expected ('iteration',). Select one training."
-        )
-    plt = _matplotlib("pyplot")
-    with plt.rc_context(_FONTS):
-        if axes is None:
-            axes = plt.subplots(figsize=(_WIDTH, _WIDTH / 2.2), layout="constrained")[1]
-        assert axes is not None
-        axes.plot(
-            values["iteration"].values, values.values, color=_COLOURS["snow_liquid_water"], linewidth=1.0
-        )
-        axes.set_xlabel("iteration")
-        units = values.attrs.get("units", "1")
-        axes.set_ylabel("loss" if units == "1" else f"loss ({displayed(units)})")
-        axes.margins(x=0)
-        _tidy(axes)
-    return axes
-
-
-def _matplotlib(part: str) -> ModuleType:
-    try:
-        return import_module(f"matplotlib.{part}")
-    except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install hydroxr[plot]") from error
-
-
 def _label(name: str) -> str:
     """A variable's name with its symbol in the paper: ``soil moisture $S_{s}$``."""
     words, symbol = name.replace("_", " "), VARIABLES[name].symbol
@@ -225,7 +145,7 @@ def _draw_precipitation(axes: Axes, cell: Cell, names: list[str]) -> None:
     """Bars that hang from the top, snowfall under rainfall."""
     below = np.zeros(cell.time.size)
     # Where many days share a point of paper, an outline keeps each at least a point wide.
-    outline = max(0.0, 1.0 - _WIDTH * 72 / cell.time.size)
+    outline = max(0.0, 1.0 - WIDTH * 72 / cell.time.size)
     for name in names:
         top = below + cell.series[name]
         axes.stairs(  # one patch instead of thousands of bars
@@ -233,8 +153,8 @@ def _draw_precipitation(axes: Axes, cell: Cell, names: list[str]) -> None:
             cell.edges,
             baseline=below,
             fill=True,
-            facecolor=_COLOURS[name],
-            edgecolor=_COLOURS[name],
+            facecolor=COLOURS[name],
+            edgecolor=COLOURS[name],
             linewidth=outline,
             label=_label(name),
         )
@@ -249,17 +169,17 @@ def _draw_flow(axes: Axes, cell: Cell, names: list[str]) -> None:
         axes.fill_between(
             cell.time,
             cell.series["baseflow"],
-            color=_COLOURS["baseflow"],
+            color=COLOURS["baseflow"],
             linewidth=0,
             label=_label("baseflow"),
         )
     if cell.observed is not None:
-        axes.plot(*cell.observed, color=_COLOURS["observed"], linewidth=1.0, label="observed")
+        axes.plot(*cell.observed, color=COLOURS["observed"], linewidth=1.0, label="observed")
         values.append(cell.observed[1])
     if "streamflow" in names:
         label = "simulated " + _label("streamflow")
         axes.plot(
-            cell.time, cell.series["streamflow"], color=_COLOURS["streamflow"], linewidth=1.0, label=label
+            cell.time, cell.series["streamflow"], color=COLOURS["streamflow"], linewidth=1.0, label=label
         )
     axes.set_ylim(0, _headroom(np.concatenate(values)))
 
@@ -270,7 +190,7 @@ def _draw_storage(axes: Axes, cell: Cell, names: list[str]) -> None:
     alone = len(names) == 1
     for name in names:
         top = below + cell.series[name]
-        colour, opacity = _COLOURS[name], 0.3 if alone else 1.0
+        colour, opacity = COLOURS[name], 0.3 if alone else 1.0
         axes.fill_between(cell.time, below, top, color=colour, alpha=opacity, linewidth=0, label=_label(name))
         if alone:
             axes.plot(cell.time, top, color=colour, linewidth=1.0)
@@ -321,8 +241,8 @@ def _draw(
             f"expected some of {expected}. Simulate them: variables=[...]."
         )
     cell = cell_series(simulation, names, observed, time)
-    plt = _matplotlib("pyplot")
-    with plt.rc_context(_FONTS):
+    plt = matplotlib_part("pyplot")
+    with plt.rc_context(FONTS):
         if axes is None:
             axes = _new_axes(plt, list(shown), cell.title)
         axes = np.ravel(np.asarray(axes, dtype=object))
@@ -341,7 +261,7 @@ def _new_axes(plt: ModuleType, panels: list[_Panel], title: str) -> np.ndarray:
     heights = [panel.height for panel in panels]
     figure, axes = plt.subplots(
         len(panels),
-        figsize=(_WIDTH, sum(heights) + _HEADER * len(panels) + _MARGINS),
+        figsize=(WIDTH, sum(heights) + _HEADER * len(panels) + _MARGINS),
         height_ratios=heights,
         sharex=True,
         squeeze=False,
@@ -356,7 +276,7 @@ def _new_axes(plt: ModuleType, panels: list[_Panel], title: str) -> np.ndarray:
 
 def _label_panel(axes: Axes, panel: _Panel, cell: Cell, names: list[str]) -> None:
     """Title and legend in one row above the panel, where neither can cover the data; units; dates."""
-    dates = _matplotlib("dates")
+    dates = matplotlib_part("dates")
     title = panel.title or _label(names[0])
     axes.set_title(title[0].upper() + title[1:], loc="left")
     if panel.title:
@@ -373,11 +293,4 @@ def _label_panel(axes: Axes, panel: _Panel, cell: Cell, names: list[str]) -> Non
     locator = dates.AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
-    _tidy(axes, few_ticks=panel.height < 1)
-
-
-def _tidy(axes: Axes, *, few_ticks: bool = False) -> None:
-    axes.yaxis.set_major_locator(_matplotlib("ticker").MaxNLocator(nbins=3 if few_ticks else 5))
-    axes.grid(axis="y", color="0.88", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes, few_ticks=panel.height < 1)

@@ -30,11 +30,14 @@ def test_fit_simulate_and_evaluate_follow_each_other(
     """Three commands lead from a file to a table; the period before the written one warms the model up."""
     model, store = str(tmp_path / "model"), str(tmp_path / "run.zarr")
     fit = ["fit", "--data", str(data), "--out", model, "--network", "constant", "--components", "2"]
+    fit += ["--validation", "1982-01-01:1982-12-31", "--checkpoint", str(tmp_path / "training")]
     assert main([*fit, "--iterations", "2", "--batch", "4", "--time", "1980-01-01:1981-12-31"]) == 0
     assert (
         main(["simulate", "--data", str(data), "--model", model, "--out", store, "--time", "1982-01-01:"])
         == 0
     )
+    assert hx.load_model(model).training["best_iteration"] == 2
+    assert (tmp_path / "training").is_dir()
     capsys.readouterr()
     assert main(["evaluate", store, "--observed", str(data), "--out", str(tmp_path / "scores.nc")]) == 0
     printed = capsys.readouterr().out
@@ -100,7 +103,7 @@ def test_the_demonstration_leaves_what_it_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stores, files, pictures and models of both catchments; here with a training of two steps."""
-    monkeypatch.setattr("hydroxr.fit._ITERATIONS", {"constant": 2})
+    monkeypatch.setattr("hydroxr.learning.protocol._ITERATIONS", {"constant": 2})
     assert main(["demo", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     for name in commands.DEMO_CATCHMENTS:

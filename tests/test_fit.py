@@ -15,7 +15,7 @@ import torch
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.errors import DescriptionError, MemoryLimitError, MissingObservationError, TrainingError
+from hydroxr.errors import DescriptionError, MemoryLimitError, MissingObservationError
 from hydroxr.learning import training
 from hydroxr.learning.sampler import WindowSampler
 from hydroxr.model import Model
@@ -119,7 +119,7 @@ def test_the_loss_is_that_of_the_windows_drawn(ds: xr.Dataset, kind: str) -> Non
     spec = hx.DeltaHBV(**SPECS[kind].to_dict() | {"dropout": 0.0})
     ds["streamflow"][0, 20:25] = np.nan
     options = {"iterations": 1, "batch": 5, "window": 15, "warmup": 10, "seed": 3, "learning_rate": 1e-9}
-    model = ds.hbv.fit(spec, progress=False, **options)
+    model = ds.hbv.fit(spec, progress=False, loss="paper", **options)
     observed = ds["streamflow"].transpose("time", "basin").values
     cells, starts = WindowSampler(observed, batch=5, window=15, warmup=10, seed=3).draw()
     simulated, target = [], []
@@ -365,6 +365,28 @@ def test_defaults_are_the_documented_ones(kind: str, monkeypatch: pytest.MonkeyP
         ({"device": "abacus"}, "abacus"),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"learning_rate": -1.0}, "learning_rate"),
+        ({"preset": "mine"}, "preset 'mine'.*'default' or 'paper'"),
+        ({"schedule": "step"}, "schedule 'step'.*'cosine' or 'constant'"),
+        ({"precision": "float16"}, "precision 'float16'.*'bfloat16'"),
+        ({"warmup_parameters": "none"}, "warmup_parameters 'none'.*'daily' or 'last day'"),
+        ({"warmup_gradient": "yes"}, "warmup_gradient is 'yes'.*True or False"),
+        ({"dropout": 1.0}, "dropout is 1.0.*below 1"),
+        ({"clip": 0.0}, "clip is 0.0.*above 0"),
+        ({"patience": 0}, "patience is 0.*at least 1"),
+        ({"validate_every": 0}, "validate_every is 0.*at least 1"),
+        ({"epochs": 3}, "iterations is 3 and epochs is 3.*one of them"),
+        ({"epoch": 3}, "no option 'epoch'.*epochs"),
+        ({"loss": "mse"}, "loss 'mse'.*'paper', 'nse', 'kge', 'low_flow'"),
+        ({"loss": {"nse": -1.0}}, "weight of loss 'nse' is -1.0.*above 0"),
+        ({"loss": {}}, "loss is {}"),
+        ({"loss": 3}, "loss is 3.*a function"),
+        ({"seeds": 0}, "seeds is 0.*at least 1"),
+        ({"seeds": [1, 1]}, r"seeds is \[1, 1\].*differ"),
+        ({"seeds": "12"}, "seeds is '12'"),
+        ({"checkpoint_every": 5}, "checkpoint='folder'"),
+        ({"checkpoint": "somewhere", "checkpoint_every": 0}, "checkpoint_every is 0.*timedelta"),
+        ({"validation": 5}, "validation is 5"),
+        ({"validation": "g1"}, "validation is 'g1'"),
     ],
 )
 def test_options_that_do_not_exist_are_refused(ds: xr.Dataset, options: dict[str, Any], words: str) -> None:
@@ -408,29 +430,3 @@ def test_data_that_do_not_fit_into_memory_are_refused(
         assert words in str(caught.value)
     needed = float(str(caught.value).split("about ")[1].split(" GB")[0])
     assert 1.9 <= needed <= 10
-
-
-def test_a_loss_that_is_no_number_ends_the_training(ds: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the iteration, and what to look at."""
-    monkeypatch.setattr(training, "paper_loss", lambda simulated, observed: simulated.sum() * torch.nan)
-    with pytest.raises(TrainingError, match=r"nan in iteration 1.*learning rate"):
-        fit(ds)
-
-
-def test_a_model_never_has_weights_that_are_no_numbers(
-    ds: xr.Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where the loss is finite and its gradient is not, in the last iteration."""
-
-    class Bad(torch.autograd.Function):
-        @staticmethod
-        def forward(context: Any, value: torch.Tensor) -> torch.Tensor:
-            return value.sum()
-
-        @staticmethod
-        def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
-            return torch.full((20, 4), torch.nan)
-
-    monkeypatch.setattr(training, "paper_loss", lambda simulated, observed: Bad.apply(simulated))
-    with pytest.raises(TrainingError):
-        fit(ds, iterations=1)

@@ -41,7 +41,8 @@ def test_the_ladder_has_the_paper_s_models() -> None:
     assert [spec.components for spec in ladder.values()] == [1, 16, 16, 16, 16, 16]
     assert [name for name, spec in ladder.items() if spec.runoff_network] == ["dn-nnr"]
     assert {spec.hidden for spec in ladder.values()} == {256}
-    assert {spec.dropout for spec in ladder.values()} == {0.5}
+    # The paper's dropout of 0.5 is its protocol's, see tests/learning/test_protocol.py.
+    assert {spec.dropout for spec in ladder.values()} == {None}
 
 
 def test_betaet_is_a_parameter_only_where_it_is_dynamic() -> None:
@@ -203,6 +204,24 @@ def test_parameters_of_a_constant_model_need_no_forcing(
         static_model.constant_parameters()
 
 
+def test_a_model_of_the_first_version_still_opens(static_model: Model, tmp_path: Path) -> None:
+    """Its JSON as version 0.1.0 wrote it: no protocol but some options, loss and seconds alone; the same
+    hash."""
+    path = static_model.save(tmp_path / "model")
+    content = json.loads((path / JSON_FILE).read_text(encoding="utf-8"))
+    kept = ("period", "days", "cells", "iterations", "batch", "window", "warmup", "optimizer", "seed")
+    content["training"] = {name: content["training"][name] for name in kept}
+    content["training"] |= {"loss": "Feng et al. (2022), equation 1", "hydroxr_version": "0.1.0"}
+    content["history"] = {"loss": [2.0, 1.0, 0.5], "seconds": [0.1, 0.2, 0.3]}
+    assert content["hydroxr_format"] == 1
+    assert content["description"]["dropout"] == 0.5
+    (path / JSON_FILE).write_text(json.dumps(content), encoding="utf-8")
+    loaded = hx.load_model(path)
+    assert loaded == static_model
+    assert loaded.history["loss"].attrs["units"] == "kg m-2 day-1"
+    np.testing.assert_array_equal(loaded.history["loss"], [2.0, 1.0, 0.5])
+
+
 # --- Saving over something ------------------------------------------------------------------------
 
 
@@ -237,7 +256,7 @@ def test_a_save_that_fails_changes_nothing(
     from hydroxr import model as module
 
     path = static_model.save(tmp_path / "model")
-    write = module._write
+    write = module.write_file
 
     def full(file: Path, data: bytes) -> None:
         if (file.name == WEIGHTS_FILE) == (when == "first file"):
@@ -254,7 +273,7 @@ def test_a_save_that_fails_changes_nothing(
             patch.setattr(os, "rename", refuse)
             patch.setattr(os, "replace", refuse)
         else:
-            patch.setattr(module, "_write", full)
+            patch.setattr(module, "write_file", full)
         with pytest.raises((OSError, ModelFileError)):
             dynamic_model.save(path)
     assert os.listdir(tmp_path) == ["model"]

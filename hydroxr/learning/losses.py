@@ -1,12 +1,27 @@
-"""Losses between simulated and observed streamflow; missing observations do not count."""
+"""Losses between simulated and observed streamflow; missing observations do not count.
+
+Each takes (time, space) tensors and gives a scalar. What is simulated on a day without observation
+has no part in it and no gradient, and the gradient is finite everywhere, at a perfect fit too.
+"""
 
 from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..errors import DescriptionError
+
 LOW_FLOW_WEIGHT = 0.25  # the paper's alpha
 _EPSILON = 1e-6
+# Added to standard deviations that a loss divides by: where it hardly ever flows, errors of a
+# tenth of a millimetre are no disaster.
+_SPREAD = 0.1  # mm/day
+
+Loss = str | Mapping[str, float] | Callable[..., Tensor]
 
 
 def transform_streamflow(streamflow: Tensor) -> Tensor:
@@ -27,14 +42,163 @@ def paper_loss(simulated: Tensor, observed: Tensor) -> Tensor:
     Tensor, scalar
         ``0.75 RMSE(Q) + 0.25 RMSE(log10(sqrt(Q + 1e-6) + 0.1))`` over all valid entries.
     """
+    valid, simulated, observed = _valid(simulated, observed)
+    high = _root(_mean((simulated - observed) ** 2, valid))
+    return (1.0 - LOW_FLOW_WEIGHT) * high + LOW_FLOW_WEIGHT * low_flow_loss(simulated, observed, valid)
+
+
+def low_flow_loss(simulated: Tensor, observed: Tensor, valid: Tensor | None = None) -> Tensor:
+    """RMSE of transformed streamflow, the second part of the paper's loss: it weighs low flows.
+
+    Parameters
+    ----------
+    simulated, observed : Tensor, (time, space)
+        mm/day; days with NaN observed are left out.
+    valid : Tensor of bool, (time, space), optional
+        The days that count, where nothing is NaN any more.
+
+    Returns
+    -------
+    Tensor, scalar
+        RMSE of ``log10(sqrt(Q + 1e-6) + 0.1)`` over all valid entries.
+    """
+    if valid is None:
+        valid, simulated, observed = _valid(simulated, observed)
+    error = transform_streamflow(simulated) - transform_streamflow(observed)
+    return _root(_mean(error**2, valid))
+
+
+def nse_loss(simulated: Tensor, observed: Tensor, variance: Tensor) -> Tensor:
+    """Squared error over the variance of each cell's observations: 1 - NSE, on average.
+
+    Parameters
+    ----------
+    simulated, observed : Tensor, (time, space)
+        mm/day; days with NaN observed are left out.
+    variance : Tensor, (space,)
+        Of the observed streamflow in the training period, (mm/day)².
+
+    Returns
+    -------
+    Tensor, scalar
+        Mean of ``(s - o)² / (sqrt(variance) + 0.1)²`` over all valid entries.
+    """
+    valid, simulated, observed = _valid(simulated, observed)
+    return _mean((simulated - observed) ** 2 / (torch.sqrt(variance) + _SPREAD) ** 2, valid)
+
+
+def kge_loss(simulated: Tensor, observed: Tensor) -> Tensor:
+    """1 - KGE (Gupta et al., 2009) of each window, on average.
+
+    Parameters
+    ----------
+    simulated, observed : Tensor, (time, space)
+        mm/day; days with NaN observed are left out, and windows that have no others.
+
+    Returns
+    -------
+    Tensor, scalar
+        Mean over the windows of ``sqrt((r - 1)² + (α - 1)² + (β - 1)²)``. Variances and the
+        covariance are taken (0.1 mm/day)² larger and means 0.1 mm/day larger than they are, so that
+        windows without flow have a loss.
+    """
+    valid, simulated, observed = _valid(simulated, observed)
+    count = valid.sum(0)
+    days = count.clamp(min=1)
+    mean_s, mean_o = simulated.sum(0) / days, observed.sum(0) / days
+    deviation_s = torch.where(valid, simulated - mean_s, 0.0)
+    deviation_o = torch.where(valid, observed - mean_o, 0.0)
+    spread_s = torch.sqrt((deviation_s**2).sum(0) / days + _SPREAD**2)
+    spread_o = torch.sqrt((deviation_o**2).sum(0) / days + _SPREAD**2)
+    r = ((deviation_s * deviation_o).sum(0) / days + _SPREAD**2) / (spread_s * spread_o)
+    beta = (mean_s + _SPREAD) / (mean_o + _SPREAD)
+    distance = (r - 1.0) ** 2 + (spread_s / spread_o - 1.0) ** 2 + (beta - 1.0) ** 2
+    return _mean(_root(distance), count > 0)
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "paper": paper_loss,
+    "nse": nse_loss,
+    "kge": kge_loss,
+    "low_flow": low_flow_loss,
+}
+
+
+def checked_loss(loss: Any) -> Loss:
+    """``loss`` as it is kept: a name, a dict of weights by name, or a function.
+
+    Raises
+    ------
+    DescriptionError
+        Where it is none of them.
+    """
+    if callable(loss):
+        return loss
+    weights = loss if isinstance(loss, Mapping) else {loss: 1.0} if isinstance(loss, str) else {}
+    known = ", ".join(map(repr, LOSSES))
+    if not weights:
+        raise DescriptionError(
+            f"loss is {loss!r}; expected one of {known}, a dict of weights such as "
+            "{'nse': 1.0, 'low_flow': 1.0}, or a function of simulated and observed streamflow."
+        )
+    for name, weight in weights.items():
+        if name not in LOSSES:
+            raise DescriptionError(f"loss {name!r} is not known; expected some of {known}, or a function.")
+        number = isinstance(weight, int | float) or hasattr(weight, "__float__")
+        if not number or isinstance(weight, bool) or not 0.0 < float(weight) < float("inf"):
+            raise DescriptionError(f"the weight of loss {name!r} is {weight!r}; expected a number above 0.")
+    return loss if isinstance(loss, str) else {name: float(weight) for name, weight in weights.items()}
+
+
+def describe_loss(loss: Loss) -> str | dict[str, float]:
+    """What is written of a loss: its name, its weights, or a function's qualified name."""
+    if isinstance(loss, str):
+        return loss
+    if isinstance(loss, Mapping):
+        return dict(loss)
+    name = getattr(loss, "__qualname__", type(loss).__qualname__)
+    return f"{getattr(loss, '__module__', '?')}.{name}"
+
+
+def make_loss(loss: Loss) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """The function of simulated, observed (time, space) and the cells' variance (space,)."""
+    if isinstance(loss, Mapping):
+        parts = [(weight, make_loss(name)) for name, weight in loss.items()]
+        return lambda *given: torch.stack([weight * part(*given) for weight, part in parts]).sum()
+    function = LOSSES[loss] if isinstance(loss, str) else loss
+    wants_variance = takes_variance(function)
+
+    def call(simulated: Tensor, observed: Tensor, variance: Tensor) -> Tensor:
+        more = {"variance": variance} if wants_variance else {}
+        value = function(simulated, observed, **more)
+        if not isinstance(value, Tensor) or value.ndim:
+            found = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise DescriptionError(
+                f"loss {describe_loss(loss)} returned {found}; expected a tensor without dimensions."
+            )
+        return value
+
+    return call
+
+
+def takes_variance(function: Callable[..., Tensor]) -> bool:
+    """Whether a loss has an argument ``variance``."""
+    try:
+        return "variance" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a function that does not tell, as some of C do not
+        return False
+
+
+def _valid(simulated: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Which entries count, and both series with 0 in the others."""
     valid = ~torch.isnan(observed)
-    simulated, observed = simulated[valid], observed[valid]
-    high = _rmse(simulated - observed)
-    low = _rmse(transform_streamflow(simulated) - transform_streamflow(observed))
-    return (1.0 - LOW_FLOW_WEIGHT) * high + LOW_FLOW_WEIGHT * low
+    return valid, torch.where(valid, simulated, 0.0), torch.where(valid, observed, 0.0)
 
 
-def _rmse(error: Tensor) -> Tensor:
-    mean = torch.mean(error**2)
+def _mean(values: Tensor, valid: Tensor) -> Tensor:
+    return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def _root(values: Tensor) -> Tensor:
     # The root has no finite gradient at 0: a perfect fit has nothing more to learn.
-    return torch.where(mean > 0, torch.sqrt(torch.where(mean > 0, mean, 1.0)), 0.0)
+    return torch.where(values > 0, torch.sqrt(torch.where(values > 0, values, 1.0)), 0.0)

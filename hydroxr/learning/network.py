@@ -23,6 +23,8 @@ N_FORCING = 3  # precipitation, temperature, potential evapotranspiration
 _STRETCH = 32  # days
 _TRACE = 1e-20
 
+_DROPOUT = 0.5  # in training, of a description that leaves it to the training protocol
+
 NetworkState = tuple[Tensor, Tensor]  # hidden and cell state, each (space, hidden)
 
 
@@ -71,6 +73,12 @@ class ParameterNetwork(nn.Module):
         Components, dynamic parameters, width, dropout.
     n_attributes : int
         Static inputs a cell.
+
+    Attributes
+    ----------
+    lstm_dtype : torch.dtype
+        In which the LSTM computes while it is trained; weights, their gradients and all else are
+        float32. Without training it is float32 as well.
     """
 
     forcing_mean: Tensor
@@ -81,6 +89,7 @@ class ParameterNetwork(nn.Module):
     def __init__(self, description: DeltaHBV, n_attributes: int) -> None:
         super().__init__()
         self.description = description
+        self.lstm_dtype = torch.float32
         hidden = description.hidden
         self.encode = nn.Linear(N_FORCING + n_attributes, hidden)
         bound = 1.0 / math.sqrt(hidden)
@@ -151,11 +160,15 @@ class ParameterNetwork(nn.Module):
             zeros = inputs.new_zeros(inputs.shape[1], self.description.hidden)
             state = (zeros, zeros)
         weights: list[Tensor] = [self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden]
-        if self.training and self.description.dropout > 0.0:
+        dropout = _DROPOUT if self.description.dropout is None else self.description.dropout
+        if self.training and dropout > 0.0:
             # Dropout on the weights, one mask a pass, as the paper's g_A has it.
-            dropped = [nn.functional.dropout(weight, self.description.dropout) for weight in weights[:2]]
-            weights = [*dropped, *weights[2:]]
+            weights = [*(nn.functional.dropout(weight, dropout) for weight in weights[:2]), *weights[2:]]
         h, c = (part[None].contiguous() for part in state)
+        dtype = self.lstm_dtype if self.training else inputs.dtype
+        if dtype != inputs.dtype:
+            inputs, h, c = inputs.to(dtype), h.to(dtype), c.to(dtype)
+            weights = [weight.to(dtype) for weight in weights]
         stretches = []
         for stretch in inputs.split(_STRETCH if torch.is_grad_enabled() else len(inputs)):
             hidden, h, c = torch.lstm(stretch, [h, c], weights, True, 1, 0.0, self.training, False, False)
@@ -163,7 +176,7 @@ class ParameterNetwork(nn.Module):
             for part in (h, c):
                 if part.requires_grad:
                     part.register_hook(_without_traces)
-        return torch.cat(stretches), (h[0], c[0])
+        return torch.cat(stretches).to(self.encode.weight.dtype), (h[0], c[0])
 
     def parameters_from(self, hidden: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
         """Parameters ``names`` from hidden states (..., hidden); only their rows of the last layer run."""

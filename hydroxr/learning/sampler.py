@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -41,6 +43,15 @@ class WindowSampler:
     def is_empty(self) -> bool:
         """Whether no window has any observation."""
         return len(self._cells) == 0
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Where the random numbers stand, as plain values; set it to go on from there."""
+        return dict(self._rng.bit_generator.state)
+
+    @state.setter
+    def state(self, value: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = value
 
     def draw(self) -> tuple[np.ndarray, np.ndarray]:
         """Cells and first days (of the warm-up) of one batch, each (batch,)."""

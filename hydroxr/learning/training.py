@@ -1,13 +1,13 @@
 """The training loop: batches in, weights out.
 
-Arrays only; labels stay with the caller.
+Arrays only; labels stay with the caller. The data are on the device, batches are gathered there,
+and the host waits for it once an iteration, to know whether the gradient is finite.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,213 +18,340 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..description import DeltaHBV
-from ..errors import DescriptionError, MissingObservationError, TrainingError
-from ..physics.runoff_network import RunoffNetwork
-from ..physics.simulation import arrange_parameters, empty_state, simulate_tensors
-from .losses import paper_loss
-from .network import N_FORCING, ParameterNetwork, to_parameters
+from ..errors import MissingObservationError, TrainingError
+from .batches import TrainingData, ValidationData, batch_parameters, batch_streamflow, make_module
+from .checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from .interrupts import Interrupts
+from .losses import make_loss
+from .network import ParameterNetwork
+from .protocol import Protocol
 from .sampler import WindowSampler
+from .validation import median_nse
 
-GRADIENT_NORM = 1.0  # longer gradients are cut to this length
-# Largest rates of the optimisers. Adam's decays to zero along a cosine; Adadelta's, as in the
-# paper, is its own affair. Parameters fitted directly bear, and need, longer steps.
-_RATES = {
-    ("adam", "lstm"): 3e-3,
-    ("adam", "constant"): 1e-1,
-    ("adadelta", "lstm"): 1.0,
-    ("adadelta", "constant"): 1.0,
-}
+MOST_SKIPPED = 10  # batches in a row that may be of no use before training ends
+HISTORY = ("loss", "learning_rate", "seconds", "skipped")
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """What is learned from, complete and in the model's units.
+class Trained:
+    """What a training leaves.
 
     Parameters
     ----------
-    forcing : array, (time, space, 3), float32
-        Precipitation, temperature, PET; nothing missing.
-    attributes : array, (space, attribute), float32
-        NaN where missing; no columns for a constant network.
-    observed : array, (time, space), float32
-        Streamflow, mm/day, NaN where missing.
+    weights : dict of array
+        Of the network (its normalisation among them) or, for a constant one, ``logits``.
+    history : dict of list
+        An entry for each iteration, see :data:`HISTORY`; ``validation_nse`` is NaN where there was
+        no validation.
+    facts : dict
+        For the model's provenance: how many iterations were done, which one's weights these are.
     """
 
-    forcing: np.ndarray
-    attributes: np.ndarray
-    observed: np.ndarray
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How it is trained; see :meth:`hydroxr.accessor.HBVAccessor.fit` for the meaning of each."""
-
-    iterations: int
-    batch: int
-    window: int
-    warmup: int
-    optimizer: str
-    learning_rate: float
-    seed: int
-
-
-class ConstantParameters(nn.Module):
-    """A parameter set a cell, fitted directly, in the place of a network."""
-
-    def __init__(self, description: DeltaHBV, n_cells: int) -> None:
-        super().__init__()
-        self.description = description
-        # Components that start alike stay alike: spread them over the middle of the ranges.
-        self.logits = nn.Parameter(torch.empty(n_cells, description.size).uniform_(-1.0, 1.0))
-        self.runoff = RunoffNetwork(description.runoff_network) if description.runoff_network else None
-
-    def forward(self, cells: Tensor) -> dict[str, Tensor]:
-        """Parameters of ``cells``, (batch, component) or (batch,)."""
-        return to_parameters(torch.sigmoid(self.logits[cells]), self.description)
-
-
-def default_rate(optimizer: str, network: str) -> float:
-    """The learning rate for an optimiser and a network.
-
-    Raises
-    ------
-    DescriptionError
-        Where the optimiser is not known.
-    """
-    if (optimizer, network) not in _RATES:
-        raise DescriptionError(f"optimizer {optimizer!r} is not known; expected 'adam' or 'adadelta'.")
-    return _RATES[optimizer, network]
+    weights: dict[str, np.ndarray]
+    history: dict[str, list[Any]]
+    facts: dict[str, Any]
 
 
 def train(
-    description: DeltaHBV, data: TrainingData, protocol: Protocol, device: str, progress: bool
-) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
+    description: DeltaHBV,
+    data: TrainingData,
+    protocol: Protocol,
+    device: str,
+    progress: bool = False,
+    validation: ValidationData | None = None,
+    checkpoint: Checkpoint | None = None,
+    identity: dict[str, Any] | None = None,
+) -> Trained:
     """Train a model.
 
-    Returns
-    -------
-    weights
-        Of the network (its normalisation among them) or, for a constant one, ``logits``.
-    history
-        ``loss`` and ``seconds`` of each iteration.
+    Parameters
+    ----------
+    description : DeltaHBV
+    data : TrainingData
+    protocol : Protocol
+        With ``iterations`` and a ``precision`` that is not "auto".
+    device : str
+    progress : bool
+        Show a bar with the loss and the validation.
+    validation : ValidationData, optional
+        Then the weights of the best validation are returned, else those of the last iteration.
+    checkpoint : Checkpoint, optional
+        Where the training goes on from, and writes to.
+    identity : dict, optional
+        What a checkpoint must be of.
 
     Raises
     ------
     TrainingError
-        Where the loss is not a finite number.
+        Where nothing is finite in ten batches in a row, or in all of them.
+    CheckpointError
+        Where the checkpoint is damaged or of another training.
+    KeyboardInterrupt
+        Where it is interrupted before the first iteration is done, or twice.
     """
-    with _seeded(protocol.seed):
-        module = _module(description, data).to(device)
-    module.train()
-    sampler = WindowSampler(
-        data.observed,
-        batch=protocol.batch,
-        window=protocol.window,
-        warmup=protocol.warmup,
-        seed=protocol.seed,
-    )
-    if sampler.is_empty:
-        raise MissingObservationError(
-            f"no window of {protocol.window} days after {protocol.warmup} days of warm-up has observed "
-            "streamflow; choose a longer period, or smaller window and warmup."
-        )
-    forcing = torch.from_numpy(data.forcing).to(device)
-    attributes = torch.from_numpy(data.attributes).to(device)
-    observed = torch.from_numpy(data.observed).to(device)
-    optimizer, schedule = _optimizer(module, protocol)
-    days = torch.arange(protocol.warmup + protocol.window, device=device)[:, None]
-    history: dict[str, list[float]] = {"loss": [], "seconds": []}
-    started = time.perf_counter()
-    with (
-        _seeded(protocol.seed),
-        tqdm(total=protocol.iterations, desc="fit", unit="it", disable=not progress) as bar,
-    ):
-        for iteration in range(protocol.iterations):
-            cells, starts = (torch.from_numpy(part).to(device) for part in sampler.draw())
-            rows = days + starts
-            target = observed[rows[protocol.warmup :], cells]
-            streamflow = _streamflow(module, forcing[rows, cells], attributes, cells, protocol.warmup)
-            loss = paper_loss(streamflow, target)
-            if not bool(torch.isfinite(loss)):
-                raise TrainingError(
-                    f"the loss is {float(loss.detach())} in iteration {iteration + 1}; "
-                    "look at the data of the cells, or lower the learning rate."
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(module.parameters(), GRADIENT_NORM)
-            if not bool(torch.isfinite(norm)):
-                raise TrainingError(
-                    f"the gradient of the loss is not finite in iteration {iteration + 1}; "
-                    "look at the data of the cells, or lower the learning rate."
-                )
-            optimizer.step()
-            schedule.step()
-            history["loss"].append(float(loss.detach()))
-            history["seconds"].append(time.perf_counter() - started)
-            bar.set_postfix_str(f"loss {np.mean(history['loss'][-20:]):.4f}", refresh=False)
+    training = _Training(description, data, protocol, device, validation)
+    with _seeded(protocol.seed, device), Interrupts() as interrupts:
+        if checkpoint is not None:
+            found = checkpoint.read(identity or {})
+            if found is not None:
+                training.restore(*found)
+        _run(training, interrupts, checkpoint, identity, progress)
+    return training.result()
+
+
+def _run(
+    training: _Training,
+    interrupts: Interrupts,
+    checkpoint: Checkpoint | None,
+    identity: dict[str, Any] | None,
+    progress: bool,
+) -> None:
+    """Iterations until all are done, or it is interrupted; checkpoints in between and at the end."""
+    bar = tqdm(total=training.total, initial=training.iteration, desc="fit", unit="it", disable=not progress)
+    first, started = training.iteration, time.perf_counter() - training.seconds
+    with bar:
+        while not training.is_done:
+            before = training.iteration, training.random_state()
+            try:
+                training.step()
+                training.history["seconds"].append(time.perf_counter() - started)
+                training.validate_if_due()
+            except KeyboardInterrupt:
+                if interrupts.is_second():
+                    raise
+                training.rewind(*before)
+                break
+            bar.set_postfix_str(training.shown, refresh=False)
             bar.update()
-    weights = {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
-    return weights, history
+            if interrupts.asked:
+                break
+            if checkpoint is not None and checkpoint.is_due(training.iteration) and not training.is_done:
+                checkpoint.write(*training.snapshot(identity))
+    if checkpoint is not None and training.iteration > first:
+        checkpoint.write(*training.snapshot(identity))
 
 
-def _streamflow(module: Any, forcing: Tensor, attributes: Tensor, cells: Tensor, warmup: int) -> Tensor:
-    """Streamflow of a batch after its warm-up, (window, batch); no gradient through the warm-up."""
-    parameters = _parameters(module, forcing, attributes, cells)
-    parameters = arrange_parameters(parameters, tuple(forcing.shape[:2]))
+class _Training:
+    """Where a training stands."""
 
-    def stretch(first: int, last: int) -> tuple[tuple[Tensor, Tensor, Tensor], dict[str, Tensor]]:
-        values = {name: value[first:last] if value.ndim == 3 else value for name, value in parameters.items()}
-        part = forcing[first:last]
-        return (part[..., 0], part[..., 1], part[..., 2]), values
+    def __init__(
+        self,
+        description: DeltaHBV,
+        data: TrainingData,
+        protocol: Protocol,
+        device: str,
+        validation: ValidationData | None,
+    ) -> None:
+        assert protocol.iterations is not None
+        self.protocol, self.data, self.device, self.validation = protocol, data, device, validation
+        self.total = protocol.iterations
+        with _seeded(protocol.seed, device):
+            self.module = make_module(description, data).to(device).train()
+        if isinstance(self.module, ParameterNetwork) and protocol.precision == "bfloat16":
+            self.module.lstm_dtype = torch.bfloat16
+        self.sampler = WindowSampler(
+            data.observed,
+            batch=protocol.batch,
+            window=protocol.window,
+            warmup=protocol.warmup,
+            seed=protocol.seed,
+        )
+        if self.sampler.is_empty:
+            raise MissingObservationError(
+                f"no window of {protocol.window} days after {protocol.warmup} days of warm-up has observed "
+                "streamflow; choose a longer period, or smaller window and warmup."
+            )
+        self.forcing = torch.from_numpy(data.forcing).to(device)
+        self.attributes = torch.from_numpy(data.attributes).to(device)
+        self.observed = torch.from_numpy(data.observed).to(device)
+        self.variance = torch.from_numpy(variance_of(data.observed)).to(device)
+        self.days = torch.arange(protocol.warmup + protocol.window, device=device)[:, None]
+        self.loss = make_loss(protocol.loss)
+        kind = {"adam": torch.optim.Adam, "adadelta": torch.optim.Adadelta}[protocol.optimizer]
+        self.optimizer = kind(self.module.parameters(), lr=protocol.learning_rate)
+        self.history: dict[str, list[Any]] = {name: [] for name in HISTORY}
+        if validation is not None:
+            self.history["validation_nse"] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_score, self.best_iteration = -np.inf, 0
+        self.stale = 0  # validations since the best one
+        self.skipped_in_row = 0
 
-    processes = {} if module.runoff is None else {"effective_rainfall": module.runoff}
-    n_components = parameters["BETA"].shape[-1]
-    state = empty_state(forcing.shape[1], n_components, routed=True, like=forcing)
-    n_days = forcing.shape[0]
-    if warmup:
-        with torch.no_grad():
-            _, state = simulate_tensors(*stretch(0, warmup), state, (), processes=processes)
-    series, _ = simulate_tensors(*stretch(warmup, n_days), state, ("streamflow",), processes=processes)
-    return series["streamflow"]
+    @property
+    def iteration(self) -> int:
+        """Iterations that are done."""
+        return len(self.history["seconds"])
+
+    @property
+    def seconds(self) -> float:
+        """Time that they took."""
+        return self.history["seconds"][-1] if self.iteration else 0.0
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the validation has not become better for too long."""
+        patience = self.protocol.patience
+        return patience is not None and self.stale >= patience
+
+    @property
+    def is_done(self) -> bool:
+        return self.iteration >= self.total or self.has_stopped
+
+    @property
+    def shown(self) -> str:
+        """What the bar says."""
+        recent = np.asarray(self.history["loss"][-20:])
+        recent = recent[np.isfinite(recent)]
+        text = f"loss {recent.mean():.4f}" if len(recent) else "loss ?"
+        return f"{text}, NSE {self.best_score:.3f}" if self.best else text
+
+    def step(self) -> None:
+        """One iteration: a batch, its gradient, and new weights where that is finite."""
+        cells, starts = self.sampler.draw()
+        rate = self.protocol.rate(self.iteration)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.loss_of(cells, starts)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        clip = self.protocol.clip
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), torch.inf if clip is None else clip)
+        # The one time that the host waits for the device.
+        value, length = torch.stack([loss.detach().float(), norm.float()]).tolist()
+        fine = bool(np.isfinite(value) and np.isfinite(length))
+        if fine:
+            self.optimizer.step()
+        self.skipped_in_row = 0 if fine else self.skipped_in_row + 1
+        if self.skipped_in_row == min(MOST_SKIPPED, self.total):
+            from .failures import describe_failure
+
+            raise TrainingError(describe_failure(self, cells, starts))
+        for name, entry in (("loss", value), ("learning_rate", rate), ("skipped", not fine)):
+            self.history[name].append(entry)
+
+    def loss_of(self, cells: np.ndarray, starts: np.ndarray) -> Tensor:
+        """The loss of a batch: ``cells`` from the days ``starts`` of their warm-up on."""
+        target, streamflow, _ = self.simulate(cells, starts)
+        return self.loss(streamflow, target, self.variance[self._indices(cells)])
+
+    def simulate(self, cells: np.ndarray, starts: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Observed and simulated streamflow of a batch (window, batch), and its parameters."""
+        places = self._indices(cells)
+        rows = self.days + self._indices(starts)
+        forcing = self.forcing[rows, places]
+        parameters = batch_parameters(self.module, forcing, self.attributes, places)
+        streamflow = batch_streamflow(self.module, forcing, parameters, self.protocol)
+        return self.observed[rows[self.protocol.warmup :], places], streamflow, dict(parameters)
+
+    def _indices(self, numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(numbers).to(self.device)
+
+    def validate_if_due(self) -> None:
+        """Judge the weights every so many iterations and at the end; keep the best ones."""
+        if self.validation is None:
+            return
+        score = np.nan
+        if self.iteration % self.protocol.validate_every == 0 or self.iteration == self.total:
+            score = median_nse(self.module, self.validation, self.device)
+            self.stale += 1
+            if score > self.best_score or not self.best:
+                self.best = {name: value.clone() for name, value in self.module.state_dict().items()}
+                self.best_score, self.best_iteration, self.stale = score, self.iteration, 0
+        self.history["validation_nse"].append(score)
+
+    def random_state(self) -> tuple[Any, ...]:
+        """Where the random numbers stand: of the draws, and of dropout."""
+        on_gpu = torch.device(self.device).type == "cuda"
+        gpu = torch.cuda.get_rng_state(self.device) if on_gpu else None
+        return self.sampler.state, torch.get_rng_state(), gpu
+
+    def rewind(self, iteration: int, state: tuple[Any, ...]) -> None:
+        """Back to the end of the last iteration that was finished; ``state`` is that after ``iteration``."""
+        if self.iteration == iteration:
+            self._set_random_state(*state)
+        for values in self.history.values():
+            del values[self.iteration :]
+        if self.validation is not None and len(self.history["validation_nse"]) < self.iteration:
+            self.history["validation_nse"].append(np.nan)
+
+    def _set_random_state(self, draws: dict[str, Any], cpu: Tensor, gpu: Tensor | None) -> None:
+        self.sampler.state = draws
+        torch.set_rng_state(cpu)
+        if gpu is not None and torch.device(self.device).type == "cuda":
+            torch.cuda.set_rng_state(gpu, self.device)
+
+    def snapshot(self, identity: dict[str, Any] | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that is needed to go on from here: tensors, and plain values."""
+        draws, cpu, gpu = self.random_state()
+        tensors = {f"weights.{name}": value for name, value in self.module.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
+        tensors |= {"random.cpu": cpu} | ({} if gpu is None else {"random.gpu": gpu})
+        content = {
+            "identity": identity or {},
+            "draws": draws,
+            "history": self.history,
+            "best_score": self.best_score,
+            "best_iteration": self.best_iteration,
+            "stale": self.stale,
+            "skipped_in_row": self.skipped_in_row,
+        }
+        return tensors, content
+
+    def restore(self, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
+        """Go on from a :meth:`snapshot`."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {
+                name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
+            }
+
+        self.module.load_state_dict(part("weights."))
+        self.best = {name: value.to(self.device) for name, value in part("best.").items()}
+        restore_optimizer(self.optimizer, part("optimizer."))
+        self._set_random_state(content["draws"], tensors["random.cpu"], tensors.get("random.gpu"))
+        self.history = content["history"]
+        for name in ("best_score", "best_iteration", "stale", "skipped_in_row"):
+            setattr(self, name, content[name])
+
+    def result(self) -> Trained:
+        """The best weights, or the last.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Where there is no iteration to return the weights of.
+        """
+        if not self.iteration:
+            raise KeyboardInterrupt
+        weights = self.best or self.module.state_dict()
+        facts: dict[str, Any] = {
+            "iterations_done": self.iteration,
+            "best_iteration": self.best_iteration if self.best else self.iteration,
+            "skipped": sum(self.history["skipped"]),
+            "stopped_early": self.has_stopped and self.iteration < self.total,
+            "interrupted": not self.is_done,
+        }
+        if self.best:
+            facts["validation_nse"] = self.best_score
+        arrays = {name: value.detach().cpu().numpy() for name, value in weights.items()}
+        return Trained(arrays, self.history, facts)
 
 
-def _parameters(
-    module: nn.Module, forcing: Tensor, attributes: Tensor, cells: Tensor
-) -> Mapping[str, Tensor]:
-    if isinstance(module, ConstantParameters):
-        return module(cells)
-    assert isinstance(module, ParameterNetwork)
-    description = module.description
-    hidden, _ = module(forcing, attributes[cells])
-    static = tuple(name for name in description.parameters if name not in description.dynamic)
-    parameters = module.parameters_from(hidden[-1], static)
-    return parameters | (module.parameters_from(hidden, description.dynamic) if description.dynamic else {})
-
-
-def _module(description: DeltaHBV, data: TrainingData) -> nn.Module:
-    if description.network == "constant":
-        return ConstantParameters(description, data.forcing.shape[1])
-    assert data.forcing.shape[2] == N_FORCING
-    network = ParameterNetwork(description, data.attributes.shape[1])
-    network.set_normalisation(torch.from_numpy(data.forcing), torch.from_numpy(data.attributes))
-    return network
-
-
-def _optimizer(module: nn.Module, protocol: Protocol) -> tuple[torch.optim.Optimizer, Any]:
-    if protocol.optimizer == "adadelta":
-        adadelta = torch.optim.Adadelta(module.parameters(), lr=protocol.learning_rate)
-        return adadelta, torch.optim.lr_scheduler.LambdaLR(adadelta, lambda _: 1.0)
-    adam = torch.optim.Adam(module.parameters(), lr=protocol.learning_rate)
-    share = 1.0 / max(protocol.iterations, 1)
-    return adam, torch.optim.lr_scheduler.LambdaLR(
-        adam, lambda step: 0.5 * (1.0 + math.cos(math.pi * step * share))
-    )
+def variance_of(observed: np.ndarray) -> np.ndarray:
+    """Variance of each cell's observations, (space,), float32; 0 where there are none."""
+    valid = np.isfinite(observed)
+    count = np.maximum(valid.sum(0), 1)
+    values = np.where(valid, observed, 0.0).astype(float)
+    deviation = np.where(valid, values - values.sum(0) / count, 0.0)
+    variance: np.ndarray = ((deviation**2).sum(0) / count).astype("float32")
+    return variance
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def _seeded(seed: int, device: str) -> Iterator[None]:
     """Seed torch's random numbers inside, and give the caller's back afterwards."""
-    with torch.random.fork_rng():
+    on_gpu = torch.device(device).type == "cuda"
+    with torch.random.fork_rng([torch.device(device)] if on_gpu else []):
         torch.manual_seed(seed)
         yield

@@ -1,0 +1,342 @@
+"""Cross-validation over cells: each is simulated by a model that did not see it.
+
+The experiments of prediction in ungauged basins and regions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from . import inputs
+from .cells import attribute_names, space_names
+from .checks import check_forcing, range_problem
+from .description import DeltaHBV
+from .errors import DescriptionError, HydroxrError, MissingVariableError
+from .fold_models import fingerprint, load_folds, marked
+from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
+from .variables import OUTPUTS
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from .ensemble import Ensemble
+    from .model import Model
+
+_ONE_FOLD = threading.Lock()  # in a process: random numbers and the threads of torch are the process's
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is the same for all folds."""
+
+    spec: DeltaHBV
+    name: str
+    dim: Hashable
+    options: Mapping[str, Any]
+    simulation: Mapping[str, Any]
+    simulate_time: slice | None
+    run: Mapping[str, Any]
+
+
+_Result = tuple[Any, xr.Dataset]  # the model, and the simulation of the held-out cells
+
+
+def cross_validate(
+    ds: xr.Dataset,
+    spec: DeltaHBV,
+    folds: str | xr.DataArray = "pub_fold",
+    *,
+    simulate_time: slice | None = None,
+    variables: Sequence[str] | None = ("streamflow",),
+    models: str | os.PathLike[str] | None = None,
+    client: Client | None = None,
+    drop_missing: bool = False,
+    missing: str = "raise",
+    device: str = "auto",
+    progress: bool = True,
+    **options: Any,
+) -> xr.Dataset:
+    """Simulate every cell by a model that did not see it: prediction in ungauged basins or regions.
+
+    For each fold a model is fitted to the cells of all others, and simulates those of the fold.
+    Everything that any fold needs is checked before the first is fitted.
+
+    Parameters
+    ----------
+    ds : Dataset
+        As for ``fit``, with one dimension of space.
+    spec : DeltaHBV
+        A regional model; one with a constant network knows no other cells than its own.
+    folds : str or DataArray, (cell,)
+        The label by whose values cells are divided: the name of a coordinate or variable, such as
+        ``"pub_fold"`` or ``"pur_region"`` (``"basin"`` leaves out one at a time), or values for the
+        same cells. Numbers or text.
+    simulate_time : slice, optional
+        The days to keep; default: all. All are simulated, so that those before warm up.
+    variables : sequence of str, optional
+        What to keep of the simulations; None: all of ``hydroxr.variables.OUTPUTS``.
+    models : path, optional
+        A folder in which each fold's model is saved as soon as the fold is done, ``fold-<label>``
+        (``hx.load_model`` reads it). A repeated call goes on with those that are there, and
+        refuses those of another description, data, folds or options. Default: they are not kept.
+    client : dask.distributed.Client, optional
+        Fit folds as tasks of a cluster, one at a time in each worker process: give workers one
+        thread. The data travel to the workers, lazily if they are lazy. Default: one after another.
+    drop_missing : bool
+        Leave out cells without a label, from training too; default: an error names them.
+    missing : {"raise", "fill"}
+        What simulations do where forcing is missing, as in ``simulate``.
+    device : str
+        "auto", "cpu", "cuda".
+    progress : bool
+        Show a bar over the folds.
+    **options
+        Of ``fit``: ``time``, ``attributes``, ``iterations``, ``preset``, ... ``validation`` may be a
+        period, and ``checkpoint`` a folder, in which each fold has its own. With ``seeds`` each
+        fold has an ensemble.
+
+    Returns
+    -------
+    Dataset
+        As of ``simulate``, in memory, all cells in their order, with the coordinate ``fold``
+        (cell,), the label. ``initial_storage`` is there where the first day is kept.
+
+    Raises
+    ------
+    HydroxrError
+        Named for what is wrong, before anything is computed; ModelFileError for models that
+        are not this run's.
+    KeyboardInterrupt
+        Where a fit is interrupted; its model is not kept.
+
+    Notes
+    -----
+    In memory are what ``fit`` needs for the other folds, the variables of one fold over all days,
+    and those of all cells over ``simulate_time`` (4 bytes a value: 24 MB a variable for 671 cells
+    and 25 years).
+    """
+    variables = _check_options(spec, variables, client, missing, options)
+    dim = cell_dimension(inputs.space_dims(ds))
+    name, labels = fold_labels(ds, dim, folds)
+    unlabelled = missing_labels(labels)
+    if drop_missing:
+        kept = np.flatnonzero(~unlabelled)
+        ds, labels = ds.isel({dim: kept}), labels.isel({dim: kept})
+    else:
+        require_labels(ds, dim, name, unlabelled)
+    values = plain_labels(labels)
+    inputs.select_days(ds, simulate_time)
+    observed, gauged = _checked_streamflow(ds, dim, options)
+    divided = make_folds(values, name, gauged)
+    _check_inputs(ds, dim, gauged, missing, options)
+    run = {} if models is None else fingerprint(ds, dim, spec, options, values, observed)
+    path = None if models is None else Path(models)
+    there = {} if path is None else load_folds(path, divided, run)
+    simulation = {"variables": variables, "missing": missing, "device": device}
+    plan = _Plan(spec, name, dim, {"device": device, **options}, simulation, simulate_time, run)
+    results = _one_after_another if client is None else _on_cluster(client)
+    parts: dict[str, xr.Dataset] = {}
+    hashes: dict[str, str] = {}
+    with _bar(len(divided), progress) as bar:
+        for fold, (model, part) in results(ds, divided, plan, there):
+            if path is not None and fold.label not in there:
+                model.save(path / fold.folder)
+            parts[fold.label], hashes[fold.label] = part, model.hash
+            bar.set_postfix_str(f"fold {fold.label}", refresh=False)
+            bar.update()
+    together = _assembled([parts[fold.label] for fold in divided], divided, plan)
+    history = parts[divided[0].label].attrs["history"]
+    return _described(together, values, hashes, plan, history)
+
+
+def _check_options(
+    spec: DeltaHBV, variables: Sequence[str] | None, client: Any, missing: str, options: Mapping[str, Any]
+) -> list[str]:
+    """The variables to simulate.
+
+    Raises
+    ------
+    DescriptionError, MissingVariableError
+    """
+    if not isinstance(spec, DeltaHBV):
+        raise DescriptionError(
+            f"expected a description such as hx.DeltaHBV(components=16), found {type(spec).__name__}."
+        )
+    if spec.network != "lstm":
+        raise DescriptionError(
+            f"network {spec.network!r} has parameters for the cells alone that it was fitted to, none for "
+            "cells that are held out; cross-validate a regional model: hx.DeltaHBV(network='lstm')."
+        )
+    if client is not None and not (hasattr(client, "submit") and hasattr(client, "scatter")):
+        raise DescriptionError(
+            f"client is {type(client).__name__}; expected a dask.distributed.Client, or None to fit one fold "
+            "after another."
+        )
+    if not isinstance(options.get("validation"), slice | None):
+        raise DescriptionError(
+            "validation names cells, of which each is held out by a fold of its own; expected a period, "
+            "slice('1990-10-01', '1995-09-30')."
+        )
+    if missing not in ("raise", "fill"):
+        raise DescriptionError(f"missing={missing!r} is not known; expected 'raise' or 'fill'.")
+    chosen = [variables] if isinstance(variables, str) else list(OUTPUTS if variables is None else variables)
+    unknown = [name for name in chosen if name not in OUTPUTS]
+    if unknown:
+        raise MissingVariableError(
+            f"{unknown[0]!r} is not an output of the model; expected some of {', '.join(OUTPUTS)}."
+        )
+    return chosen
+
+
+def _checked_streamflow(
+    ds: xr.Dataset, dim: Hashable, options: Mapping[str, Any]
+) -> tuple[xr.DataArray, np.ndarray]:
+    """Observed streamflow of all days, and which cells have any in the training period, (cell,).
+
+    Raises
+    ------
+    HydroxrError
+    """
+    inputs.check_time(ds)
+    target = options.get("target", "streamflow")
+    observed = inputs.observed_streamflow(ds, None if target == "streamflow" else target)
+    observed = inputs.on_space(observed, (dim,), ds)
+    period = inputs.select_days(observed.to_dataset(name="_values"), options.get("time"))["_values"]
+    values = period.transpose(dim, "time").values
+    problem = range_problem("streamflow", values, period["time"].values, space_names(ds, (dim,)))
+    if problem is not None:
+        raise problem
+    return observed, np.isfinite(values).any(axis=1)
+
+
+def _check_inputs(
+    ds: xr.Dataset, dim: Hashable, gauged: np.ndarray, missing: str, options: Mapping[str, Any]
+) -> None:
+    """Refuse what a fit or a simulation of any fold would refuse: now, not after hours.
+
+    Raises
+    ------
+    HydroxrError
+    """
+    attribute_names(ds, (dim,), options.get("attributes"))
+    cells = np.asarray(space_names(ds, (dim,)), dtype=object)
+    trained = np.isin(ds["time"].values, inputs.select_days(ds, options.get("time"))["time"].values)
+    for name, array in inputs.forcing(ds).items():  # one at a time in memory
+        called = {name: inputs.called(ds, name)}
+        values = array.transpose(dim, "time").values
+        check_forcing({name: values}, ds["time"].values, cells, called=called, missing=missing)
+        learned_from = values[gauged][:, trained]  # where nothing is filled
+        check_forcing({name: learned_from}, ds["time"].values[trained], cells[gauged], called=called)
+
+
+def _one_after_another(
+    ds: xr.Dataset, folds: Sequence[Fold], plan: _Plan, there: Mapping[str, Model | Ensemble]
+) -> Iterator[tuple[Fold, _Result]]:
+    for fold in folds:
+        yield fold, _run_fold(ds, fold, plan, there.get(fold.label))
+
+
+def _on_cluster(client: Client) -> Callable[..., Iterator[tuple[Fold, _Result]]]:
+    """The same, a task a fold; folds come as they are done."""
+
+    def results(
+        ds: xr.Dataset, folds: Sequence[Fold], plan: _Plan, there: Mapping[str, Model | Ensemble]
+    ) -> Iterator[tuple[Fold, _Result]]:
+        from distributed import as_completed
+
+        (data,) = client.scatter([ds], hash=False)
+        pending = {
+            client.submit(_task, data, fold, plan, there.get(fold.label), pure=False): fold for fold in folds
+        }
+        try:
+            for future in as_completed(list(pending)):
+                yield pending.pop(future), future.result()
+        finally:
+            client.cancel(list(pending))
+
+    return results
+
+
+def _task(ds: xr.Dataset, fold: Fold, plan: _Plan, model: Model | Ensemble | None) -> _Result:
+    """A fold on a worker; lazy data are read here, not by tasks that would wait for this one's thread."""
+    import dask
+
+    with _ONE_FOLD, dask.config.set(scheduler="synchronous"):
+        return _run_fold(ds, fold, plan, model)
+
+
+def _run_fold(ds: xr.Dataset, fold: Fold, plan: _Plan, model: Model | Ensemble | None) -> _Result:
+    """Fit to the other folds, unless that is done, and simulate the held-out cells, in memory."""
+    try:
+        if model is None:
+            model = _fitted(ds.isel({plan.dim: fold.trained}), fold, plan)
+        sim = ds.isel({plan.dim: fold.held_out}).hbv.simulate(model, **plan.simulation)
+        if plan.simulate_time is not None:
+            sim = inputs.select_days(sim, plan.simulate_time, "the simulation")
+            if sim["time"].values[0] != ds["time"].values[0]:
+                sim = sim.drop_vars("initial_storage")  # of another day than the first
+        return model, sim.compute()
+    except HydroxrError as error:
+        error.add_note(f"in fold {fold.label!r} of {plan.name!r}")
+        raise
+
+
+def _fitted(ds: xr.Dataset, fold: Fold, plan: _Plan) -> Model | Ensemble:
+    options = dict(plan.options)
+    if options.get("checkpoint") is not None:
+        options["checkpoint"] = Path(options["checkpoint"]) / fold.folder
+    model = ds.hbv.fit(plan.spec, progress=False, **options)
+    members = getattr(model, "members", (model,))
+    seeds = options.get("seeds")
+    wanted = 1 if seeds is None else len(seeds) if isinstance(seeds, Sequence) else int(seeds)
+    if len(members) < wanted or any(member.training.get("interrupted") for member in members):
+        raise KeyboardInterrupt(
+            f"cross-validation was interrupted in fold {fold.label!r}, whose model is not kept. With "
+            "models='folder' a repeated call goes on with the folds that were done."
+        )
+    return marked(model, plan.name, fold, plan.run)
+
+
+def _assembled(parts: Sequence[xr.Dataset], folds: Sequence[Fold], plan: _Plan) -> xr.Dataset:
+    """All cells in their order."""
+    together = xr.concat(
+        parts,
+        plan.dim,
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        join="override",
+        combine_attrs="drop_conflicts",
+    )
+    order = np.concatenate([fold.held_out for fold in folds])
+    return together.isel({plan.dim: np.argsort(order)})
+
+
+def _described(
+    ds: xr.Dataset, labels: np.ndarray, hashes: Mapping[str, str], plan: _Plan, history: str
+) -> xr.Dataset:
+    attrs = {"long_name": "fold in which the cell was held out from training"}
+    ds = ds.assign_coords(fold=((plan.dim,), labels, attrs))
+    summary = {"folds": plan.name, "model_sha256": dict(hashes)}
+    ds.attrs |= {
+        "history": history,
+        "title": "Cross-validation of a differentiable HBV model: each cell simulated without having been "
+        "trained on",
+        "hydroxr_cross_validation": json.dumps(summary, ensure_ascii=False),
+    }
+    return ds
+
+
+def _bar(total: int, progress: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, desc="cross-validation", unit="fold", disable=not progress)

@@ -1,0 +1,153 @@
+"""Models of the folds on disk: a run that was stopped goes on with those that are there.
+
+Each model says, in ``training["cross_validation"]``, which cells it did not see and of which run
+it is; a run takes only its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from . import inputs
+from ._version import __version__
+from .cells import attribute_names, space_names
+from .description import DeltaHBV
+from .ensemble import Ensemble
+from .errors import ModelFileError
+from .fit import fit
+from .folds import Fold
+from .model import JSON_FILE, Model, check_target, load_model
+
+KEY = "cross_validation"
+_NOT_LEARNED = ("device", "progress", "checkpoint", "checkpoint_every")  # change nothing in the model
+
+
+def fingerprint(
+    ds: xr.Dataset,
+    dim: Hashable,
+    spec: DeltaHBV,
+    options: Mapping[str, Any],
+    labels: np.ndarray,
+    observed: xr.DataArray,
+) -> dict[str, Any]:
+    """What the models of a run depend on, in plain values.
+
+    Reads all values of the training period (of all days where there is a validation), one variable
+    at a time.
+    """
+    usual = {name: row.default for name, row in inspect.signature(fit).parameters.items()}
+    chosen = {
+        name: _plain(value)
+        for name, value in sorted(options.items())
+        if name not in _NOT_LEARNED and not _same(value, usual.get(name))
+    }
+    days = None if options.get("validation") is not None else options.get("time")
+    arrays = [*inputs.forcing(ds).values(), observed]
+    digest = hashlib.sha256("\n".join(space_names(ds, (dim,))).encode())
+    for array in arrays:
+        part = inputs.select_days(array.to_dataset(name="_values"), days)["_values"].transpose(dim, "time")
+        digest.update(f"{part.shape} {part['time'].values[0]} {part['time'].values[-1]}".encode())
+        digest.update(np.ascontiguousarray(part.values, dtype="float32").tobytes())
+    for name in attribute_names(ds, (dim,), options.get("attributes")):
+        digest.update(f"{name} {ds[name].values.tolist()}".encode())
+    return {
+        "description": _plain(spec.to_dict()),
+        "options": chosen,
+        "folds": hashlib.sha256("\n".join(map(str, labels)).encode()).hexdigest(),
+        "data": digest.hexdigest(),
+        "hydroxr_version": __version__,
+    }
+
+
+def marked(model: Model | Ensemble, name: str, fold: Fold, run: Mapping[str, Any]) -> Model | Ensemble:
+    """The model, which now says what it did not see and of which run it is."""
+    if isinstance(model, Ensemble):
+        return Ensemble(tuple(_marked(member, name, fold, run) for member in model.members))
+    return _marked(model, name, fold, run)
+
+
+def _marked(model: Model, name: str, fold: Fold, run: Mapping[str, Any]) -> Model:
+    note = {"folds": name, "held_out": fold.label, "run": dict(run)}
+    return replace(model, training={**model.training, KEY: note})
+
+
+def load_folds(path: Path, folds: Sequence[Fold], run: Mapping[str, Any]) -> dict[str, Model | Ensemble]:
+    """The models that are there, by the label of their fold.
+
+    Raises
+    ------
+    ModelFileError
+        Where ``path`` is something else, or a model is of another run, or damaged.
+    """
+    if (path.exists() and not path.is_dir()) or (path / JSON_FILE).exists():
+        raise ModelFileError(
+            f"{path} is {'a model' if path.is_dir() else 'a file'}; expected a folder for the models of all "
+            "folds. Choose another path."
+        )
+    expected = {fold.folder: fold for fold in folds}
+    found = {}
+    for folder in sorted(path.glob("fold-*")):
+        check_target(folder)
+        if folder.name not in expected:
+            raise ModelFileError(
+                f"{folder} is of another cross-validation: there is no such fold now, only "
+                f"{', '.join(expected)}. Choose another path: models=..."
+            )
+        fold = expected[folder.name]
+        model = load_model(folder)
+        member = model.members[0] if isinstance(model, Ensemble) else model
+        note = member.training.get(KEY) or {}
+        differs = _differences(note.get("run") or {}, run)
+        if note.get("held_out") != fold.label:
+            differs.append("held-out cells")
+        if differs:
+            raise ModelFileError(
+                f"{folder} was fitted with other {', '.join(differs)} than are given now; a run goes on "
+                "only with its own models. Repeat the call as it was, or choose another path: models=..."
+            )
+        found[fold.label] = model
+    return found
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Names of what is not the same."""
+    out = []
+    for name in now:
+        before, after = then.get(name), now[name]
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+            out.append(f"{name} ({', '.join(keys)})")
+        else:
+            out.append(name)
+    return out
+
+
+def _same(value: Any, usual: Any) -> bool:
+    return value is usual or (isinstance(value, type(usual)) and bool(value == usual))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON gives back as it was."""
+    if isinstance(value, slice):
+        return [_plain(value.start), _plain(value.stop), _plain(value.step)]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | np.ndarray):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if callable(value):
+        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__name__)}"
+    return str(value)

@@ -1,0 +1,313 @@
+"""From a labelled Dataset to the arrays that a training learns from and is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from . import inputs
+from .cells import Space, attribute_array, attribute_categories, attribute_names, space_coords, space_names
+from .checks import check_forcing, range_problem
+from .description import DeltaHBV
+from .errors import (
+    CoordinateError,
+    DescriptionError,
+    DimensionError,
+    EmptySelectionError,
+    MemoryLimitError,
+    MissingObservationError,
+)
+from .model import Model
+
+if TYPE_CHECKING:
+    from .learning.batches import TrainingData, ValidationData
+    from .learning.protocol import Protocol
+
+_COPIES = 3  # of the training data, while they are gathered
+
+Validation = slice | xr.DataArray | Sequence[Any] | np.ndarray
+
+
+def gather(
+    ds: xr.Dataset,
+    spec: DeltaHBV,
+    target: str,
+    attributes: Sequence[str] | None,
+    time: slice | None,
+    protocol: Protocol,
+    validation: Validation | None,
+) -> tuple[TrainingData, ValidationData | None, Model, xr.Dataset]:
+    """What is learned from and judged by, checked and in memory.
+
+    Parameters
+    ----------
+    ds : Dataset
+        All of it.
+    time : slice, optional
+        The training period.
+    validation : slice, DataArray or sequence, optional
+        A period, or cells that are not trained on.
+
+    Returns
+    -------
+    data : TrainingData
+    validation : ValidationData or None
+    model : Model
+        Without weights.
+    period : Dataset
+        The days of training.
+
+    Raises
+    ------
+    HydroxrError
+        Named for what is wrong with the data.
+    """
+    from .learning.batches import TrainingData
+
+    inputs.check_time(ds)
+    period = inputs.select_days(ds, time)
+    later = _validation_days(ds, period, validation, protocol) if isinstance(validation, slice) else None
+    forcing = inputs.forcing(period)
+    space = inputs.space_dims(period)
+    observed = _observed(period, space, target)
+    names = attribute_names(period, space, attributes) if spec.network == "lstm" else ()
+    _check_length(period.sizes["time"], protocol)
+    held = _held_out(period, space, validation, spec)
+    _check_memory([*forcing.values(), observed])
+    flow = _flat(observed, space)  # (time, cell)
+    gauged = np.isfinite(flow).any(axis=0) & ~held
+    if not gauged.any():
+        raise MissingObservationError(
+            "observed streamflow is missing on every day of the period in every cell"
+            f"{' that is not held out' if held.any() else ''}; nothing can be learned."
+        )
+    cells = _fitted_cells(period, space, gauged) if spec.network == "constant" else xr.Dataset()
+    model = Model(spec, {}, names, attribute_categories(period, space, names, gauged), cells)
+    labels = np.asarray(space_names(period, space), dtype=object)
+    array = _checked(period, space, flow, gauged, labels)
+    static = _static(period, space, model)
+    data = TrainingData(array, static[gauged], flow[:, gauged], tuple(labels[gauged]), period["time"].values)
+    judged: ValidationData | None = None
+    if later is not None:
+        judged = _of_period(later, space, target, gauged, labels, data, protocol, validation)
+    elif held.any():
+        judged = _of_cells(period, space, flow, held, labels, static, protocol)
+    return data, judged, model, period
+
+
+def _check_length(days: int, protocol: Protocol) -> None:
+    if days < protocol.warmup + protocol.window:
+        raise EmptySelectionError(
+            f"the period has {days} days; expected at least {protocol.warmup} of warm-up and "
+            f"{protocol.window} of a window. Choose a longer period, or smaller window and warmup."
+        )
+
+
+def _of_period(
+    later: xr.Dataset,
+    space: Space,
+    target: str,
+    gauged: np.ndarray,
+    labels: np.ndarray,
+    data: TrainingData,
+    protocol: Protocol,
+    validation: Any,
+) -> ValidationData:
+    """The cells that are trained on, on the days ``later``."""
+    from .learning.batches import ValidationData
+
+    observed = _observed(later, space, target)
+    _check_memory([*inputs.forcing(later).values(), observed])
+    flow = _flat(observed, space)
+    counted = inputs.select_days(later, validation).indexes["time"]
+    flow[: max(protocol.warmup, len(flow) - len(counted))] = np.nan
+    chosen = gauged & np.isfinite(flow).any(axis=0)
+    if not chosen.any():
+        raise MissingObservationError(
+            "observed streamflow is missing on every day of the validation period, after its warm-up, in "
+            "every cell that is trained on; choose another period."
+        )
+    places = np.flatnonzero(chosen[gauged])
+    return ValidationData(
+        _checked(later, space, flow, chosen, labels),
+        data.attributes[places],
+        flow[:, chosen],
+        _window(data.forcing, protocol)[:, places],
+        places,
+    )
+
+
+def _of_cells(
+    period: xr.Dataset,
+    space: Space,
+    flow: np.ndarray,
+    held: np.ndarray,
+    labels: np.ndarray,
+    static: np.ndarray,
+    protocol: Protocol,
+) -> ValidationData:
+    """The cells that are not trained on, in the period of training."""
+    from .learning.batches import ValidationData
+
+    flow = flow.copy()
+    flow[: protocol.warmup] = np.nan
+    chosen = held & np.isfinite(flow).any(axis=0)
+    if not chosen.any():
+        raise MissingObservationError(
+            "none of the cells held out for validation has observed streamflow after the warm-up; hold out "
+            "others."
+        )
+    forcing = _checked(period, space, flow, chosen, labels)
+    places = np.zeros(int(chosen.sum()), dtype=int)
+    return ValidationData(forcing, static[chosen], flow[:, chosen], _window(forcing, protocol), places)
+
+
+def _window(forcing: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """The last days of the training period, as many as a window has with its warm-up."""
+    return forcing[-(protocol.warmup + protocol.window) :]
+
+
+def _validation_days(ds: xr.Dataset, period: xr.Dataset, validation: slice, protocol: Protocol) -> xr.Dataset:
+    """The days of a validation period and, where the Dataset has them, of its warm-up."""
+    days = inputs.select_days(ds, validation).indexes["time"]
+    trained = period.indexes["time"]
+    if days[0] <= trained[-1] and trained[0] <= days[-1]:
+        raise DescriptionError(
+            f"validation, {str(days[0])[:10]} to {str(days[-1])[:10]}, shares days with the training period, "
+            f"{str(trained[0])[:10]} to {str(trained[-1])[:10]}; expected other days. Choose both: "
+            "time=slice(...), validation=slice(...)."
+        )
+    first = int(ds.indexes["time"].get_loc(days[0]))
+    warmup = min(first, protocol.warmup)
+    if warmup + len(days) <= protocol.warmup:
+        raise EmptySelectionError(
+            f"validation has {len(days)} days, of which none is left after {protocol.warmup} days of "
+            "warm-up; choose a longer period."
+        )
+    return ds.isel(time=slice(first - warmup, first + len(days)))
+
+
+def _held_out(ds: xr.Dataset, space: Space, validation: Validation | None, spec: DeltaHBV) -> np.ndarray:
+    """Which cells are not trained on, (cell,)."""
+    n_cells = int(np.prod([ds.sizes[dim] for dim in space], dtype=int))
+    if validation is None or isinstance(validation, slice):
+        return np.zeros(n_cells, dtype=bool)
+    if isinstance(validation, str) or not np.iterable(validation):
+        raise DescriptionError(
+            f"validation is {validation!r}; expected a period, slice('1990-10-01', '1995-09-30'), labels of "
+            "cells, or a DataArray of bool, True for cells to hold out."
+        )
+    if spec.network == "constant":
+        raise DescriptionError(
+            "a constant network has no parameters for cells that it is not fitted to; validate it on a "
+            "period: validation=slice(...)."
+        )
+    if isinstance(validation, xr.DataArray):
+        return _held_by_mask(ds, space, validation)
+    if len(space) != 1:
+        raise DimensionError(
+            f"cells are named by labels in one dimension of space only, and there are {len(space)}; give "
+            "validation as a DataArray of bool."
+        )
+    return _held_by_label(ds, space[0], list(validation))
+
+
+def _held_by_label(ds: xr.Dataset, dim: Hashable, labels: list[Any]) -> np.ndarray:
+    names: dict[Any, int] = {}
+    for name, array in ds.coords.items():
+        is_name = array.attrs.get("cf_role") == "timeseries_id" or str(name).endswith("_id")
+        if array.dims == (dim,) and (name == dim or is_name):
+            names |= {value: place for place, value in enumerate(array.values.tolist())}
+    held = np.zeros(ds.sizes[dim], dtype=bool)
+    for label in labels:
+        label = label.item() if isinstance(label, np.generic) else label
+        if label not in names:
+            raise CoordinateError(
+                f"validation names {dim} {label!r}, which is not in the Dataset; expected labels such as "
+                f"{list(names)[:3]}."
+            )
+        held[names[label]] = True
+    return held
+
+
+def _held_by_mask(ds: xr.Dataset, space: Space, mask: xr.DataArray) -> np.ndarray:
+    if mask.dtype.kind != "b" or set(mask.dims) != set(space):
+        raise DimensionError(
+            f"validation is a DataArray of {mask.dtype} with dimensions {mask.dims}; expected bool and "
+            f"{tuple(map(str, space))}, True for cells to hold out."
+        )
+    for dim in space:
+        labelled = dim in mask.indexes and dim in ds.indexes
+        if mask.sizes[dim] != ds.sizes[dim] or (labelled and not mask.indexes[dim].equals(ds.indexes[dim])):
+            raise CoordinateError(
+                f"validation has other values of {dim!r} than the Dataset; expected the same cells in the "
+                "same order."
+            )
+    values: np.ndarray = mask.transpose(*space).values.ravel()
+    return values
+
+
+def _checked(
+    ds: xr.Dataset, space: Space, flow: np.ndarray, chosen: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Forcing of the chosen cells, (time, cell, 3), after a look at all values."""
+    names, times = tuple(labels[chosen]), ds["time"].values
+    problem = range_problem("streamflow", flow[:, chosen].T, times, names)
+    if problem is not None:
+        raise problem
+    arrays = {name: _flat(array, space)[:, chosen] for name, array in inputs.forcing(ds).items()}
+    called = {name: inputs.called(ds, name) for name in arrays}
+    check_forcing({name: array.T for name, array in arrays.items()}, times, names, called=called)
+    return np.stack(list(arrays.values()), axis=-1)
+
+
+def _observed(ds: xr.Dataset, space: Space, target: str) -> xr.DataArray:
+    # "streamflow" is the role, whatever the Dataset calls it; any other name is a variable's.
+    observed = inputs.observed_streamflow(ds, None if target == "streamflow" else target)
+    return inputs.on_space(observed, space, ds)
+
+
+def _check_memory(arrays: Sequence[xr.DataArray]) -> None:
+    import psutil
+
+    needed = sum(4 * array.size for array in arrays) * _COPIES
+    available = psutil.virtual_memory().available
+    if needed > available:
+        raise MemoryLimitError(
+            f"training needs about {needed / 1e9:.1f} GB in memory (forcing and streamflow, "
+            f"{arrays[0].sizes['time']} days, "
+            f"{arrays[0].size // max(arrays[0].sizes['time'], 1)} cells), and {available / 1e9:.1f} GB are "
+            "free. "
+            "Select fewer days, time=slice(...), or fewer cells, ds.isel(...): those with observed "
+            "streamflow are enough."
+        )
+
+
+def _flat(array: xr.DataArray, space: Space) -> np.ndarray:
+    """In memory as float32, (time, cell)."""
+    values = array.transpose("time", *space).values.astype("float32")
+    return values.reshape(values.shape[0], -1)
+
+
+def _static(ds: xr.Dataset, space: Space, model: Model) -> np.ndarray:
+    if not model.attributes:
+        return np.zeros((int(np.prod([ds.sizes[dim] for dim in space], dtype=int)), 0), dtype="float32")
+    return attribute_array(ds, space, model).values.reshape(-1, len(model.attributes))
+
+
+def _fitted_cells(ds: xr.Dataset, space: tuple[Hashable, ...], gauged: np.ndarray) -> xr.Dataset:
+    """The cells that a constant network has parameters for."""
+    cells = space_coords(ds, space)
+    if gauged.all():
+        return cells
+    if len(space) == 1:
+        return cells.isel({space[0]: gauged})
+    raise MissingObservationError(
+        f"a constant network needs streamflow in every cell, and {int((~gauged).sum())} of {gauged.size} "
+        "have none; "
+        f"make the cells a list and select: ds.stack(cell={[str(dim) for dim in space]}).reset_index('cell')"
+        ".isel(cell=...)."
+    )

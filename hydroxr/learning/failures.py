@@ -1,0 +1,64 @@
+"""Why a batch has no finite loss or gradient: which cells, which days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from .training import _Training
+
+_NAMED = 5  # cells that a message names
+
+
+def describe_failure(training: _Training, cells: np.ndarray, starts: np.ndarray) -> str:
+    """The message for a training that gets nowhere, from its last batch."""
+    what, bad = _bad_windows(training, cells, starts)
+    protocol = training.protocol
+    names, days = training.data.names, training.data.days
+    texts = []
+    for place in np.flatnonzero(bad.cpu().numpy()):
+        cell, start = int(cells[place]), int(starts[place])
+        name = names[cell] if names else f"cell {cell}"
+        last = start + protocol.warmup + protocol.window - 1
+        first, final = (str(days[day])[:10] if len(days) else f"day {day}" for day in (start, last))
+        texts.append(f"{name} ({first} to {final})")
+    texts = list(dict.fromkeys(texts))
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    count = training.skipped_in_row
+    return (
+        f"{what} not finite in {'all' if count == training.total else 'each of the last'} {count} iterations "
+        f"(up to iteration {training.iteration + 1}), in the last one for {', '.join(texts[:_NAMED])}{more}. "
+        "Look at forcing, attributes and streamflow of those cells on those days, leave the cells out, or "
+        f"lower the learning rate (learning_rate={protocol.learning_rate:g} now)."
+    )
+
+
+def _bad_windows(training: _Training, cells: np.ndarray, starts: np.ndarray) -> tuple[str, Tensor]:
+    """What is not finite, and in which windows of the batch, (batch,)."""
+    observed, streamflow, parameters = training.simulate(cells, starts)
+    counted = ~torch.isnan(observed)
+    bad = (counted & ~torch.isfinite(streamflow)).any(0)
+    if bad.any():
+        return "simulated streamflow is", bad
+    leaf = streamflow.detach().requires_grad_()
+    variance = training.variance[torch.from_numpy(cells).to(training.device)]
+    loss = training.loss(leaf, observed, variance)
+    (gradient,) = torch.autograd.grad(loss, leaf, allow_unused=True) if loss.requires_grad else (None,)
+    if gradient is not None and not torch.isfinite(gradient).all():
+        bad = (~torch.isfinite(gradient)).any(0)
+        return "the loss or its gradient is", bad
+    everywhere = torch.ones(len(cells), dtype=torch.bool)
+    if not bool(torch.isfinite(loss)):
+        return "the loss is", everywhere
+    wanted = [value for value in parameters.values() if value.requires_grad]
+    gradients = torch.autograd.grad(streamflow, wanted, gradient, allow_unused=True)
+    for value in gradients:
+        if value is not None:
+            # (batch,), (batch, component) or (time, batch, component)
+            of_cell = value.movedim(1, 0) if value.ndim == 3 else value
+            bad = bad | ~torch.isfinite(of_cell.reshape(len(cells), -1)).all(1)
+    return "the gradient of the loss is", bad if bad.any() else everywhere

@@ -1,0 +1,255 @@
+"""How a model is trained: everything that decides it beside the data, as presets and changes to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from .losses import Loss, checked_loss, describe_loss
+
+OPTIMIZERS = ("adam", "adadelta")
+SCHEDULES = ("cosine", "constant")
+WARMUP_PARAMETERS = ("daily", "last day")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+# Largest rates of the optimisers. Adadelta's, as in the paper, is its own affair. Parameters fitted
+# directly bear, and need, longer steps.
+_RATES = {
+    ("adam", "lstm"): 3e-3,
+    ("adam", "constant"): 1e-1,
+    ("adadelta", "lstm"): 1.0,
+    ("adadelta", "constant"): 1.0,
+}
+# Enough for a regional network to be useful, and for parameters fitted directly to settle.
+_ITERATIONS = {"lstm": 1500, "constant": 300}
+_SCHEDULES = {"adam": "cosine", "adadelta": "constant"}
+_COVERED = 0.99  # of the (cell, day) pairs, on average, in an epoch of random windows
+_LEAST = {"warmup": 0, "seed": 0}  # of the whole numbers; 1 for the others
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Everything about how a model is trained.
+
+    Parameters
+    ----------
+    preset : str
+        Where the values come from that nobody changed.
+    loss : str, dict or function
+        See :mod:`hydroxr.learning.losses`.
+    optimizer : {"adam", "adadelta"}
+    learning_rate : float
+        The largest, of a schedule.
+    schedule : {"cosine", "constant"}
+        "cosine": the rate decays to 0 along half a cosine.
+    iterations : int, optional
+        Steps of the optimiser; None where ``epochs`` say it.
+    epochs : int, optional
+        Each as many iterations as cover 99 % of all days of all cells, see :func:`epoch_iterations`.
+    batch, window, warmup : int
+        Windows an iteration, days of each that count, days before them.
+    warmup_gradient : bool
+        Whether gradients pass through the warm-up.
+    warmup_parameters : {"daily", "last day"}
+        Dynamic parameters in the warm-up: of each day, or of its last day throughout. Static ones
+        are those of the last day of the window, in both.
+    dropout : float
+        Share of the LSTM's weights that a pass leaves out.
+    clip : float, optional
+        Gradients longer than that are cut to it; None: never.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the LSTM while it is trained; all else is float32. "auto": bfloat16 where that is faster.
+    validate_every : int
+        Iterations from one validation to the next.
+    patience : int, optional
+        Validations in a row without a better one after which training stops; None: it does not.
+    seed : int
+        Of weights, draws and dropout.
+
+    Raises
+    ------
+    DescriptionError
+        Where a value does not exist.
+    """
+
+    preset: str
+    loss: Loss
+    optimizer: str
+    learning_rate: float
+    schedule: str
+    iterations: int | None
+    epochs: int | None = None
+    batch: int = 100
+    window: int = 365
+    warmup: int = 365
+    warmup_gradient: bool = True
+    warmup_parameters: str = "daily"
+    dropout: float = 0.5
+    clip: float | None = 1.0
+    precision: str = "auto"
+    validate_every: int = 100
+    patience: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        kept: dict[str, Any] = {"loss": checked_loss(self.loss)}
+        for name in ("batch", "window", "warmup", "validate_every", "seed"):
+            kept[name] = _whole(name, getattr(self, name))
+        for name in ("iterations", "epochs", "patience"):
+            value = getattr(self, name)
+            kept[name] = None if value is None else _whole(name, value)
+        for name, allowed in _CHOICES.items():
+            _check_choice(name, getattr(self, name), allowed)
+        kept["learning_rate"] = _number("learning_rate", self.learning_rate)
+        kept["clip"] = None if self.clip is None else _number("clip", self.clip)
+        if not isinstance(self.warmup_gradient, bool | np.bool_):
+            raise DescriptionError(f"warmup_gradient is {self.warmup_gradient!r}; expected True or False.")
+        kept["warmup_gradient"] = bool(self.warmup_gradient)
+        if not isinstance(self.dropout, float | int | np.number) or not 0.0 <= self.dropout < 1.0:
+            raise DescriptionError(f"dropout is {self.dropout!r}; expected a share from 0 to below 1.")
+        kept["dropout"] = float(self.dropout)
+        if (self.iterations is None) == (self.epochs is None):
+            raise DescriptionError(
+                f"iterations is {self.iterations} and epochs is {self.epochs}; expected one of them."
+            )
+        for name, value in kept.items():
+            object.__setattr__(self, name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "loss": describe_loss(self.loss)
+        }
+
+    def for_data(self, cells: int, days: int) -> Protocol:
+        """With ``iterations`` as a number, for training data of that size."""
+        if self.iterations is not None or self.epochs is None:
+            return self
+        epoch = epoch_iterations(self.batch, self.window, self.warmup, cells, days)
+        return replace(self, iterations=self.epochs * epoch, epochs=None)
+
+    def rate(self, iteration: int) -> float:
+        """The learning rate of an iteration, counted from 0."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        share = iteration / max(self.iterations or 1, 1)
+        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def epoch_iterations(batch: int, window: int, warmup: int, cells: int, days: int) -> int:
+    """Iterations after which random windows have covered 99 % of all days of all cells.
+
+    With the paper's numbers (100 windows of 365 days, 671 cells, 15 years): 431.
+    """
+    share = batch * window / (cells * max(days - warmup, 1))
+    return 1 if share >= 1.0 else math.ceil(math.log(1.0 - _COVERED) / math.log1p(-share))
+
+
+def _default(network: str) -> Protocol:
+    return Protocol(
+        preset="default",
+        loss={"nse": 1.0, "low_flow": 1.0},
+        optimizer="adam",
+        learning_rate=_RATES["adam", network],
+        schedule="cosine",
+        iterations=_ITERATIONS[network],
+        validate_every={"lstm": 100, "constant": 20}[network],
+    )
+
+
+def _paper(network: str) -> Protocol:
+    """Feng et al. (2022), sections 2.2.1 and 2.2.2, and the code that was published with it."""
+    return Protocol(
+        preset="paper",
+        loss="paper",
+        optimizer="adadelta",
+        learning_rate=_RATES["adadelta", network],
+        schedule="constant",
+        iterations=None,
+        epochs=50,
+        batch=100,
+        window=365,
+        warmup=365,
+        warmup_gradient=False,
+        warmup_parameters="last day",
+        dropout=0.5,
+        clip=None,
+        precision="float32",
+    )
+
+
+PRESETS: dict[str, Callable[[str], Protocol]] = {"default": _default, "paper": _paper}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "preset": tuple(PRESETS),
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "warmup_parameters": WARMUP_PARAMETERS,
+    "precision": PRECISIONS,
+}
+
+
+def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protocol:
+    """A preset with some values changed.
+
+    Parameters
+    ----------
+    preset : {"default", "paper"}
+    network : {"lstm", "constant"}
+        What is trained.
+    changes : dict
+        Values by the names of :class:`Protocol`; None where the preset's is meant, except for
+        ``clip`` and ``patience``, where None is a value.
+
+    Raises
+    ------
+    DescriptionError
+        Where there is no such preset, name or value.
+    """
+    _check_choice("preset", preset, tuple(PRESETS))
+    base = PRESETS[preset](network)
+    known = [field.name for field in fields(Protocol) if field.name != "preset"]
+    for name in changes:
+        if name not in known:
+            raise DescriptionError(f"fit has no option {name!r}; expected some of {', '.join(known)}.")
+    changes = {
+        name: value for name, value in changes.items() if value is not None or name in ("clip", "patience")
+    }
+    if "epochs" in changes:
+        changes.setdefault("iterations", None)
+    elif "iterations" in changes:
+        changes["epochs"] = None
+    optimizer = changes.get("optimizer", base.optimizer)
+    if optimizer != base.optimizer:
+        _check_choice("optimizer", optimizer, OPTIMIZERS)
+        # Another optimiser comes with rates of its own.
+        changes = {
+            "learning_rate": _RATES[optimizer, network],
+            "schedule": _SCHEDULES[optimizer],
+            **changes,
+        }
+    return replace(base, **changes)
+
+
+def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in allowed:
+        raise DescriptionError(f"{name} {value!r} is not known; expected {' or '.join(map(repr, allowed))}.")
+
+
+def _whole(name: str, value: Any) -> int:
+    least = _LEAST.get(name, 1)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}.")
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, float | int | np.number):
+        raise DescriptionError(f"{name} is {value!r}; expected a number above 0.")
+    if not (np.isfinite(value) and value > 0):
+        raise DescriptionError(f"{name} is {value!r}; expected a number above 0.")
+    return float(value)

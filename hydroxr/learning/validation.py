@@ -1,0 +1,103 @@
+"""How good a model is while it is trained: NSE of whole simulations of what it is not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..physics.simulation import arrange_parameters, empty_state, simulate_tensors
+from .batches import ConstantParameters, Trainable, ValidationData, processes_of
+from .network import NetworkState, ParameterNetwork
+
+_BUDGET = 200e6  # bytes of working memory
+_STRETCH = 128  # days that the network runs through at once
+_COPIES = 10  # arrays of (days, cell, hidden) that the LSTM holds meanwhile
+
+
+def median_nse(module: Trainable, data: ValidationData, device: str) -> float:
+    """Median over the cells of the NSE of simulated streamflow; the module is left in training.
+
+    Cells whose observations do not vary have none. -inf where a simulation is not finite.
+    """
+    module.eval()
+    try:
+        with torch.no_grad():
+            parts = [simulate_piece(module, data, piece, device) for piece in _pieces(module, data)]
+    finally:
+        module.train()
+    scores = nse(np.concatenate(parts, axis=1), data.observed)
+    if np.isnan(scores).all():
+        return -np.inf
+    return float(np.nanmedian(scores))
+
+
+def nse(simulated: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """NSE of each cell, (space,), from (time, space); NaN where observations do not vary."""
+    valid = np.isfinite(observed)
+    count = np.maximum(valid.sum(0), 1)
+    o = np.where(valid, observed, 0.0).astype(float)
+    error = np.where(valid, simulated - o, 0.0)
+    mean = o.sum(0) / count
+    spread = (np.where(valid, o - mean, 0.0) ** 2).sum(0)
+    scores = 1.0 - (error**2).sum(0) / np.where(spread > 0, spread, np.nan)
+    scores[(spread > 0) & ~np.isfinite(scores)] = -np.inf
+    return np.asarray(scores)
+
+
+def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device: str) -> np.ndarray:
+    """Streamflow of some cells, (time, cell), from nearly empty stores on the first day."""
+
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+    forcing = tensor(data.forcing[:, piece])
+    attributes = tensor(data.attributes[piece])
+    if isinstance(module, ConstantParameters):
+        parameters: Mapping[str, Tensor] = module(tensor(data.places[piece]))
+    else:
+        parameters = _network_parameters(module, forcing, attributes, tensor(data.window[:, piece]))
+    arranged = arrange_parameters(parameters, tuple(forcing.shape[:2]))
+    state = empty_state(forcing.shape[1], arranged["BETA"].shape[-1], routed=True, like=forcing)
+    series, _ = simulate_tensors(
+        (forcing[..., 0], forcing[..., 1], forcing[..., 2]),
+        arranged,
+        state,
+        ("streamflow",),
+        processes=processes_of(module),
+    )
+    return series["streamflow"].cpu().numpy()
+
+
+def _network_parameters(
+    network: ParameterNetwork, forcing: Tensor, attributes: Tensor, window: Tensor
+) -> dict[str, Tensor]:
+    """Static parameters at the end of ``window``, dynamic ones of every day of ``forcing``."""
+    description = network.description
+    state: NetworkState | None = None
+    static = tuple(name for name in description.parameters if name not in description.dynamic)
+    for part in window.split(_STRETCH):
+        hidden, state = network(part, attributes, state)
+    out = network.parameters_from(hidden[-1], static)
+    if description.dynamic:
+        state = None
+        days = []
+        for part in forcing.split(_STRETCH):
+            hidden, state = network(part, attributes, state)
+            days.append(network.parameters_from(hidden, description.dynamic))
+        out |= {name: torch.cat([day[name] for day in days]) for name in description.dynamic}
+    return out
+
+
+def _pieces(module: Trainable, data: ValidationData) -> Iterator[slice]:
+    """Slices of cells whose work fits the budget."""
+    description = module.description
+    n_days, n_cells = data.observed.shape
+    numbers = n_days * (6 + 2 * description.components * len(description.dynamic))
+    if isinstance(module, ParameterNetwork):
+        numbers += min(n_days, _STRETCH) * _COPIES * description.hidden
+    size = max(1, int(_BUDGET / (4 * numbers)))
+    for first in range(0, n_cells, size):
+        yield slice(first, min(first + size, n_cells))

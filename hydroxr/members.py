@@ -1,0 +1,131 @@
+"""Simulations of an ensemble: its members, their mean, how far they are apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from . import cf
+from .ensemble import Ensemble
+from .errors import DescriptionError, StateError
+from .variables import VARIABLES
+
+SPREAD = "streamflow_spread"
+_MEMBER = {"long_name": "member of the ensemble", "standard_name": "realization", "units": "1"}
+
+
+def simulate_members(
+    ds: xr.Dataset,
+    ensemble: Ensemble,
+    initial_state: xr.Dataset | None,
+    *,
+    members: bool,
+    return_state: bool,
+    static: xr.Dataset | None,
+    **options: Any,
+) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
+    """Simulate every member; see :func:`hydroxr.simulate.simulate`.
+
+    Returns
+    -------
+    Dataset, or (Dataset, Dataset) with ``return_state``
+        All variables as means over the members, and ``streamflow_spread``, their standard
+        deviation of streamflow; or all variables with a leading dimension ``member``. A state has
+        that dimension always: members go on as they are.
+    """
+    from .simulate import simulate
+
+    if options.get("components") and not members:
+        raise DescriptionError(
+            "the components of different members have nothing in common, so that they have no mean; use "
+            "members=True, or components=False."
+        )
+    sims, states = [], []
+    for place, model in enumerate(ensemble.members):
+        given: Any = simulate(
+            ds,
+            model,
+            _of_member(initial_state, place, ensemble, "the initial state"),
+            return_state=return_state,
+            static=_of_member(static, place, ensemble, "static"),
+            **options,
+        )
+        sims.append(given[0] if return_state else given)
+        states += [given[1]] if return_state else []
+    out = join_members(sims, ensemble) if members else _mean(sims, ensemble)
+    if not return_state:
+        return out
+    return out, join_members(states, ensemble)
+
+
+def join_members(parts: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
+    """Datasets of the members as one, with a leading dimension ``member``."""
+    joined = xr.concat(
+        parts,
+        dim="member",
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="override",
+        combine_attrs="override",
+    )
+    places = xr.Variable("member", np.arange(len(parts)), _MEMBER)
+    joined = joined.assign_coords(member=places).transpose("member", ...)
+    return _described(joined, ensemble)
+
+
+def _mean(sims: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
+    """The mean over the members, with the attributes that each has."""
+    first = sims[0]
+    out = first.copy()
+    number = len(sims)
+    for name, array in first.data_vars.items():
+        if VARIABLES[str(name)].role == "flag":  # of the forcing, which is the same
+            continue
+        parts = [sim[name].variable for sim in sims]
+        mean = sum(parts[1:], parts[0]) / number
+        out[name] = array.dims, mean.data.astype(array.dtype), array.attrs
+    if "streamflow" in first:
+        flows = [sim["streamflow"].variable for sim in sims]
+        mean = out["streamflow"].variable
+        squares = [(flow - mean) ** 2 for flow in flows]
+        spread = (sum(squares[1:], squares[0]) / number) ** 0.5
+        attrs = {
+            "long_name": "standard deviation of streamflow over the members of the ensemble",
+            "units": first["streamflow"].attrs["units"],
+            "cell_methods": "time: mean realization: standard_deviation",
+        }
+        out[SPREAD] = mean.dims, spread.data.astype(mean.dtype), attrs
+        out["streamflow"].attrs["ancillary_variables"] = " ".join(
+            [*out["streamflow"].attrs.get("ancillary_variables", "").split(), SPREAD]
+        )
+    return _described(out, ensemble)
+
+
+def _described(ds: xr.Dataset, ensemble: Ensemble) -> xr.Dataset:
+    more = {"model_sha256": ensemble.hash, "members": len(ensemble)}
+    training = [member.training for member in ensemble.members]
+    ds.attrs |= cf.model_attrs(ensemble.description.symbol, **more, training=training)
+    return ds
+
+
+def _of_member(given: xr.Dataset | None, place: int, ensemble: Ensemble, what: str) -> xr.Dataset | None:
+    """One member's part of a state, or of static parameters."""
+    if given is None:
+        return None
+    if given.sizes.get("member") != len(ensemble):
+        raise StateError(
+            f"{what} has {given.sizes.get('member', 'no')} members, the ensemble {len(ensemble)}; expected "
+            "what the same ensemble returned."
+        )
+    made_by = given.attrs.get("hydroxr_model_sha256")
+    if made_by is not None and made_by != ensemble.hash:
+        raise StateError(
+            f"{what} was made by another ensemble, whose parameters it carries; start from a state of this "
+            "one."
+        )
+    part = given.isel(member=place, drop=True)
+    part.attrs = {key: value for key, value in given.attrs.items() if key != "hydroxr_model_sha256"}
+    return part

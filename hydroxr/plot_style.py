@@ -1,0 +1,52 @@
+"""How all pictures look: colours, fonts, axes. Matplotlib is imported only when something is drawn."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = {
+    "observed": "#000000",
+    "rainfall": "#08519C",
+    "snowfall": "#9ECAE1",
+    "streamflow": "#D55E00",
+    "baseflow": "#7CCDB5",
+    "snowpack": "#9ECAE1",
+    "snow_liquid_water": "#0072B2",
+    "soil_moisture": "#8C6D31",
+    "upper_zone_storage": "#E69F00",
+    "lower_zone_storage": "#009E73",
+    "channel_storage": "#D55E00",
+}
+
+
+WIDTH = 18 / 2.54  # inches: the text width of an A4 page
+FONTS = {  # no smaller than 8 pt, so that the figure can be printed as it is
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8.5,
+    "figure.titlesize": 10.5,
+}
+
+
+def matplotlib_part(part: str) -> ModuleType:
+    """A module of matplotlib, or what to install."""
+    try:
+        return import_module(f"matplotlib.{part}")
+    except ImportError as error:
+        raise ImportError("plots need matplotlib: pip install hydroxr[plot]") from error
+
+
+def tidy(axes: Axes, *, few_ticks: bool = False) -> None:
+    """Few ticks, a faint grid behind the data, no frame."""
+    axes.yaxis.set_major_locator(matplotlib_part("ticker").MaxNLocator(nbins=3 if few_ticks else 5))
+    axes.grid(axis="y", color="0.88", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,142 @@
+"""Times of the parts of a training iteration: the parameter network, the physics, the loss, the optimiser.
+
+    python tests/benchmarks/bench_training.py [--repeats N] [--threads N] [--hidden N] [--precision NAME ...]
+
+100 cells x 730 days x 16 components, dynamic BETA and BETAET, by default. The network alone (g_A: forward,
+the parameters of every day, backward) and the whole iteration take turns in one process; medians, the ratio
+of the two, and the most memory of an iteration above what the process has with its data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from hydroxr.description import DeltaHBV
+from hydroxr.learning.batches import TrainingData, batch_parameters, batch_streamflow
+from hydroxr.learning.precision import lstm_precision
+from hydroxr.learning.protocol import make_protocol
+from hydroxr.learning.training import _Training
+from tests.benchmarks.bench_physics import high_water
+from tests.strategies import weather
+
+CELLS, DAYS, ATTRIBUTES = 120, 1100, 35
+
+
+def make_data() -> TrainingData:
+    """Weather and streamflow of as many cells as a batch has, and some more."""
+    series = weather("temperate", DAYS, CELLS, 0)
+    forcing = np.stack([part.astype("float32") for part in series], axis=-1)
+    rng = np.random.default_rng(0)
+    attributes = rng.normal(size=(CELLS, ATTRIBUTES)).astype("float32")
+    return TrainingData(forcing, attributes, rng.gamma(1, 2, (DAYS, CELLS)).astype("float32"))
+
+
+class Parts:
+    """The parts of an iteration, each to be timed by itself."""
+
+    def __init__(self, training: Any) -> None:
+        self.training = training
+        cells, starts = training.sampler.draw()
+        self.cells = torch.from_numpy(cells)
+        rows = training.days + torch.from_numpy(starts)
+        self.forcing = training.forcing[rows, self.cells]
+        self.target = training.observed[rows[training.protocol.warmup :], self.cells]
+        with torch.no_grad():
+            self.parameters = {name: value.clone() for name, value in self._network().items()}
+        self.cotangents = {name: torch.randn_like(value) * 1e-4 for name, value in self.parameters.items()}
+
+    def _network(self) -> Any:
+        return batch_parameters(self.training.module, self.forcing, self.training.attributes, self.cells)
+
+    def network(self) -> None:
+        """g_A, forward and backward."""
+        values = self._network()
+        names = list(values)
+        weights = [weight for weight in self.training.module.parameters() if weight.requires_grad]
+        torch.autograd.grad(
+            [values[name] for name in names], weights, [self.cotangents[name] for name in names]
+        )
+
+    def physics(self) -> None:
+        """HBV, routing and loss, forward and backward."""
+        leaves = {name: value.clone().requires_grad_() for name, value in self.parameters.items()}
+        training = self.training
+        flow = batch_streamflow(training.module, self.forcing, leaves, training.protocol)
+        loss = training.loss(flow, self.target, training.variance[self.cells])
+        torch.autograd.grad(loss, list(leaves.values()))
+
+    def optimizer(self) -> None:
+        """Clipping and a step, with the gradients that are there."""
+        torch.nn.utils.clip_grad_norm_(self.training.module.parameters(), 1.0)
+        self.training.optimizer.step()
+
+    def iteration(self) -> None:
+        """All of it."""
+        self.training.step()
+
+
+def timed(task: Callable[[], None]) -> float:
+    """Seconds."""
+    started = time.perf_counter()
+    task()
+    return time.perf_counter() - started
+
+
+def peak_of(task: Callable[[], None]) -> float:
+    """The most memory of a run above that before it, MB (Linux)."""
+    reset = Path("/proc/self/clear_refs")
+    if reset.exists():
+        reset.write_text("5")
+    before = high_water()
+    task()
+    return high_water() - before
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    spec = DeltaHBV(dynamic=("BETA", "BETAET"), hidden=options.hidden, dropout=0.5)
+    data = make_data()
+    print(f"auto is {lstm_precision('auto', 'cpu', options.hidden)} here; {options.threads} threads")
+    for precision in options.precision:
+        changes = {"precision": precision, "iterations": 10_000}
+        parts = Parts(_Training(spec, data, make_protocol("default", "lstm", changes), "cpu", None))
+        peak = peak_of(parts.iteration)
+        tasks = {"g_A": parts.network, "physics": parts.physics, "optimizer": parts.optimizer}
+        tasks["iteration"] = parts.iteration
+        for task in tasks.values():
+            task()
+        times: dict[str, list[float]] = {name: [] for name in tasks}
+        for _ in range(options.repeats):
+            for name, task in tasks.items():
+                times[name].append(timed(task))
+        medians = {name: statistics.median(values) for name, values in times.items()}
+        best = {name: min(values) for name, values in times.items()}
+        print(f"\n{precision}: first iteration's peak above the data {peak:.0f} MB")
+        for name in tasks:
+            print(f"{name:12}{1e3 * medians[name]:9.0f} ms median{1e3 * best[name]:9.0f} ms least")
+        print(
+            f"{'iteration / g_A':12}{medians['iteration'] / medians['g_A']:8.2f} of medians"
+            f"{best['iteration'] / best['g_A']:8.2f} of the least"
+        )
+
+
+if __name__ == "__main__":
+    main()
