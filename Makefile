@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MADE := .venv/.made
 
-.PHONY: env demo test lint clean
+.PHONY: env demo test lint bench clean
 
 env: $(MADE)
 
@@ -23,6 +23,10 @@ lint: $(MADE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(MADE)
+	$(BIN)/python tests/benchmarks/bench_physics.py
+	$(BIN)/python tests/benchmarks/bench_training.py
 
 clean:
 	rm -rf .venv demo-output

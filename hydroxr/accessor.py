@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .description import DeltaHBV
     from .ensemble import Ensemble
     from .model import Model
+    from .pair_selection import Dims
     from .report import CheckReport
 
 
@@ -82,6 +83,7 @@ class HBVAccessor:
         validation: slice | xr.DataArray | Sequence[Any] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int | timedelta | None = None,
+        resume: str | os.PathLike[str] | None = None,
         seeds: int | Sequence[int] | None = None,
         **protocol: Any,
     ) -> Any:
@@ -138,6 +140,8 @@ class HBVAccessor:
             in it, the training goes on from there: repeat the call after whatever ended it.
         checkpoint_every : int or timedelta, optional
             Iterations, or time, between checkpoints; default: five minutes.
+        resume : path, optional
+            As ``checkpoint``, of a folder in which there must be one.
         seeds : int or sequence of int, optional
             Train as many models one after another, with seeds from ``seed`` on, or with these seeds;
             the result is an :class:`~hydroxr.Ensemble`.
@@ -178,6 +182,7 @@ class HBVAccessor:
             validation=validation,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
+            resume=resume,
             seeds=seeds,
             **protocol,
         )
@@ -219,7 +224,7 @@ class HBVAccessor:
             Of the physics and the results.
         device : str
             "auto", "cpu", "cuda".
-        backend : {"auto", "cpu", "torch"}
+        backend : {"auto", "cpu", "cuda", "torch"}
             What walks through time: a compiled kernel on the CPU, or the reference in torch.
         members : bool
             Of an ensemble: keep the members apart, (member, ...), instead of their mean.
@@ -321,7 +326,14 @@ class HBVAccessor:
             **options,
         )
 
-    def evaluate(self, observed: xr.Dataset, time: slice | None = None) -> xr.Dataset:
+    def evaluate(
+        self,
+        observed: xr.Dataset,
+        time: slice | None = None,
+        *,
+        dim: Dims = "time",
+        mask: xr.DataArray | None = None,
+    ) -> xr.Dataset:
         """Metrics of this simulation's streamflow against observations, a cell.
 
         Parameters
@@ -330,6 +342,8 @@ class HBVAccessor:
             With observed streamflow, in any units that are understood.
         time : slice, optional
             The days that count; default: all that both have.
+        dim, mask
+            Dimensions to reduce, and the pairs that count, see :mod:`hydroxr.metrics`.
 
         Returns
         -------
@@ -338,7 +352,7 @@ class HBVAccessor:
         """
         from .report import evaluate
 
-        return evaluate(self._ds, observed, time)
+        return evaluate(self._ds, observed, time, dim=dim, mask=mask)
 
     def water_balance(self) -> xr.Dataset:
         """Sums of the water balance a cell and its closure; see :func:`hydroxr.balance.water_balance`."""

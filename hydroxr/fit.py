@@ -18,7 +18,7 @@ from . import inputs
 from ._version import __version__
 from .description import DeltaHBV
 from .ensemble import Ensemble
-from .errors import DescriptionError, HydroxrWarning
+from .errors import CheckpointError, DescriptionError, HydroxrWarning
 from .gather import Validation, gather
 from .model import Model, history_dataset
 
@@ -44,6 +44,7 @@ def fit(
     validation: Validation | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int | datetime.timedelta | None = None,
+    resume: str | os.PathLike[str] | None = None,
     seed: int = 0,
     seeds: int | Sequence[int] | None = None,
     device: str = "auto",
@@ -64,7 +65,7 @@ def fit(
     protocol = make_protocol(preset, spec.network, {**changes, "seed": seed})
     spec = replace(spec, dropout=protocol.dropout)
     members = None if seeds is None else _seeds(seeds, seed)
-    folder = None if checkpoint is None else Path(checkpoint)
+    folder = _folder(checkpoint, resume)
     every = _every(checkpoint_every, folder)
     device = torch_device(device)
     _warn_of_dynamic(spec)
@@ -82,6 +83,26 @@ def fit(
     if members is None:
         return member(protocol, folder)
     return _fit_members(members, lambda number: member(replace(protocol, seed=number), _own(folder, number)))
+
+
+def _folder(checkpoint: str | os.PathLike[str] | None, resume: str | os.PathLike[str] | None) -> Path | None:
+    """Where the checkpoints are."""
+    if resume is None:
+        return None if checkpoint is None else Path(checkpoint)
+    folder = Path(resume)
+    if checkpoint is not None and Path(checkpoint) != folder:
+        raise DescriptionError(
+            f"checkpoint is {str(checkpoint)!r} and resume is {str(folder)!r}; expected one of them: a "
+            "training that is resumed keeps its checkpoints where they are."
+        )
+    from .learning.checkpoint import CHECKPOINT_FILE
+
+    if not any(folder.rglob(CHECKPOINT_FILE)):
+        raise CheckpointError(
+            f"{folder} has no checkpoint to resume from; expected the folder of an earlier "
+            "fit(..., checkpoint=folder)."
+        )
+    return folder
 
 
 def _own(folder: Path | None, seed: int) -> Path | None:

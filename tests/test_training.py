@@ -391,6 +391,18 @@ def test_an_interrupted_training_is_continued(ds: xr.Dataset, tmp_path: Path) ->
     same(continued, fit(ds, "dynamic", loss=Trouble((), "")))
 
 
+def test_a_training_is_resumed_by_its_folder(ds: xr.Dataset, tmp_path: Path, stops: Any) -> None:
+    """``resume`` is ``checkpoint`` where there has to be one."""
+    expected = fit(ds)
+    with stops(1):
+        fit(ds, checkpoint=tmp_path / "run", checkpoint_every=2)
+    same(fit(ds, resume=tmp_path / "run"), expected)
+    with pytest.raises(CheckpointError, match=r"nowhere has no checkpoint to resume from.*earlier"):
+        fit(ds, resume=tmp_path / "nowhere")
+    with pytest.raises(DescriptionError, match=r"checkpoint is .*other.* and resume is .*expected one"):
+        fit(ds, checkpoint=tmp_path / "other", resume=tmp_path / "run")
+
+
 def test_a_training_that_is_done_is_not_repeated(ds: xr.Dataset, tmp_path: Path) -> None:
     """The same call gives the same model from the checkpoint, and trains nothing."""
     trouble = Trouble((), "")
