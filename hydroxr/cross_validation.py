@@ -23,6 +23,7 @@ from .description import DeltaHBV
 from .errors import DescriptionError, HydroxrError, MissingVariableError
 from .fold_models import fingerprint, load_folds, marked
 from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
+from .progress import progress_bar
 from .variables import OUTPUTS
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def cross_validate(
     results = _one_after_another if client is None else _on_cluster(client)
     parts: dict[str, xr.Dataset] = {}
     hashes: dict[str, str] = {}
-    with _bar(len(divided), progress) as bar:
+    with progress_bar(total=len(divided), desc="cross-validation", unit="fold", disable=not progress) as bar:
         for fold, (model, part) in results(ds, divided, plan, there):
             if path is not None and fold.label not in there:
                 model.save(path / fold.folder)
@@ -334,9 +335,3 @@ def _described(
         "hydroxr_cross_validation": json.dumps(summary, ensure_ascii=False),
     }
     return ds
-
-
-def _bar(total: int, progress: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, desc="cross-validation", unit="fold", disable=not progress)

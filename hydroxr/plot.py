@@ -20,7 +20,7 @@ import xarray as xr
 from .errors import MissingVariableError
 from .inputs import observed_streamflow
 from .plot_cell import Cell, cell_series
-from .plot_style import COLOURS, FONTS, WIDTH, matplotlib_part, tidy
+from .plot_style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
 from .plot_training import history, loss
 from .variables import VARIABLES
 
@@ -242,7 +242,7 @@ def _draw(
         )
     cell = cell_series(simulation, names, observed, time)
     plt = matplotlib_part("pyplot")
-    with plt.rc_context(FONTS):
+    with fonts():
         if axes is None:
             axes = _new_axes(plt, list(shown), cell.title)
         axes = np.ravel(np.asarray(axes, dtype=object))

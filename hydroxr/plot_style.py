@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -42,6 +44,22 @@ def matplotlib_part(part: str) -> ModuleType:
         return import_module(f"matplotlib.{part}")
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install hydroxr[plot]") from error
+
+
+@contextmanager
+def fonts() -> Iterator[None]:
+    """Our fonts, inside.
+
+    Not matplotlib's ``rc_context``: that gives back all settings, also what a notebook sets when
+    the first figure is made, and later figures would not be shown any more.
+    """
+    settings = matplotlib_part("pyplot").rcParams
+    before = {name: settings[name] for name in FONTS}
+    settings.update(FONTS)
+    try:
+        yield
+    finally:
+        settings.update(before)
 
 
 def tidy(axes: Axes, *, few_ticks: bool = False) -> None:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from .errors import DimensionError, MissingVariableError
 from .plot_cell import displayed
-from .plot_style import COLOURS, FONTS, WIDTH, matplotlib_part, tidy
+from .plot_style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def loss(history: xr.Dataset, *, axes: Axes | None = None) -> Axes:
     """
     values = _series(history, "loss")
     plt = matplotlib_part("pyplot")
-    with plt.rc_context(FONTS):
+    with fonts():
         if axes is None:
             axes = plt.subplots(figsize=(WIDTH, WIDTH / 2.2), layout="constrained")[1]
         assert axes is not None
@@ -94,7 +94,7 @@ def history(history: xr.Dataset, *, axes: Sequence[Axes] | np.ndarray | None = N
     values = _series(history, "loss")
     below = _series(history, "validation_nse" if "validation_nse" in history else "learning_rate")
     plt = matplotlib_part("pyplot")
-    with plt.rc_context(FONTS):
+    with fonts():
         if axes is None:
             size = (WIDTH, WIDTH / 1.7)
             axes = plt.subplots(2, figsize=size, sharex=True, height_ratios=(3, 2), layout="constrained")[1]

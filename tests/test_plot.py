@@ -408,3 +408,20 @@ def test_matplotlib_is_imported_late_and_missed_clearly(simulation, monkeypatch)
     for draw in (plot.hydrograph, plot.storages):
         with pytest.raises(ImportError, match=r"plots need matplotlib: pip install hydroxr\[plot\]"):
             draw(simulation)
+
+
+def test_what_a_notebook_sets_with_the_first_figure_stays_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else later figures would not be shown; our own fonts do not stay."""
+    monkeypatch.setitem(matplotlib.rcParams, "interactive", False)
+    before = matplotlib.rcParams["font.size"]
+    subplots = plt.subplots
+
+    def first_figure(*given: object, **options: object) -> object:
+        matplotlib.rcParams["interactive"] = True
+        return subplots(*given, **options)
+
+    monkeypatch.setattr(plt, "subplots", first_figure)
+    plot.loss(xr.Dataset({"loss": ("iteration", [2.0, 1.0])}))
+    assert matplotlib.rcParams["interactive"] is True
+    assert matplotlib.rcParams["font.size"] == before
+    plt.close("all")

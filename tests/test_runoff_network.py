@@ -15,9 +15,9 @@ from tests.conftest import FIT
 from tests.labelled import assert_same_values
 
 SPECS = {
-    "lstm": hx.DeltaHBV(components=2, hidden=4, runoff_network=3),
-    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), runoff_network=3),
-    "constant": hx.DeltaHBV(components=2, network="constant", runoff_network=3),
+    "lstm": hx.DeltaHBV(components=2, hidden=4, runoff_network=16),
+    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), runoff_network=16),
+    "constant": hx.DeltaHBV(components=2, network="constant", runoff_network=16),
 }
 
 

@@ -87,12 +87,16 @@ Trainable = ConstantParameters | ParameterNetwork
 
 def make_module(description: DeltaHBV, data: TrainingData) -> Trainable:
     """What is trained, with random weights and the normalisation of the data."""
+    module: Trainable
     if description.network == "constant":
-        return ConstantParameters(description, data.forcing.shape[1])
-    assert data.forcing.shape[2] == N_FORCING
-    network = ParameterNetwork(description, data.attributes.shape[1])
-    network.set_normalisation(torch.from_numpy(data.forcing), torch.from_numpy(data.attributes))
-    return network
+        module = ConstantParameters(description, data.forcing.shape[1])
+    else:
+        assert data.forcing.shape[2] == N_FORCING
+        module = ParameterNetwork(description, data.attributes.shape[1])
+        module.set_normalisation(torch.from_numpy(data.forcing), torch.from_numpy(data.attributes))
+    if module.runoff is not None:
+        module.runoff.imitate_equation()
+    return module
 
 
 def batch_parameters(

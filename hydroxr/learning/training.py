@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from ..description import DeltaHBV
 from ..errors import MissingObservationError, TrainingError
+from ..progress import progress_bar
 from .batches import TrainingData, ValidationData, batch_parameters, batch_streamflow, make_module
 from .checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from .interrupts import Interrupts
@@ -107,7 +107,9 @@ def _run(
     progress: bool,
 ) -> None:
     """Iterations until all are done, or it is interrupted; checkpoints in between and at the end."""
-    bar = tqdm(total=training.total, initial=training.iteration, desc="fit", unit="it", disable=not progress)
+    bar = progress_bar(
+        total=training.total, initial=training.iteration, desc="fit", unit="it", disable=not progress
+    )
     first, started = training.iteration, time.perf_counter() - training.seconds
     with bar:
         while not training.is_done:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .parameters import PARAMETERS
+
 # What it sees, and what each is divided by to be of order one.
 INPUTS = {
     "FC": 1000.0,  # mm
@@ -19,6 +21,11 @@ INPUTS = {
     "inflow": 50.0,  # mm/day, rain and water from snow
 }
 _DRY = -1.0  # an untrained network lets about a quarter run off
+
+_STEPS = 300  # to imitate the equation within 0.06
+_SAMPLES = 512  # of each step
+_RATE = 2e-2
+_INFLOW = 10.0  # mm/day, mean of the samples
 
 
 class RunoffNetwork(nn.Module):
@@ -54,6 +61,28 @@ class RunoffNetwork(nn.Module):
         units = weights[:-1].view(-1, len(INPUTS) + 2)
         active = torch.relu(values @ units[:, : len(INPUTS)].T + units[:, -2])
         return torch.sigmoid(active @ units[:, -1] + weights[-1])
+
+    def imitate_equation(self) -> None:
+        """Learn (S/FC)^β, the equation whose place the network takes, to go on from there.
+
+        Random weights would begin as a nearly constant share, from which a training hardly gets
+        away. Samples are uniform over the parameters' ranges and over soil wetness.
+        """
+        optimizer = torch.optim.Adam(self.parameters(), lr=_RATE)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS)
+        (fc_low, fc_high), (beta_low, beta_high) = (
+            (PARAMETERS[name].lower, PARAMETERS[name].upper) for name in ("FC", "BETA")
+        )
+        for _ in range(_STEPS):
+            one, other, wetness, dryness = torch.rand(4, _SAMPLES, device=self.output.bias.device)
+            FC, BETA = fc_low + (fc_high - fc_low) * one, beta_low + (beta_high - beta_low) * other
+            inflow = -_INFLOW * torch.log(1.0 - dryness)
+            error = self(inflow, wetness * FC, BETA, FC) - wetness**BETA
+            optimizer.zero_grad()
+            error.square().mean().backward()
+            optimizer.step()
+            schedule.step()
+        optimizer.zero_grad()
 
     def weights(self, dtype: torch.dtype) -> Tensor:
         """All weights for inputs in their own units, as the kernels take them.

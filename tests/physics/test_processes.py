@@ -110,6 +110,22 @@ def test_the_runoff_network_is_what_it_says() -> None:
         assert made(*tensors).item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_runoff_network_begins_as_the_equation() -> None:
+    """Where a training begins: within 0.1 of (S/FC)^β on average, whatever the inflow."""
+    torch.manual_seed(3)
+    made = RunoffNetwork(16)
+    made.imitate_equation()
+    wetness, BETA = torch.meshgrid(
+        torch.linspace(0.05, 0.95, 19), torch.tensor([1.5, 3.0, 5.0]), indexing="ij"
+    )
+    for field_capacity in (100.0, 500.0, 900.0):
+        FC = torch.full_like(wetness, field_capacity)
+        for inflow in (0.5, 10.0, 30.0):
+            share = made(torch.full_like(wetness, inflow), wetness * FC, BETA, FC)
+            assert (share - wetness**BETA).detach().square().mean().sqrt() < 0.1
+    assert all(weight.grad is None for weight in made.parameters())
+
+
 @pytest.mark.parametrize("backend", ["auto", "torch"])
 @pytest.mark.parametrize("kind", WEATHER)
 def test_water_with_the_runoff_network_closes(kind: str, backend: str) -> None:
