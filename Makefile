@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MADE := .venv/.made
 
-.PHONY: env demo test lint bench clean
+.PHONY: env demo test lint bench gpu clean
 
 env: $(MADE)
 
@@ -27,6 +27,11 @@ lint: $(MADE)
 bench: $(MADE)
 	$(BIN)/python tests/benchmarks/bench_physics.py
 	$(BIN)/python tests/benchmarks/bench_training.py
+
+gpu: $(MADE)
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet -e ".[gpu]"
+	$(BIN)/python -m pytest tests/physics/test_loop_cuda.py
+	$(BIN)/python tests/benchmarks/bench_physics.py
 
 clean:
 	rm -rf .venv demo-output

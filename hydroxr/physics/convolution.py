@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .derivatives import first_only, saveable
 from .loop_cpu import DTYPES
 from .threads import share
 
@@ -35,8 +36,9 @@ def convolve(series: Tensor, weights: Tensor, earlier: Tensor, n_rest: int) -> t
     result : Tensor, (time, space)
     rest : Tensor, (space, n_rest)
     """
+    series, weights, earlier = (value.resolve_neg() for value in (series, weights, earlier))
     if torch.is_grad_enabled() and any(value.requires_grad for value in (series, weights, earlier)):
-        result, rest = _Convolution.apply(series, weights, earlier, n_rest)
+        result, rest = _Convolution.apply(*saveable((series, weights, earlier)), n_rest)
     else:
         result, rest = _forward(series, weights, earlier, n_rest)
     return result, rest.T
@@ -53,12 +55,12 @@ class _Convolution(torch.autograd.Function):
         return _forward(series, weights, earlier, n_rest)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_only
     def backward(ctx: Any, d_result: Tensor | None, d_rest: Tensor | None) -> tuple[Tensor | None, ...]:
         series, weights = ctx.saved_tensors
         of_series, of_weights, of_earlier = ctx.needs_input_grad[:3]
-        d_series = torch.empty_like(series) if of_series else None
-        d_weights = torch.empty_like(weights) if of_weights else None
+        d_series = series.new_empty(series.shape) if of_series else None
+        d_weights = weights.new_empty(weights.shape) if of_weights else None
         if of_series or of_weights:
             arrays = (
                 series,

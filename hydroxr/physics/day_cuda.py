@@ -36,12 +36,13 @@ device: Any = as_written if SIMULATED else cuda.jit(device=True, forceinline=Tru
 
 @device
 def _minimum(value, other):  # type: ignore[no-untyped-def]
-    return other if other < value else value  # NaN where value is
+    least = other if other < value else value  # NaN where value is
+    return least if other == other else other  # and where other is
 
 
 @device
 def _maximum(value, other):  # type: ignore[no-untyped-def]
-    return other if other > value else value
+    return other if other > value else value  # other is a constant
 
 
 @device

@@ -25,12 +25,13 @@ _fused = njit(forceinline=True, error_model="numpy", fastmath={"nsz", "contract"
 
 @inlined
 def minimum(value, other):  # type: ignore[no-untyped-def]
-    return other if other < value else value  # NaN where value is
+    least = other if other < value else value  # NaN where value is
+    return least if other == other else other  # and where other is
 
 
 @inlined
 def maximum(value, other):  # type: ignore[no-untyped-def]
-    return other if other > value else value
+    return other if other > value else value  # other is a constant
 
 
 @inlined

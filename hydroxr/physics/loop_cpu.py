@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import DimensionError
+from .derivatives import first_only, saveable
 from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES
 from .threads import share
 
@@ -27,6 +29,7 @@ _BLOCK = 128  # slabs that fit the next one, with their weather and series
 _PARTS = 8  # blocks at least, if it can be, for threads to share
 _FEW = 32  # vectors of cells, one of which may be partly empty
 
+_FORCING = ("precipitation", "temperature", "potential evapotranspiration")
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
@@ -39,6 +42,10 @@ def accepts(like: Tensor) -> bool:
 def obstacle(dtype: torch.dtype = torch.float32) -> str:
     """Why there is no kernel for a type: what went wrong on compiling it; empty where there is one."""
     try:
+        from numba.core import config
+
+        if config.DISABLE_JIT:
+            return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
         from .kernels_cpu import compiled
 
         compiled("forward", DTYPES[dtype])
@@ -64,14 +71,40 @@ def run(
     """
     names = tuple(dict.fromkeys(wanted))
     tensors = (*forcing, *(parameters[name] for name in DAY_PARAMETERS), *(stores[name] for name in STORES))
-    weights = processes["effective_rainfall"].weights(forcing[0].dtype) if processes else None
+    tensors = _checked(tensors)
+    weights = None
+    if processes:
+        weights = processes["effective_rainfall"].weights(forcing[0].dtype).to(forcing[0].device)
     differentiated = tensors if weights is None else (*tensors, weights)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiated):
-        results = _Loop.apply(names, components, weights, *tensors)
+        results = _Loop.apply(names, components, weights, *saveable(tensors))
     else:
         results = _forward(names, components, weights, tensors, None)
     series, final = results[: len(names)], results[len(names) :]
     return dict(zip(names, series, strict=True)), dict(zip(STORES, final, strict=True))
+
+
+def _checked(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Tensors whose memory is what the kernels take it for.
+
+    Raises
+    ------
+    DimensionError
+        Where one has another type, device or shape than it must have beside the others.
+    """
+    like, (n_cells, n_components) = tensors[0], tensors[-1].shape
+    days = like.shape[0]
+    for place, tensor in enumerate(tensors):
+        name = (*_FORCING, *DAY_PARAMETERS, *STORES)[place]
+        allowed: list[tuple[int, ...]] = [(days, n_cells)] if place < 3 else [(n_cells, n_components)]
+        if 3 <= place < 3 + len(DAY_PARAMETERS):
+            allowed.append((days, n_cells, n_components))
+        if tuple(tensor.shape) not in allowed or tensor.dtype != like.dtype or tensor.device != like.device:
+            raise DimensionError(
+                f"{name} is {tuple(tensor.shape)}, {tensor.dtype} on {tensor.device}; expected "
+                f"{' or '.join(map(str, allowed))}, {like.dtype} on {like.device}."
+            )
+    return tuple(tensor.resolve_neg() for tensor in tensors)
 
 
 class _Loop(torch.autograd.Function):
@@ -86,7 +119,7 @@ class _Loop(torch.autograd.Function):
         return _forward(names, components, weights, tensors, ctx.checkpoints)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_only
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         weights, *tensors = ctx.saved_tensors
         needed = ctx.needs_input_grad[3:]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .derivatives import first_only, saveable
 from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES
 from .runoff_network import INPUTS
 
@@ -82,7 +83,7 @@ def run(
         whole=components,
     )
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        series, final = _Loop.apply(task, *tensors)
+        series, final = _Loop.apply(task, *saveable(tensors))
     else:
         series, final, _ = _forward(task, tensors, keep=False)
     found = dict(zip(ordered, series.unbind(0), strict=True))
@@ -109,7 +110,7 @@ class _Loop(torch.autograd.Function):
         return series, final
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_only
     def backward(ctx: Any, d_series: Tensor | None, d_final: Tensor | None) -> tuple[Tensor | None, ...]:
         return (None, *_backward(ctx.task, ctx.saved_tensors, d_series, d_final, ctx.needs_input_grad[1:]))
 

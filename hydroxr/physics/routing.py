@@ -47,6 +47,9 @@ def _convolve(
     """As :func:`.convolution.convolve`, on any device."""
     if compiled and loop_cpu.accepts(series) and not loop_cpu.obstacle(series.dtype):
         return convolve(series, weights, earlier, n_rest)
+    if series.dtype == torch.float16:  # of which torch's convolution on CPUs never comes back
+        result, rest = _convolve(series.float(), weights.float(), earlier.float(), n_rest, compiled)
+        return result.half(), rest.half()
     n_days, lags = len(series), weights.shape[1]
     padded = torch.nn.functional.pad(series.T[None], (lags - 1, n_rest))
     # A GPU would round the factors to ten bits (TF32), and the water balance would not close.

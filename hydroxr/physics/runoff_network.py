@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..errors import DescriptionError
 from .parameters import PARAMETERS
 
 # What it sees, and what each is divided by to be of order one.
@@ -28,6 +29,15 @@ _RATE = 2e-2
 _INFLOW = 10.0  # mm/day, mean of the samples
 
 
+def is_plain(process: object) -> bool:
+    """Whether it is NN_r as it is here, of which the weights say all, and not a variety of it."""
+    if type(process) is not RunoffNetwork:
+        return False
+    layers = (process, process.hidden, process.output)
+    hooked = any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers)
+    return not hooked and type(process.hidden) is nn.Linear and type(process.output) is nn.Linear
+
+
 class RunoffNetwork(nn.Module):
     """NN_r with one hidden layer: sigmoid(c + Σ v max(w x + b, 0)).
 
@@ -35,10 +45,17 @@ class RunoffNetwork(nn.Module):
     ----------
     hidden : int
         Width of the hidden layer.
+
+    Raises
+    ------
+    DescriptionError
+        Where that is not at least 1.
     """
 
     def __init__(self, hidden: int = 16) -> None:
         super().__init__()
+        if hidden < 1:
+            raise DescriptionError(f"NN_r has {hidden} hidden units; expected at least 1.")
         self.hidden = nn.Linear(len(INPUTS), hidden)
         self.output = nn.Linear(hidden, 1)
         nn.init.constant_(self.output.bias, _DRY)

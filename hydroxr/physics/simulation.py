@@ -24,7 +24,7 @@ from . import loop_cpu, loop_cuda, loop_torch
 from .hbv import CHANNEL, INITIAL_STORAGE, LEADS, REPLACEABLE, SOIL_FLOOR, STORES
 from .parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
 from .routing import in_transit, route
-from .runoff_network import RunoffNetwork
+from .runoff_network import is_plain
 
 _ROUTED = ("streamflow", "channel_storage")
 
@@ -151,18 +151,32 @@ def simulate_tensors(
     if needs_runoff and "runoff" not in wanted:
         wanted.append("runoff")
     run = _loop(backend, forcing[0], processes)
-    series, final = run(forcing, parameters, state, wanted, components, processes)
-    if needs_runoff:
-        runoff = series["runoff"].mean(-1) if components else series["runoff"]
-        if "UH_SHAPE" in parameters:
-            compiled = run is not loop_torch.run
-            hydrograph = (parameters["UH_SHAPE"], parameters["UH_SCALE"], state[CHANNEL], compiled)
-            series["streamflow"], final[CHANNEL] = route(runoff, *hydrograph)
-            if "channel_storage" in outputs:
-                series["channel_storage"] = in_transit(runoff, *hydrograph)
-        else:
-            series["streamflow"], series["channel_storage"] = runoff, torch.zeros_like(runoff)
+    with torch.autocast(forcing[0].device.type, enabled=False):  # which would round water to three digits
+        series, final = run(forcing, parameters, state, wanted, components, processes)
+        series |= _routed(series, final, parameters, state, outputs, components, run is not loop_torch.run)
     return {name: series[name] for name in outputs}, final
+
+
+def _routed(
+    series: Mapping[str, Tensor],
+    final: dict[str, Tensor],
+    parameters: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    components: bool,
+    compiled: bool,
+) -> dict[str, Tensor]:
+    """Streamflow and, where wanted, the channel's storage; what stays in the channel goes into ``final``."""
+    if "runoff" not in series:
+        return {}
+    runoff = series["runoff"].mean(-1) if components else series["runoff"]
+    if "UH_SHAPE" not in parameters:
+        return {"streamflow": runoff.clone(), "channel_storage": torch.zeros_like(runoff)}
+    hydrograph = (parameters["UH_SHAPE"], parameters["UH_SCALE"], state[CHANNEL], compiled)
+    streamflow, final[CHANNEL] = route(runoff, *hydrograph)
+    if "channel_storage" not in outputs:
+        return {"streamflow": streamflow}
+    return {"streamflow": streamflow, "channel_storage": in_transit(runoff, *hydrograph)}
 
 
 def _loop(
@@ -197,8 +211,7 @@ def _loop(
 def _is_compiled(processes: Processes | None) -> bool:
     """Whether the kernels have all ``processes``: none, or NN_r."""
     return not processes or (
-        tuple(processes) == ("effective_rainfall",)
-        and isinstance(processes["effective_rainfall"], RunoffNetwork)
+        tuple(processes) == ("effective_rainfall",) and is_plain(processes["effective_rainfall"])
     )
 
 
@@ -267,6 +280,8 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
     arranged = {name: _with_components(name, value, n_days, n_cells) for name, value in given.items()}
     counts = {name: value.shape[-1] for name, value in arranged.items() if name not in ROUTING}
     n_components = max(counts.values())
+    if n_components < 1:
+        raise ParameterError("the parameters have 0 components; expected at least one.")
     for name, count in counts.items():
         if count not in (1, n_components):
             raise ParameterError(

@@ -2,16 +2,18 @@
 
 A call from the main thread spreads its work over as many threads as torch uses
 (``torch.get_num_threads()``); a call from any other thread is one of several, as under dask, and
-stays in its thread.
+stays in its thread. So is one from a process that another Python process started, unless the
+environment has OMP_NUM_THREADS.
 """
 
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import lru_cache
 
 import torch
@@ -35,22 +37,46 @@ def share(part: Callable[[int, int], None], number: int, work: int) -> None:
     portions = iter(list(itertools.pairwise(edges)))
     lock = threading.Lock()
 
+    stop = threading.Event()
+
     def take() -> None:
         while True:
             with lock:
-                portion = next(portions, None)
+                portion = None if stop.is_set() else next(portions, None)
             if portion is None:
                 return
             part(*portion)
 
     others = [_pool(n_threads - 1, os.getpid()).submit(take) for _ in range(n_threads - 1)]
-    take()
+    try:
+        take()
+    finally:
+        # They write to memory of the caller, who may let go of it as soon as this one returns or
+        # raises, as on Ctrl-C: not before they are done.
+        stop.set()
+        interrupted = _wait_for(others)
+    if interrupted is not None:
+        raise interrupted
     for other in others:
         other.result()
 
 
+def _wait_for(others: list[Future[None]]) -> KeyboardInterrupt | None:
+    """Wait until all are done, whatever comes in between; an interrupt that came."""
+    interrupted = None
+    while True:
+        try:
+            wait(others)
+            return interrupted
+        except KeyboardInterrupt as error:
+            interrupted = error
+
+
 def _threads() -> int:
-    return torch.get_num_threads() if threading.current_thread() is threading.main_thread() else 1
+    """As many as torch uses; one in a thread, or in a process, that is one of several."""
+    is_main = threading.current_thread() is threading.main_thread()
+    is_worker = multiprocessing.parent_process() is not None and "OMP_NUM_THREADS" not in os.environ
+    return torch.get_num_threads() if is_main and not is_worker else 1
 
 
 @lru_cache(maxsize=1)

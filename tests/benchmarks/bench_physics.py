@@ -27,6 +27,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from hydroxr.physics import loop_cuda
 from hydroxr.physics.parameters import PARAMETERS
 from hydroxr.physics.runoff_network import RunoffNetwork
 from hydroxr.physics.simulation import arrange_parameters, empty_state, simulate_tensors
@@ -74,7 +75,7 @@ BENCHES = {
 
 def ways(bench: Bench) -> list[tuple[str, int]]:
     """Loops that run a benchmark, each with its number of threads."""
-    gpu = [("cuda", 1)] if torch.cuda.is_available() else []
+    gpu = [("cuda", 1)] if torch.cuda.is_available() and not loop_cuda.obstacle() else []
     if bench.gpu_only:
         return gpu
     kernels = [("cpu", 1), ("cpu", 2), *gpu]

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hydroxr.physics import loop_cpu, loop_torch, simulate
+from hydroxr.errors import DescriptionError, DimensionError, HydroxrWarning
+from hydroxr.physics import loop_cpu, loop_torch, simulate, simulation
+from hydroxr.physics import threads as threads_module
 from hydroxr.physics.adjoint import make_adjoint
 from hydroxr.physics.hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
+from hydroxr.physics.routing import route
+from hydroxr.physics.runoff_network import RunoffNetwork
 from hydroxr.variables import OUTPUTS
 from tests.loops import FORCING, LEAVES, SERIES, Tensors, gradients, leaves_of, near, network, run
 from tests.strategies import WEATHER, Case, cases, examples, values
@@ -311,12 +316,13 @@ def test_no_water_is_lost(kind: str, dtype: str, most: float):
 
 @pytest.mark.parametrize("hidden", [0, 4])
 @pytest.mark.parametrize("components", COUNTS)
-def test_threads_change_no_digit(components: int, hidden: int):
+def test_threads_change_no_digit(components: int, hidden: int, monkeypatch: pytest.MonkeyPatch):
     """Nor does the thread from which the loop is called."""
     leaves = leaves_of(Case(43, 200, 90, components, "freeze-thaw", dynamic=("BETA",)), torch.float32)
     options: dict[str, Any] = {"wanted": ("runoff", "snowpack")}
     options["network"] = network(7, hidden) if hidden else None
     number = torch.get_num_threads()
+    monkeypatch.setattr(threads_module, "_SMALL", 1)  # however little work there is
     outcomes: list[tuple[Tensors, Tensors]] = []
     try:
         for threads in (1, 2, 3):
@@ -350,6 +356,132 @@ def test_a_nan_shows(name: str, dtype: torch.dtype, hidden: int):
     others = [cell for cell in range(12) if cell != 5]
     for key in SERIES:
         assert torch.equal(found[key][:, others], clean[key][:, others]), key
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_a_nan_shows_where_it_does_in_the_reference(name: str):
+    """Whatever it is in, in every series: nothing finite is made of it."""
+    case = Case(56, 25, 9, 3, "freeze-thaw", dynamic=("BETA", "PERC", "CFR"))
+    leaves = leaves_of(case)
+    leaves[name] = leaves[name].clone()
+    leaves[name][(4, 5) if leaves[name].ndim == 3 or name in FORCING else (5,)] = torch.nan
+    expected = run(loop_torch, leaves)
+    for key, value in run(loop_cpu, leaves).items():
+        assert torch.equal(torch.isnan(value), torch.isnan(expected[key])), key
+
+
+def test_an_interrupt_waits_for_the_other_threads(monkeypatch: pytest.MonkeyPatch):
+    """They write to memory that the caller lets go of when it raises."""
+    monkeypatch.setattr(threads_module, "_threads", lambda: 2)
+    busy, main = threading.Event(), threading.main_thread()
+    done: list[int] = []
+
+    def part(first: int, last: int) -> None:
+        if threading.current_thread() is main:
+            busy.wait(5.0)
+            raise KeyboardInterrupt
+        busy.set()
+        time.sleep(0.2)
+        done.append(first)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads_module.share(part, 100, 10**9)
+    assert len(done) == 1
+    time.sleep(0.3)
+    assert len(done) == 1
+
+
+def test_second_derivatives_are_refused():
+    """They would be those of a constant."""
+    leaves = leaves_of(Case(57, 5, 2, 3, "wet"))
+    leaves["FC"].requires_grad_()
+    runoff = torch.ones((20, 2), requires_grad=True)
+    routed = route(runoff, torch.ones(2), torch.ones(2), torch.zeros(2, 14))[0]
+    for total, leaf in ((run(loop_cpu, leaves)["runoff"].sum(), leaves["FC"]), (routed.sum(), runoff)):
+        with pytest.raises(DescriptionError, match=r"no second derivatives.*backend='torch'"):
+            torch.autograd.grad(total, leaf, create_graph=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("FC", lambda value: value.float()),
+        ("pet", lambda value: value[:, :1]),
+        ("K1", lambda value: value[:, :1]),
+        ("snowpack", lambda value: value.to("meta")),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(name: str, change: Any):
+    """Kernels read memory by address: what is not there must not be read."""
+    leaves = leaves_of(Case(58, 5, 2, 3))
+    label = {"pet": "potential evapotranspiration"}.get(name, name)
+    with pytest.raises(DimensionError, match=f"{label} is .*expected"):
+        run(loop_cpu, {**leaves, name: change(leaves[name])})
+
+
+def test_a_warmup_under_inference_mode_starts_a_training():
+    """Its stores are copied where autograd wants to keep them."""
+    leaves = leaves_of(Case(59, 5, 2, 3))
+    with torch.inference_mode():
+        stores = {name: value for name, value in run(loop_cpu, leaves).items() if name.startswith("final")}
+    leaves |= {name.removeprefix("final "): value for name, value in stores.items()}
+    leaves["FC"].requires_grad_()
+    run(loop_cpu, leaves)["runoff"].sum().backward()
+    assert leaves["FC"].grad is not None
+
+
+def test_numbers_that_wait_for_their_sign():
+    """torch keeps a view of some tensors with the sign still to be changed."""
+    leaves = leaves_of(Case(60, 8, 2, 3, "wet"))
+    expected = run(loop_cpu, leaves)
+    turned = torch.complex(torch.zeros_like(leaves["FC"]), -leaves["FC"]).conj().imag
+    assert turned.is_neg()
+    found = run(loop_cpu, {**leaves, "FC": turned})
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("how", ["subclass", "hook"])
+def test_a_variety_of_the_runoff_network_is_not_taken_for_it(how: str):
+    """The kernels read weights only; what a module does beside them is done by the reference."""
+
+    class Dry(RunoffNetwork):
+        def forward(self, *values: torch.Tensor) -> torch.Tensor:
+            return torch.zeros_like(values[0])
+
+    module = Dry() if how == "subclass" else network(1, 4)
+    if how == "hook":
+        module.register_forward_hook(lambda module, given, share: torch.zeros_like(share))
+    found, _ = simulate(
+        *Case(61, 20, 2, 3, "wet").args,
+        outputs=("effective_rainfall",),
+        processes={"effective_rainfall": module},
+    )
+    assert (found["effective_rainfall"] == 0.0).all()
+
+
+def test_without_a_compiler_the_reference_runs_with_one_warning(monkeypatch: pytest.MonkeyPatch):
+    """The same results; who asked for the kernel is told why there is none."""
+    case = Case(62, 10, 2, 3)
+    expected, _ = simulate(*case.args, backend="torch")
+    monkeypatch.setattr(loop_cpu, "obstacle", lambda dtype: "ImportError: no such thing")
+    simulation._warn_of_slowness.cache_clear()
+    with pytest.warns(HydroxrWarning, match="is numba installed.*no such thing.*reference in torch"):
+        found, _ = simulate(*case.args)
+    simulate(*case.args)  # a second warning would be an error here
+    assert np.array_equal(found["runoff"], expected["runoff"])
+    with pytest.raises(DescriptionError, match=r"'cpu' cannot be compiled here.*no such thing"):
+        simulate(*case.args, backend="cpu")
+
+
+def test_autocast_does_not_touch_water():
+    """bfloat16 has three digits."""
+    case = Case(63, 40, 3, 2, "wet")
+    forcing = [torch.tensor(x, dtype=torch.float32) for x in case.forcing]
+    for backend in ("cpu", "torch"):
+        expected, _ = simulate(*forcing, case.parameters, outputs=("streamflow",), backend=backend)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found, _ = simulate(*forcing, case.parameters, outputs=("streamflow",), backend=backend)
+        assert torch.equal(found["streamflow"], expected["streamflow"])
 
 
 def test_powers_in_float32():

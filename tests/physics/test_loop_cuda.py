@@ -31,7 +31,10 @@ with pytest.MonkeyPatch.context() as _patch:
     if not ON_GPU:
         _patch.setattr(config, "ENABLE_CUDASIM", 1)
     pytest.importorskip("numba.cuda", reason="numba has no CUDA target here", exc_type=ImportError)
-    from hydroxr.physics import kernels_cuda
+    try:
+        from hydroxr.physics import kernels_cuda
+    except ImportError as _error:
+        pytest.skip(f"{_error} pip install hydroxr[gpu]", allow_module_level=True)
 
 if not (ON_GPU or kernels_cuda.SIMULATED):
     pytest.skip("numba.cuda was imported without its simulator", allow_module_level=True)
