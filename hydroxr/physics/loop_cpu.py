@@ -44,7 +44,7 @@ def obstacle(dtype: torch.dtype = torch.float32) -> str:
     try:
         from numba.core import config
 
-        if config.DISABLE_JIT:
+        if getattr(config, "DISABLE_JIT", 0):
             return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
         from .kernels_cpu import compiled
 
