@@ -24,17 +24,19 @@ CLOSE = {"rtol": 1e-10, "atol": 1e-10}
 
 
 def agree(case: Case, initial_state: dict[str, np.ndarray] | None = None, components: bool = False) -> None:
-    """Assert that all outputs and the final state are the oracle's."""
+    """Assert that all outputs and the final state are the oracle's, from the kernel and the reference."""
     expected, expected_state = oracle(*case.args, initial_state, components=components)
-    found, state = simulate(*case.args, initial_state, outputs=OUTPUTS, components=components)
-    assert set(found) == set(OUTPUTS) == set(expected)
-    for name in OUTPUTS:
-        assert found[name].shape == expected[name].shape, name
-        np.testing.assert_allclose(found[name], expected[name], **CLOSE, err_msg=f"{name} of {case}")
-    for name, value in expected_state.items():
-        if name == "channel_outflow" and "UH_SHAPE" in case.without:
-            continue  # nothing is routed; what the state says of the channel then is not promised
-        np.testing.assert_allclose(state[name], value, **CLOSE, err_msg=f"final {name} of {case}")
+    for backend in ("cpu", "torch"):
+        found, state = simulate(*case.args, initial_state, OUTPUTS, backend, components)
+        assert set(found) == set(OUTPUTS) == set(expected)
+        for name in OUTPUTS:
+            label = f"{name} of {case}, {backend}"
+            assert found[name].shape == expected[name].shape, label
+            np.testing.assert_allclose(found[name], expected[name], **CLOSE, err_msg=label)
+        for name, value in expected_state.items():
+            if name == "channel_outflow" and "UH_SHAPE" in case.without:
+                continue  # nothing is routed; what the state says of the channel then is not promised
+            np.testing.assert_allclose(state[name], value, **CLOSE, err_msg=f"final {name} of {case}")
 
 
 # ---------------------------------------------------------------------------------------------------
