@@ -15,9 +15,10 @@ $(MADE): pyproject.toml constraints.txt
 demo: $(MADE)
 	$(BIN)/python -m hydroxr demo
 
+# The models of the tutorials are small: one thread is faster than several.
 test: $(MADE)
 	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tutorials
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tutorials
 
 lint: $(MADE)
 	$(BIN)/ruff check .

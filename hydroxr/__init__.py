@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import errors
 from ._version import __version__
 from .accessor import HBVAccessor
-from .description import DeltaHBV
+from .description import DeltaHBV, LSTMStreamflow
 from .errors import HydroxrError, HydroxrWarning
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "HBVAccessor",
     "HydroxrError",
     "HydroxrWarning",
+    "LSTMStreamflow",
     "Model",
     "__version__",
     "compare",

@@ -66,28 +66,47 @@ def _add_fit(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     _data(fit)
     fit.add_argument("--out", type=Path, required=True, help="folder for the model")
     fit.add_argument("--time", type=_period, help=f"training period: {_TIME_HELP}")
+    _add_description(fit, commands)
+    _add_training(fit)
+
+
+def _add_description(fit, commands) -> None:  # type: ignore[no-untyped-def]
+    """What is fitted."""
     fit.add_argument(
-        "--components", type=int, default=16, help="parallel HBV components a cell (default: 16)"
+        "--model",
+        choices=commands.MODELS,
+        help="a model of the paper, instead of --components, --dynamic and --network: HBV with one "
+        "component (d1), sixteen (dn), dynamic BETA and BETAET (dn-bt-gt) or NN_r (dn-nnr), or an LSTM that "
+        "gives streamflow itself (lstm)",
     )
+    fit.add_argument("--components", type=int, help="parallel HBV components a cell (default: 16)")
     fit.add_argument(
         "--dynamic",
         nargs="*",
-        default=(),
         metavar="NAME",
         help="parameters that vary from day to day, such as BETA BETAET",
     )
     fit.add_argument(
         "--network",
         choices=("lstm", "constant"),
-        default="lstm",
         help="one network for all cells, or a parameter set for each (default: lstm)",
     )
-    fit.add_argument("--hidden", type=int, default=256, help="width of the network (default: 256)")
+    fit.add_argument(
+        "--forcing",
+        nargs="+",
+        metavar="NAME",
+        help="daily inputs of --model lstm (default: prcp tmean srad vp dayl)",
+    )
+    fit.add_argument("--hidden", type=int, help="width of the network (default: 256)")
     fit.add_argument(
         "--dropout",
         type=float,
         help="share of the network's weights left out in each pass (default: the preset's)",
     )
+
+
+def _add_training(fit) -> None:  # type: ignore[no-untyped-def]
+    """How it is fitted, and to what."""
     fit.add_argument(
         "--iterations", type=int, help="training steps (default: 1500, for a constant network 300)"
     )

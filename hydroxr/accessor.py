@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from numpy import ndarray
 
-    from .description import DeltaHBV
+    from .description import Spec
     from .ensemble import Ensemble
     from .model import Model
     from .pair_selection import Dims
@@ -64,7 +64,7 @@ class HBVAccessor:
 
     def fit(
         self,
-        spec: DeltaHBV,
+        spec: Spec,
         target: str = "streamflow",
         attributes: Sequence[str] | None = None,
         time: slice | None = None,
@@ -87,17 +87,15 @@ class HBVAccessor:
         seeds: int | Sequence[int] | None = None,
         **protocol: Any,
     ) -> Any:
-        """Fit a δ model to observed streamflow.
+        """Fit a model to observed streamflow.
 
-        Cells without any observation in the period are left out; missing days do not count. The
-        model learns from random cells and windows of time, each after a warm-up. How is decided by
-        a preset, of which every value can be changed by its name. An interrupt (Ctrl-C) ends the
-        training after the iteration that runs, and the model has what was learned until then.
+        Cells without any observation in the period are left out; missing days do not count. It learns
+        from random cells and windows of time, each after a warm-up, as a preset says, of which every
+        value can be changed. An interrupt (Ctrl-C) ends it after the iteration that runs.
 
         Parameters
         ----------
-        spec : DeltaHBV
-            What to fit.
+        spec : DeltaHBV or LSTMStreamflow
         target : str
             Name of the observed streamflow; default: what is found by name or standard name.
         attributes : sequence of str, optional
@@ -123,12 +121,12 @@ class HBVAccessor:
             "default": Adam, gradients through the warm-up, squared errors over each cell's variance
             plus a term for low flows. "paper": the protocol of Feng et al. (2022) with their loss,
             Adadelta and 50 epochs; no gradient through the warm-up, in which dynamic parameters are
-            those of its last day.
+            those of its last day. An LSTM of streamflow learns with the loss "transformed" in both.
         loss : str, dict or function, optional
-            "paper", "nse", "kge", "low_flow"; a sum of them, ``{"nse": 1.0, "low_flow": 1.0}``; or a
-            function of simulated and observed streamflow, (time, space) tensors in mm/day with NaN
-            where there is no observation, that returns a tensor without dimensions. One that has an
-            argument ``variance`` is told that of each cell's observations, (space,).
+            "paper", "nse", "kge", "low_flow", for an LSTM "transformed" (its output's RMSE); a sum of
+            them, ``{"nse": 1.0, "low_flow": 1.0}``; or a function of simulated and observed streamflow,
+            (time, space) tensors in mm/day with NaN where there is no observation, that returns a
+            tensor without dimensions. Its argument ``variance`` gets that of each cell, (space,).
         validation : slice, DataArray or sequence, optional
             What to judge the weights by, by the median NSE of a whole simulation: a period of the
             Dataset apart from the training period, which the days before it warm up (where there
@@ -200,7 +198,7 @@ class HBVAccessor:
         backend: str = "auto",
         members: bool = False,
     ) -> Any:
-        """Simulate every cell: all fluxes and states, with CF attributes; lazy where the input is.
+        """Simulate every cell: all fluxes and states (an LSTM: streamflow); lazy where the input is.
 
         Parameters
         ----------
@@ -212,7 +210,7 @@ class HBVAccessor:
             Of an earlier run's end; default: nearly empty stores. It carries the static
             parameters of a regional model, which the run then keeps.
         variables : sequence of str, optional
-            Only those are computed and kept; default all of ``hydroxr.variables.OUTPUTS``.
+            Only those are computed and kept; default all that the model has.
         components : bool
             Keep the components apart (streamflow and channel_storage have none).
         return_state : bool
@@ -221,7 +219,7 @@ class HBVAccessor:
             What to do where forcing is missing: an error, or linear interpolation in time, which
             the variable ``forcing_flag`` marks.
         dtype : {"float32", "float64"}
-            Of the physics and the results.
+            Of the physics (or the LSTM of streamflow) and the results.
         device : str
             "auto", "cpu", "cuda".
         backend : {"auto", "cpu", "cuda", "torch"}
@@ -279,7 +277,7 @@ class HBVAccessor:
 
     def cross_validate(
         self,
-        spec: DeltaHBV,
+        spec: Spec,
         folds: str | xr.DataArray = "pub_fold",
         *,
         simulate_time: slice | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from .description import LSTMStreamflow
 from .errors import EmptySelectionError, MissingVariableError
 from .inputs import check_time
 from .variables import AMOUNT, STATES
@@ -32,6 +33,11 @@ def water_balance(sim: xr.Dataset) -> xr.Dataset:
     ------
     MissingVariableError, TimeAxisError, EmptySelectionError
     """
+    if sim.attrs.get("hydroxr_model") == LSTMStreamflow.symbol:
+        raise MissingVariableError(
+            "the simulation is of an LSTM, which has neither evapotranspiration nor storages and so no water "
+            "balance; expected one of a δ model: ds.hbv.fit(hx.DeltaHBV(...))."
+        )
     absent = [name for name in (*_FLUXES, *STATES, "initial_storage") if name not in sim]
     if absent:
         raise MissingVariableError(

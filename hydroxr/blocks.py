@@ -1,4 +1,4 @@
-"""What happens to one block of cells: checks, parameters, physics. Arrays in, arrays out.
+"""What happens to one block of cells: checks, networks, physics. Arrays in, arrays out.
 
 :func:`run_block` is what ``apply_ufunc`` calls, once for data in memory, once a block for lazy
 data. It cuts its cells into pieces that fit a budget of memory, whichever way it is called.
@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checks import check_forcing, fill_gaps
-from .inputs import FORCING
+from .description import DeltaHBV
 from .physics.hbv import CHANNEL, STORES
 from .physics.parameters import PARAMETERS, ROUTING
+from .variables import FORCING
 
 if TYPE_CHECKING:
     import torch
 
     from .learning.network import ParameterNetwork
+    from .learning.streamflow import StreamflowNetwork
     from .model import Model
+
+    Network = ParameterNetwork | StreamflowNetwork
 
 # Working memory of one piece; outputs and inputs of the block come on top. Larger pieces gain
 # little speed: the cost of a torch operation is then in its numbers, no longer in its call.
@@ -48,8 +52,10 @@ class Job:
         Dimensions of each beside those of space.
     sizes : dict
         Their lengths.
+    forcing : tuple of str
+        Names of the daily inputs, in the order of their arrays.
     model : Model, optional
-        Whose network gives the parameters that ``inputs`` lack.
+        Whose network gives the parameters that ``inputs`` lack, or streamflow itself.
     runoff_of : Model, optional
         Whose NN_r takes the place of the effective-rainfall equation.
     window : (int, int)
@@ -64,6 +70,7 @@ class Job:
     output_dims: dict[str, tuple[str, ...]]
     sizes: dict[str, int]
     times: Any = field(repr=False)
+    forcing: tuple[str, ...] = FORCING
     model: Model | None = None
     runoff_of: Model | None = None
     window: tuple[int, int] = (0, 0)
@@ -74,6 +81,11 @@ class Job:
     backend: str = "auto"
     called: dict[str, str] = field(default_factory=dict, repr=False)
     cells: tuple[str, ...] | None = field(default=None, repr=False)
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """What the arrays of forcing are called beside ``inputs``."""
+        return tuple(f"forcing:{name}" for name in self.forcing)
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -96,8 +108,8 @@ def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...] | np.ndar
     Parameters
     ----------
     *arrays
-        Precipitation, temperature and PET, (space..., time), in the model's units, then
-        ``job.inputs``, (space..., core dimensions). Space broadcasts.
+        ``job.forcing``, (space..., time), in the model's units, then ``job.inputs``, (space..., core
+        dimensions). Space broadcasts.
     job : Job
 
     Returns
@@ -111,8 +123,8 @@ def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...] | np.ndar
     """
     import torch
 
-    names = (*FORCING, *job.inputs)
-    core = {name: ("time",) if name in FORCING else job.input_dims[name] for name in names}
+    names = (*job.days, *job.inputs)
+    core = {name: ("time",) if name in job.days else job.input_dims[name] for name in names}
     space = np.broadcast_shapes(
         *(array.shape[: array.ndim - len(core[name])] for name, array in zip(names, arrays, strict=True))
     )
@@ -122,10 +134,9 @@ def run_block(*arrays: np.ndarray, job: Job) -> tuple[np.ndarray, ...] | np.ndar
         )
         for name, array in zip(names, arrays, strict=True)
     }
-    n_cells = given["prcp"].shape[0]
-    check_forcing(
-        {name: given[name] for name in FORCING}, job.times, job.cells, called=job.called, missing=job.missing
-    )
+    n_cells = given["forcing:prcp"].shape[0]
+    forcing = {name: given[f"forcing:{name}"] for name in job.forcing}
+    check_forcing(forcing, job.times, job.cells, called=job.called, missing=job.missing)
     network = (
         job.model.network().to(job.device) if job.model is not None and "attributes" in job.inputs else None
     )
@@ -148,44 +159,85 @@ def _pieces(n_cells: int, job: Job) -> Iterator[slice]:
     """Slices of cells whose work fits :data:`BUDGET`."""
     days = job.sizes["time"]
     width = job.sizes.get("component", 1)
-    numbers = days * (len(FORCING) + 2 * len(job.series) * (width if job.components else 1))
+    numbers = days * (len(job.forcing) + 2 * len(job.series) * (width if job.components else 1))
     numbers += days * width * len([name for name in job.inputs if "time" in job.input_dims[name]])
-    if job.model is not None and job.model.description.network == "lstm":
-        numbers += 2 * days * width * len(job.model.description.dynamic)
-        numbers += min(days, _STRETCH) * _STRETCH_COPIES * job.model.description.hidden
+    if job.model is not None:
+        spec = job.model.description
+        numbers += 2 * days * width * (len(spec.dynamic) if isinstance(spec, DeltaHBV) else 1)
+        numbers += min(days, _STRETCH) * _STRETCH_COPIES * spec.hidden
     itemsize = 8 if job.dtype == "float64" else 4
     size = max(1, int(BUDGET / (numbers * itemsize)))
     for first in range(0, n_cells, size):
         yield slice(first, min(first + size, n_cells))
 
 
-def _run_piece(
+def _run_piece(given: dict[str, np.ndarray], network: Network | None, job: Job) -> dict[str, np.ndarray]:
+    """All outputs of some cells, (cell, core dimensions)."""
+    from .learning.streamflow import StreamflowNetwork
+
+    out: dict[str, np.ndarray] = {}
+    nowhere = np.zeros(given["forcing:prcp"].shape[0], dtype=bool)
+    if job.missing == "fill":
+        flags, nowhere = _fill(given, job)
+        out["forcing_flag"] = flags
+    if isinstance(network, StreamflowNetwork):
+        out |= _run_lstm(given, network, job)
+    else:
+        out |= _run_hbv(given, network, job)
+    for name, values in out.items():
+        if name != "forcing_flag":
+            values[nowhere] = np.nan
+    return out
+
+
+def _tensor(array: np.ndarray, job: Job) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.array(array, dtype=job.dtype, order="C")).to(job.device)
+
+
+def _run_lstm(given: dict[str, np.ndarray], network: StreamflowNetwork, job: Job) -> dict[str, np.ndarray]:
+    """Streamflow of some cells as an LSTM gives it, (cell, time), and its state."""
+    import torch
+
+    network = network.to(getattr(torch, job.dtype))
+    forcing = torch.stack([_tensor(given[name], job).T for name in job.days], dim=-1)
+    attributes = _tensor(given["attributes"], job)
+    names = [f"state:{name}" for name in NETWORK_STATE]
+    state = None
+    if names[0] in given:
+        state = (_tensor(given[names[0]], job), _tensor(given[names[1]], job))
+    flows = []
+    for part in forcing.split(_STRETCH):
+        hidden, state = network(part, attributes, state)
+        flows.append(network.streamflow(network.output(hidden)))
+    assert state is not None
+    out = {"streamflow": torch.cat(flows).T, **dict(zip(names, state, strict=True))}
+    return {name: _array(value) for name, value in out.items() if name in job.outputs}
+
+
+def _run_hbv(
     given: dict[str, np.ndarray], network: ParameterNetwork | None, job: Job
 ) -> dict[str, np.ndarray]:
-    """All outputs of some cells, (cell, core dimensions)."""
+    """Parameters and physics of some cells, (cell, core dimensions)."""
     import torch
 
     from .physics.simulation import arrange_parameters, check_parameters, simulate_tensors, total_storage
 
     out: dict[str, np.ndarray] = {}
-    nowhere = np.zeros(given["prcp"].shape[0], dtype=bool)
-    if job.missing == "fill":
-        flags, nowhere = _fill(given, job)
-        out["forcing_flag"] = flags
-
-    def tensor(name: str) -> torch.Tensor:
-        array = np.array(given[name], dtype=job.dtype, order="C")
-        return torch.from_numpy(array).to(job.device)
-
     # (cell, time) to (time, cell), as the physics has it
-    prcp, tmean, pet = (tensor(name).T.contiguous() for name in FORCING)
+    prcp, tmean, pet = (_tensor(given[name], job).T.contiguous() for name in job.days)
     forcing = (prcp, tmean, pet)
     parameters = {
-        name.removeprefix("parameter:"): _parameter(tensor(name), name, job)
+        name.removeprefix("parameter:"): _parameter(_tensor(given[name], job), name, job)
         for name in job.inputs
         if name.startswith("parameter:")
     }
-    state = {name.removeprefix("state:"): tensor(name) for name in job.inputs if name.startswith("state:")}
+    state = {
+        name.removeprefix("state:"): _tensor(given[name], job)
+        for name in job.inputs
+        if name.startswith("state:")
+    }
     if network is not None:
         attributes = torch.from_numpy(np.array(given["attributes"], dtype="float32")).to(job.device)
         parameters |= _network_parameters(network, forcing, attributes, parameters, state, job)
@@ -208,9 +260,6 @@ def _run_piece(
         }
         if "initial_storage" in job.outputs:
             out["initial_storage"] = _array(total_storage(start))
-    for name, values in out.items():
-        if name != "forcing_flag":
-            values[nowhere] = np.nan
     return out
 
 
@@ -227,13 +276,13 @@ def _fill(given: dict[str, np.ndarray], job: Job) -> tuple[np.ndarray, np.ndarra
 
     Those are computed on, with numbers that do no harm, and masked afterwards.
     """
-    filled_any = np.zeros(given["prcp"].shape, dtype=bool)
-    nowhere = np.zeros(given["prcp"].shape[0], dtype=bool)
-    for name in FORCING:
+    filled_any = np.zeros(given["forcing:prcp"].shape, dtype=bool)
+    nowhere = np.zeros(len(filled_any), dtype=bool)
+    for name in job.days:
         given[name], was_missing = fill_gaps(given[name])
         filled_any |= was_missing
         nowhere |= was_missing.all(axis=1)
-    for name in (*FORCING, *job.inputs):
+    for name in (*job.days, *job.inputs):
         kind, _, bare = name.rpartition(":")
         harmless = PARAMETERS[bare].upper if kind == "parameter" else 0.0
         if name != "attributes":

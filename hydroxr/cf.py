@@ -33,8 +33,8 @@ _COORDINATES: dict[str, dict[str, str]] = {
 _FLAGS = {
     "flag_values": np.array([0, 1, 2], dtype="int8"),
     "flag_meanings": "complete filled_by_interpolation_in_time no_forcing_in_this_cell",
-    "comment": "A gap in precipitation, temperature or potential evapotranspiration was filled by linear "
-    "interpolation in time, at the ends by the nearest value. Without any forcing nothing is simulated.",
+    "comment": "A gap in the forcing was filled by linear interpolation in time, at the ends by the nearest "
+    "value. Where any forcing is missing on all days nothing is simulated.",
 }
 
 

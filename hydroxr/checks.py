@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError
-from .variables import VARIABLES
+from .variables import FORCING, VARIABLES
 
 Labels = Sequence[Any] | np.ndarray
 
@@ -35,7 +35,8 @@ def check_forcing(
     Parameters
     ----------
     forcing
-        By the names of the table, in the model's units, each (cell, time).
+        By name, each (cell, time): those of :data:`~hydroxr.variables.FORCING` in the model's units,
+        any other, of which no range is known, in its own.
     times, cells
         Labels for the messages.
     called : mapping, optional
@@ -52,7 +53,7 @@ def check_forcing(
         absent = np.isnan(values)
         if missing == "raise" and absent.any():
             raise MissingForcingError(
-                f"{VARIABLES[name].long_name} ({what}) is missing on {_count(absent)}, first "
+                f"{_title(name, what)} is missing on {_count(absent)}, first "
                 f"{_first(absent, times, cells)}; "
                 "expected a value every day. Select complete cells or days, or fill it yourself, for "
                 "instance with ds.interpolate_na('time'); simulate can do that and flag it: missing='fill'."
@@ -63,9 +64,27 @@ def check_forcing(
                 f"{int((values == 0).all(1).sum())} cells: the daily minimum and maximum temperatures are "
                 "equal there, as in CAMELS' NLDAS files. Add potential evapotranspiration of your own, 'pet'."
             )
-        problem = range_problem(name, values, times, cells, what)
+        if name in FORCING:
+            problem = range_problem(name, values, times, cells, what)
+        else:
+            problem = _infinite(values, times, cells, what)
         if problem is not None:
             raise problem
+
+
+def _title(name: str, what: str) -> str:
+    return f"{VARIABLES[name].long_name} ({what})" if name in FORCING else f"forcing {what}"
+
+
+def _infinite(values: np.ndarray, times: Labels, cells: Labels | None, what: str) -> HydroxrError | None:
+    """The error that values without a known range deserve where they are infinite, or None."""
+    wrong = np.isinf(values)
+    if not wrong.any():
+        return None
+    return ValueRangeError(
+        f"forcing {what} is infinite {_first(wrong, times, cells)} ({_count(wrong)}); expected finite "
+        "numbers: was something divided by zero?"
+    )
 
 
 def range_problem(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import xarray as xr
 
 from . import inputs
 from .camels import open_camels
-from .description import DeltaHBV
+from .description import DeltaHBV, LSTMStreamflow, Spec
 from .ensemble import Ensemble
 from .errors import DataFileError, DescriptionError, EmptySelectionError
 from .fit import select_time
@@ -23,6 +24,7 @@ from .simulate import parameters
 from .simulate import simulate as simulate_cells
 from .store import check_target
 
+MODELS = (*DeltaHBV.ladder(), "lstm")  # what 'fit --model' knows
 DEMO_CATCHMENTS = ("Au Saumon", "Baskatong")
 _DEMO_SHARE = 0.6  # of each record is trained on; the rest is for the table
 _DEMO_DRAWN = 500  # days, from the first October that was not trained on
@@ -31,14 +33,8 @@ _DEMO_DRAWN = 500  # days, from the first October that was not trained on
 def fit(given: Namespace) -> None:
     """Train a model and save it."""
     check_model_target(given.out)
+    spec = _description(given)
     ds = open_data(given.data)
-    spec = DeltaHBV(
-        given.components,
-        tuple(given.dynamic),
-        network=given.network,
-        hidden=given.hidden,
-        dropout=given.dropout,
-    )
     model = ds.hbv.fit(
         spec,
         target=given.target,
@@ -57,6 +53,31 @@ def fit(given: Namespace) -> None:
         f"{model}\nloss {last:.3f} after {model.training['iterations_done']} iterations, "
         f"{model.training['seconds']:.0f} s\nmodel: {given.out}"
     )
+
+
+def _description(given: Namespace) -> Spec:
+    """What to fit, by its name or part by part.
+
+    Raises
+    ------
+    DescriptionError
+        Where options contradict each other.
+    """
+    width = {name: getattr(given, name) for name in ("hidden", "dropout") if getattr(given, name) is not None}
+    parts = {name: getattr(given, name) for name in ("components", "dynamic", "network")}
+    parts = {name: value for name, value in parts.items() if value is not None}
+    if given.forcing is not None and given.model != "lstm":
+        raise DescriptionError("--forcing is for --model lstm; HBV has precipitation, temperature and PET.")
+    if given.model is None:
+        return DeltaHBV(**parts, **width)
+    if parts:
+        raise DescriptionError(
+            f"--model {given.model} says what the model is, and --{next(iter(parts))} does as well; expected "
+            "one of them."
+        )
+    if given.model == "lstm":
+        return LSTMStreamflow(**width, **({} if given.forcing is None else {"forcing": given.forcing}))
+    return replace(DeltaHBV.ladder()[given.model], **width)
 
 
 def simulate(given: Namespace) -> None:
@@ -146,7 +167,8 @@ def run_period(ds: xr.Dataset, model: Model | Ensemble, period: slice | None, **
     if period is None:
         return ds.hbv.simulate(model, **options)
     chosen = select_time(ds, period)
-    static = parameters(ds, model, static_only=True) if model.description.network == "lstm" else None
+    has_parameters = isinstance(model.description, DeltaHBV) and model.description.regional
+    static = parameters(ds, model, static_only=True) if has_parameters else None
     place = ds.indexes["time"].get_loc(chosen.indexes["time"][0])
     state = None
     if place > 0:

@@ -19,12 +19,12 @@ import xarray as xr
 from . import inputs
 from .cells import attribute_names, space_names
 from .checks import check_forcing, range_problem
-from .description import DeltaHBV
-from .errors import DescriptionError, HydroxrError, MissingVariableError
+from .description import LSTMStreamflow, Spec, check_spec
+from .errors import DescriptionError, HydroxrError
 from .fold_models import fingerprint, load_folds, marked
 from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
 from .progress import progress_bar
-from .variables import OUTPUTS
+from .simulate import output_names
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -39,7 +39,7 @@ _ONE_FOLD = threading.Lock()  # in a process: random numbers and the threads of 
 class _Plan:
     """What is the same for all folds."""
 
-    spec: DeltaHBV
+    spec: Spec
     name: str
     dim: Hashable
     options: Mapping[str, Any]
@@ -53,7 +53,7 @@ _Result = tuple[Any, xr.Dataset]  # the model, and the simulation of the held-ou
 
 def cross_validate(
     ds: xr.Dataset,
-    spec: DeltaHBV,
+    spec: Spec,
     folds: str | xr.DataArray = "pub_fold",
     *,
     simulate_time: slice | None = None,
@@ -75,7 +75,7 @@ def cross_validate(
     ----------
     ds : Dataset
         As for ``fit``, with one dimension of space.
-    spec : DeltaHBV
+    spec : DeltaHBV or LSTMStreamflow
         A regional model; one with a constant network knows no other cells than its own.
     folds : str or DataArray, (cell,)
         The label by whose values cells are divided: the name of a coordinate or variable, such as
@@ -138,7 +138,7 @@ def cross_validate(
     inputs.select_days(ds, simulate_time)
     observed, gauged = _checked_streamflow(ds, dim, options)
     divided = make_folds(values, name, gauged)
-    _check_inputs(ds, dim, gauged, missing, options)
+    _check_inputs(ds, dim, spec, gauged, missing, options)
     run = {} if models is None else fingerprint(ds, dim, spec, options, values, observed)
     path = None if models is None else Path(models)
     there = {} if path is None else load_folds(path, divided, run)
@@ -160,7 +160,7 @@ def cross_validate(
 
 
 def _check_options(
-    spec: DeltaHBV, variables: Sequence[str] | None, client: Any, missing: str, options: Mapping[str, Any]
+    spec: Spec, variables: Sequence[str] | None, client: Any, missing: str, options: Mapping[str, Any]
 ) -> list[str]:
     """The variables to simulate.
 
@@ -168,11 +168,8 @@ def _check_options(
     ------
     DescriptionError, MissingVariableError
     """
-    if not isinstance(spec, DeltaHBV):
-        raise DescriptionError(
-            f"expected a description such as hx.DeltaHBV(components=16), found {type(spec).__name__}."
-        )
-    if spec.network != "lstm":
+    check_spec(spec)
+    if not spec.regional:
         raise DescriptionError(
             f"network {spec.network!r} has parameters for the cells alone that it was fitted to, none for "
             "cells that are held out; cross-validate a regional model: hx.DeltaHBV(network='lstm')."
@@ -189,13 +186,7 @@ def _check_options(
         )
     if missing not in ("raise", "fill"):
         raise DescriptionError(f"missing={missing!r} is not known; expected 'raise' or 'fill'.")
-    chosen = [variables] if isinstance(variables, str) else list(OUTPUTS if variables is None else variables)
-    unknown = [name for name in chosen if name not in OUTPUTS]
-    if unknown:
-        raise MissingVariableError(
-            f"{unknown[0]!r} is not an output of the model; expected some of {', '.join(OUTPUTS)}."
-        )
-    return chosen
+    return output_names(spec, variables)
 
 
 def _checked_streamflow(
@@ -220,7 +211,12 @@ def _checked_streamflow(
 
 
 def _check_inputs(
-    ds: xr.Dataset, dim: Hashable, gauged: np.ndarray, missing: str, options: Mapping[str, Any]
+    ds: xr.Dataset,
+    dim: Hashable,
+    spec: Spec,
+    gauged: np.ndarray,
+    missing: str,
+    options: Mapping[str, Any],
 ) -> None:
     """Refuse what a fit or a simulation of any fold would refuse: now, not after hours.
 
@@ -231,7 +227,9 @@ def _check_inputs(
     attribute_names(ds, (dim,), options.get("attributes"))
     cells = np.asarray(space_names(ds, (dim,)), dtype=object)
     trained = np.isin(ds["time"].values, inputs.select_days(ds, options.get("time"))["time"].values)
-    for name, array in inputs.forcing(ds).items():  # one at a time in memory
+    if isinstance(spec, LSTMStreamflow):
+        inputs.own_units(ds, spec.own_forcing)
+    for name, array in inputs.forcing(ds, spec.forcing).items():  # one at a time in memory
         called = {name: inputs.called(ds, name)}
         values = array.transpose(dim, "time").values
         check_forcing({name: values}, ds["time"].values, cells, called=called, missing=missing)
@@ -284,7 +282,7 @@ def _run_fold(ds: xr.Dataset, fold: Fold, plan: _Plan, model: Model | Ensemble |
         if plan.simulate_time is not None:
             sim = inputs.select_days(sim, plan.simulate_time, "the simulation")
             if sim["time"].values[0] != ds["time"].values[0]:
-                sim = sim.drop_vars("initial_storage")  # of another day than the first
+                sim = sim.drop_vars("initial_storage", errors="ignore")  # of another day than the first
         return model, sim.compute()
     except HydroxrError as error:
         error.add_note(f"in fold {fold.label!r} of {plan.name!r}")
@@ -330,8 +328,8 @@ def _described(
     summary = {"folds": plan.name, "model_sha256": dict(hashes)}
     ds.attrs |= {
         "history": history,
-        "title": "Cross-validation of a differentiable HBV model: each cell simulated without having been "
-        "trained on",
+        "title": f"Cross-validation of {plan.spec.called}: each cell simulated without having been trained "
+        "on",
         "hydroxr_cross_validation": json.dumps(summary, ensure_ascii=False),
     }
     return ds

@@ -13,7 +13,7 @@ from uuid import uuid4
 import xarray as xr
 
 from ._version import FORMAT, __version__
-from .description import DeltaHBV
+from .description import Spec
 from .errors import DescriptionError, ModelFileError
 from .model import ENSEMBLE_FILE, Model, check_target, load_member, write_file
 from .store import replace
@@ -47,7 +47,7 @@ class Ensemble:
                 )
 
     @property
-    def description(self) -> DeltaHBV:
+    def description(self) -> Spec:
         """What was fitted."""
         return self.members[0].description
 

@@ -16,7 +16,7 @@ import xarray as xr
 
 from . import inputs
 from ._version import __version__
-from .description import DeltaHBV
+from .description import DeltaHBV, Spec, check_spec
 from .ensemble import Ensemble
 from .errors import CheckpointError, DescriptionError, HydroxrWarning
 from .gather import Validation, gather
@@ -35,7 +35,7 @@ _MANY = 3  # dynamic parameters; the paper has two at most
 
 def fit(
     ds: xr.Dataset,
-    spec: DeltaHBV,
+    spec: Spec,
     target: str = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
@@ -51,11 +51,8 @@ def fit(
     progress: bool = True,
     **changes: Any,
 ) -> Model | Ensemble:
-    """Fit a δ model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
-    if not isinstance(spec, DeltaHBV):
-        raise DescriptionError(
-            f"expected a description such as hx.DeltaHBV(components=16), found {type(spec).__name__}."
-        )
+    """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
+    check_spec(spec)
     from .learning.precision import lstm_precision
     from .learning.protocol import make_protocol
     from .simulate import torch_device
@@ -68,10 +65,11 @@ def fit(
     folder = _folder(checkpoint, resume)
     every = _every(checkpoint_every, folder)
     device = torch_device(device)
-    _warn_of_dynamic(spec)
+    if isinstance(spec, DeltaHBV):
+        _warn_of_dynamic(spec)
     data, judged, model, period = gather(ds, spec, target, attributes, time, protocol, validation)
     protocol = protocol.for_data(data.observed.shape[1], len(data.observed))
-    precise = lstm_precision(protocol.precision, device, spec.hidden) if spec.network == "lstm" else "float32"
+    precise = lstm_precision(protocol.precision, device, spec.hidden) if spec.regional else "float32"
     protocol = replace(protocol, precision=precise)
     days = [str(value)[:10] for value in (period.indexes["time"][0], period.indexes["time"][-1])]
     model = replace(model, training={"period": days, "days": len(data.observed)})

@@ -19,7 +19,7 @@ import xarray as xr
 from . import inputs
 from ._version import __version__
 from .cells import attribute_names, space_names
-from .description import DeltaHBV
+from .description import LSTMStreamflow, Spec
 from .ensemble import Ensemble
 from .errors import ModelFileError
 from .fit import fit
@@ -33,7 +33,7 @@ _NOT_LEARNED = ("device", "progress", "checkpoint", "checkpoint_every")  # chang
 def fingerprint(
     ds: xr.Dataset,
     dim: Hashable,
-    spec: DeltaHBV,
+    spec: Spec,
     options: Mapping[str, Any],
     labels: np.ndarray,
     observed: xr.DataArray,
@@ -50,12 +50,14 @@ def fingerprint(
         if name not in _NOT_LEARNED and not _same(value, usual.get(name))
     }
     days = None if options.get("validation") is not None else options.get("time")
-    arrays = [*inputs.forcing(ds).values(), observed]
+    arrays = [*inputs.forcing(ds, spec.forcing).values(), observed]
     digest = hashlib.sha256("\n".join(space_names(ds, (dim,))).encode())
     for array in arrays:
         part = inputs.select_days(array.to_dataset(name="_values"), days)["_values"].transpose(dim, "time")
         digest.update(f"{part.shape} {part['time'].values[0]} {part['time'].values[-1]}".encode())
         digest.update(np.ascontiguousarray(part.values, dtype="float32").tobytes())
+    if isinstance(spec, LSTMStreamflow):
+        digest.update(f"{inputs.own_units(ds, spec.own_forcing)}".encode())
     for name in attribute_names(ds, (dim,), options.get("attributes")):
         digest.update(f"{name} {ds[name].values.tolist()}".encode())
     return {

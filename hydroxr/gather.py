@@ -11,7 +11,7 @@ import xarray as xr
 from . import inputs
 from .cells import Space, attribute_array, attribute_categories, attribute_names, space_coords, space_names
 from .checks import check_forcing, range_problem
-from .description import DeltaHBV
+from .description import LSTMStreamflow, Spec
 from .errors import (
     CoordinateError,
     DescriptionError,
@@ -33,7 +33,7 @@ Validation = slice | xr.DataArray | Sequence[Any] | np.ndarray
 
 def gather(
     ds: xr.Dataset,
-    spec: DeltaHBV,
+    spec: Spec,
     target: str,
     attributes: Sequence[str] | None,
     time: slice | None,
@@ -70,10 +70,11 @@ def gather(
     inputs.check_time(ds)
     period = inputs.select_days(ds, time)
     later = _validation_days(ds, period, validation, protocol) if isinstance(validation, slice) else None
-    forcing = inputs.forcing(period)
+    forcing = inputs.forcing(period, spec.forcing)
     space = inputs.space_dims(period)
     observed = _observed(period, space, target)
-    names = attribute_names(period, space, attributes) if spec.network == "lstm" else ()
+    _check_no_target(period, spec, target)
+    names = attribute_names(period, space, attributes) if spec.regional else ()
     _check_length(period.sizes["time"], protocol)
     held = _held_out(period, space, validation, spec)
     _check_memory([*forcing.values(), observed])
@@ -84,18 +85,37 @@ def gather(
             "observed streamflow is missing on every day of the period in every cell"
             f"{' that is not held out' if held.any() else ''}; nothing can be learned."
         )
-    cells = _fitted_cells(period, space, gauged) if spec.network == "constant" else xr.Dataset()
-    model = Model(spec, {}, names, attribute_categories(period, space, names, gauged), cells)
+    model = _untrained(period, space, spec, names, gauged)
     labels = np.asarray(space_names(period, space), dtype=object)
-    array = _checked(period, space, flow, gauged, labels)
+    array = _checked(period, space, model, flow, gauged, labels)
     static = _static(period, space, model)
     data = TrainingData(array, static[gauged], flow[:, gauged], tuple(labels[gauged]), period["time"].values)
     judged: ValidationData | None = None
     if later is not None:
-        judged = _of_period(later, space, target, gauged, labels, data, protocol, validation)
+        judged = _of_period(later, space, model, target, gauged, labels, data, protocol, validation)
     elif held.any():
-        judged = _of_cells(period, space, flow, held, labels, static, protocol)
+        judged = _of_cells(period, space, model, flow, held, labels, static, protocol)
     return data, judged, model, period
+
+
+def _untrained(ds: xr.Dataset, space: Space, spec: Spec, names: tuple[str, ...], gauged: np.ndarray) -> Model:
+    """The model, which knows its inputs and cells and has no weights."""
+    categories = attribute_categories(ds, space, names, gauged)
+    if isinstance(spec, LSTMStreamflow):
+        units = inputs.own_units(ds, spec.own_forcing)
+        return Model(spec, {}, names, categories, forcing_units=units)
+    cells = xr.Dataset() if spec.regional else _fitted_cells(ds, space, gauged)
+    return Model(spec, {}, names, categories, cells)
+
+
+def _check_no_target(ds: xr.Dataset, spec: Spec, target: str) -> None:
+    """Refuse the observed streamflow as forcing of what is to give it."""
+    name = inputs.find(ds, "streamflow", prefer=None if target == "streamflow" else target)
+    if name in spec.forcing:
+        raise DescriptionError(
+            f"forcing {name!r} is the observed streamflow that the model is to learn; expected other "
+            "variables: hx.LSTMStreamflow(forcing=(...))."
+        )
 
 
 def _check_length(days: int, protocol: Protocol) -> None:
@@ -109,6 +129,7 @@ def _check_length(days: int, protocol: Protocol) -> None:
 def _of_period(
     later: xr.Dataset,
     space: Space,
+    model: Model,
     target: str,
     gauged: np.ndarray,
     labels: np.ndarray,
@@ -120,7 +141,7 @@ def _of_period(
     from .learning.batches import ValidationData
 
     observed = _observed(later, space, target)
-    _check_memory([*inputs.forcing(later).values(), observed])
+    _check_memory([*inputs.forcing(later, model.description.forcing).values(), observed])
     flow = _flat(observed, space)
     counted = inputs.select_days(later, validation).indexes["time"]
     flow[: max(protocol.warmup, len(flow) - len(counted))] = np.nan
@@ -132,7 +153,7 @@ def _of_period(
         )
     places = np.flatnonzero(chosen[gauged])
     return ValidationData(
-        _checked(later, space, flow, chosen, labels),
+        _checked(later, space, model, flow, chosen, labels),
         data.attributes[places],
         flow[:, chosen],
         _window(data.forcing, protocol)[:, places],
@@ -143,6 +164,7 @@ def _of_period(
 def _of_cells(
     period: xr.Dataset,
     space: Space,
+    model: Model,
     flow: np.ndarray,
     held: np.ndarray,
     labels: np.ndarray,
@@ -160,7 +182,7 @@ def _of_cells(
             "none of the cells held out for validation has observed streamflow after the warm-up; hold out "
             "others."
         )
-    forcing = _checked(period, space, flow, chosen, labels)
+    forcing = _checked(period, space, model, flow, chosen, labels)
     places = np.zeros(int(chosen.sum()), dtype=int)
     return ValidationData(forcing, static[chosen], flow[:, chosen], _window(forcing, protocol), places)
 
@@ -190,7 +212,7 @@ def _validation_days(ds: xr.Dataset, period: xr.Dataset, validation: slice, prot
     return ds.isel(time=slice(first - warmup, first + len(days)))
 
 
-def _held_out(ds: xr.Dataset, space: Space, validation: Validation | None, spec: DeltaHBV) -> np.ndarray:
+def _held_out(ds: xr.Dataset, space: Space, validation: Validation | None, spec: Spec) -> np.ndarray:
     """Which cells are not trained on, (cell,)."""
     n_cells = int(np.prod([ds.sizes[dim] for dim in space], dtype=int))
     if validation is None or isinstance(validation, slice):
@@ -251,14 +273,15 @@ def _held_by_mask(ds: xr.Dataset, space: Space, mask: xr.DataArray) -> np.ndarra
 
 
 def _checked(
-    ds: xr.Dataset, space: Space, flow: np.ndarray, chosen: np.ndarray, labels: np.ndarray
+    ds: xr.Dataset, space: Space, model: Model, flow: np.ndarray, chosen: np.ndarray, labels: np.ndarray
 ) -> np.ndarray:
-    """Forcing of the chosen cells, (time, cell, 3), after a look at all values."""
+    """Forcing of the chosen cells, (time, cell, forcing), after a look at all values."""
     names, times = tuple(labels[chosen]), ds["time"].values
     problem = range_problem("streamflow", flow[:, chosen].T, times, names)
     if problem is not None:
         raise problem
-    arrays = {name: _flat(array, space)[:, chosen] for name, array in inputs.forcing(ds).items()}
+    forcing = inputs.forcing(ds, model.description.forcing, model.forcing_units)
+    arrays = {name: _flat(array, space)[:, chosen] for name, array in forcing.items()}
     called = {name: inputs.called(ds, name) for name in arrays}
     check_forcing({name: array.T for name, array in arrays.items()}, times, names, called=called)
     return np.stack(list(arrays.values()), axis=-1)

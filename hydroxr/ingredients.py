@@ -16,6 +16,7 @@ import xarray as xr
 from . import cf, inputs
 from .blocks import NETWORK_STATE, Job, core_dims
 from .cells import attribute_array, select_cells, space_names
+from .description import DeltaHBV, LSTMStreamflow
 from .errors import (
     CoordinateError,
     DescriptionError,
@@ -39,7 +40,7 @@ class Ingredients:
         self.space = space
         self.arrays: dict[str, xr.DataArray] = {}
         self.attrs: dict[str, Any] = {}
-        self.model: Model | None = None  # whose network gives parameters
+        self.model: Model | None = None  # whose network gives parameters, or streamflow itself
         self.runoff_of: Model | None = None  # whose NN_r takes the place of an equation
         self.constant = xr.Dataset()
         self.window = (0, 0)
@@ -60,28 +61,7 @@ class Ingredients:
         carrier = state if static is None else static
         note = "" if carrier is None else str(carrier.attrs.get("hydroxr_parameter_window", ""))
         if isinstance(given, Model):
-            self.runoff_of = given if given.description.runoff_network else None
-            self.attrs = cf.model_attrs(
-                given.description.symbol,
-                description=given.description.to_dict(),
-                model_sha256=given.hash,
-                training=given.training,
-            )
-        if isinstance(given, Model) and given.description.network == "lstm":
-            self.model = given
-            self.dynamic = given.description.dynamic
-            self.arrays["attributes"] = attribute_array(self.ds, self.space, given)
-            known = []
-            if carrier is not None:
-                carrier = select_cells(carrier, self.ds, self.space, "the initial state")
-                known = [name for name in given.description.parameters if name in carrier]
-                for name in known:
-                    self._parameter(name, carrier[name])
-            if len(known) < len(given.description.parameters) - len(self.dynamic):
-                self.window, note = _window(self.ds, given, window)
-        elif isinstance(given, Model):
-            self.constant = select_cells(given.constant_parameters(), self.ds, self.space, "the model")
-            self._parameters(self.constant)
+            note = self._model(given, carrier, window, note)
         elif isinstance(given, xr.Dataset):
             self.attrs = cf.model_attrs("HBV with given parameters")
             self._parameters(given)
@@ -94,9 +74,45 @@ class Ingredients:
             self._state(state)
         return note
 
+    def _model(self, given: Model, carrier: xr.Dataset | None, window: slice | None, note: str) -> str:
+        """Take a model; what to note about the parameter window."""
+        spec = given.description
+        self.attrs = cf.model_attrs(
+            spec.symbol, description=spec.to_dict(), model_sha256=given.hash, training=given.training
+        )
+        if isinstance(spec, LSTMStreamflow):
+            self.model = given
+            self.arrays["attributes"] = attribute_array(self.ds, self.space, given)
+            return ""
+        self.runoff_of = given if spec.runoff_network else None
+        if not spec.regional:
+            self.constant = select_cells(given.constant_parameters(), self.ds, self.space, "the model")
+            self._parameters(self.constant)
+            return note
+        self.model = given
+        self.dynamic = spec.dynamic
+        self.arrays["attributes"] = attribute_array(self.ds, self.space, given)
+        known = []
+        if carrier is not None:
+            carrier = select_cells(carrier, self.ds, self.space, "the initial state")
+            known = [name for name in spec.parameters if name in carrier]
+            for name in known:
+                self._parameter(name, carrier[name])
+        if len(known) < len(spec.parameters) - len(self.dynamic):
+            self.window, note = _window(self.ds, given, window)
+        return note
+
+    @property
+    def _spec(self) -> DeltaHBV | None:
+        """The description of the model whose network gives parameters."""
+        spec = None if self.model is None else self.model.description
+        return spec if isinstance(spec, DeltaHBV) else None
+
     @property
     def state_names(self) -> tuple[str, ...]:
         """What a later run needs to continue this one, beside static parameters."""
+        if self.model is not None and self._spec is None:
+            return NETWORK_STATE
         routed = self.model is not None or f"parameter:{ROUTING[0]}" in self.arrays
         remembers = self.model is not None and bool(self.dynamic)
         return (*STORES, *([CHANNEL] if routed else []), *(NETWORK_STATE if remembers else []))
@@ -104,8 +120,8 @@ class Ingredients:
     @property
     def static_parameters(self) -> list[str]:
         """Parameters with one value for the whole run, which the state carries on."""
-        if self.model is not None:
-            return [name for name in self.model.description.parameters if name not in self.dynamic]
+        if self._spec is not None:
+            return [name for name in self._spec.parameters if name not in self.dynamic]
         return [
             name.removeprefix("parameter:")
             for name, array in self.arrays.items()
@@ -118,8 +134,8 @@ class Ingredients:
 
     @property
     def n_components(self) -> int:
-        if self.model is not None:
-            return self.model.description.components
+        if self._spec is not None:
+            return self._spec.components
         return max(
             (
                 array.sizes.get("component", 1)
@@ -157,6 +173,7 @@ class Ingredients:
             output_dims={name: core_dims(name, self.dynamic, components) for name in outputs},
             sizes=sizes,
             times=prcp["time"].values,
+            forcing=tuple(forcing),
             model=self.model,
             runoff_of=self.runoff_of,
             window=self.window,

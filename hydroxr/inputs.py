@@ -5,7 +5,7 @@ The first stop on the data's way: what leaves here has known names, units and di
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,11 @@ from .errors import (
     EmptySelectionError,
     MissingVariableError,
     TimeAxisError,
+    UnitsError,
 )
 from .pet import hargreaves
-from .units import convert, quantity_of
-from .variables import VARIABLES, Variable
-
-FORCING = ("prcp", "tmean", "pet")
+from .units import convert, quantity_of, same_units
+from .variables import FORCING, VARIABLES, Variable
 
 
 def find(ds: xr.Dataset, name: str, *, prefer: str | None = None) -> str | None:
@@ -61,14 +60,25 @@ def find(ds: xr.Dataset, name: str, *, prefer: str | None = None) -> str | None:
     return None
 
 
-def forcing(ds: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Precipitation, temperature and PET in the model's units, lazily where ``ds`` is lazy.
+def forcing(
+    ds: xr.Dataset, names: Sequence[str] = FORCING, units: Mapping[str, str] | None = None
+) -> dict[str, xr.DataArray]:
+    """The daily inputs of a model, lazily where ``ds`` is lazy.
+
+    Parameters
+    ----------
+    ds : Dataset
+    names : sequence of str
+        Precipitation, temperature and PET are found and converted; any other name is a variable of
+        the Dataset, taken in its own units.
+    units : mapping, optional
+        For those others, the units that they must have.
 
     Returns
     -------
     dict
-        ``prcp`` (mm/day), ``tmean`` (degC), ``pet`` (mm/day), each with the dimensions ``time``
-        and those of space.
+        By ``names``: ``prcp`` (mm/day), ``tmean`` (degC), ``pet`` (mm/day), others in their own
+        units; each with the dimensions ``time`` and those of space.
 
     Raises
     ------
@@ -87,8 +97,48 @@ def forcing(ds: xr.Dataset) -> dict[str, xr.DataArray]:
             f"ds.reset_index({str(stacked[0])!r})."
         )
     # Broadcast and ordered alike: every forcing has time and the precipitation's space.
-    found = {"prcp": precipitation, "tmean": _temperature(ds), "pet": potential_evapotranspiration(ds)}
+    roles = {"prcp": lambda _: precipitation, "tmean": _temperature, "pet": potential_evapotranspiration}
+    expected = units or {}
+    found = {name: roles[name](ds) if name in roles else _own(ds, name, expected.get(name)) for name in names}
     return {name: _over(array, ("time", *space), precipitation) for name, array in found.items()}
+
+
+def own_units(ds: xr.Dataset, names: Iterable[str]) -> dict[str, str]:
+    """The units of variables that are taken as they are.
+
+    Raises
+    ------
+    MissingVariableError, UnitsError
+    """
+    return {name: str(_own(ds, name).attrs["units"]) for name in names}
+
+
+def _own(ds: xr.Dataset, name: str, units: str | None = None) -> xr.DataArray:
+    """A variable of the Dataset under its own name, in its own units, which must be ``units``."""
+    if name not in ds.variables:
+        raise MissingVariableError(
+            f"there is no {name!r} in the Dataset, which the model has as forcing; it has "
+            f"{_names(ds.data_vars)}. Rename yours, ds.rename({{...: {name!r}}}), or name other forcing: "
+            "hx.LSTMStreamflow(forcing=(...))."
+        )
+    array = ds[name]
+    if array.dtype.kind not in "fiu":
+        raise UnitsError(
+            f"{name!r} holds {array.dtype}; expected numbers with units. A length of time that was decoded "
+            "as it was read is a number with xr.open_dataset(..., decode_timedelta=False)."
+        )
+    found = str(array.attrs.get("units", "")).strip()
+    if not found:
+        raise UnitsError(
+            f"{name!r} has no 'units' attribute; expected {units or 'one'}: a simulation must have the units "
+            f"of the training. Say what it holds: ds[{name!r}].attrs['units'] = ..."
+        )
+    if units is not None and not same_units(found, units):
+        raise UnitsError(
+            f"{name!r} is in {found!r}, and the model was trained with it in {units!r}; expected the same. "
+            f"Convert the values and set ds[{name!r}].attrs['units'] = {units!r}."
+        )
+    return array
 
 
 def space_dims(ds: xr.Dataset) -> tuple[Hashable, ...]:
@@ -238,6 +288,8 @@ def observed_streamflow(ds: xr.Dataset, target: str | None = None) -> xr.DataArr
 
 def called(ds: xr.Dataset, name: str) -> str:
     """How messages call an input: by the Dataset's own name of it, or by what it is derived from."""
+    if name not in FORCING:
+        return repr(name)
     found = find(ds, name)
     if found is not None:
         return repr(found)

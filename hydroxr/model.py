@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from ._version import FORMAT, __version__
-from .description import DeltaHBV
+from .description import DeltaHBV, LSTMStreamflow, Spec, description_from
 from .errors import DescriptionError, ModelFileError
 from .physics.parameters import PARAMETERS, ROUTING
 from .store import replace
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from .ensemble import Ensemble
     from .learning.network import ParameterNetwork
+    from .learning.streamflow import StreamflowNetwork
     from .physics.runoff_network import RunoffNetwork
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -42,11 +43,11 @@ _PAPER_LOSS = ("paper", "Feng et al. (2022), equation 1")
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Model:
-    """A fitted δ model.
+    """A fitted model.
 
     Parameters
     ----------
-    description : DeltaHBV
+    description : DeltaHBV or LSTMStreamflow
         What was fitted.
     weights : dict of array
         Of the network and its normalisation; for a constant network ``logits`` (cell, number).
@@ -65,15 +66,18 @@ class Model:
     history : Dataset
         ``loss``, ``learning_rate``, ``seconds`` and ``skipped`` over ``iteration``, and
         ``validation_nse``, NaN in the iterations without validation.
+    forcing_units : dict
+        The units in training of those inputs that an LSTM takes in the Dataset's own.
     """
 
-    description: DeltaHBV
+    description: Spec
     weights: dict[str, np.ndarray]
     attributes: tuple[str, ...] = ()
     categories: dict[str, list[str]] = field(default_factory=dict)
     cells: xr.Dataset = field(default_factory=xr.Dataset)
     training: dict[str, Any] = field(default_factory=dict)
     history: xr.Dataset = field(default_factory=xr.Dataset)
+    forcing_units: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         frozen = {}
@@ -91,9 +95,13 @@ class Model:
     def __repr__(self) -> str:
         numbers = sum(array.size for array in self.weights.values())
         period = " to ".join(self.training.get("period", ["?", "?"]))
+        spec = self.description
+        if isinstance(spec, LSTMStreamflow):
+            what = f"{spec.hidden} hidden units, network"
+        else:
+            what = f"{spec.components} components, {spec.network} network"
         return (
-            f"<hydroxr.Model {self.description.symbol}: {self.description.components} components, "
-            f"{self.description.network} network of {numbers:,} numbers, "
+            f"<hydroxr.Model {spec.symbol}: {what} of {numbers:,} numbers, "
             f"fitted to {self.training.get('cells', '?')} cells, {period}>"
         )
 
@@ -109,27 +117,34 @@ class Model:
     def __dask_tokenize__(self) -> str:
         return self.hash
 
-    def network(self) -> ParameterNetwork:
-        """The parameter network with its weights, ready to be evaluated (g_A models only)."""
+    def network(self) -> ParameterNetwork | StreamflowNetwork:
+        """The network with its weights, ready to be evaluated (regional models only)."""
         import torch
 
         from .learning.network import ParameterNetwork
+        from .learning.streamflow import StreamflowNetwork
 
+        spec, n_attributes = self.description, len(self.attributes)
+        network: ParameterNetwork | StreamflowNetwork
         with torch.device("meta"):  # draws no random weights, which would shift the caller's numbers
-            network = ParameterNetwork(self.description, len(self.attributes))
+            if isinstance(spec, LSTMStreamflow):
+                network = StreamflowNetwork(spec, n_attributes)
+            else:
+                network = ParameterNetwork(spec, n_attributes)
         network.load_state_dict(self._tensors(), assign=True)
         return network.eval()
 
     def runoff_network(self) -> RunoffNetwork | None:
         """NN_r with its weights, where the model has it."""
-        if not self.description.runoff_network:
+        spec = self.description
+        if isinstance(spec, LSTMStreamflow) or not spec.runoff_network:
             return None
         import torch
 
         from .physics.runoff_network import RunoffNetwork
 
         with torch.device("meta"):
-            network = RunoffNetwork(self.description.runoff_network)
+            network = RunoffNetwork(spec.runoff_network)
         network.load_state_dict(self._tensors("runoff."), assign=True)
         return network.eval()
 
@@ -145,7 +160,8 @@ class Model:
 
     def constant_parameters(self) -> xr.Dataset:
         """The parameters of a constant network, (cell dimensions..., component)."""
-        if self.description.network != "constant":
+        spec = self.description
+        if not isinstance(spec, DeltaHBV) or spec.network != "constant":
             raise DescriptionError(
                 "only a constant network has parameters without forcing; use ds.hbv.parameters(model)."
             )
@@ -154,9 +170,9 @@ class Model:
         unit = unit.reshape(*self.cells.sizes.values(), -1)
         out = xr.Dataset(coords=self.cells.coords)
         start = 0
-        for name in self.description.parameters:
+        for name in spec.parameters:
             row = PARAMETERS[name]
-            width = 1 if name in ROUTING else self.description.components
+            width = 1 if name in ROUTING else spec.components
             values = row.lower + (row.upper - row.lower) * unit[..., start : start + width]
             start += width
             out[name] = (dims, values[..., 0]) if name in ROUTING else ((*dims, "component"), values)
@@ -198,7 +214,9 @@ class Model:
         return target
 
     def _identity(self) -> dict[str, Any]:
+        # A model's checksum is of this: what only newer models have is there only where they have it.
         return {
+            **({"forcing_units": self.forcing_units} if self.forcing_units else {}),
             "description": self.description.to_dict(),
             "attributes": list(self.attributes),
             "categories": self.categories,
@@ -267,13 +285,14 @@ def load_member(path: str | os.PathLike[str]) -> Model:
             coords={name: (part["dims"], part["values"]) for name, part in content["cells"].items()}
         )
         model = Model(
-            description=DeltaHBV(**content["description"]),
+            description=description_from(content["description"]),
             weights=from_bytes(raw),
             attributes=tuple(content["attributes"]),
             categories=content["categories"],
             cells=cells,
             training=content["training"],
             history=history_dataset(content["history"], content["training"]),
+            forcing_units=content.get("forcing_units", {}),
         )
         expected = content["model_sha256"]
     except (KeyError, TypeError, ValueError, AttributeError, DescriptionError, SafetensorError) as error:

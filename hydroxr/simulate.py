@@ -10,6 +10,7 @@ import xarray as xr
 
 from . import blocks, cf, inputs
 from .blocks import Job
+from .description import LSTMStreamflow, Spec
 from .ensemble import Ensemble
 from .errors import (
     DescriptionError,
@@ -20,7 +21,7 @@ from .members import join_members, simulate_members
 from .model import Model
 from .physics.hbv import CHANNEL
 from .physics.parameters import PARAMETERS
-from .variables import AMOUNT, OUTPUTS, VARIABLES
+from .variables import AMOUNT, FORCING, OUTPUTS, VARIABLES
 
 
 def simulate(
@@ -41,7 +42,9 @@ def simulate(
 
     ``static`` has static parameters of a regional model that were read from a longer input.
     """
-    wanted = _checked_options(variables, missing, dtype, backend)
+    spec = model_or_parameters.description if isinstance(model_or_parameters, Model | Ensemble) else None
+    wanted = _checked_outputs(spec, variables, components, backend)
+    _check_options(missing, dtype, backend)
     if isinstance(model_or_parameters, Ensemble):
         options = {"variables": wanted, "components": components, "missing": missing, "dtype": dtype}
         return simulate_members(
@@ -57,11 +60,11 @@ def simulate(
         )
     if members:
         raise DescriptionError("members=True is for an ensemble; a single model has no members.")
-    forcing = inputs.forcing(ds)
+    forcing = _forcing(ds, model_or_parameters)
     space = inputs.space_dims(ds)
     needed = Ingredients(ds, space, missing)
     window_note = needed.take(model_or_parameters, initial_state, static=static)
-    outputs = [*wanted, "initial_storage"]
+    outputs = [*wanted] if isinstance(spec, LSTMStreamflow) else [*wanted, "initial_storage"]
     if missing == "fill":
         outputs.append("forcing_flag")
     if return_state:
@@ -76,10 +79,10 @@ def simulate(
         backend=backend,
         forcing=forcing,
     )
-    results = _apply(forcing, needed.arrays, job)
+    results = _apply(forcing, needed.arrays, job) if outputs else {}
     attrs = needed.attrs | ({"hydroxr_parameter_window": window_note} if window_note else {})
     sim = cf.label(xr.Dataset({name: results[name] for name in outputs if ":" not in name}), ds, space, attrs)
-    sim["initial_storage"].attrs["hydroxr_first_day"] = str(ds.indexes["time"][0])[:10]
+    _describe(sim, ds, spec)
     if not return_state:
         return sim
     return sim, _state_dataset({name: results[name] for name in outputs if ":" in name}, ds, space, attrs)
@@ -92,14 +95,19 @@ def parameters(
     if isinstance(model, Ensemble):
         parts = [parameters(ds, member, time, static_only=static_only) for member in model.members]
         return join_members(parts, model)
+    spec = model.description
+    if isinstance(spec, LSTMStreamflow):
+        raise DescriptionError(
+            "an LSTM of streamflow has no parameters of HBV; expected a δ model: "
+            "ds.hbv.fit(hx.DeltaHBV(...))."
+        )
     forcing = inputs.forcing(ds)
     space = inputs.space_dims(ds)
     needed = Ingredients(ds, space)
     note = needed.take(model, None, window=time)
-    if model.description.network == "constant":
+    if spec.network == "constant":
         return needed.constant.assign_attrs(needed.attrs)
-    dynamic = model.description.dynamic
-    names = [name for name in model.description.parameters if not (static_only and name in dynamic)]
+    names = [name for name in spec.parameters if not (static_only and name in spec.dynamic)]
     outputs = [f"parameter:{name}" for name in names]
     job = needed.job(
         outputs,
@@ -121,6 +129,23 @@ def parameters(
         out = out.drop_vars("time", errors="ignore")
     out.attrs = {**needed.attrs, "hydroxr_parameter_window": note}
     return out.transpose(*cf.dimension_order(space), "component", missing_dims="ignore")
+
+
+def _describe(sim: xr.Dataset, ds: xr.Dataset, spec: Spec | None) -> None:
+    """What is to be said of a simulation beyond the table of variables."""
+    if not isinstance(spec, LSTMStreamflow):
+        sim["initial_storage"].attrs["hydroxr_first_day"] = str(ds.indexes["time"][0])[:10]
+        return
+    sim.attrs["title"] = f"Streamflow simulated with {spec.called}"
+    if "streamflow" in sim:  # the table's words are of the unit hydrograph
+        sim["streamflow"].attrs["long_name"] = "streamflow per unit area"
+
+
+def _forcing(ds: xr.Dataset, given: Model | xr.Dataset) -> dict[str, xr.DataArray]:
+    """The daily inputs that the model has, or HBV's."""
+    if isinstance(given, Model):
+        return inputs.forcing(ds, given.description.forcing, given.forcing_units)
+    return inputs.forcing(ds, FORCING)
 
 
 def _apply(
@@ -176,7 +201,7 @@ def _state_dataset(
             }
         else:
             array.attrs = {
-                "long_name": f"{str(name).replace('_', ' ')} state of the parameter network",
+                "long_name": f"{str(name).removeprefix('network_')} state of the LSTM",
                 "units": "1",
             }
     state.attrs = {
@@ -187,15 +212,47 @@ def _state_dataset(
     return state
 
 
-def _checked_options(variables: Sequence[str] | None, missing: str, dtype: str, backend: str) -> list[str]:
-    if isinstance(variables, str):
-        variables = [variables]
-    wanted = list(OUTPUTS if variables is None else dict.fromkeys(variables))
-    unknown = [name for name in wanted if name not in OUTPUTS]
-    if unknown:
+def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str]:
+    """The variables to simulate with a model of that description, or with given parameters (None).
+
+    Raises
+    ------
+    MissingVariableError
+        Where there is no such output.
+    """
+    known = OUTPUTS if spec is None else spec.outputs
+    wanted = [variables] if isinstance(variables, str) else known if variables is None else variables
+    unknown = [name for name in wanted if name not in known]
+    if not unknown:
+        return list(dict.fromkeys(wanted))
+    if spec is not None and unknown[0] in OUTPUTS:
         raise MissingVariableError(
-            f"{unknown[0]!r} is not an output of the model; expected some of {', '.join(OUTPUTS)}."
+            f"{unknown[0]!r} is an output of HBV, and this model is {spec.called}, which has none but "
+            f"{', '.join(known)}; ask for that, or use a δ model: hx.DeltaHBV(...)."
         )
+    raise MissingVariableError(
+        f"{unknown[0]!r} is not an output of the model; expected some of {', '.join(known)}."
+    )
+
+
+def _checked_outputs(
+    spec: Spec | None, variables: Sequence[str] | None, components: bool, backend: str
+) -> list[str]:
+    """The variables to simulate, where the model has them and what else is asked for."""
+    wanted = output_names(spec, variables)
+    if not isinstance(spec, LSTMStreamflow):
+        return wanted
+    if components:
+        raise DescriptionError("an LSTM of streamflow has no components of HBV; expected components=False.")
+    if backend not in ("auto", "torch"):
+        raise DescriptionError(
+            f"backend={backend!r} walks HBV through time, and an LSTM of streamflow has no HBV; expected "
+            "'auto'. device says where it runs."
+        )
+    return wanted
+
+
+def _check_options(missing: str, dtype: str, backend: str) -> None:
     for option, value, allowed in (
         ("missing", missing, ("raise", "fill")),
         ("dtype", dtype, ("float32", "float64")),
@@ -205,7 +262,6 @@ def _checked_options(variables: Sequence[str] | None, missing: str, dtype: str, 
             raise DescriptionError(
                 f"{option}={value!r} is not known; expected {' or '.join(map(repr, allowed))}."
             )
-    return wanted
 
 
 def torch_device(name: str) -> str:

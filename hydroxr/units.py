@@ -69,13 +69,25 @@ _SPELLED = {
 
 def canonical(units: str) -> str:
     """Spell a unit as a product of powers in alphabetical order: ``mm/day`` -> ``day-1 mm``."""
-    text = units.strip().lower().replace("**", "^").replace("·", " ").replace(".", " ").replace("*", " ")
-    token_pattern = r"\s*(/?)\s*([a-z°_]+)\^?(-?\d*)"
+    return _product(units.strip().lower())
+
+
+def same_units(first: str, second: str) -> bool:
+    """Whether two units are the same, however they are spelled: ``W/m2`` and ``W m-2``.
+
+    Capitals count, as a megapascal is no millipascal.
+    """
+    return _product(first.strip()) == _product(second.strip())
+
+
+def _product(units: str) -> str:
+    text = units.replace("**", "^").replace("·", " ").replace(".", " ").replace("*", " ")
+    token_pattern = r"\s*(/?)\s*([A-Za-z°_]+)\^?(-?\d*)"
     if not re.fullmatch(f"({token_pattern})+\\s*", text):
         return text  # numbers and signs that mean something else: not understood
     powers: dict[str, int] = {}
     for sign, token, power in re.findall(token_pattern, text):
-        name = _TOKENS.get(token, token)
+        name = _TOKENS.get(token.lower(), token)
         powers[name] = powers.get(name, 0) + int(power or 1) * (-1 if sign else 1)
     return " ".join(
         name if power == 1 else f"{name}{power}" for name, power in sorted(powers.items()) if power

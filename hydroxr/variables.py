@@ -227,6 +227,7 @@ _ROWS = (
 
 VARIABLES: dict[str, Variable] = {row.name: row for row in _ROWS}
 
+FORCING = ("prcp", "tmean", "pet")  # what HBV is driven by
 FLUXES = tuple(row.name for row in _ROWS if row.role == "flux")
 STATES = tuple(row.name for row in _ROWS if row.role == "state")
 OUTPUTS = FLUXES + STATES  # what simulate returns, in this order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,45 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_is_computed(
     folder.mkdir()
     assert main(["fit", "--data", str(data), "--out", str(folder), "--network", "constant"]) == 1
     assert "notes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], hx.DeltaHBV()),
+        (["--components", "2", "--dynamic", "BETA"], hx.DeltaHBV(2, ("BETA",))),
+        (["--model", "d1", "--hidden", "8"], hx.DeltaHBV(1, hidden=8)),
+        (["--model", "dn-bt-gt", "--dropout", "0.1"], hx.DeltaHBV(dynamic=("BETA", "BETAET"), dropout=0.1)),
+        (["--model", "dn-nnr"], hx.DeltaHBV(runoff_network=True)),
+        (["--model", "lstm", "--forcing", "prcp", "vp"], hx.LSTMStreamflow(forcing=("prcp", "vp"))),
+    ],
+)
+def test_a_model_is_described_by_its_name_or_part_by_part(
+    arguments: list[str], expected: object, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The paper's names, and lstm."""
+    given = []
+
+    def fit(self: object, spec: object, **_: object) -> Model:
+        given.append(spec)
+        raise hx.HydroxrError("enough")
+
+    monkeypatch.setattr(hx.HBVAccessor, "fit", fit)
+    assert main(["fit", "--data", str(data), "--out", str(tmp_path / "model"), *arguments]) == 1
+    assert given == [expected]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "dn", "--components", "4"], "--model dn says.*--components"),
+        (["--model", "lstm", "--network", "constant"], "--model lstm says.*--network"),
+        (["--forcing", "prcp"], "--forcing is for --model lstm"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    arguments: list[str], words: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the data are read."""
+    assert main(["fit", "--data", str(data), "--out", str(tmp_path / "model"), *arguments]) == 1
+    assert re.search(words, capsys.readouterr().err)

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from hydroxr.errors import UnitsError
-from hydroxr.units import canonical, convert, factor_offset, quantity_of
+from hydroxr.units import canonical, convert, factor_offset, quantity_of, same_units
 from hydroxr.variables import VARIABLES
 
 WATER = {
@@ -143,3 +143,21 @@ def test_conversion_keeps_float32_and_laziness() -> None:
     out = convert(given, VARIABLES["prcp"])
     assert out.dtype == np.float32
     assert out.chunks == ((2, 2),)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("W m-2", "W/m2", True),
+        ("W m-2", "m-2 W", True),
+        ("s", "seconds", True),
+        (" Pa ", "Pa", True),
+        ("%", "%", True),
+        ("Pa", "hPa", False),
+        ("MPa", "mPa", False),
+        ("W m-2", "W m2", False),
+    ],
+)
+def test_units_are_the_same_however_they_are_spelled(first: str, second: str, same: bool) -> None:
+    """For what is taken in its own units; capitals count."""
+    assert same_units(first, second) is same

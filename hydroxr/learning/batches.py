@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..description import DeltaHBV
+from ..description import DeltaHBV, LSTMStreamflow, Spec
 from ..physics.runoff_network import RunoffNetwork
 from ..physics.simulation import arrange_parameters, empty_state, simulate_tensors
-from .network import N_FORCING, ParameterNetwork, to_parameters
+from .network import ParameterNetwork, to_parameters
 from .protocol import Protocol
+from .streamflow import StreamflowNetwork
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class TrainingData:
 
     Parameters
     ----------
-    forcing : array, (time, space, 3), float32
-        Precipitation, temperature, PET; nothing missing.
+    forcing : array, (time, space, forcing), float32
+        In the order of the description; nothing missing.
     attributes : array, (space, attribute), float32
         NaN where missing; no columns for a constant network.
     observed : array, (time, space), float32
@@ -49,12 +50,12 @@ class ValidationData:
 
     Parameters
     ----------
-    forcing : array, (time, space, 3), float32
+    forcing : array, (time, space, forcing), float32
         From the first day of the warm-up on.
     attributes : array, (space, attribute), float32
     observed : array, (time, space), float32
         NaN in the warm-up too.
-    window : array, (day, space, 3), float32
+    window : array, (day, space, forcing), float32
         The last days of the training period, at whose end static parameters are read.
     places : array, (space,), int
         Of the cells among those that are trained on; what a constant network knows them by.
@@ -82,25 +83,49 @@ class ConstantParameters(nn.Module):
         return to_parameters(torch.sigmoid(self.logits[cells]), self.description)
 
 
-Trainable = ConstantParameters | ParameterNetwork
+GivesParameters = ConstantParameters | ParameterNetwork
+Trainable = GivesParameters | StreamflowNetwork
 
 
-def make_module(description: DeltaHBV, data: TrainingData) -> Trainable:
+def make_module(description: Spec, data: TrainingData) -> Trainable:
     """What is trained, with random weights and the normalisation of the data."""
-    module: Trainable
+    assert data.forcing.shape[2] == len(description.forcing)
+    forcing, attributes = torch.from_numpy(data.forcing), torch.from_numpy(data.attributes)
+    if isinstance(description, LSTMStreamflow):
+        lstm = StreamflowNetwork(description, attributes.shape[1])
+        lstm.set_normalisation(forcing, attributes)
+        lstm.set_target(torch.from_numpy(data.observed))
+        return lstm
+    module: GivesParameters
     if description.network == "constant":
         module = ConstantParameters(description, data.forcing.shape[1])
     else:
-        assert data.forcing.shape[2] == N_FORCING
-        module = ParameterNetwork(description, data.attributes.shape[1])
-        module.set_normalisation(torch.from_numpy(data.forcing), torch.from_numpy(data.attributes))
+        module = ParameterNetwork(description, attributes.shape[1])
+        module.set_normalisation(forcing, attributes)
     if module.runoff is not None:
         module.runoff.imitate_equation()
     return module
 
 
+def batch_output(
+    module: StreamflowNetwork, forcing: Tensor, attributes: Tensor, protocol: Protocol
+) -> Tensor:
+    """An LSTM's normalised streamflow after the warm-up, (window, batch).
+
+    Parameters
+    ----------
+    module : StreamflowNetwork
+    forcing : Tensor, (time, batch, forcing)
+    attributes : Tensor, (batch, attribute)
+    protocol : Protocol
+    """
+    warmup = protocol.warmup
+    hidden, _ = module(forcing, attributes, without_gradient=0 if protocol.warmup_gradient else warmup)
+    return module.output(hidden[warmup:])
+
+
 def batch_parameters(
-    module: Trainable, forcing: Tensor, attributes: Tensor, cells: Tensor
+    module: GivesParameters, forcing: Tensor, attributes: Tensor, cells: Tensor
 ) -> Mapping[str, Tensor]:
     """HBV's parameters for a batch: dynamic ones of every day, static ones of the last day.
 
@@ -121,13 +146,13 @@ def batch_parameters(
     return parameters | (module.parameters_from(hidden, description.dynamic) if description.dynamic else {})
 
 
-def processes_of(module: Trainable) -> dict[str, nn.Module]:
+def processes_of(module: GivesParameters) -> dict[str, nn.Module]:
     """The modules in the place of equations."""
     return {} if module.runoff is None else {"effective_rainfall": module.runoff}
 
 
 def batch_streamflow(
-    module: Trainable, forcing: Tensor, parameters: Mapping[str, Tensor], protocol: Protocol
+    module: GivesParameters, forcing: Tensor, parameters: Mapping[str, Tensor], protocol: Protocol
 ) -> Tensor:
     """Streamflow of a batch after its warm-up, (window, batch)."""
     n_days, n_cells = forcing.shape[:2]

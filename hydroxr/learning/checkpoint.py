@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from .._version import FORMAT, __version__
-from ..description import DeltaHBV
+from ..description import Spec
 from ..errors import CheckpointError
 from .batches import TrainingData, ValidationData
 from .protocol import Protocol
@@ -115,7 +115,7 @@ class Checkpoint:
 
 
 def identity_of(
-    description: DeltaHBV,
+    description: Spec,
     protocol: Protocol,
     data: TrainingData,
     validation: ValidationData | None,

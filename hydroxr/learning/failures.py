@@ -39,14 +39,13 @@ def describe_failure(training: _Training, cells: np.ndarray, starts: np.ndarray)
 
 def _bad_windows(training: _Training, cells: np.ndarray, starts: np.ndarray) -> tuple[str, Tensor]:
     """What is not finite, and in which windows of the batch, (batch,)."""
-    observed, streamflow, parameters = training.simulate(cells, starts)
+    observed, output, parameters = training.simulate(cells, starts)
     counted = ~torch.isnan(observed)
-    bad = (counted & ~torch.isfinite(streamflow)).any(0)
+    bad = (counted & ~torch.isfinite(output)).any(0)
     if bad.any():
         return "simulated streamflow is", bad
-    leaf = streamflow.detach().requires_grad_()
-    variance = training.variance[torch.from_numpy(cells).to(training.device)]
-    loss = training.loss(leaf, observed, variance)
+    leaf = output.detach().requires_grad_()
+    loss = training.loss_from(leaf, observed, cells)
     (gradient,) = torch.autograd.grad(loss, leaf, allow_unused=True) if loss.requires_grad else (None,)
     if gradient is not None and not torch.isfinite(gradient).all():
         bad = (~torch.isfinite(gradient)).any(0)
@@ -55,7 +54,7 @@ def _bad_windows(training: _Training, cells: np.ndarray, starts: np.ndarray) -> 
     if not bool(torch.isfinite(loss)):
         return "the loss is", everywhere
     wanted = [value for value in parameters.values() if value.requires_grad]
-    gradients = torch.autograd.grad(streamflow, wanted, gradient, allow_unused=True)
+    gradients = torch.autograd.grad(output, wanted, gradient, allow_unused=True) if wanted else ()
     for value in gradients:
         if value is not None:
             # (batch,), (batch, component) or (time, batch, component)

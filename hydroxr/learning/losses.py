@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import DescriptionError
 
 LOW_FLOW_WEIGHT = 0.25  # the paper's alpha
-_EPSILON = 1e-6
+STREAMFLOW_OFFSET = 1e-6  # mm/day, in the paper's equation 2
 # Added to standard deviations that a loss divides by: where it hardly ever flows, errors of a
 # tenth of a millimetre are no disaster.
 _SPREAD = 0.1  # mm/day
@@ -26,7 +26,7 @@ Loss = str | Mapping[str, float] | Callable[..., Tensor]
 
 def transform_streamflow(streamflow: Tensor) -> Tensor:
     """log10(sqrt(Q + 1e-6) + 0.1), Feng et al. (2022), equation 2."""
-    return torch.log10(torch.sqrt(streamflow + _EPSILON) + 0.1)
+    return torch.log10(torch.sqrt(streamflow + STREAMFLOW_OFFSET) + 0.1)
 
 
 def paper_loss(simulated: Tensor, observed: Tensor) -> Tensor:
@@ -66,6 +66,28 @@ def low_flow_loss(simulated: Tensor, observed: Tensor, valid: Tensor | None = No
         valid, simulated, observed = _valid(simulated, observed)
     error = transform_streamflow(simulated) - transform_streamflow(observed)
     return _root(_mean(error**2, valid))
+
+
+def transformed_loss(simulated: Tensor, observed: Tensor, normalised: tuple[Tensor, Tensor]) -> Tensor:
+    """RMSE of an LSTM's own output, Feng et al. (2022), section 2.2.1: transformed, normalised streamflow.
+
+    It is :func:`low_flow_loss` over the standard deviation of transformed streamflow, but where the
+    network is below what streamflow can be it still has a gradient.
+
+    Parameters
+    ----------
+    simulated, observed : Tensor, (time, space)
+        mm/day; not looked at.
+    normalised : (Tensor, Tensor), (time, space)
+        The network's output, and what it should be, NaN on days that are left out.
+
+    Returns
+    -------
+    Tensor, scalar
+        RMSE over all valid entries, in standard deviations.
+    """
+    valid, output, target = _valid(*normalised)
+    return _root(_mean((output - target) ** 2, valid))
 
 
 def nse_loss(simulated: Tensor, observed: Tensor, variance: Tensor) -> Tensor:
@@ -122,6 +144,8 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "kge": kge_loss,
     "low_flow": low_flow_loss,
 }
+# Of an LSTM's own output, which a δ model does not have.
+OUTPUT_LOSSES: dict[str, Callable[..., Tensor]] = {"transformed": transformed_loss}
 
 
 def checked_loss(loss: Any) -> Loss:
@@ -135,19 +159,25 @@ def checked_loss(loss: Any) -> Loss:
     if callable(loss):
         return loss
     weights = loss if isinstance(loss, Mapping) else {loss: 1.0} if isinstance(loss, str) else {}
-    known = ", ".join(map(repr, LOSSES))
+    names = {**LOSSES, **OUTPUT_LOSSES}
+    known = ", ".join(map(repr, names))
     if not weights:
         raise DescriptionError(
             f"loss is {loss!r}; expected one of {known}, a dict of weights such as "
             "{'nse': 1.0, 'low_flow': 1.0}, or a function of simulated and observed streamflow."
         )
     for name, weight in weights.items():
-        if name not in LOSSES:
+        if name not in names:
             raise DescriptionError(f"loss {name!r} is not known; expected some of {known}, or a function.")
         number = isinstance(weight, int | float) or hasattr(weight, "__float__")
         if not number or isinstance(weight, bool) or not 0.0 < float(weight) < float("inf"):
             raise DescriptionError(f"the weight of loss {name!r} is {weight!r}; expected a number above 0.")
     return loss if isinstance(loss, str) else {name: float(weight) for name, weight in weights.items()}
+
+
+def parts_of(loss: Loss) -> tuple[str, ...]:
+    """The names in a loss; none for a function."""
+    return (loss,) if isinstance(loss, str) else tuple(loss) if isinstance(loss, Mapping) else ()
 
 
 def describe_loss(loss: Loss) -> str | dict[str, float]:
@@ -160,16 +190,27 @@ def describe_loss(loss: Loss) -> str | dict[str, float]:
     return f"{getattr(loss, '__module__', '?')}.{name}"
 
 
-def make_loss(loss: Loss) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """The function of simulated, observed (time, space) and the cells' variance (space,)."""
+def make_loss(loss: Loss) -> Callable[..., Tensor]:
+    """The function of simulated, observed (time, space) and the cells' variance (space,).
+
+    For an LSTM a fourth argument is the pair of normalised simulated and observed streamflow.
+    """
     if isinstance(loss, Mapping):
         parts = [(weight, make_loss(name)) for name, weight in loss.items()]
         return lambda *given: torch.stack([weight * part(*given) for weight, part in parts]).sum()
-    function = LOSSES[loss] if isinstance(loss, str) else loss
+    function = {**LOSSES, **OUTPUT_LOSSES}[loss] if isinstance(loss, str) else loss
     wants_variance = takes_variance(function)
+    wants_output = isinstance(loss, str) and loss in OUTPUT_LOSSES
 
-    def call(simulated: Tensor, observed: Tensor, variance: Tensor) -> Tensor:
-        more = {"variance": variance} if wants_variance else {}
+    def call(
+        simulated: Tensor,
+        observed: Tensor,
+        variance: Tensor,
+        normalised: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        more: dict[str, Any] = {"variance": variance} if wants_variance else {}
+        if wants_output:
+            more["normalised"] = normalised
         value = function(simulated, observed, **more)
         if not isinstance(value, Tensor) or value.ndim:
             found = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

@@ -1,7 +1,7 @@
-"""The parameter network g_A: from forcing and attributes to the parameters of HBV.
+"""Networks of forcing and attributes, among them g_A, which gives the parameters of HBV.
 
 Feng et al. (2022), section 2.1, as trained there: a linear layer with ReLU, an LSTM, a linear
-layer, a sigmoid. The normalisation of the inputs belongs to the network and is kept with it.
+layer, for g_A a sigmoid. The normalisation of the inputs belongs to the network and is kept with it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..description import DeltaHBV
+from ..description import DeltaHBV, Spec
 from ..physics.parameters import PARAMETERS, ROUTING
 from ..physics.runoff_network import RunoffNetwork
-
-N_FORCING = 3  # precipitation, temperature, potential evapotranspiration
 
 # Where only the last day's output is used, the gradient decays on its way back through the days
 # until its numbers are subnormal, with which a CPU computes some twenty times slower. Every few
@@ -30,6 +28,12 @@ NetworkState = tuple[Tensor, Tensor]  # hidden and cell state, each (space, hidd
 
 def _without_traces(gradient: Tensor) -> Tensor:
     return torch.where(gradient.abs() < _TRACE, 0.0, gradient)
+
+
+def mean_and_deviation(values: Tensor) -> tuple[Tensor, Tensor]:
+    """For normalisation, in float64; a standard deviation under 0.001 counts as 1."""
+    std, mean = torch.std_mean(values.double(), correction=0)
+    return mean, torch.where(std < 1e-3, 1.0, std)
 
 
 def transform_precipitation(precipitation: Tensor) -> Tensor:
@@ -64,13 +68,15 @@ def to_parameters(
     return out
 
 
-class ParameterNetwork(nn.Module):
-    """g_A with its normalisation, and NN_r (``runoff``) where the model has it.
+class RegionalNetwork(nn.Module):
+    """From forcing and attributes to hidden states: normalisation, a linear layer with ReLU, an LSTM.
+
+    What is read from the hidden states is up to those that inherit from it.
 
     Parameters
     ----------
-    description : DeltaHBV
-        Components, dynamic parameters, width, dropout.
+    description : DeltaHBV or LSTMStreamflow
+        Forcing, width, dropout.
     n_attributes : int
         Static inputs a cell.
 
@@ -86,21 +92,20 @@ class ParameterNetwork(nn.Module):
     attribute_mean: Tensor
     attribute_std: Tensor
 
-    def __init__(self, description: DeltaHBV, n_attributes: int) -> None:
+    def __init__(self, description: Spec, n_attributes: int) -> None:
         super().__init__()
         self.description = description
         self.lstm_dtype = torch.float32
-        hidden = description.hidden
-        self.encode = nn.Linear(N_FORCING + n_attributes, hidden)
+        self._precipitation = description.forcing.index("prcp")
+        hidden, n_forcing = description.hidden, len(description.forcing)
+        self.encode = nn.Linear(n_forcing + n_attributes, hidden)
         bound = 1.0 / math.sqrt(hidden)
         self.weight_input = nn.Parameter(torch.empty(4 * hidden, hidden).uniform_(-bound, bound))
         self.weight_hidden = nn.Parameter(torch.empty(4 * hidden, hidden).uniform_(-bound, bound))
         self.bias_input = nn.Parameter(torch.empty(4 * hidden).uniform_(-bound, bound))
         self.bias_hidden = nn.Parameter(torch.empty(4 * hidden).uniform_(-bound, bound))
-        self.decode = nn.Linear(hidden, description.size)
-        self.runoff = RunoffNetwork(description.runoff_network) if description.runoff_network else None
-        self.register_buffer("forcing_mean", torch.zeros(N_FORCING))
-        self.register_buffer("forcing_std", torch.ones(N_FORCING))
+        self.register_buffer("forcing_mean", torch.zeros(n_forcing))
+        self.register_buffer("forcing_std", torch.ones(n_forcing))
         self.register_buffer("attribute_mean", torch.zeros(n_attributes))
         self.register_buffer("attribute_std", torch.ones(n_attributes))
 
@@ -109,16 +114,15 @@ class ParameterNetwork(nn.Module):
 
         Parameters
         ----------
-        forcing : Tensor, (time, space, 3)
-            Precipitation, temperature, PET of the training period.
+        forcing : Tensor, (time, space, forcing)
+            Of the training period, in the order of the description.
         attributes : Tensor, (space, attribute)
             May have NaN. A standard deviation under 0.001 counts as 1.
         """
-        for index in range(N_FORCING):  # one at a time: a copy of the whole would not be small
+        for index in range(len(self.forcing_mean)):  # one at a time: a copy of the whole is not small
             series = forcing[..., index]
-            series = transform_precipitation(series) if index == 0 else series
-            std, mean = torch.std_mean(series.double(), correction=0)
-            self.forcing_mean[index], self.forcing_std[index] = mean, torch.where(std < 1e-3, 1.0, std)
+            series = transform_precipitation(series) if index == self._precipitation else series
+            self.forcing_mean[index], self.forcing_std[index] = mean_and_deviation(series)
         present = ~torch.isnan(attributes)
         count = present.sum(0).clamp(min=1)
         values = attributes.double()
@@ -129,25 +133,34 @@ class ParameterNetwork(nn.Module):
 
     def _encoded(self, forcing: Tensor, attributes: Tensor) -> Tensor:
         """First layer on the normalised inputs; the attributes' share is computed once, not daily."""
-        daily = torch.cat([transform_precipitation(forcing[..., :1]), forcing[..., 1:]], dim=-1)
+        at = self._precipitation
+        rain = transform_precipitation(forcing[..., at : at + 1])
+        daily = torch.cat([forcing[..., :at], rain, forcing[..., at + 1 :]], dim=-1)
         daily = (daily - self.forcing_mean) / self.forcing_std
         static = torch.nan_to_num((attributes - self.attribute_mean) / self.attribute_std, nan=0.0)
         weight = self.encode.weight
-        constant = nn.functional.linear(static, weight[:, N_FORCING:], self.encode.bias)
-        return torch.relu(nn.functional.linear(daily, weight[:, :N_FORCING]) + constant)
+        n_forcing = daily.shape[-1]
+        constant = nn.functional.linear(static, weight[:, n_forcing:], self.encode.bias)
+        return torch.relu(nn.functional.linear(daily, weight[:, :n_forcing]) + constant)
 
     def forward(
-        self, forcing: Tensor, attributes: Tensor, state: NetworkState | None = None
+        self,
+        forcing: Tensor,
+        attributes: Tensor,
+        state: NetworkState | None = None,
+        without_gradient: int = 0,
     ) -> tuple[Tensor, NetworkState]:
         """Hidden states of the LSTM.
 
         Parameters
         ----------
-        forcing : Tensor, (time, space, 3)
+        forcing : Tensor, (time, space, forcing)
             In the model's units, not normalised.
         attributes : Tensor, (space, attribute)
         state : optional
             Of an earlier stretch that this one continues.
+        without_gradient : int
+            Days at the beginning that no gradient passes through.
 
         Returns
         -------
@@ -155,20 +168,32 @@ class ParameterNetwork(nn.Module):
         state
             After the last day.
         """
-        inputs = self._encoded(forcing, attributes)
-        if state is None:
-            zeros = inputs.new_zeros(inputs.shape[1], self.description.hidden)
-            state = (zeros, zeros)
         weights: list[Tensor] = [self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden]
         dropout = _DROPOUT if self.description.dropout is None else self.description.dropout
         if self.training and dropout > 0.0:
             # Dropout on the weights, one mask a pass, as the paper's g_A has it.
             weights = [*(nn.functional.dropout(weight, dropout) for weight in weights[:2]), *weights[2:]]
-        h, c = (part[None].contiguous() for part in state)
-        dtype = self.lstm_dtype if self.training else inputs.dtype
-        if dtype != inputs.dtype:
-            inputs, h, c = inputs.to(dtype), h.to(dtype), c.to(dtype)
-            weights = [weight.to(dtype) for weight in weights]
+        dtype = self.lstm_dtype if self.training else self.encode.weight.dtype
+        weights = [weight.to(dtype) for weight in weights]
+        if state is None:
+            zeros = forcing.new_zeros(forcing.shape[1], self.description.hidden)
+            state = (zeros, zeros)
+        parts = []
+        if without_gradient:
+            with torch.no_grad():
+                first = self._encoded(forcing[:without_gradient], attributes)
+                hidden, state = self._walk(first.to(dtype), state, weights)
+            parts.append(hidden)
+            forcing = forcing[without_gradient:]
+        hidden, state = self._walk(self._encoded(forcing, attributes).to(dtype), state, weights)
+        hidden = torch.cat([*parts, hidden]) if parts else hidden
+        return hidden.to(self.encode.weight.dtype), state
+
+    def _walk(
+        self, inputs: Tensor, state: NetworkState, weights: list[Tensor]
+    ) -> tuple[Tensor, NetworkState]:
+        """The LSTM through the days of ``inputs`` (time, space, hidden), in their type."""
+        h, c = (part[None].contiguous().to(inputs.dtype) for part in state)
         stretches = []
         for stretch in inputs.split(_STRETCH if torch.is_grad_enabled() else len(inputs)):
             hidden, h, c = torch.lstm(stretch, [h, c], weights, True, 1, 0.0, self.training, False, False)
@@ -176,7 +201,26 @@ class ParameterNetwork(nn.Module):
             for part in (h, c):
                 if part.requires_grad:
                     part.register_hook(_without_traces)
-        return torch.cat(stretches).to(self.encode.weight.dtype), (h[0], c[0])
+        return torch.cat(stretches), (h[0], c[0])
+
+
+class ParameterNetwork(RegionalNetwork):
+    """g_A with its normalisation, and NN_r (``runoff``) where the model has it.
+
+    Parameters
+    ----------
+    description : DeltaHBV
+        Components, dynamic parameters, width, dropout.
+    n_attributes : int
+        Static inputs a cell.
+    """
+
+    description: DeltaHBV
+
+    def __init__(self, description: DeltaHBV, n_attributes: int) -> None:
+        super().__init__(description, n_attributes)
+        self.decode = nn.Linear(description.hidden, description.size)
+        self.runoff = RunoffNetwork(description.runoff_network) if description.runoff_network else None
 
     def parameters_from(self, hidden: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
         """Parameters ``names`` from hidden states (..., hidden); only their rows of the last layer run."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
-from .losses import Loss, checked_loss, describe_loss
+from .losses import OUTPUT_LOSSES, Loss, checked_loss, describe_loss, parts_of
 
 OPTIMIZERS = ("adam", "adadelta")
 SCHEDULES = ("cosine", "constant")
@@ -21,12 +21,14 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 # directly bear, and need, longer steps.
 _RATES = {
     ("adam", "lstm"): 3e-3,
+    ("adam", "streamflow"): 3e-3,
     ("adam", "constant"): 1e-1,
     ("adadelta", "lstm"): 1.0,
+    ("adadelta", "streamflow"): 1.0,
     ("adadelta", "constant"): 1.0,
 }
 # Enough for a regional network to be useful, and for parameters fitted directly to settle.
-_ITERATIONS = {"lstm": 1500, "constant": 300}
+_ITERATIONS = {"lstm": 1500, "streamflow": 1500, "constant": 300}
 _SCHEDULES = {"adam": "cosine", "adadelta": "constant"}
 _COVERED = 0.99  # of the (cell, day) pairs, on average, in an epoch of random windows
 _LEAST = {"warmup": 0, "seed": 0}  # of the whole numbers; 1 for the others
@@ -57,7 +59,7 @@ class Protocol:
         Whether gradients pass through the warm-up.
     warmup_parameters : {"daily", "last day"}
         Dynamic parameters in the warm-up: of each day, or of its last day throughout. Static ones
-        are those of the last day of the window, in both.
+        are those of the last day of the window, in both. Without meaning for an LSTM of streamflow.
     dropout : float
         Share of the LSTM's weights that a pass leaves out.
     clip : float, optional
@@ -153,20 +155,23 @@ def epoch_iterations(batch: int, window: int, warmup: int, cells: int, days: int
 def _default(network: str) -> Protocol:
     return Protocol(
         preset="default",
-        loss={"nse": 1.0, "low_flow": 1.0},
+        loss="transformed" if network == "streamflow" else {"nse": 1.0, "low_flow": 1.0},
         optimizer="adam",
         learning_rate=_RATES["adam", network],
         schedule="cosine",
         iterations=_ITERATIONS[network],
-        validate_every={"lstm": 100, "constant": 20}[network],
+        validate_every=20 if network == "constant" else 100,
     )
 
 
 def _paper(network: str) -> Protocol:
-    """Feng et al. (2022), sections 2.2.1 and 2.2.2, and the code that was published with it."""
+    """Feng et al. (2022), sections 2.2.1 and 2.2.2, and the code that was published with it.
+
+    Of their LSTM they tell the loss; all else is as for their δ models.
+    """
     return Protocol(
         preset="paper",
-        loss="paper",
+        loss="transformed" if network == "streamflow" else "paper",
         optimizer="adadelta",
         learning_rate=_RATES["adadelta", network],
         schedule="constant",
@@ -199,8 +204,8 @@ def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protoco
     Parameters
     ----------
     preset : {"default", "paper"}
-    network : {"lstm", "constant"}
-        What is trained.
+    network : {"lstm", "constant", "streamflow"}
+        What is trained: what gives parameters, or an LSTM that gives streamflow.
     changes : dict
         Values by the names of :class:`Protocol`; None where the preset's is meant, except for
         ``clip`` and ``patience``, where None is a value.
@@ -232,7 +237,14 @@ def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protoco
             "schedule": _SCHEDULES[optimizer],
             **changes,
         }
-    return replace(base, **changes)
+    protocol = replace(base, **changes)
+    wanted = [name for name in parts_of(protocol.loss) if name in OUTPUT_LOSSES]
+    if wanted and network != "streamflow":
+        raise DescriptionError(
+            f"loss {wanted[0]!r} is of the normalised streamflow that hx.LSTMStreamflow gives, and a δ model "
+            "gives none; expected 'low_flow', which is the same of streamflow in mm/day."
+        )
+    return protocol
 
 
 def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:

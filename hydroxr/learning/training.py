@@ -16,16 +16,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..description import DeltaHBV
+from ..description import Spec
 from ..errors import MissingObservationError, TrainingError
 from ..progress import progress_bar
-from .batches import TrainingData, ValidationData, batch_parameters, batch_streamflow, make_module
+from .batches import (
+    TrainingData,
+    ValidationData,
+    batch_output,
+    batch_parameters,
+    batch_streamflow,
+    make_module,
+)
 from .checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from .interrupts import Interrupts
 from .losses import make_loss
-from .network import ParameterNetwork
+from .network import RegionalNetwork
 from .protocol import Protocol
 from .sampler import WindowSampler
+from .streamflow import StreamflowNetwork
 from .validation import median_nse
 
 MOST_SKIPPED = 10  # batches in a row that may be of no use before training ends
@@ -53,7 +61,7 @@ class Trained:
 
 
 def train(
-    description: DeltaHBV,
+    description: Spec,
     data: TrainingData,
     protocol: Protocol,
     device: str,
@@ -66,7 +74,7 @@ def train(
 
     Parameters
     ----------
-    description : DeltaHBV
+    description : DeltaHBV or LSTMStreamflow
     data : TrainingData
     protocol : Protocol
         With ``iterations`` and a ``precision`` that is not "auto".
@@ -138,7 +146,7 @@ class _Training:
 
     def __init__(
         self,
-        description: DeltaHBV,
+        description: Spec,
         data: TrainingData,
         protocol: Protocol,
         device: str,
@@ -149,7 +157,7 @@ class _Training:
         self.total = protocol.iterations
         with _seeded(protocol.seed, device):
             self.module = make_module(description, data).to(device).train()
-        if isinstance(self.module, ParameterNetwork) and protocol.precision == "bfloat16":
+        if isinstance(self.module, RegionalNetwork) and protocol.precision == "bfloat16":
             self.module.lstm_dtype = torch.bfloat16
         self.sampler = WindowSampler(
             data.observed,
@@ -233,17 +241,31 @@ class _Training:
 
     def loss_of(self, cells: np.ndarray, starts: np.ndarray) -> Tensor:
         """The loss of a batch: ``cells`` from the days ``starts`` of their warm-up on."""
-        target, streamflow, _ = self.simulate(cells, starts)
-        return self.loss(streamflow, target, self.variance[self._indices(cells)])
+        observed, output, _ = self.simulate(cells, starts)
+        return self.loss_from(output, observed, cells)
+
+    def loss_from(self, output: Tensor, observed: Tensor, cells: np.ndarray) -> Tensor:
+        """The loss of what :meth:`simulate` gave for ``cells``."""
+        variance = self.variance[self._indices(cells)]
+        if not isinstance(self.module, StreamflowNetwork):
+            return self.loss(output, observed, variance)
+        normalised = (output, self.module.normalised(observed))
+        return self.loss(self.module.streamflow(output), observed, variance, normalised)
 
     def simulate(self, cells: np.ndarray, starts: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Observed and simulated streamflow of a batch (window, batch), and its parameters."""
+        """Observed and simulated streamflow of a batch (window, batch), and its parameters.
+
+        An LSTM's streamflow is normalised, and it has no parameters.
+        """
         places = self._indices(cells)
         rows = self.days + self._indices(starts)
         forcing = self.forcing[rows, places]
+        observed = self.observed[rows[self.protocol.warmup :], places]
+        if isinstance(self.module, StreamflowNetwork):
+            return observed, batch_output(self.module, forcing, self.attributes[places], self.protocol), {}
         parameters = batch_parameters(self.module, forcing, self.attributes, places)
         streamflow = batch_streamflow(self.module, forcing, parameters, self.protocol)
-        return self.observed[rows[self.protocol.warmup :], places], streamflow, dict(parameters)
+        return observed, streamflow, dict(parameters)
 
     def _indices(self, numbers: np.ndarray) -> Tensor:
         return torch.from_numpy(numbers).to(self.device)

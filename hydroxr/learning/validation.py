@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..physics.simulation import arrange_parameters, empty_state, simulate_tensors
 from .batches import ConstantParameters, Trainable, ValidationData, processes_of
-from .network import NetworkState, ParameterNetwork
+from .network import NetworkState, ParameterNetwork, RegionalNetwork
+from .streamflow import StreamflowNetwork
 
 _BUDGET = 200e6  # bytes of working memory
 _STRETCH = 128  # days that the network runs through at once
@@ -55,6 +56,8 @@ def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device
 
     forcing = tensor(data.forcing[:, piece])
     attributes = tensor(data.attributes[piece])
+    if isinstance(module, StreamflowNetwork):
+        return _lstm_streamflow(module, forcing, attributes).cpu().numpy()
     if isinstance(module, ConstantParameters):
         parameters: Mapping[str, Tensor] = module(tensor(data.places[piece]))
     else:
@@ -69,6 +72,16 @@ def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device
         processes=processes_of(module),
     )
     return series["streamflow"].cpu().numpy()
+
+
+def _lstm_streamflow(network: StreamflowNetwork, forcing: Tensor, attributes: Tensor) -> Tensor:
+    """Streamflow (time, cell) of a network that gives it itself."""
+    state: NetworkState | None = None
+    days = []
+    for part in forcing.split(_STRETCH):
+        hidden, state = network(part, attributes, state)
+        days.append(network.streamflow(network.output(hidden)))
+    return torch.cat(days)
 
 
 def _network_parameters(
@@ -95,8 +108,10 @@ def _pieces(module: Trainable, data: ValidationData) -> Iterator[slice]:
     """Slices of cells whose work fits the budget."""
     description = module.description
     n_days, n_cells = data.observed.shape
-    numbers = n_days * (6 + 2 * description.components * len(description.dynamic))
-    if isinstance(module, ParameterNetwork):
+    numbers = n_days * (3 + len(description.forcing))
+    if isinstance(module, ConstantParameters | ParameterNetwork):
+        numbers += n_days * 2 * module.description.components * len(module.description.dynamic)
+    if isinstance(module, RegionalNetwork):
         numbers += min(n_days, _STRETCH) * _COPIES * description.hidden
     size = max(1, int(_BUDGET / (4 * numbers)))
     for first in range(0, n_cells, size):

@@ -1,0 +1,65 @@
+"""The LSTM that gives streamflow itself: the data-driven benchmark.
+
+Feng et al. (2022), section 2.2.1: it learns streamflow that was transformed by their equation 2 and
+normalised.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..description import LSTMStreamflow
+from .losses import STREAMFLOW_OFFSET, transform_streamflow
+from .network import RegionalNetwork, mean_and_deviation
+
+
+class StreamflowNetwork(RegionalNetwork):
+    """A linear layer with ReLU, an LSTM, a linear layer to one number a day: normalised streamflow.
+
+    That is ``(log10(sqrt(Q + 1e-6) + 0.1) - mean) / std`` with the mean and the standard deviation of
+    the observations that it is trained on, which are kept with the weights.
+
+    Parameters
+    ----------
+    description : LSTMStreamflow
+        Forcing, width, dropout.
+    n_attributes : int
+        Static inputs a cell.
+    """
+
+    description: LSTMStreamflow
+    streamflow_mean: Tensor
+    streamflow_std: Tensor
+
+    def __init__(self, description: LSTMStreamflow, n_attributes: int) -> None:
+        super().__init__(description, n_attributes)
+        self.decode = nn.Linear(description.hidden, 1)
+        self.register_buffer("streamflow_mean", torch.zeros(1))
+        self.register_buffer("streamflow_std", torch.ones(1))
+
+    def set_target(self, observed: Tensor) -> None:
+        """Take mean and standard deviation from the training data.
+
+        Parameters
+        ----------
+        observed : Tensor, (time, space)
+            mm/day, NaN where missing. A standard deviation under 0.001 counts as 1.
+        """
+        mean, std = mean_and_deviation(transform_streamflow(observed[~torch.isnan(observed)].double()))
+        self.streamflow_mean[0], self.streamflow_std[0] = mean, std
+
+    def output(self, hidden: Tensor) -> Tensor:
+        """Normalised streamflow (time, space) from hidden states (time, space, hidden)."""
+        normalised: Tensor = self.decode(hidden)[..., 0]
+        return normalised
+
+    def normalised(self, streamflow: Tensor) -> Tensor:
+        """Of streamflow in mm/day; NaN where that is NaN."""
+        return (transform_streamflow(streamflow) - self.streamflow_mean) / self.streamflow_std
+
+    def streamflow(self, normalised: Tensor) -> Tensor:
+        """mm/day, the inverse of :meth:`normalised`; 0 where that would be negative."""
+        transformed = normalised * self.streamflow_std + self.streamflow_mean
+        root = torch.clamp(10.0**transformed - 0.1, min=0.0)
+        return torch.clamp(root**2 - STREAMFLOW_OFFSET, min=0.0)
