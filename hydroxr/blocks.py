@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 # Working memory of one piece; outputs and inputs of the block come on top. Larger pieces gain
 # little speed: the cost of a torch operation is then in its numbers, no longer in its call.
 BUDGET = 200e6  # bytes
-_STRETCH = 128  # days that the network runs through at once
-_STRETCH_COPIES = 10  # arrays of (days, cell, hidden) that the LSTM holds meanwhile
 
 NETWORK_STATE = ("network_hidden", "network_cell")
 
@@ -157,6 +155,8 @@ def _empty(name: str, n_cells: int, job: Job) -> np.ndarray:
 
 def _pieces(n_cells: int, job: Job) -> Iterator[slice]:
     """Slices of cells whose work fits :data:`BUDGET`."""
+    from .learning.network import numbers_of_pass
+
     days = job.sizes["time"]
     width = job.sizes.get("component", 1)
     numbers = days * (len(job.forcing) + 2 * len(job.series) * (width if job.components else 1))
@@ -164,7 +164,7 @@ def _pieces(n_cells: int, job: Job) -> Iterator[slice]:
     if job.model is not None:
         spec = job.model.description
         numbers += 2 * days * width * (len(spec.dynamic) if isinstance(spec, DeltaHBV) else 1)
-        numbers += min(days, _STRETCH) * _STRETCH_COPIES * spec.hidden
+        numbers += numbers_of_pass(days, spec.hidden)
     itemsize = 8 if job.dtype == "float64" else 4
     size = max(1, int(BUDGET / (numbers * itemsize)))
     for first in range(0, n_cells, size):
@@ -207,12 +207,8 @@ def _run_lstm(given: dict[str, np.ndarray], network: StreamflowNetwork, job: Job
     state = None
     if names[0] in given:
         state = (_tensor(given[names[0]], job), _tensor(given[names[1]], job))
-    flows = []
-    for part in forcing.split(_STRETCH):
-        hidden, state = network(part, attributes, state)
-        flows.append(network.streamflow(network.output(hidden)))
-    assert state is not None
-    out = {"streamflow": torch.cat(flows).T, **dict(zip(names, state, strict=True))}
+    streamflow, state = network.daily_streamflow(forcing, attributes, state)
+    out = {"streamflow": streamflow.T, **dict(zip(names, state, strict=True))}
     return {name: _array(value) for name, value in out.items() if name in job.outputs}
 
 
@@ -324,22 +320,14 @@ def _network_parameters(
     )
     inputs = torch.stack(list(forcing), dim=-1).float()
     if static:
-        last = None
-        hidden = inputs.new_zeros(())
-        for part in inputs[slice(*job.window)].split(_STRETCH):
-            hidden, last = network(part, attributes, last)
-        out |= network.parameters_from(hidden[-1], static)
+        out |= network.last_parameters(inputs[slice(*job.window)], attributes, static)
     if description.dynamic:
-        names = description.dynamic
-        start = tuple(state[name].float() for name in NETWORK_STATE) if NETWORK_STATE[0] in state else None
-        days: dict[str, list[torch.Tensor]] = {name: [] for name in names}
-        for part in inputs.split(_STRETCH):
-            hidden, start = network(part, attributes, start)
-            for name, value in network.parameters_from(hidden, names).items():
-                days[name].append(value)
-        out |= {name: torch.cat(parts) for name, parts in days.items()}
-        assert start is not None
-        state |= dict(zip(NETWORK_STATE, start, strict=True))
+        start = None
+        if NETWORK_STATE[0] in state:
+            start = (state[NETWORK_STATE[0]].float(), state[NETWORK_STATE[1]].float())
+        daily, last = network.daily_parameters(inputs, attributes, start)
+        out |= daily
+        state |= dict(zip(NETWORK_STATE, last, strict=True))
     return {name: value.to(forcing[0].dtype) for name, value in out.items()}
 
 

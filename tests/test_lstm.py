@@ -28,6 +28,7 @@ from hydroxr.errors import (
     UnitsError,
     ValueRangeError,
 )
+from hydroxr.learning import network
 from hydroxr.model import JSON_FILE, Model
 from tests.conftest import FIT
 from tests.labelled import assert_same_values, flattened, make_dataset, make_grid, raise_if_dask_computes
@@ -322,7 +323,7 @@ def test_pieces_of_cells_and_of_days_make_no_difference(
     """Where memory is short."""
     expected = data.hbv.simulate(model)
     monkeypatch.setattr(blocks, "BUDGET", 1)
-    monkeypatch.setattr(blocks, "_STRETCH", 7)
+    monkeypatch.setattr(network, "DAYS_AT_ONCE", 7)
     assert_same_values(data.hbv.simulate(model), expected, **CLOSE)
 
 

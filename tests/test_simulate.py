@@ -29,6 +29,7 @@ from hydroxr.errors import (
     ParameterError,
     StateError,
 )
+from hydroxr.learning import network
 from hydroxr.model import Model
 from tests.labelled import (
     FLUXES,
@@ -371,7 +372,7 @@ def test_pieces_of_cells_and_of_days_make_no_difference(
     """Cut into single cells to save memory, and the network into stretches of days, the run is the same."""
     expected = ds.hbv.simulate(dynamic_model)
     monkeypatch.setattr(blocks, "BUDGET", 1)
-    monkeypatch.setattr(blocks, "_STRETCH", 7)
+    monkeypatch.setattr(network, "DAYS_AT_ONCE", 7)
     assert_same_values(ds.hbv.simulate(dynamic_model), expected, **CLOSE)
 
 

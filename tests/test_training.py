@@ -30,7 +30,7 @@ from hydroxr.errors import (
     TrainingError,
 )
 from hydroxr.learning import checkpoint as checkpoints
-from hydroxr.learning import training
+from hydroxr.learning import network, training
 from hydroxr.learning.checkpoint import CHECKPOINT_FILE
 from hydroxr.learning.losses import paper_loss
 from hydroxr.model import Model
@@ -171,7 +171,7 @@ def test_validation_in_pieces_is_the_same(ds: xr.Dataset, monkeypatch: pytest.Mo
     options = {"validation": LATER, "validate_every": 1}
     whole = fit(ds, "dynamic", **options)
     monkeypatch.setattr(validation, "_BUDGET", 1.0)
-    monkeypatch.setattr(validation, "_STRETCH", 7)
+    monkeypatch.setattr(network, "DAYS_AT_ONCE", 7)
     pieces = fit(ds, "dynamic", **options)
     np.testing.assert_allclose(pieces.history["validation_nse"], whole.history["validation_nse"], rtol=1e-4)
 

@@ -7,6 +7,7 @@ layer, for g_A a sigmoid. The normalisation of the inputs belongs to the network
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from ..physics.runoff_network import RunoffNetwork
 # until its numbers are subnormal, with which a CPU computes some twenty times slower. Every few
 # weeks what has no weight any more is therefore set to zero.
 _STRETCH = 32  # days
+
+DAYS_AT_ONCE = 128  # of a pass where nothing is trained
+_PASS_COPIES = 10  # arrays of (days, cell, hidden) that the LSTM holds meanwhile
 _TRACE = 1e-20
 
 _DROPOUT = 0.5  # in training, of a description that leaves it to the training protocol
@@ -34,6 +38,11 @@ def mean_and_deviation(values: Tensor) -> tuple[Tensor, Tensor]:
     """For normalisation, in float64; a standard deviation under 0.001 counts as 1."""
     std, mean = torch.std_mean(values.double(), correction=0)
     return mean, torch.where(std < 1e-3, 1.0, std)
+
+
+def numbers_of_pass(days: int, hidden: int) -> int:
+    """How many numbers a cell takes while a network of that width passes so many days."""
+    return min(days, DAYS_AT_ONCE) * _PASS_COPIES * hidden
 
 
 def transform_precipitation(precipitation: Tensor) -> Tensor:
@@ -189,6 +198,14 @@ class RegionalNetwork(nn.Module):
         hidden = torch.cat([*parts, hidden]) if parts else hidden
         return hidden.to(self.encode.weight.dtype), state
 
+    def passes(
+        self, forcing: Tensor, attributes: Tensor, state: NetworkState | None = None
+    ) -> Iterator[tuple[Tensor, NetworkState]]:
+        """As :meth:`forward`, some days after the other: what one pass needs of memory is bounded."""
+        for part in forcing.split(DAYS_AT_ONCE):
+            hidden, state = self(part, attributes, state)
+            yield hidden, state
+
     def _walk(
         self, inputs: Tensor, state: NetworkState, weights: list[Tensor]
     ) -> tuple[Tensor, NetworkState]:
@@ -227,6 +244,25 @@ class ParameterNetwork(RegionalNetwork):
         rows = self._rows(names)
         unit = torch.sigmoid(nn.functional.linear(hidden, self.decode.weight[rows], self.decode.bias[rows]))
         return to_parameters(unit, self.description, names)
+
+    def last_parameters(
+        self, forcing: Tensor, attributes: Tensor, names: tuple[str, ...]
+    ) -> dict[str, Tensor]:
+        """Parameters ``names`` on the last day of ``forcing``, (space, component) or (space,)."""
+        for hidden, _ in self.passes(forcing, attributes):
+            last = hidden[-1]
+        return self.parameters_from(last, names)
+
+    def daily_parameters(
+        self, forcing: Tensor, attributes: Tensor, state: NetworkState | None = None
+    ) -> tuple[dict[str, Tensor], NetworkState]:
+        """Dynamic parameters of each day, (time, space, component), and the state after the last."""
+        days = []
+        for hidden, last in self.passes(forcing, attributes, state):
+            days.append(self.parameters_from(hidden, self.description.dynamic))
+            state = last
+        assert state is not None
+        return {name: torch.cat([day[name] for day in days]) for name in self.description.dynamic}, state
 
     def _rows(self, names: tuple[str, ...]) -> Tensor:
         places: list[int] = []

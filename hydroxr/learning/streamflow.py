@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..description import LSTMStreamflow
 from .losses import STREAMFLOW_OFFSET, transform_streamflow
-from .network import RegionalNetwork, mean_and_deviation
+from .network import NetworkState, RegionalNetwork, mean_and_deviation
 
 
 class StreamflowNetwork(RegionalNetwork):
@@ -53,6 +53,17 @@ class StreamflowNetwork(RegionalNetwork):
         """Normalised streamflow (time, space) from hidden states (time, space, hidden)."""
         normalised: Tensor = self.decode(hidden)[..., 0]
         return normalised
+
+    def daily_streamflow(
+        self, forcing: Tensor, attributes: Tensor, state: NetworkState | None = None
+    ) -> tuple[Tensor, NetworkState]:
+        """Streamflow of each day, (time, space), mm/day, and the state after the last."""
+        days = []
+        for hidden, last in self.passes(forcing, attributes, state):
+            days.append(self.streamflow(self.output(hidden)))
+            state = last
+        assert state is not None
+        return torch.cat(days), state
 
     def normalised(self, streamflow: Tensor) -> Tensor:
         """Of streamflow in mm/day; NaN where that is NaN."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -10,12 +10,10 @@ from torch import Tensor
 
 from ..physics.simulation import arrange_parameters, empty_state, simulate_tensors
 from .batches import ConstantParameters, Trainable, ValidationData, processes_of
-from .network import NetworkState, ParameterNetwork, RegionalNetwork
+from .network import ParameterNetwork, RegionalNetwork, numbers_of_pass
 from .streamflow import StreamflowNetwork
 
 _BUDGET = 200e6  # bytes of working memory
-_STRETCH = 128  # days that the network runs through at once
-_COPIES = 10  # arrays of (days, cell, hidden) that the LSTM holds meanwhile
 
 
 def median_nse(module: Trainable, data: ValidationData, device: str) -> float:
@@ -57,11 +55,15 @@ def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device
     forcing = tensor(data.forcing[:, piece])
     attributes = tensor(data.attributes[piece])
     if isinstance(module, StreamflowNetwork):
-        return _lstm_streamflow(module, forcing, attributes).cpu().numpy()
+        return module.daily_streamflow(forcing, attributes)[0].cpu().numpy()
     if isinstance(module, ConstantParameters):
-        parameters: Mapping[str, Tensor] = module(tensor(data.places[piece]))
+        parameters: dict[str, Tensor] = module(tensor(data.places[piece]))
     else:
-        parameters = _network_parameters(module, forcing, attributes, tensor(data.window[:, piece]))
+        dynamic = module.description.dynamic
+        static = tuple(name for name in module.description.parameters if name not in dynamic)
+        parameters = module.last_parameters(tensor(data.window[:, piece]), attributes, static)
+        if dynamic:
+            parameters |= module.daily_parameters(forcing, attributes)[0]
     arranged = arrange_parameters(parameters, tuple(forcing.shape[:2]))
     state = empty_state(forcing.shape[1], arranged["BETA"].shape[-1], routed=True, like=forcing)
     series, _ = simulate_tensors(
@@ -74,36 +76,6 @@ def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device
     return series["streamflow"].cpu().numpy()
 
 
-def _lstm_streamflow(network: StreamflowNetwork, forcing: Tensor, attributes: Tensor) -> Tensor:
-    """Streamflow (time, cell) of a network that gives it itself."""
-    state: NetworkState | None = None
-    days = []
-    for part in forcing.split(_STRETCH):
-        hidden, state = network(part, attributes, state)
-        days.append(network.streamflow(network.output(hidden)))
-    return torch.cat(days)
-
-
-def _network_parameters(
-    network: ParameterNetwork, forcing: Tensor, attributes: Tensor, window: Tensor
-) -> dict[str, Tensor]:
-    """Static parameters at the end of ``window``, dynamic ones of every day of ``forcing``."""
-    description = network.description
-    state: NetworkState | None = None
-    static = tuple(name for name in description.parameters if name not in description.dynamic)
-    for part in window.split(_STRETCH):
-        hidden, state = network(part, attributes, state)
-    out = network.parameters_from(hidden[-1], static)
-    if description.dynamic:
-        state = None
-        days = []
-        for part in forcing.split(_STRETCH):
-            hidden, state = network(part, attributes, state)
-            days.append(network.parameters_from(hidden, description.dynamic))
-        out |= {name: torch.cat([day[name] for day in days]) for name in description.dynamic}
-    return out
-
-
 def _pieces(module: Trainable, data: ValidationData) -> Iterator[slice]:
     """Slices of cells whose work fits the budget."""
     description = module.description
@@ -112,7 +84,7 @@ def _pieces(module: Trainable, data: ValidationData) -> Iterator[slice]:
     if isinstance(module, ConstantParameters | ParameterNetwork):
         numbers += n_days * 2 * module.description.components * len(module.description.dynamic)
     if isinstance(module, RegionalNetwork):
-        numbers += min(n_days, _STRETCH) * _COPIES * description.hidden
+        numbers += numbers_of_pass(n_days, description.hidden)
     size = max(1, int(_BUDGET / (4 * numbers)))
     for first in range(0, n_cells, size):
         yield slice(first, min(first + size, n_cells))
