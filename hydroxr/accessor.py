@@ -28,8 +28,13 @@ class HBVAccessor:
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
 
-    def check(self) -> CheckReport:
+    def check(self, spec: Spec | None = None) -> CheckReport:
         """Check names, units, time, completeness and ranges of the inputs; reads all values.
+
+        Parameters
+        ----------
+        spec : DeltaHBV or LSTMStreamflow, optional
+            The model whose inputs are wanted; default: one with HBV.
 
         Returns
         -------
@@ -43,7 +48,7 @@ class HBVAccessor:
         """
         from .report import check
 
-        return check(self._ds)
+        return check(self._ds, spec)
 
     def pet(self) -> xr.DataArray:
         """Potential evapotranspiration, kg m-2 day-1 (mm/day): the Dataset's own, else Hargreaves.
@@ -85,6 +90,7 @@ class HBVAccessor:
         checkpoint_every: int | timedelta | None = None,
         resume: str | os.PathLike[str] | None = None,
         seeds: int | Sequence[int] | None = None,
+        client: Client | None = None,
         **protocol: Any,
     ) -> Any:
         """Fit a model to observed streamflow.
@@ -141,8 +147,11 @@ class HBVAccessor:
         resume : path, optional
             As ``checkpoint``, of a folder in which there must be one.
         seeds : int or sequence of int, optional
-            Train as many models one after another, with seeds from ``seed`` on, or with these seeds;
-            the result is an :class:`~hydroxr.Ensemble`.
+            Train as many models, with seeds from ``seed`` on, or with these seeds; the result is an
+            :class:`~hydroxr.Ensemble`.
+        client : dask.distributed.Client, optional
+            Train them side by side as tasks of a cluster, one at a time in each worker process (a
+            checkpoint is then a folder that the workers see); default: one after another.
         **protocol
             Other values of the preset, see :class:`hydroxr.learning.protocol.Protocol`: ``schedule``,
             ``epochs``, ``warmup_gradient``, ``warmup_parameters``, ``dropout``, ``clip``,
@@ -182,6 +191,7 @@ class HBVAccessor:
             checkpoint_every=checkpoint_every,
             resume=resume,
             seeds=seeds,
+            client=client,
             **protocol,
         )
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from .cells import attribute_names, space_names
 from .checks import check_forcing, range_problem
 from .description import LSTMStreamflow, Spec, check_spec
 from .errors import DescriptionError, HydroxrError
+from .fit_members import ONE_TRAINING, check_client
 from .fold_models import fingerprint, load_folds, marked
 from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
 from .progress import progress_bar
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from .ensemble import Ensemble
     from .model import Model
-
-_ONE_FOLD = threading.Lock()  # in a process: random numbers and the threads of torch are the process's
 
 
 @dataclass(frozen=True)
@@ -174,11 +172,7 @@ def _check_options(
             f"network {spec.network!r} has parameters for the cells alone that it was fitted to, none for "
             "cells that are held out; cross-validate a regional model: hx.DeltaHBV(network='lstm')."
         )
-    if client is not None and not (hasattr(client, "submit") and hasattr(client, "scatter")):
-        raise DescriptionError(
-            f"client is {type(client).__name__}; expected a dask.distributed.Client, or None to fit one fold "
-            "after another."
-        )
+    check_client(client, "fold")
     if not isinstance(options.get("validation"), slice | None):
         raise DescriptionError(
             "validation names cells, of which each is held out by a fold of its own; expected a period, "
@@ -269,7 +263,7 @@ def _task(ds: xr.Dataset, fold: Fold, plan: _Plan, model: Model | Ensemble | Non
     """A fold on a worker; lazy data are read here, not by tasks that would wait for this one's thread."""
     import dask
 
-    with _ONE_FOLD, dask.config.set(scheduler="synchronous"):
+    with ONE_TRAINING, dask.config.set(scheduler="synchronous"):
         return _run_fold(ds, fold, plan, model)
 
 

@@ -6,8 +6,9 @@ import datetime
 import os
 import time as clock
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,15 @@ import xarray as xr
 from . import inputs
 from ._version import __version__
 from .description import DeltaHBV, Spec, check_spec
-from .ensemble import Ensemble
 from .errors import CheckpointError, DescriptionError, HydroxrWarning
+from .fit_members import check_client, fit_in_turn, fit_side_by_side, member_folder, member_seeds
 from .gather import Validation, gather
 from .model import Model, history_dataset
 
 if TYPE_CHECKING:
+    from distributed import Client
+
+    from .ensemble import Ensemble
     from .learning.batches import TrainingData, ValidationData
     from .learning.checkpoint import Checkpoint
     from .learning.protocol import Protocol
@@ -47,6 +51,7 @@ def fit(
     resume: str | os.PathLike[str] | None = None,
     seed: int = 0,
     seeds: int | Sequence[int] | None = None,
+    client: Client | None = None,
     device: str = "auto",
     progress: bool = True,
     **changes: Any,
@@ -61,7 +66,13 @@ def fit(
         changes["dropout"] = spec.dropout
     protocol = make_protocol(preset, spec.network, {**changes, "seed": seed})
     spec = replace(spec, dropout=protocol.dropout)
-    members = None if seeds is None else _seeds(seeds, seed)
+    members = None if seeds is None else member_seeds(seeds, seed)
+    check_client(client, "member")
+    if client is not None and members is None:
+        raise DescriptionError(
+            "client is given without seeds: a cluster trains the members of an ensemble side by side, one "
+            "model is trained here; give seeds=5, or no client."
+        )
     folder = _folder(checkpoint, resume)
     every = _every(checkpoint_every, folder)
     device = torch_device(device)
@@ -74,13 +85,30 @@ def fit(
     days = [str(value)[:10] for value in (period.indexes["time"][0], period.indexes["time"][-1])]
     model = replace(model, training={"period": days, "days": len(data.observed)})
 
-    def member(protocol: Protocol, folder: Path | None) -> Model:
+    train = partial(_fit_seed, model, protocol, device, folder, every)
+    if members is None:
         keeper = None if folder is None else _keeper(folder, every)
         return _fit_one(model, data, judged, protocol, device, progress, keeper)
+    if client is not None:
+        return fit_side_by_side(client, members, partial(train, progress=False), (data, judged), progress)
+    return fit_in_turn(members, lambda number: train((data, judged), number, progress=progress))
 
-    if members is None:
-        return member(protocol, folder)
-    return _fit_members(members, lambda number: member(replace(protocol, seed=number), _own(folder, number)))
+
+def _fit_seed(
+    model: Model,
+    protocol: Protocol,
+    device: str,
+    folder: Path | None,
+    every: int | datetime.timedelta | None,
+    data: tuple[TrainingData, ValidationData | None],
+    seed: int,
+    *,
+    progress: bool,
+) -> Model:
+    """Train the member of an ensemble that has this seed."""
+    own = member_folder(folder, seed)
+    keeper = None if own is None else _keeper(own, every)
+    return _fit_one(model, *data, replace(protocol, seed=seed), device, progress, keeper)
 
 
 def _folder(checkpoint: str | os.PathLike[str] | None, resume: str | os.PathLike[str] | None) -> Path | None:
@@ -101,31 +129,6 @@ def _folder(checkpoint: str | os.PathLike[str] | None, resume: str | os.PathLike
             "fit(..., checkpoint=folder)."
         )
     return folder
-
-
-def _own(folder: Path | None, seed: int) -> Path | None:
-    """Where the member of an ensemble has its checkpoint."""
-    return None if folder is None else folder / f"seed-{seed}"
-
-
-def _fit_members(seeds: list[int], train: Callable[[int], Model]) -> Ensemble:
-    """One after another; an interrupt leaves those that there are."""
-    fitted: list[Model] = []
-    for seed in seeds:
-        try:
-            fitted.append(train(seed))
-        except KeyboardInterrupt:
-            if not fitted:
-                raise
-            warnings.warn(
-                f"training was interrupted: the ensemble has {len(fitted)} of {len(seeds)} members",
-                HydroxrWarning,
-                stacklevel=4,
-            )
-            break
-        if fitted[-1].training["interrupted"]:
-            break
-    return Ensemble(tuple(fitted))
 
 
 def _fit_one(
@@ -170,20 +173,6 @@ def select_time(ds: xr.Dataset, time: slice | None) -> xr.Dataset:
     """
     inputs.check_time(ds)
     return inputs.select_days(ds, time)
-
-
-def _seeds(seeds: int | Sequence[int], first: int) -> list[int]:
-    """The seeds of an ensemble's members."""
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        numbers = [first + place for place in range(int(seeds))]
-    else:
-        numbers = list(seeds) if np.iterable(seeds) and not isinstance(seeds, str) else []
-    whole = all(isinstance(number, int | np.integer) and number >= 0 for number in numbers)
-    if not numbers or not whole or len(set(numbers)) < len(numbers):
-        raise DescriptionError(
-            f"seeds is {seeds!r}; expected a number of members of at least 1, or whole numbers that differ."
-        )
-    return [int(number) for number in numbers]
 
 
 def _every(every: int | datetime.timedelta | None, folder: Path | None) -> int | datetime.timedelta | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from .ensemble import Ensemble
 from .errors import ModelFileError
 from .fit import fit
 from .folds import Fold
+from .learning.protocol import Protocol, make_protocol
 from .model import JSON_FILE, Model, check_target, load_model
 
 KEY = "cross_validation"
@@ -44,11 +45,17 @@ def fingerprint(
     at a time.
     """
     usual = {name: row.default for name, row in inspect.signature(fit).parameters.items()}
+    known = {field.name for field in fields(Protocol)}
     chosen = {
         name: _plain(value)
         for name, value in sorted(options.items())
-        if name not in _NOT_LEARNED and not _same(value, usual.get(name))
+        if name not in (*_NOT_LEARNED, *known) and not _same(value, usual.get(name))
     }
+    changes = {name: value for name, value in options.items() if name in known - {"preset"}}
+    if changes.get("dropout") is None:
+        changes["dropout"] = spec.dropout
+    # All values, not only those that were given: a preset may be another one in a later version.
+    protocol = make_protocol(options.get("preset", "default"), spec.network, changes)
     days = None if options.get("validation") is not None else options.get("time")
     arrays = [*inputs.forcing(ds, spec.forcing).values(), observed]
     digest = hashlib.sha256("\n".join(space_names(ds, (dim,))).encode())
@@ -63,6 +70,7 @@ def fingerprint(
     return {
         "description": _plain(spec.to_dict()),
         "options": chosen,
+        "protocol": _plain(protocol.to_dict()),
         "folds": hashlib.sha256("\n".join(map(str, labels)).encode()).hexdigest(),
         "data": digest.hexdigest(),
         "hydroxr_version": __version__,

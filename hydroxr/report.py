@@ -10,10 +10,11 @@ import xarray as xr
 from . import inputs
 from .cells import select_cells, space_names
 from .checks import check_forcing, range_problem
+from .description import LSTMStreamflow, Spec, check_spec
 from .errors import MissingVariableError
 from .pair_selection import Dims
 from .units import convert
-from .variables import ATTRIBUTES, VARIABLES
+from .variables import ATTRIBUTES, FORCING, VARIABLES
 
 _DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate
 
@@ -50,9 +51,13 @@ class CheckReport:
         return "\n".join(lines)
 
 
-def check(ds: xr.Dataset) -> CheckReport:
+def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
     """Check the inputs of a Dataset; see the accessor."""
-    forcing = inputs.forcing(ds)
+    if spec is not None:
+        check_spec(spec)
+    if isinstance(spec, LSTMStreamflow):
+        inputs.own_units(ds, spec.own_forcing)
+    forcing = inputs.forcing(ds, FORCING if spec is None else spec.forcing)
     space = inputs.space_dims(ds)
     times = ds["time"].values
     cells = space_names(ds, space)
@@ -62,7 +67,12 @@ def check(ds: xr.Dataset) -> CheckReport:
         check_forcing({name: values}, times, cells, called={name: inputs.called(ds, name)})
         if name == "prcp" and 0.0 < values.max() < _DRIZZLE:
             remarks.append(f"the largest precipitation is {values.max():g} mm/day: is its unit right?")
-    roles = {VARIABLES[name].long_name: _found(ds, name) for name in forcing}
+    roles = {
+        VARIABLES[name].long_name if name in FORCING else str(ds[name].attrs.get("long_name", name)): (
+            _found(ds, name) if name in FORCING else f"{name} ({ds[name].attrs['units']})"
+        )
+        for name in forcing
+    }
     try:
         observed = inputs.observed_streamflow(ds)
     except MissingVariableError:
@@ -73,7 +83,8 @@ def check(ds: xr.Dataset) -> CheckReport:
     roles["attributes"] = (
         f"{len([name for name in ATTRIBUTES if name in ds])} of the paper's {len(ATTRIBUTES)}"
     )
-    remarks += _temperature_remarks(ds)
+    if "pet" in forcing:
+        remarks += _temperature_remarks(ds)
     index = ds.indexes["time"]
     period = (str(index[0])[:10], str(index[-1])[:10])
     return CheckReport(roles, len(times), len(cells), period, tuple(remarks))

@@ -244,7 +244,7 @@ def test_a_run_that_was_stopped_goes_on(
 @pytest.mark.parametrize(
     ("change", "spec", "options", "message"),
     [
-        (lambda ds: ds, SPEC, {"iterations": 4}, r"other options \(iterations\) than"),
+        (lambda ds: ds, SPEC, {"iterations": 4}, r"other protocol \(iterations\) than"),
         (lambda ds: ds, SPEC, {"time": None}, r"options \(time\), data than"),
         (lambda ds: ds, DYNAMIC, {}, r"description \(dynamic\)"),
         (lambda ds: ds.assign(prcp=ds["prcp"] + ds["prcp"].max() * 0.01), SPEC, {}, "other data than"),

@@ -14,7 +14,7 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr import commands
 from hydroxr.ensemble import Ensemble
-from hydroxr.errors import DescriptionError, HydroxrWarning, ModelFileError, StateError
+from hydroxr.errors import DescriptionError, HydroxrWarning, ModelFileError, StateError, TrainingError
 from hydroxr.learning.losses import paper_loss
 from hydroxr.model import ENSEMBLE_FILE
 from tests.conftest import FIT
@@ -255,3 +255,35 @@ def test_interrupted_between_members_it_has_those_that_are_done() -> None:
     count = 3
     with pytest.raises(KeyboardInterrupt):
         train("constant", loss=loss)
+
+
+# --- A cluster ------------------------------------------------------------------------------------
+
+
+def test_members_as_tasks_of_a_cluster(ensembles: dict[str, Ensemble], tmp_path: Path) -> None:
+    """The same ensemble, in the order of its seeds, with a checkpoint a member; errors name the seed."""
+    from dask.distributed import Client, LocalCluster
+
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        ensemble = train("dynamic", client=client, checkpoint=tmp_path)
+        again = train("dynamic", client=client, resume=tmp_path)
+        with pytest.raises(TrainingError) as caught:
+            train("dynamic", client=client, loss=lambda simulated, observed: simulated.sum() * float("nan"))
+    assert "in the member of seed" in "".join(caught.value.__notes__)
+    assert ensemble == ensembles["dynamic"]
+    assert ensemble.seeds == list(SEEDS)
+    assert again == ensemble
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"seed-{seed}" for seed in SEEDS)
+
+
+def test_a_cluster_is_for_the_members_of_an_ensemble() -> None:
+    """One model is trained where the data are."""
+    with pytest.raises(DescriptionError, match="client is str"):
+        train("constant", client="tcp://")
+    with pytest.raises(DescriptionError, match="without seeds"):
+        train("constant", seeds=None, client=_NoClient())
+
+
+class _NoClient:
+    submit = scatter = None

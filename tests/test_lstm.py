@@ -65,6 +65,25 @@ def model() -> Model:
     return fit(with_own(make_dataset()))
 
 
+# --- The inputs -----------------------------------------------------------------------------------
+
+
+def test_check_tells_of_what_it_is_given(data: xr.Dataset) -> None:
+    """Of the benchmark's own forcing; without it, of HBV's."""
+    report = data.drop_vars(("tmin", "tmax"), errors="ignore").hbv.check(SPEC)
+    assert report.roles["vp"] == "vp (Pa)"
+    assert report.roles["precipitation"] == "prcp (mm/day)"
+    assert "potential evapotranspiration" not in report.roles
+    with pytest.raises(MissingVariableError, match="no potential evapotranspiration"):
+        data.drop_vars(("tmin", "tmax", "lat"), errors="ignore").hbv.check()
+    with pytest.raises(MissingVariableError, match="'vp'"):
+        data.drop_vars("vp").hbv.check(SPEC)
+    with pytest.raises(UnitsError, match="vp"):
+        data.assign(vp=data["vp"].assign_attrs(units="")).hbv.check(SPEC)
+    with pytest.raises(DescriptionError, match="expected a description"):
+        data.hbv.check("lstm")
+
+
 # --- The description ------------------------------------------------------------------------------
 
 

@@ -1,0 +1,134 @@
+"""The members of an ensemble: trained one after another, or side by side on a cluster."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .ensemble import Ensemble
+from .errors import DescriptionError, HydroxrError, HydroxrWarning
+from .progress import progress_bar
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from .model import Model
+
+# In a process one training at a time: random numbers and the threads of torch are the process's.
+ONE_TRAINING = threading.Lock()
+
+
+def member_seeds(seeds: int | Sequence[int], first: int) -> list[int]:
+    """The seeds of an ensemble's members.
+
+    Raises
+    ------
+    DescriptionError
+        Where they are no whole numbers, or not different ones.
+    """
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        numbers = [first + place for place in range(int(seeds))]
+    else:
+        numbers = list(seeds) if np.iterable(seeds) and not isinstance(seeds, str) else []
+    whole = all(isinstance(number, int | np.integer) and number >= 0 for number in numbers)
+    if not numbers or not whole or len(set(numbers)) < len(numbers):
+        raise DescriptionError(
+            f"seeds is {seeds!r}; expected a number of members of at least 1, or whole numbers that differ."
+        )
+    return [int(number) for number in numbers]
+
+
+def member_folder(folder: Path | None, seed: int) -> Path | None:
+    """Where the member of an ensemble has its checkpoint."""
+    return None if folder is None else folder / f"seed-{seed}"
+
+
+def check_client(client: Any, task: str) -> None:
+    """Refuse what is no client of a cluster.
+
+    Raises
+    ------
+    DescriptionError
+    """
+    if client is not None and not (hasattr(client, "submit") and hasattr(client, "scatter")):
+        raise DescriptionError(
+            f"client is {type(client).__name__}; expected a dask.distributed.Client, or None to fit one "
+            f"{task} after another."
+        )
+
+
+def fit_in_turn(seeds: list[int], train: Callable[[int], Model]) -> Ensemble:
+    """One after another; an interrupt leaves those that there are."""
+    fitted: list[Model] = []
+    for seed in seeds:
+        try:
+            fitted.append(train(seed))
+        except KeyboardInterrupt:
+            if not fitted:
+                raise
+            warnings.warn(
+                f"training was interrupted: the ensemble has {len(fitted)} of {len(seeds)} members",
+                HydroxrWarning,
+                stacklevel=4,
+            )
+            break
+        if fitted[-1].training["interrupted"]:
+            break
+    return Ensemble(tuple(fitted))
+
+
+def fit_side_by_side(
+    client: Client, seeds: list[int], train: Callable[..., Model], data: Any, progress: bool
+) -> Ensemble:
+    """As tasks of a cluster, a member each, one at a time in each worker process.
+
+    Parameters
+    ----------
+    client : dask.distributed.Client
+    seeds : list of int
+    train : function
+        Of ``data`` and a seed; it travels to the workers with each task.
+    data
+        What all members learn from: it travels to each worker once.
+    progress : bool
+        Show a bar over the members.
+
+    Raises
+    ------
+    HydroxrError
+        Of the first member that fails, with its seed; the others are cancelled.
+    """
+    (there,) = client.scatter([data], hash=False, broadcast=True)
+    with progress_bar(total=len(seeds), desc="fit", unit="member", disable=not progress) as bar:
+        fitted = {}
+        for seed, model in _as_they_end(client, seeds, train, there):
+            fitted[seed] = model
+            bar.update()
+    return Ensemble(tuple(fitted[seed] for seed in seeds))
+
+
+def _as_they_end(
+    client: Client, seeds: list[int], train: Callable[..., Model], data: Any
+) -> Iterator[tuple[int, Model]]:
+    from distributed import as_completed
+
+    pending = {client.submit(_task, train, data, seed, pure=False): seed for seed in seeds}
+    try:
+        for future in as_completed(list(pending)):
+            yield pending.pop(future), future.result()
+    finally:
+        client.cancel(list(pending))
+
+
+def _task(train: Callable[..., Model], data: Any, seed: int) -> Model:
+    with ONE_TRAINING:
+        try:
+            return train(data, seed)
+        except HydroxrError as error:
+            error.add_note(f"in the member of seed {seed}")
+            raise
