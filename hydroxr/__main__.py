@@ -44,7 +44,7 @@ def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def
     parser.add_argument("--version", action="version", version=f"hydroxr {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="command")
 
-    for add in (_add_demo, _add_fit, _add_simulate, _add_evaluate):
+    for add in (_add_demo, _add_fit, _add_simulate, _add_evaluate, _add_reproduce):
         add(subparsers, commands)
     return parser
 
@@ -176,6 +176,38 @@ def _add_evaluate(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     evaluate.add_argument("--observed", type=Path, required=True, help=_DATA_HELP)
     evaluate.add_argument("--time", type=_period, help=f"days that count: {_TIME_HELP}")
     evaluate.add_argument("--out", type=Path, help="also write all metrics of each cell to this NetCDF file")
+
+
+def _add_reproduce(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
+    reproduce = _command(
+        subparsers,
+        "reproduce",
+        commands.reproduce,
+        "train and test the models of Feng et al. (2022) on CAMELS-US and make their table; the same command "
+        "goes on after whatever ended it",
+    )
+    _data(reproduce)
+    reproduce.add_argument("--out", type=Path, required=True, help="folder for models, scores and the table")
+    reproduce.add_argument(
+        "--models", nargs="+", choices=commands.MODELS, help="only these (default: all of the split)"
+    )
+    reproduce.add_argument(
+        "--seeds", nargs="+", type=int, help="of each model (default: 0; dn-bt-gt and lstm 0, 1, 2)"
+    )
+    reproduce.add_argument(
+        "--splits",
+        nargs="+",
+        choices=("time", "pub", "pur"),
+        default=("time",),
+        help="all catchments in time, ungauged basins, ungauged regions (default: time)",
+    )
+    reproduce.add_argument("--hidden", type=int, default=256, help="width of the networks (default: 256)")
+    reproduce.add_argument("--iterations", type=int, help="training steps (default: the preset's)")
+    reproduce.add_argument(
+        "--preset", choices=("default", "paper"), help="how they are trained (default: default)"
+    )
+    reproduce.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    reproduce.add_argument("--list", action="store_true", help="say which runs these are, and do nothing")
 
 
 def _command(subparsers, name: str, function, text: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]

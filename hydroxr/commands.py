@@ -109,6 +109,30 @@ def evaluate(given: Namespace) -> None:
         print(f"\nall cells: {given.out}")
 
 
+def reproduce(given: Namespace) -> None:
+    """Train and test the models of the paper, and print the table."""
+    from .reproduction import chosen_runs, reproduce
+    from .reproduction.experiment import TABLE
+
+    if given.list:
+        for run in chosen_runs(given.models, given.seeds, given.splits):
+            done = (given.out / run.name / "run.json").is_file()
+            print(f"{run.name:<24}{'done' if done else 'not done'}")
+        return
+    options = {name: getattr(given, name) for name in ("preset", "iterations")}
+    reproduce(
+        open_data(given.data),
+        given.out,
+        models=given.models,
+        seeds=given.seeds,
+        splits=given.splits,
+        hidden=given.hidden,
+        device=given.device,
+        **{name: value for name, value in options.items() if value is not None},
+    )
+    print((given.out / TABLE).read_text(encoding="utf-8"))
+
+
 def demo(given: Namespace) -> None:
     """Fit the embedded catchments, simulate, write, report, draw."""
     try:

@@ -1,0 +1,9 @@
+"""The experiments of Feng et al. (2022): one call trains, tests and tabulates them."""
+
+from __future__ import annotations
+
+from .experiment import Experiment, reproduce
+from .runs import Run, chosen_runs, specification
+from .table import PUBLISHED, markdown
+
+__all__ = ["PUBLISHED", "Experiment", "Run", "chosen_runs", "markdown", "reproduce", "specification"]

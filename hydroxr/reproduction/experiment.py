@@ -1,0 +1,374 @@
+"""Train, test and tabulate the paper's models; whatever ended it, the same call goes on.
+
+Every run has a folder of its own: ``checkpoint/`` while it trains, ``model/`` (or ``models/``, one a
+fold) when that is done, ``scores.nc`` and ``run.json`` when it is tested, and ``log.txt``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time as clock
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .. import inputs
+from .._version import __version__
+from ..cells import attribute_names
+from ..commands import run_period
+from ..description import DeltaHBV, Spec
+from ..errors import DataFileError, EmptySelectionError, HydroxrError, ModelFileError
+from ..model import Model, load_model
+from .runs import SPLITS, Run, chosen_runs, specification
+from .scores import VARIABLES, observed_indices, one_dataset, scores
+from .table import markdown
+
+TRAINING = slice("1980-10-01", "1995-09-30")
+TEST = slice("1995-10-01", "2010-09-30")
+RESULTS = "results.nc"
+TABLE = "table.md"
+SCORES = "scores.nc"
+FACTS = "run.json"
+LOG = "log.txt"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is the same for all runs.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Forcings, attributes and observed streamflow; cells without any observation in the training
+        period are left out.
+    out : Path
+        Folder of the results.
+    hidden : int
+        Width of the networks (256 in the paper).
+    training, test : slice
+        Periods.
+    options : dict
+        Of ``fit``: ``preset``, ``iterations`` and so on.
+    report : function
+        Told what happens, a line at a time.
+    """
+
+    ds: xr.Dataset
+    out: Path
+    hidden: int
+    training: slice
+    test: slice
+    device: str = "auto"
+    progress: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+    report: Callable[[str], None] = print
+
+    def done(self, run: Run) -> bool:
+        """Whether a run is trained and tested."""
+        return (self.out / run.name / FACTS).is_file()
+
+    def do(self, run: Run) -> None:
+        """Train and test, or go on with it.
+
+        Raises
+        ------
+        ModelFileError
+            Where a run of other settings is in its folder.
+        KeyboardInterrupt
+            Where the training is interrupted: it goes on from its checkpoint when called again.
+        """
+        folder = self.out / run.name
+        settings = self.settings(run)
+        if self.done(run):
+            _check_settings(folder, settings)
+            self.report(f"{run.name}: done before")
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log(run, f"begins or goes on, hydroxr {__version__}, {hardware()}: {json.dumps(settings)}")
+        started = clock.perf_counter()
+        try:
+            sim, model = (self._over_time if run.split == "time" else self._over_cells)(run, folder)
+            part = scores(sim, self.ds)
+        except HydroxrError as error:
+            self._log(run, f"failed: {type(error).__name__}: {error}")
+            raise
+        part.hbv.to_netcdf(folder / SCORES, overwrite=True)
+        facts = _facts(run, model, self.hidden) | {"settings": settings}
+        _write(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False, default=str))
+        took = clock.perf_counter() - started
+        self._log(
+            run, f"done, {took:.0f} s since it began or went on, median NSE {float(part.nse.median()):.3f}"
+        )
+
+    def settings(self, run: Run) -> dict[str, Any]:
+        """What decides a run beside the data: description, protocol, periods."""
+        from ..learning.protocol import make_protocol
+
+        spec = specification(run.model, self.hidden)
+        changes = {name: value for name, value in self.options.items() if name != "preset"}
+        if changes.get("dropout") is None:
+            changes["dropout"] = spec.dropout
+        preset = self.options.get("preset", "default")
+        protocol = make_protocol(preset, spec.network, {**changes, "seed": run.seed}).to_dict()
+        periods = {name: _days(period) for name, period in (("training", self.training), ("test", self.test))}
+        return json.loads(json.dumps({"description": spec.to_dict(), "protocol": protocol, **periods}))
+
+    def _fit_options(self, run: Run) -> dict[str, Any]:
+        return {"time": self.training, "seed": run.seed, "device": self.device, **self.options}
+
+    def _over_time(self, run: Run, folder: Path) -> tuple[xr.Dataset, Model]:
+        """Simulation of the test period by a model of all cells."""
+        spec = specification(run.model, self.hidden)
+        if (folder / "model").is_dir():
+            model = load_model(folder / "model")
+            assert isinstance(model, Model)
+        else:
+            checkpoint = folder / "checkpoint"
+            model = self.ds.hbv.fit(
+                spec, checkpoint=checkpoint, progress=self.progress, **self._fit_options(run)
+            )
+            if model.training["interrupted"]:
+                self._log(run, f"interrupted after {model.training['iterations_done']} iterations")
+                raise KeyboardInterrupt
+            model.save(folder / "model")
+            self._log(run, f"trained in {model.training['seconds']:.0f} s")
+        sim = run_period(self.ds, model, self.test, variables=_variables(spec), device=self.device)
+        return sim.compute(), model
+
+    def _over_cells(self, run: Run, folder: Path) -> tuple[xr.Dataset, Model]:
+        """Simulation of the test period, each cell by a model that did not see it; one of the models."""
+        spec = specification(run.model, self.hidden)
+        label = SPLITS[run.split]
+        sim = self.ds.hbv.cross_validate(
+            spec,
+            label,
+            simulate_time=self.test,
+            variables=_variables(spec),
+            models=folder / "models",
+            checkpoint=folder / "checkpoint",
+            progress=self.progress,
+            **self._fit_options(run),
+        )
+        model = load_model(next((folder / "models").glob("fold-*")))
+        assert isinstance(model, Model)
+        return sim, model
+
+    def _log(self, run: Run, text: str) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        with (self.out / run.name / LOG).open("a", encoding="utf-8") as file:
+            file.write(f"{now} {text}\n")
+        self.report(f"{run.name}: {text.partition(': {')[0]}")
+
+    def collect(self) -> xr.Dataset:
+        """All finished runs as one Dataset, written to ``results.nc`` and as ``table.md``.
+
+        Returns
+        -------
+        Dataset
+            (run, cell): what :func:`~hydroxr.reproduction.scores.scores` gives, with ``model``,
+            ``symbol``, ``seed``, ``split``, ``hidden``, ``iterations``, ``seconds``, ``hardware`` and
+            ``versions`` as coordinates of ``run``; the observed baseflow indices ``bfi_l13`` and
+            ``bfi_usgs`` (cell).
+        """
+        parts, facts = {}, {}
+        for path in sorted(self.out.glob(f"*/*/{FACTS}")):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            with xr.open_dataset(path.parent / SCORES) as part:
+                parts[found["run"]] = part.load()
+            facts[found["run"]] = {
+                key: value for key, value in found.items() if key not in ("run", "settings")
+            }
+        results = one_dataset(parts, facts).merge(
+            observed_indices(self.ds).drop_vars("basin", errors="ignore"), compat="override", join="override"
+        )
+        results.attrs |= {
+            "title": "Differentiable HBV models and an LSTM, trained and tested as in Feng et al. (2022)",
+            "training_period": " to ".join(_days(self.training)),
+            "test_period": " to ".join(_days(self.test)),
+        }
+        results.hbv.to_netcdf(self.out / RESULTS, overwrite=True)
+        _write(self.out / TABLE, markdown(results))
+        return results
+
+
+def reproduce(
+    ds: xr.Dataset,
+    out: str | os.PathLike[str],
+    *,
+    models: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    splits: Sequence[str] = ("time",),
+    hidden: int = 256,
+    training: slice = TRAINING,
+    test: slice = TEST,
+    device: str = "auto",
+    progress: bool = True,
+    report: Callable[[str], None] = print,
+    **options: Any,
+) -> xr.Dataset:
+    """Train the paper's models on its periods, test them, and put the scores into one Dataset.
+
+    A run that was ended goes on where it was when the call is repeated, and one that is done is not
+    done again. Several processes may work on different runs in one folder.
+
+    Parameters
+    ----------
+    ds : Dataset
+        CAMELS as :func:`hydroxr.open_camels` gives it, or another with one dimension of space.
+    out : path
+        Folder of the results, see :mod:`hydroxr.reproduction.experiment`.
+    models, seeds, splits
+        Which runs, see :func:`~hydroxr.reproduction.runs.chosen_runs`.
+    hidden : int
+        Width of the networks; 256 in the paper.
+    training, test : slice
+        Periods; those of the paper by default. All days before the test warm it up.
+    device : str
+        "auto", "cpu", "cuda".
+    progress : bool
+        Show bars.
+    report : function
+        Told what happens, a line at a time.
+    **options
+        Of ``ds.hbv.fit``: ``preset``, ``iterations``, ``loss`` and so on.
+
+    Returns
+    -------
+    Dataset
+        Of all runs in ``out`` that are finished, see :meth:`Experiment.collect`.
+
+    Raises
+    ------
+    HydroxrError
+        Named for what is wrong.
+    KeyboardInterrupt
+        Where it is interrupted; what is there is kept.
+    """
+    runs = chosen_runs(models, seeds, splits)
+    experiment = Experiment(
+        gauged(ds, training), Path(out), hidden, training, test, device, progress, options, report
+    )
+    check(experiment, runs)
+    for run in runs:
+        experiment.do(run)
+        results = experiment.collect()
+    return results
+
+
+def gauged(ds: xr.Dataset, training: slice) -> xr.Dataset:
+    """The cells with any observed streamflow in the training period.
+
+    Raises
+    ------
+    EmptySelectionError
+        Where there are none.
+    """
+    (dim,) = inputs.space_dims(ds)
+    observed = inputs.observed_streamflow(ds)
+    there = inputs.select_days(observed.to_dataset(name="_flow"), training)["_flow"].notnull().any("time")
+    if not there.any():
+        raise EmptySelectionError(
+            f"no cell has observed streamflow in the training period, {' to '.join(_days(training))}."
+        )
+    return ds.isel({dim: np.flatnonzero(there.values)})
+
+
+def check(experiment: Experiment, runs: Sequence[Run]) -> None:
+    """Refuse what any run would refuse, before the first.
+
+    Raises
+    ------
+    HydroxrError
+    """
+    ds = experiment.ds
+    inputs.select_days(ds, experiment.test)
+    attribute_names(ds, inputs.space_dims(ds), None)
+    for run in runs:
+        settings = experiment.settings(run)
+        if experiment.done(run):
+            _check_settings(experiment.out / run.name, settings)
+        label = SPLITS[run.split]
+        if label is not None and label not in ds:
+            raise DataFileError(
+                f"the data have no {label!r}, by which the split {run.split!r} divides the cells; add it, "
+                "or leave that split out."
+            )
+    for spec in {specification(run.model, experiment.hidden) for run in runs}:
+        ds.hbv.check(spec)
+
+
+def hardware() -> str:
+    """The machine, in words."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    text = f"{name}, {torch.get_num_threads()} threads"
+    return f"{torch.cuda.get_device_name()}, {text}" if torch.cuda.is_available() else text
+
+
+def _variables(spec: Spec) -> tuple[str, ...]:
+    return VARIABLES if isinstance(spec, DeltaHBV) else VARIABLES[:1]
+
+
+def _facts(run: Run, model: Model, hidden: int) -> dict[str, Any]:
+    import torch
+
+    training = model.training
+    return {
+        "run": run.name,
+        "model": run.model,
+        "symbol": model.description.symbol,
+        "seed": run.seed,
+        "split": run.split,
+        "hidden": hidden,
+        "iterations": int(training["iterations_done"]),
+        "seconds": float(training["seconds"]),
+        "hardware": hardware(),
+        "versions": f"hydroxr {__version__}, torch {torch.__version__}",
+    }
+
+
+def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
+    before = _flat(json.loads((folder / FACTS).read_text(encoding="utf-8"))["settings"])
+    now = _flat(settings)
+    differs = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    if differs:
+        raise ModelFileError(
+            f"{folder} has a run with other settings ({', '.join(differs)}); a table has runs of the same "
+            "settings. Choose another folder, or delete this one."
+        )
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Names of groups before those of their values."""
+    out: dict[str, Any] = {}
+    for name, value in settings.items():
+        out |= (
+            {f"{name}: {key}": one for key, one in value.items()}
+            if isinstance(value, dict)
+            else {name: value}
+        )
+    return out
+
+
+def _days(period: slice) -> list[str]:
+    return [str(period.start), str(period.stop)]
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole, or not at all."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    os.replace(new, path)

@@ -1,0 +1,136 @@
+"""The results as a table, beside those of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import xarray as xr
+
+from .runs import MODELS
+
+# Feng et al. (2022), Table 2: median NSE, spatial correlation of Q2/Q with the BFI of Ladson et al.
+# (2013), median temporal correlation of ET with MOD16A2. 671 catchments, test period 1995-2010, Daymet.
+PUBLISHED: dict[str, tuple[float | None, float | None, float | None]] = {
+    "d1": (0.640, 0.560, 0.770),
+    "dn": (0.714, 0.739, 0.779),
+    "dn-bt": (0.729, 0.725, 0.801),
+    "dn-gt": (0.716, 0.731, 0.842),
+    "dn-bt-gt": (0.732, 0.760, 0.844),
+    "dn-nnr": (0.723, 0.774, 0.817),
+    "lstm": (0.748, None, None),
+}
+_TITLES = {
+    "time": "Trained and tested on the same catchments",
+    "pub": "Ungauged basins: each catchment by a model that was trained without its fold",
+    "pur": "Ungauged regions: each catchment by a model that was trained without its region",
+}
+_NO_ET = (
+    "ET: the temporal correlation with MOD16A2 needs that product, which is not part of CAMELS; give it with "
+    "`--et`."
+)
+_NO_NLDAS = (
+    "NLDAS (the paper's Figure A1) is not done: PET is computed from the range of temperatures, and CAMELS' "
+    "NLDAS files have the same temperature as minimum and maximum."
+)
+_HEADER = (
+    "model",
+    "seeds",
+    "NSE",
+    "KGE",
+    "FLV %",
+    "FHV %",
+    "r(BFI L13)",
+    "r(BFI USGS)",
+    "r(ET)",
+    "iterations",
+    "minutes",
+    "paper: NSE",
+    "r(BFI L13)",
+    "r(ET)",
+)
+
+
+def summary(results: xr.Dataset) -> xr.Dataset:
+    """One number a run: medians over the cells, correlations over the cells.
+
+    Parameters
+    ----------
+    results : Dataset, (run, cell)
+        Of :func:`hydroxr.reproduction.reproduce`.
+
+    Returns
+    -------
+    Dataset, (run,)
+        ``nse``, ``kge``, ``flv``, ``fhv``, ``et_correlation`` (medians, NaN where there is none),
+        ``r_bfi_l13``, ``r_bfi_usgs`` (correlation of ΣQ2/ΣQ with the observed index).
+    """
+    dim = _cell_dimension(results)
+    out = {name: results[name].median(dim) for name in ("nse", "kge", "flv", "fhv")}
+    nothing = xr.full_like(results["nse"].isel({dim: 0}, drop=True), np.nan)
+    out["et_correlation"] = results["et_correlation"].median(dim) if "et_correlation" in results else nothing
+    for name in ("bfi_l13", "bfi_usgs"):
+        known = name in results
+        out[f"r_{name}"] = xr.corr(results["baseflow_index"], results[name], dim) if known else nothing
+    return xr.Dataset(out)
+
+
+def markdown(results: xr.Dataset) -> str:
+    """The table of the paper with the values obtained here and the published ones beside them."""
+    dim = _cell_dimension(results)
+    numbers = summary(results)
+    lines = [
+        f"# {results.attrs.get('title', 'Results')}",
+        "",
+        f"Trained on {results.attrs.get('training_period', '?')}, tested on "
+        f"{results.attrs.get('test_period', '?')}, {results.sizes[dim]} catchments; medians over the "
+        "catchments, correlations over the catchments; several seeds: their mean, and the standard deviation "
+        "over them. The paper's values are of 671 catchments, these of those that have a complete record.",
+    ]
+    for split, title in _TITLES.items():
+        chosen = np.flatnonzero(results["split"].values == split)
+        if len(chosen):
+            part = numbers.isel(run=chosen)
+            lines += ["", f"## {title}", "", _row(_HEADER), _row("---" for _ in _HEADER)]
+            present = [name for name in MODELS if name in part["model"].values]
+            lines += [_model_row(part.isel(run=part["model"].values == name), name) for name in present]
+    done = {str(name) for name in results["model"].values[results["split"].values == "time"]}
+    absent = [name for name in MODELS if name not in done]
+    lines += ["", *([f"Not done: {', '.join(absent)}.", ""] if absent else [])]
+    if "et_correlation" not in results:
+        lines += [_NO_ET, ""]
+    lines += [
+        _NO_NLDAS,
+        "",
+        "Hardware: " + "; ".join(sorted(set(map(str, results["hardware"].values)))) + ".",
+    ]
+    lines += ["Versions: " + "; ".join(sorted(set(map(str, results["versions"].values)))) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def _cell_dimension(results: xr.Dataset) -> str:
+    (dim,) = (str(name) for name in results["nse"].dims if name != "run")
+    return dim
+
+
+def _model_row(part: xr.Dataset, name: str) -> str:
+    symbol = str(part["symbol"].values[0])
+    seeds = ", ".join(str(seed) for seed in part["seed"].values)
+    cells = [symbol, seeds]
+    cells += [_number(part[key].values, 3) for key in ("nse", "kge")]
+    cells += [_number(part[key].values, 1) for key in ("flv", "fhv")]
+    cells += [_number(part[key].values, 3) for key in ("r_bfi_l13", "r_bfi_usgs", "et_correlation")]
+    cells += [f"{int(part['iterations'].values[0])}", f"{part['seconds'].values.mean() / 60:.0f}"]
+    cells += ["" if value is None else f"{value:.3f}" for value in PUBLISHED[name]]
+    return _row(cells)
+
+
+def _number(values: np.ndarray, digits: int) -> str:
+    if np.isnan(values).all():
+        return ""
+    text = f"{np.mean(values):.{digits}f}"
+    return text if len(values) == 1 else f"{text} ± {np.std(values, ddof=1):.{digits}f}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

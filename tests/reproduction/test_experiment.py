@@ -1,0 +1,227 @@
+"""The paper's experiments, small: two models, five basins, three iterations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import hydroxr as hx
+from hydroxr import commands
+from hydroxr.__main__ import main
+from hydroxr.errors import (
+    DataFileError,
+    DescriptionError,
+    EmptySelectionError,
+    MissingVariableError,
+    ModelFileError,
+)
+from hydroxr.learning import training
+from hydroxr.reproduction import Run, chosen_runs, experiment, reproduce, specification
+from hydroxr.reproduction.table import markdown, summary
+from tests.conftest import FIT, TRAINING
+from tests.labelled import make_dataset
+
+TEST = slice("2000-02-15", "2000-02-29")
+FAST = {name: FIT[name] for name in ("iterations", "batch", "window", "warmup", "learning_rate", "progress")}
+OPTIONS: dict[str, Any] = FAST | {"training": TRAINING, "test": TEST, "hidden": 4, "report": lambda _: None}
+
+
+def make_data() -> xr.Dataset:
+    """Five basins, of which one has no gauge, with what an LSTM and folds want."""
+    ds = make_dataset(cells=5)
+    rng = np.random.default_rng(1)
+    for name, units in {"srad": "W m-2", "vp": "Pa", "dayl": "s"}.items():
+        ds[name] = (ds["prcp"].dims, rng.uniform(1, 9, ds["prcp"].shape), {"units": units})
+    for name in ("baseflow_index", "bfi_ave_gagesii"):
+        ds[name] = ("basin", rng.uniform(0, 1, 5), {"units": "1"})
+    ds["streamflow"][{"basin": 3}] = np.nan
+    return ds.assign(pub_fold=("basin", [1, 2, 1, 2, 3]))
+
+
+def run(out: Path, **options: Any) -> xr.Dataset:
+    """Two models unless told otherwise."""
+    return reproduce(make_data(), out, **{"models": ["dn", "lstm"], "seeds": [0, 3]} | OPTIONS | options)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, Path]:
+    """Two models with two seeds, and the folder. Not to be changed."""
+    out = tmp_path_factory.mktemp("paper")
+    return run(out), out
+
+
+def test_which_runs_there_are() -> None:
+    """All models once, the best and the benchmark three times; what is wanted most comes first."""
+    runs = chosen_runs()
+    assert len(runs) == 11
+    assert runs[0] == Run("dn-bt-gt", 0, "time")
+    assert {run.model for run in runs} == {*hx.DeltaHBV.ladder(), "lstm"}
+    assert [run.seed for run in runs if run.model == "lstm"] == [0, 1, 2]
+    held_out = chosen_runs(splits=("pub",))
+    assert {run.name for run in held_out} == {"dn-bt-gt/seed0-pub", "lstm/seed0-pub", "dn/seed0-pub"}
+    assert chosen_runs(["d1"], [4], ("time", "pur")) == (Run("d1", 4), Run("d1", 4, "pur"))
+    assert specification("dn-nnr", 8) == hx.DeltaHBV(runoff_network=True, hidden=8)
+    for wrong in ({"models": ["dn-tb"]}, {"splits": ("space",)}):
+        with pytest.raises(DescriptionError, match="not known"):
+            chosen_runs(**wrong)
+
+
+def test_the_scores_are_those_of_the_model_on_the_test_period(done: tuple[xr.Dataset, Path]) -> None:
+    """As one would compute them by hand with the model that was saved; ungauged cells are left out."""
+    results, out = done
+    ds = make_data().isel(basin=[0, 1, 2, 4])
+    assert results["basin"].values.tolist() == ds["basin"].values.tolist()
+    model = hx.load_model(out / "dn" / "seed3" / "model")
+    assert (model.training["seed"], model.training["period"]) == (3, ["2000-01-06", "2000-02-14"])
+    sim = commands.run_period(ds, model, TEST)
+    expected = sim.hbv.evaluate(ds)
+    found = results.sel(run="dn/seed3")
+    for name in ("nse", "kge", "flv"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-6)
+    np.testing.assert_allclose(
+        found["baseflow_index"], sim["baseflow"].sum("time") / sim["runoff"].sum("time"), rtol=1e-5
+    )
+    np.testing.assert_allclose(found["precipitation"], ds["prcp"].sel(time=TEST).mean("time"), rtol=1e-5)
+    np.testing.assert_allclose(
+        found["streamflow_observed"], ds["streamflow"].sel(time=TEST).mean("time"), rtol=1e-5
+    )
+
+
+def test_results_tell_what_they_are_of(done: tuple[xr.Dataset, Path]) -> None:
+    """Coordinates of ``run``, observed indices, and NaN for what an LSTM does not have."""
+    results, out = done
+    assert results["run"].values.tolist() == ["dn/seed0", "dn/seed3", "lstm/seed0", "lstm/seed3"]
+    assert results["model"].values.tolist() == ["dn", "dn", "lstm", "lstm"]
+    assert results["symbol"].values.tolist() == ["δn", "δn", "LSTM", "LSTM"]
+    assert (results["split"] == "time").all()
+    assert (results["iterations"] == 3).all()
+    assert results.sel(run="lstm/seed0")["baseflow_index"].isnull().all()
+    assert results["evapotranspiration"].attrs["units"] == "kg m-2 day-1"
+    assert results["bfi_usgs"].dims == ("basin",)
+    with xr.open_dataset(out / "results.nc") as written:
+        np.testing.assert_array_equal(written["nse"], results["nse"])
+
+
+def test_what_is_done_is_not_done_again(
+    done: tuple[xr.Dataset, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that is repeated gives the same results."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(training, "train", refuse)
+    xr.testing.assert_identical(run(done[1]).drop_attrs(), done[0].drop_attrs())
+
+
+def test_an_interrupted_run_goes_on(
+    done: tuple[xr.Dataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its checkpoint, to the same scores to the last bit."""
+    step, count = training._Training.step, []
+
+    def interrupted(self: Any) -> None:
+        count.append(1)
+        if len(count) == 3:
+            raise KeyboardInterrupt
+        step(self)
+
+    monkeypatch.setattr(training._Training, "step", interrupted)
+    with pytest.warns(hx.HydroxrWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
+        run(tmp_path, models=["dn"], seeds=[0])
+    monkeypatch.setattr(training._Training, "step", step)
+    assert not (tmp_path / "dn/seed0/run.json").exists()
+    assert "interrupted after 2 iterations" in (tmp_path / "dn/seed0/log.txt").read_text(encoding="utf-8")
+    again = run(tmp_path, models=["dn"], seeds=[0])
+    np.testing.assert_array_equal(again["nse"].sel(run="dn/seed0"), done[0]["nse"].sel(run="dn/seed0"))
+
+
+def test_runs_of_other_settings_are_refused(done: tuple[xr.Dataset, Path]) -> None:
+    """Before anything is trained: a table has runs of the same settings."""
+    with pytest.raises(ModelFileError, match=r"other settings \(protocol: iterations\)"):
+        run(done[1], models=["d1", "dn"], iterations=4)
+    with pytest.raises(ModelFileError, match=r"\(test\)"):
+        run(done[1], test=slice("2000-02-16", "2000-02-29"))
+    assert not (done[1] / "d1").exists()
+
+
+def test_ungauged_basins(tmp_path: Path) -> None:
+    """Each is simulated by a model that did not see it, on the test period."""
+    results = run(tmp_path, models=["dn"], seeds=[0], splits=("pub",))
+    assert results["run"].values.tolist() == ["dn/seed0-pub"]
+    ds = make_data().isel(basin=[0, 1, 2, 4])
+    by_hand = ds.hbv.cross_validate(
+        hx.DeltaHBV(hidden=4), "pub_fold", simulate_time=TEST, time=TRAINING, **FAST
+    ).hbv.evaluate(ds)
+    np.testing.assert_allclose(results["nse"][0], by_hand["nse"], rtol=1e-5)
+    assert "without its fold" in (tmp_path / "table.md").read_text(encoding="utf-8")
+
+
+def test_the_table(done: tuple[xr.Dataset, Path]) -> None:
+    """A row a model: medians, their spread over seeds, the paper's values, what is not done."""
+    results, out = done
+    text = (out / "table.md").read_text(encoding="utf-8")
+    assert text == markdown(results)
+    rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in text.splitlines() if "|" in line}
+    medians = results["nse"].sel(run=["dn/seed0", "dn/seed3"]).median("basin").values
+    assert rows["δn"][1:3] == ["0, 3", f"{medians.mean():.3f} ± {medians.std(ddof=1):.3f}"]
+    assert rows["δn"][-3:] == ["0.714", "0.739", "0.779 |"]
+    assert rows["LSTM"][6:8] == ["", ""]
+    assert "Not done: dn-bt-gt, d1, dn-nnr, dn-bt, dn-gt." in text
+    assert "MOD16A2 needs that product" in text
+    assert "671" in text
+    index = np.random.default_rng(2).uniform(0, 1, results["nse"].shape)
+    varied = results.assign(baseflow_index=(("run", "basin"), index))
+    r = [np.corrcoef(one, results["bfi_usgs"])[0, 1] for one in index]
+    np.testing.assert_allclose(summary(varied)["r_bfi_usgs"], r, rtol=1e-6)
+
+
+def test_what_cannot_be_done_is_said_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels, periods, gauges, forcing of the benchmark."""
+    monkeypatch.setattr(experiment.Experiment, "do", lambda *_: pytest.fail("a run was begun"))
+    with pytest.raises(DataFileError, match="no 'pur_region'"):
+        run(tmp_path, splits=("pur",))
+    with pytest.raises(EmptySelectionError, match="no day"):
+        run(tmp_path, test=slice("2010", "2011"))
+    with pytest.raises(MissingVariableError, match="'vp'"):
+        reproduce(make_data().drop_vars("vp"), tmp_path, **OPTIONS)
+    dry = make_data().assign(streamflow=make_data()["streamflow"] * np.nan)
+    with pytest.raises(EmptySelectionError, match="no cell has observed"):
+        reproduce(dry, tmp_path, **OPTIONS)
+    with pytest.raises(DescriptionError, match="no option 'iteration'"):
+        run(tmp_path, iteration=4)
+
+
+def test_the_command_lists_its_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And does nothing then."""
+    arguments = ["reproduce", "--data", str(tmp_path), "--out", str(tmp_path), "--models", "dn", "lstm"]
+    assert main([*arguments, "--list"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed] == ["dn/seed0", "lstm/seed0", "lstm/seed1", "lstm/seed2"]
+    assert all(line.endswith("not done") for line in printed)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_prints_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of what it trained, with the options that it was given."""
+    given: dict[str, Any] = {}
+
+    def small(ds: xr.Dataset, out: Path, **options: Any) -> xr.Dataset:
+        given.update(options)
+        fast = {"models": ["dn"], "seeds": [0]} | OPTIONS
+        return reproduce(make_data(), out, **fast)
+
+    make_data().to_netcdf(tmp_path / "data.nc")
+    monkeypatch.setattr("hydroxr.reproduction.reproduce", small)
+    arguments = ["--data", str(tmp_path / "data.nc"), "--out", str(tmp_path / "out"), "--iterations", "7"]
+    assert main(["reproduce", *arguments, "--models", "dn", "--hidden", "8"]) == 0
+    assert "| δn | 0 |" in capsys.readouterr().out
+    assert (given["iterations"], given["hidden"], given["models"]) == (7, 8, ["dn"])
