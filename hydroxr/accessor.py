@@ -227,7 +227,8 @@ class HBVAccessor:
             Return the pair ``(simulation, state)``.
         missing : {"raise", "fill"}
             What to do where forcing is missing: an error, or linear interpolation in time, which
-            the variable ``forcing_flag`` marks.
+            the variable ``forcing_flag`` marks; attributes that the model has and the Dataset has not
+            count as the mean of the training.
         dtype : {"float32", "float64"}
             Of the physics (or the LSTM of streamflow) and the results.
         device : str
@@ -240,7 +241,8 @@ class HBVAccessor:
         Returns
         -------
         Dataset or (Dataset, Dataset)
-            Fluxes in kg m-2 day-1 (mm/day), states in kg m-2 (mm) at the end of the day.
+            Fluxes in kg m-2 day-1 (mm/day), states in kg m-2 (mm) at the end of the day. Where cells
+            have attributes (in memory) that the model was not trained on, ``attribute_flag`` marks them.
 
         Raises
         ------

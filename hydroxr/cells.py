@@ -184,21 +184,28 @@ def attribute_categories(
     return out
 
 
-def attribute_array(ds: xr.Dataset, space: Space, model: Model) -> xr.DataArray:
+def attribute_array(ds: xr.Dataset, space: Space, model: Model, missing: str = "raise") -> xr.DataArray:
     """Static inputs of a model, (space..., attribute), lazily where they are lazy; NaN where missing.
+
+    With ``missing="fill"`` attributes that the Dataset lacks are missing in all cells.
 
     Raises
     ------
     MissingAttributeError, DimensionError
     """
     absent = [name for name in model.attributes if name not in ds]
-    if absent:
+    if absent and (missing == "raise" or len(absent) == len(model.attributes)):
         raise MissingAttributeError(
             f"the model was trained with attributes that the Dataset lacks: {', '.join(absent)}; add them "
-            "with the meaning and units of the training data."
+            "with the meaning and units of the training data, or some of them, and take the training's mean "
+            "for the others: missing='fill'."
         )
     columns = []
     for name in model.attributes:
+        if name in absent:
+            nowhere = np.full([ds.sizes[dim] for dim in space], np.nan, dtype="float32")
+            columns.append(xr.DataArray(nowhere, dims=space))
+            continue
         array = ds[name].reset_coords(drop=True)
         _check_static(array, space)
         if name in model.categories:

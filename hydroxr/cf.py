@@ -30,11 +30,19 @@ _COORDINATES: dict[str, dict[str, str]] = {
     "time": {"standard_name": "time", "long_name": "time", "axis": "T", "bounds": "time_bnds"},
     "component": {"long_name": "component of the model, all of equal weight"},
 }
-_FLAGS = {
-    "flag_values": np.array([0, 1, 2], dtype="int8"),
-    "flag_meanings": "complete filled_by_interpolation_in_time no_forcing_in_this_cell",
-    "comment": "A gap in the forcing was filled by linear interpolation in time, at the ends by the nearest "
-    "value. Where any forcing is missing on all days nothing is simulated.",
+_FLAGS: dict[str, dict[str, Any]] = {
+    "forcing_flag": {
+        "flag_values": np.array([0, 1, 2], dtype="int8"),
+        "flag_meanings": "complete filled_by_interpolation_in_time no_forcing_in_this_cell",
+        "comment": "A gap in the forcing was filled by linear interpolation in time, at the ends by the "
+        "nearest value. Where any forcing is missing on all days nothing is simulated.",
+    },
+    "attribute_flag": {
+        "flag_masks": np.array([1, 2], dtype="int8"),
+        "flag_meanings": "attribute_missing attribute_outside_the_range_of_training",
+        "comment": "A missing attribute counts as the mean of the cells of the training. Outside of the "
+        "range that these have, what the network gives is extrapolated.",
+    },
 }
 
 
@@ -71,10 +79,11 @@ def label(
         array.attrs = row.attrs()
         array.encoding = {}
         if row.role == "flag":
-            array.attrs |= _FLAGS
-    if "forcing_flag" in ds:
-        for name in set(ds.data_vars) - {"forcing_flag"}:
-            ds[name].attrs["ancillary_variables"] = "forcing_flag"
+            array.attrs |= _FLAGS[row.name]
+    flags = [name for name in _FLAGS if name in ds]
+    if flags:
+        for name in set(ds.data_vars) - set(flags):
+            ds[name].attrs["ancillary_variables"] = " ".join(flags)
     if "time" in ds.dims:
         ds = ds.assign_coords(time_bnds=(("time", "bnds"), time_bounds(ds["time"])))
     label_coordinates(ds)

@@ -24,7 +24,7 @@ from .fit_members import ONE_TRAINING, check_client
 from .fold_models import fingerprint, load_folds, marked
 from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
 from .progress import progress_bar
-from .simulate import output_names
+from .simulate import output_names, simulate
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -272,7 +272,9 @@ def _run_fold(ds: xr.Dataset, fold: Fold, plan: _Plan, model: Model | Ensemble |
     try:
         if model is None:
             model = _fitted(ds.isel({plan.dim: fold.trained}), fold, plan)
-        sim = ds.isel({plan.dim: fold.held_out}).hbv.simulate(model, **plan.simulation)
+        # That these cells are unlike those of the training is what the experiment is about.
+        held_out = ds.isel({plan.dim: fold.held_out})
+        sim: Any = simulate(held_out, model, flag_attributes=False, **plan.simulation)
         if plan.simulate_time is not None:
             sim = inputs.select_days(sim, plan.simulate_time, "the simulation")
             if sim["time"].values[0] != ds["time"].values[0]:

@@ -19,6 +19,7 @@ from . import inputs
 from ._version import __version__
 from .description import DeltaHBV, Spec, check_spec
 from .errors import CheckpointError, DescriptionError, HydroxrWarning
+from .extrapolation import attribute_facts
 from .fit_members import check_client, fit_in_turn, fit_side_by_side, member_folder, member_seeds
 from .gather import Validation, gather
 from .model import Model, history_dataset
@@ -83,7 +84,8 @@ def fit(
     precise = lstm_precision(protocol.precision, device, spec.hidden) if spec.regional else "float32"
     protocol = replace(protocol, precision=precise)
     days = [str(value)[:10] for value in (period.indexes["time"][0], period.indexes["time"][-1])]
-    model = replace(model, training={"period": days, "days": len(data.observed)})
+    facts = attribute_facts(data.attributes, model.attributes) if spec.regional else {}
+    model = replace(model, training={"period": days, "days": len(data.observed), **facts})
 
     train = partial(_fit_seed, model, protocol, device, folder, every)
     if members is None:

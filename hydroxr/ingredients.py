@@ -82,7 +82,7 @@ class Ingredients:
         )
         if isinstance(spec, LSTMStreamflow):
             self.model = given
-            self.arrays["attributes"] = attribute_array(self.ds, self.space, given)
+            self.arrays["attributes"] = attribute_array(self.ds, self.space, given, self.missing)
             return ""
         self.runoff_of = given if spec.runoff_network else None
         if not spec.regional:
@@ -91,7 +91,7 @@ class Ingredients:
             return note
         self.model = given
         self.dynamic = spec.dynamic
-        self.arrays["attributes"] = attribute_array(self.ds, self.space, given)
+        self.arrays["attributes"] = attribute_array(self.ds, self.space, given, self.missing)
         known = []
         if carrier is not None:
             carrier = select_cells(carrier, self.ds, self.space, "the initial state")

@@ -16,6 +16,7 @@ from .errors import (
     DescriptionError,
     MissingVariableError,
 )
+from .extrapolation import attribute_flag
 from .ingredients import Ingredients
 from .members import join_members, simulate_members
 from .model import Model
@@ -37,10 +38,12 @@ def simulate(
     backend: str = "auto",
     members: bool = False,
     static: xr.Dataset | None = None,
+    flag_attributes: bool = True,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
     """Simulate every cell of ``ds``; see :meth:`hydroxr.accessor.HBVAccessor.simulate`.
 
-    ``static`` has static parameters of a regional model that were read from a longer input.
+    ``static`` has static parameters of a regional model that were read from a longer input. With
+    ``flag_attributes`` cells unlike those of the training are marked and warned of.
     """
     spec = model_or_parameters.description if isinstance(model_or_parameters, Model | Ensemble) else None
     wanted = _checked_outputs(spec, variables, components, backend)
@@ -56,6 +59,7 @@ def simulate(
             static=static,
             device=device,
             backend=backend,
+            flag_attributes=flag_attributes,
             **options,
         )
     if members:
@@ -64,6 +68,9 @@ def simulate(
     space = inputs.space_dims(ds)
     needed = Ingredients(ds, space, missing)
     window_note = needed.take(model_or_parameters, initial_state, static=static)
+    # A run for its state alone is a warm-up.
+    regional = needed.model if wanted and flag_attributes else None
+    flag = None if regional is None else attribute_flag(needed.arrays["attributes"], regional)
     outputs = [*wanted] if isinstance(spec, LSTMStreamflow) else [*wanted, "initial_storage"]
     if missing == "fill":
         outputs.append("forcing_flag")
@@ -81,7 +88,10 @@ def simulate(
     )
     results = _apply(forcing, needed.arrays, job) if outputs else {}
     attrs = needed.attrs | ({"hydroxr_parameter_window": window_note} if window_note else {})
-    sim = cf.label(xr.Dataset({name: results[name] for name in outputs if ":" not in name}), ds, space, attrs)
+    bare = xr.Dataset({name: results[name] for name in outputs if ":" not in name})
+    if flag is not None:
+        bare["attribute_flag"] = flag
+    sim = cf.label(bare, ds, space, attrs)
     _describe(sim, ds, spec)
     if not return_state:
         return sim

@@ -223,6 +223,13 @@ _ROWS = (
         "1",
         "quality_flag",
     ),
+    Variable(
+        "attribute_flag",
+        "flag",
+        "whether the cell has attributes that the model was not trained on",
+        "1",
+        "quality_flag",
+    ),
 )
 
 VARIABLES: dict[str, Variable] = {row.name: row for row in _ROWS}

@@ -1,0 +1,132 @@
+"""Cells unlike those of the training are marked and warned of, not refused."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import hydroxr as hx
+from hydroxr.errors import HydroxrWarning, MissingAttributeError
+from hydroxr.extrapolation import attribute_facts
+from hydroxr.model import Model
+from tests.conftest import FIT
+from tests.labelled import ATTRIBUTES, make_dataset, make_grid, raise_if_dask_computes
+
+
+def shifted(ds: xr.Dataset, name: str, factor: float, cell: int = 0) -> xr.Dataset:
+    """The Dataset with another value of one attribute in one cell."""
+    values = ds[name].values.copy()
+    values[cell] = values[cell] * factor
+    return ds.assign({name: (ds[name].dims, values)})
+
+
+def test_a_model_remembers_what_it_was_trained_on(
+    static_model: Model, ds: xr.Dataset, tmp_path: Path
+) -> None:
+    """The range of each attribute over the cells of the training, and which have gaps; on disk too."""
+    loaded = hx.load_model(static_model.save(tmp_path / "model"))
+    for model in (static_model, loaded):
+        ranges = model.training["attribute_ranges"]
+        assert set(ranges) == set(ATTRIBUTES)
+        single = ds["p_mean"].values.astype("float32")  # as the network has it
+        assert ranges["p_mean"] == [float(single.min()), float(single.max())]
+        assert model.training["attributes_with_gaps"] == ["frac_forest"]
+
+
+def test_the_training_s_own_cells_draw_no_warning(models: dict[str, Model], ds: xr.Dataset) -> None:
+    """Nor a flag, gaps that training had included."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for model in models.values():
+            assert "attribute_flag" not in ds.hbv.simulate(model)
+
+
+def test_values_outside_the_range_are_flagged(static_model: Model, ds: xr.Dataset) -> None:
+    """With the attribute, the values found, and those of the training."""
+    far = shifted(shifted(ds, "elev_mean", 9.0, 1), "p_mean", 0.01, 2)
+    with pytest.warns(HydroxrWarning, match=r"2 of 3 cells.*p_mean is .* in 1 \(trained on .*elev_mean"):
+        sim = far.hbv.simulate(static_model)
+    assert sim["attribute_flag"].values.tolist() == [0, 2, 2]
+    assert sim["attribute_flag"].dims == ("basin",)
+    assert sim["attribute_flag"].attrs["flag_masks"].tolist() == [1, 2]
+    assert sim["streamflow"].attrs["ancillary_variables"] == "attribute_flag"
+    assert bool(np.isfinite(sim["streamflow"]).all())
+
+
+def test_missing_values_are_flagged(static_model: Model, ds: xr.Dataset) -> None:
+    """Where training had none; unknown text as well."""
+    gap = ds.assign(
+        p_mean=ds["p_mean"].where(ds["basin"] != ds["basin"][0]),
+        geol_class_1st=("basin", ["of the moon", *ds["geol_class_1st"].values[1:]]),
+    )
+    with pytest.warns(
+        HydroxrWarning, match="1 of 3 cells.*p_mean is missing in 1; geol_class_1st is missing"
+    ):
+        sim = gap.hbv.simulate(static_model)
+    assert sim["attribute_flag"].values.tolist() == [1, 0, 0]
+
+
+def test_absent_attributes_are_the_training_s_mean_where_that_is_asked_for(
+    static_model: Model, ds: xr.Dataset
+) -> None:
+    """An error else; no attribute at all is one in any case."""
+    less = ds.drop_vars("elev_mean")
+    with pytest.raises(MissingAttributeError, match=r"elev_mean.*missing='fill'"):
+        less.hbv.simulate(static_model)
+    with pytest.warns(HydroxrWarning, match="3 of 3 cells.*elev_mean is missing in 3"):
+        sim = less.hbv.simulate(static_model, missing="fill")
+    place = static_model.attributes.index("elev_mean")
+    mean = static_model.weights["attribute_mean"][place]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        same = ds.assign(elev_mean=("basin", np.full(3, mean))).hbv.simulate(static_model)
+    np.testing.assert_allclose(sim["streamflow"], same["streamflow"], rtol=1e-5, atol=1e-7)
+    assert (sim["attribute_flag"] == 1).all()
+    assert set(sim["streamflow"].attrs["ancillary_variables"].split()) == {"forcing_flag", "attribute_flag"}
+    with pytest.raises(MissingAttributeError):
+        ds.drop_vars(ATTRIBUTES).hbv.simulate(static_model, missing="fill")
+
+
+def test_lazy_attributes_are_not_read_for_it(static_model: Model, ds: xr.Dataset) -> None:
+    """Those in memory are looked at, beside lazy forcing too."""
+    far = shifted(ds, "elev_mean", 9.0, 1)
+    with raise_if_dask_computes(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "attribute_flag" not in far.chunk(basin=1).hbv.simulate(static_model)
+    with raise_if_dask_computes(), pytest.warns(HydroxrWarning, match="elev_mean"):
+        sim = far.chunk(basin=1).assign({name: far[name] for name in ATTRIBUTES}).hbv.simulate(static_model)
+    assert sim["attribute_flag"].values.tolist() == [0, 2, 0]
+
+
+def test_a_grid_and_an_ensemble(ds: xr.Dataset) -> None:
+    """The flag has the dimensions of space, and an ensemble that of any member."""
+    grid = make_grid()
+    model = make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT, seeds=2)
+    with pytest.warns(HydroxrWarning, match="of 6 cells"):
+        sim = grid.assign(elev_mean=grid["elev_mean"] + 9000).hbv.simulate(model)
+    assert sim["attribute_flag"].sizes == {"lat": grid.sizes["lat"], "lon": grid.sizes["lon"]}
+    assert (sim["attribute_flag"].values & 2 == 2).all()
+
+
+def test_it_can_be_written(static_model: Model, ds: xr.Dataset, tmp_path: Path) -> None:
+    """And read again."""
+    with pytest.warns(HydroxrWarning):
+        sim = shifted(ds, "elev_mean", 9.0).hbv.simulate(static_model)
+    with xr.open_dataset(sim.hbv.to_netcdf(tmp_path / "a.nc")) as file:
+        assert file["attribute_flag"].values.tolist() == [2, 0, 0]
+    with xr.open_zarr(sim.hbv.to_zarr(tmp_path / "a.zarr")) as store:
+        assert store["attribute_flag"].values.tolist() == [2, 0, 0]
+
+
+def test_facts_of_attributes() -> None:
+    """NaN does not count; a column of them has no range."""
+    values = np.array([[1.0, np.nan, 3.0], [2.0, np.nan, np.nan]], dtype="float32")
+    facts = attribute_facts(values, ("a", "b", "c"))
+    assert facts == {
+        "attribute_ranges": {"a": [1.0, 2.0], "c": [3.0, 3.0]},
+        "attributes_with_gaps": ["b", "c"],
+    }
