@@ -242,18 +242,44 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 
 
 def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
-    """Read a model, or an ensemble, that its ``save`` wrote.
+    """Read a model, or an ensemble, that its ``save`` wrote, or one that comes with hydroxr.
+
+    Parameters
+    ----------
+    path : path or str
+        Its folder; or, where there is no such folder, the name of a model that comes with hydroxr
+        (:func:`hydroxr.pretrained.pretrained_names`), such as ``"camels-us-dn-bt-gt"``.
 
     Raises
     ------
     ModelFileError
         Where it is absent, damaged, of a newer format, or not a model.
     """
+    if not Path(path).exists():
+        path = _shipped(str(path))
     if (Path(path) / ENSEMBLE_FILE).is_file():
         from .ensemble import load_ensemble
 
         return load_ensemble(Path(path))
     return load_member(path)
+
+
+def _shipped(name: str) -> Path:
+    """Where a model that comes with hydroxr is.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    from .pretrained import pretrained_folder, pretrained_names
+
+    folder = pretrained_folder(name)
+    if folder is None:
+        raise ModelFileError(
+            f"{name} does not exist; expected a folder that model.save(path) wrote, or the name of a model "
+            f"that comes with hydroxr: {', '.join(pretrained_names()) or 'there is none'}."
+        )
+    return folder
 
 
 def load_member(path: str | os.PathLike[str]) -> Model:

@@ -1,0 +1,138 @@
+"""From a finished run to a model that ships: weights, model card, scores of each catchment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from ..description import DeltaHBV
+from ..errors import ModelFileError
+from ..extrapolation import GAPS, RANGES
+from ..model import Model, load_model
+from ..pretrained import CARD, SCORES
+from ..variables import ATTRIBUTES
+
+_EVERY = 50  # iterations, of the history that ships
+_COLUMNS = ("nse", "kge", "r", "alpha", "beta", "log_nse", "flv", "fhv", "rmse", "baseflow_index")
+_LIMITS = (
+    "Trained on catchments of the contiguous US with little human influence. Regulated rivers, glaciers and "
+    "water that crosses the divide are not in the model. Precipitation is taken as it is: where Daymet is "
+    "biased, so is streamflow. Another forcing product has other biases, and another PET other parameters."
+)
+_LICENCE = (
+    "Apache-2.0, as hydroxr. The data that it was trained on have terms of their own: CAMELS-US (Newman et "
+    "al., 2015, doi:10.5065/D6MW2F4D; Addor et al., 2017, doi:10.5065/D6G73C3Q) and Daymet."
+)
+
+
+def ship(run: str | os.PathLike[str], target: str | os.PathLike[str]) -> Path:
+    """Write the model of a finished run with its card and scores into the folder ``target``.
+
+    Parameters
+    ----------
+    run : path
+        Folder of a run over time, see :mod:`hydroxr.reproduction.experiment`.
+    target : path
+        Its name is that of the model.
+
+    Raises
+    ------
+    ModelFileError
+        Where the run is not finished.
+    """
+    from .experiment import FACTS
+    from .experiment import SCORES as SCORES_FILE
+
+    run, target = Path(run), Path(target)
+    if not (run / FACTS).is_file():
+        raise ModelFileError(f"{run} is no finished run; expected one with {FACTS}.")
+    model = load_model(run / "model")
+    assert isinstance(model, Model)
+    with xr.open_dataset(run / SCORES_FILE) as part:
+        scores = part.load()
+    thinned = model.history.isel(iteration=slice(_EVERY - 1, None, _EVERY))
+    replace(model, history=thinned).save(target)
+    table = scores[[name for name in _COLUMNS if name in scores]].to_dataframe()
+    named = [name for name in ("basin_id", "lat", "lon") if name in table]
+    table = table[named + [name for name in _COLUMNS if name in table]].dropna(axis=1, how="all")
+    table.to_csv(target / SCORES, float_format="%.4f", index=False)
+    (target / CARD).write_text(card(target.name, model, scores), encoding="utf-8")
+    return target
+
+
+def card(name: str, model: Model, scores: xr.Dataset) -> str:
+    """The model card, Markdown.
+
+    Parameters
+    ----------
+    name : str
+    model : Model
+    scores : Dataset, (cell,)
+        Of :func:`hydroxr.reproduction.scores.scores`.
+    """
+    training = model.training
+    spec = model.description
+    period = " to ".join(training["period"])
+    what = (
+        f"{spec.components} HBV components, dynamic {', '.join(spec.dynamic) or 'none'}"
+        if isinstance(spec, DeltaHBV)
+        else f"an LSTM from {', '.join(spec.forcing)} to streamflow"
+    )
+    quartiles = [
+        f"| {key} | {low:.3f} | {median:.3f} | {high:.3f} |"
+        for key in _COLUMNS
+        if key in scores and bool(scores[key].notnull().any())
+        for low, median, high in [np.nanquantile(scores[key].values, [0.25, 0.5, 0.75])]
+    ]
+    rows = [
+        f"| {key} | {values[0]:.6g} | {values[1]:.6g} | {'yes' if key in training[GAPS] else ''} |"
+        for key, values in training[RANGES].items()
+        if key not in model.categories
+    ]
+    texts = [f"- `{key}`: {', '.join(values)}" for key, values in model.categories.items()]
+    lines = [
+        f"# {name}",
+        "",
+        f"{spec.symbol}: {what}; a network of {spec.hidden} hidden units, "
+        f"{sum(array.size for array in model.weights.values()):,} numbers. `hx.load_model({name!r})`.",
+        "",
+        "## Training",
+        "",
+        f"{training['cells']} catchments of CAMELS-US with Daymet forcing, {period}; PET after Hargreaves. "
+        f"Preset {training['preset']!r}, {training['iterations_done']} iterations, seed {training['seed']}, "
+        f"{training['seconds'] / 60:.0f} minutes, hydroxr {training['hydroxr_version']}. No day after the "
+        "training period was used, nor to choose settings.",
+        "",
+        "## Scores",
+        "",
+        f"Over the {scores['nse'].size} catchments, on the test period; each catchment in `{SCORES}`.",
+        "",
+        "| | lower 25 % | median | upper 25 % |",
+        "| --- | --- | --- | --- |",
+        *quartiles,
+        "",
+        "## Attributes",
+        "",
+        f"{len(model.attributes)} of the {len(ATTRIBUTES)} of Table A1 of Feng et al. (2022), with meaning "
+        "and units as in CAMELS. Cells outside of these ranges, or without a value, are flagged and warned "
+        "of.",
+        "",
+        "| attribute | least | largest | missing in some |",
+        "| --- | --- | --- | --- |",
+        *rows,
+        "",
+        *texts,
+        "",
+        "## Limits",
+        "",
+        _LIMITS,
+        "",
+        "## Licence",
+        "",
+        _LICENCE,
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,87 @@
+"""Models that ship: written from a run, found by name, with what a user has to know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import hydroxr as hx
+from hydroxr import pretrained
+from hydroxr.errors import ModelFileError
+from hydroxr.reproduction.card import ship
+from tests.reproduction.test_experiment import make_data, run
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, Path]:
+    """A δ model and an LSTM, trained and tested."""
+    out = tmp_path_factory.mktemp("ship")
+    return run(out, seeds=[0]), out
+
+
+@pytest.fixture
+def shelf(done: tuple[xr.Dataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where hydroxr looks for its models, with two of them."""
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    ship(done[1] / "dn/seed0", tmp_path / "tiny-dn")
+    ship(done[1] / "lstm/seed0", tmp_path / "tiny-lstm")
+    return tmp_path
+
+
+def test_a_model_is_loaded_by_its_name(shelf: Path, done: tuple[xr.Dataset, Path]) -> None:
+    """It is that of the run, and simulates."""
+    assert pretrained.pretrained_names() == ("tiny-dn", "tiny-lstm")
+    model = hx.load_model("tiny-dn")
+    assert model == hx.load_model(done[1] / "dn/seed0/model")
+    assert bool(np.isfinite(make_data().isel(basin=[0, 1, 2, 4]).hbv.simulate(model)["streamflow"]).all())
+
+
+def test_a_folder_of_that_name_is_meant_first(
+    shelf: Path, done: tuple[xr.Dataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One's own model is never taken for another."""
+    monkeypatch.chdir(tmp_path)
+    own = hx.load_model(done[1] / "lstm/seed0/model")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    own.save("tiny-dn")
+    assert hx.load_model("tiny-dn") == own
+
+
+def test_a_name_that_nothing_has(shelf: Path) -> None:
+    """Says what there is."""
+    with pytest.raises(ModelFileError, match=r"expected a folder.*tiny-dn, tiny-lstm"):
+        hx.load_model("tiny-d1")
+    with pytest.raises(ModelFileError, match="expected one of tiny-dn"):
+        pretrained.model_card("tiny-d1")
+
+
+def test_the_card(shelf: Path, done: tuple[xr.Dataset, Path]) -> None:
+    """Data, period, scores, attributes with ranges, limits, licence."""
+    text = pretrained.model_card("tiny-dn")
+    nse = float(done[0]["nse"].sel(run="dn/seed0").median())
+    assert "| nse | " in text
+    assert f" | {nse:.3f} | " in text
+    assert "2000-01-06 to 2000-02-14" in text
+    low = float(make_data()["elev_mean"].isel(basin=[0, 1, 2, 4]).astype("float32").min())
+    assert f"| elev_mean | {low:.6g} |" in text
+    assert "`geol_class_1st`: basalt" in text
+    for word in ("## Limits", "Apache-2.0", "hx.load_model('tiny-dn')", "4 catchments"):
+        assert word in text
+    assert "baseflow_index" not in pretrained.model_card("tiny-lstm")
+
+
+def test_scores_of_each_catchment(shelf: Path, done: tuple[xr.Dataset, Path]) -> None:
+    """As a table that anything reads."""
+    table = pd.read_csv(shelf / "tiny-dn" / "scores.csv")
+    np.testing.assert_allclose(table["nse"], done[0]["nse"].sel(run="dn/seed0"), atol=1e-4)
+
+
+def test_a_run_that_is_not_finished_does_not_ship(tmp_path: Path) -> None:
+    """There is nothing to say of it yet."""
+    with pytest.raises(ModelFileError, match="no finished run"):
+        ship(tmp_path, tmp_path / "model")
