@@ -17,12 +17,14 @@ from .description import DeltaHBV, LSTMStreamflow, Spec
 from .ensemble import Ensemble
 from .errors import DataFileError, DescriptionError, EmptySelectionError
 from .fit import select_time
+from .html_report import write_report
 from .model import Model, load_model
 from .model import check_target as check_model_target
 from .samples import open_sample
 from .simulate import parameters
 from .simulate import simulate as simulate_cells
 from .store import check_target
+from .summary import summary
 
 MODELS = (*DeltaHBV.ladder(), "lstm")  # what 'fit --model' knows
 DEMO_CATCHMENTS = ("Au Saumon", "Baskatong")
@@ -97,16 +99,22 @@ def simulate(given: Namespace) -> None:
 def evaluate(given: Namespace) -> None:
     """Print how a simulation compares with observations."""
     sim = open_result(given.simulation)
-    metrics = sim.hbv.evaluate(open_data(given.observed), time=given.time).compute()
+    observed = open_data(given.observed)
+    if given.borders and not given.html:
+        raise DescriptionError("--borders are for the map of the report; expected --html FILE with it.")
+    metrics = sim.hbv.evaluate(observed, time=given.time).compute()
     counted = int(metrics["nse"].notnull().sum())
     print(f"{counted} cells with observations; over them:\n")
-    print(f"{'':>10}  {'median':>8}  {'lower 25 %':>10}  {'upper 25 %':>10}")
-    for name in ("nse", "kge", "r", "alpha", "beta", "log_nse", "flv", "fhv", "pbias"):
-        low, median, high = metrics[name].quantile([0.25, 0.5, 0.75], skipna=True).values
-        print(f"{name:>10}  {median:8.3f}  {low:10.3f}  {high:10.3f}")
+    print(f"{'':>11}  {'median':>8}  {'lower 25 %':>10}  {'upper 25 %':>10}  {'cells':>6}  unit")
+    for row in summary(metrics):
+        numbers = f"{row.median:8.3f}  {row.lower:10.3f}  {row.upper:10.3f}  {row.cells:6}"
+        print(f"{row.name:>11}  {numbers}  {'' if row.units == '1' else row.units}".rstrip())
     if given.out:
         metrics.hbv.to_netcdf(given.out, overwrite=True)
         print(f"\nall cells: {given.out}")
+    if given.html:
+        write_report(sim, observed, given.html, time=given.time, borders=given.borders)
+        print(f"\nreport: {given.html}")
 
 
 def demo(given: Namespace) -> None:
