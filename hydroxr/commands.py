@@ -98,10 +98,12 @@ def simulate(given: Namespace) -> None:
 
 def evaluate(given: Namespace) -> None:
     """Print how a simulation compares with observations."""
-    sim = open_result(given.simulation)
-    observed = open_data(given.observed)
     if given.borders and not given.html:
         raise DescriptionError("--borders are for the map of the report; expected --html FILE with it.")
+    if given.html:
+        _draw_without_screen("the report")
+    sim = open_result(given.simulation)
+    observed = open_data(given.observed)
     metrics = sim.hbv.evaluate(observed, time=given.time).compute()
     counted = int(metrics["nse"].notnull().sum())
     print(f"{counted} cells with observations; over them:\n")
@@ -113,17 +115,16 @@ def evaluate(given: Namespace) -> None:
         metrics.hbv.to_netcdf(given.out, overwrite=True)
         print(f"\nall cells: {given.out}")
     if given.html:
-        write_report(sim, observed, given.html, time=given.time, borders=given.borders)
+        try:
+            write_report(sim, observed, given.html, time=given.time, borders=given.borders)
+        except ImportError as error:  # what reads borders is an extra
+            raise DescriptionError(str(error)) from error
         print(f"\nreport: {given.html}")
 
 
 def demo(given: Namespace) -> None:
     """Fit the embedded catchments, simulate, write, report, draw."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise DescriptionError("the demonstration draws: pip install hydroxr[plot]") from error
-    matplotlib.use("Agg")
+    _draw_without_screen("the demonstration")
     started = time.perf_counter()
     rows = [_demo_catchment(name, given.out / name.lower().replace(" ", "-")) for name in DEMO_CATCHMENTS]
     print("\nOn the years that were not trained on, and the water balance of the whole record (mm a year):\n")
@@ -134,6 +135,14 @@ def demo(given: Namespace) -> None:
     print("  simulation.zarr, simulation.nc   every flux and storage, a day: xr.open_zarr, xr.open_dataset")
     print("  hydrograph.png                   streamflow and storages")
     print("  model/                           the fitted parameters: hx.load_model")
+
+
+def _draw_without_screen(what: str) -> None:
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise DescriptionError(f"{what} draws: pip install hydroxr[plot]") from error
+    matplotlib.use("Agg")
 
 
 def _demo_catchment(name: str, folder: Path) -> str:

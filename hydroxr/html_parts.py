@@ -28,6 +28,7 @@ thead th { border-bottom: 2px solid #888; } td.number, th.number { text-align: r
 figure { margin: 1rem 0 2rem; } figure img { max-width: 100%; height: auto; }
 figcaption, .note { color: #444; font-size: 0.9rem; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem 2rem; align-items: flex-start; }
+.row figure { max-width: 22rem; } td:first-child { min-width: 11rem; }
 .wide { overflow-x: auto; } pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
   font-size: 0.85rem; }
 """
@@ -64,24 +65,21 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Text on the left, numbers on the right; a column of numbers is one whose first entry is a number."""
-    numeric = [isinstance(value, int | float) for value in rows[0]] if rows else [False] * len(header)
+def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1) -> str:
+    """Rows of text, of which all but the first ``text`` columns are numbers, set on the right."""
+    kinds = ["" if place < text else ' class="number"' for place in range(len(header))]
     head = "".join(
-        f'<th scope="col"{_number(is_number)}>{escape(name)}</th>'
-        for name, is_number in zip(header, numeric, strict=True)
+        f'<th scope="col"{kind}>{escape(name)}</th>' for kind, name in zip(kinds, header, strict=True)
     )
     body = "\n".join(
         "<tr>"
-        + "".join(
-            f"<td{_number(is_number)}>{escape(number(value))}</td>"
-            for value, is_number in zip(row, numeric, strict=True)
-        )
+        + "".join(f"<td{kind}>{escape(value)}</td>" for kind, value in zip(kinds, row, strict=True))
         + "</tr>"
         for row in rows
     )
+    above = f"<caption>{escape(caption)}</caption>\n" if caption else ""
     return (
-        f'<div class="wide"><table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
+        f'<div class="wide"><table>{above}<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody></table></div>"
     )
 
@@ -120,22 +118,13 @@ def beside(*parts: str) -> str:
     return f'<div class="row">{"".join(parts)}</div>'
 
 
-def number(value: object) -> str:
-    """A number as a reader wants it: three digits after the point up to 10, fewer above; else text."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        return str(value)
-    if isinstance(value, int | np.integer):
-        return str(value)
+def number(value: float, digits: int) -> str:
+    """With so many digits after the point, or more where it would be 0; a dash for NaN."""
     if not np.isfinite(value):
         return "–"
-    size = abs(float(value))
-    if 0 < size < 5e-4:
+    if 0 < abs(value) < 0.5 * 10.0**-digits:
         return f"{value:.1e}"
-    return f"{value:.{3 if size < 10 else 1 if size < 1000 else 0}f}"
-
-
-def _number(is_number: bool) -> str:
-    return ' class="number"' if is_number else ""
+    return f"{value:.{digits}f}"
 
 
 def _laid_out(value: object) -> str:

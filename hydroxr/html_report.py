@@ -18,9 +18,10 @@ from .cells import Space, select_cells, space_names
 from .compare import baseflow_index
 from .errors import HydroxrError, StoreError
 from .inputs import observed_streamflow, select_days
-from .plot_geography import Outlines
+from .plot_geography import Outlines, features
+from .plot_results import SHORT_NAMES
 from .plot_scatter import scatter
-from .plot_style import COLUMN, MODEL_COLOURS, fonts, matplotlib_part
+from .plot_style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part
 from .report import evaluate
 from .summary import summary
 
@@ -29,7 +30,7 @@ _MOST_CELLS = 5000  # in the table of all cells
 _DRAWN = np.timedelta64(729, "D")  # a hydrograph shows two years
 _OBSERVED_INDEXES = ("bfi_l13", "baseflow_index", "bfi_usgs", "bfi_ave_gagesii")
 _COLUMNS = ("nse", "kge", "log_nse", "pbias", "flv", "fhv", "n_days")
-_TERMS = ("precipitation", "evapotranspiration", "streamflow", "storage_change", "residual")
+_TERMS = {"precipitation": "P", "evapotranspiration": "ET", "streamflow": "Q", "storage_change": "ΔS"}
 
 
 def write_report(
@@ -90,6 +91,8 @@ def write_report(
 
 
 def _report(sim: xr.Dataset, observed: xr.Dataset, time: slice | None, borders: Outlines | None) -> str:
+    if borders is not None:
+        features(borders, "'borders'")  # an error before anything is computed
     sim = select_days(sim, time, "the simulation")
     space = tuple(dim for dim in sim["streamflow"].dims if dim != "time") if "streamflow" in sim else ()
     metrics = evaluate(sim, observed, time).compute()
@@ -138,12 +141,13 @@ def _cell_names(sim: xr.Dataset, space: Space) -> list[str]:
 
 
 def _metric_tables(metrics: xr.Dataset, names: list[str]) -> list[str]:
-    rows = [
-        (row.long_name, row.units if row.units != "1" else "", row.median, row.lower, row.upper, row.cells)
-        for row in summary(metrics)
-    ]
+    rows = []
+    for row in summary(metrics):
+        digits = 1 if row.units == "%" else 3
+        numbers = [html.number(value, digits) for value in (row.median, row.lower, row.upper)]
+        rows.append([row.long_name, row.units if row.units != "1" else "", *numbers, str(row.cells)])
     header = ("metric", "unit", "median", "lower 25 %", "upper 25 %", "cells")
-    parts = [html.table("Over the cells that have observations", header, rows)]
+    parts = [html.table("Over the cells that have observations", header, rows, text=2)]
     order = _by_nse(metrics)
     if order.size > 2 * _EXTREMES:
         parts += [
@@ -163,19 +167,20 @@ def _by_nse(metrics: xr.Dataset) -> np.ndarray:
 
 
 def _cell_table(caption: str, metrics: xr.Dataset, names: list[str], places: np.ndarray) -> str:
-    columns = {name: metrics[name].values.ravel() for name in _COLUMNS}
-    rows = [(names[place], *(_plain(columns[name][place]) for name in _COLUMNS)) for place in places]
-    return html.table(caption, ("cell", *map(_header, _COLUMNS)), rows)
+    columns = _columns(metrics)
+    rows = [[names[place], *(column[place] for column in columns.values())] for place in places]
+    return html.table(caption, ("cell", *columns), rows)
 
 
-def _header(name: str) -> str:
-    units = {"pbias": " (%)", "flv": " (%)", "fhv": " (%)"}.get(name, "")
-    return {"log_nse": "log NSE", "n_days": "days"}.get(name, name.upper()) + units
-
-
-def _plain(value: np.generic) -> int | float:
-    plain: int | float = value.item()
-    return plain
+def _columns(metrics: xr.Dataset) -> dict[str, list[str]]:
+    """The metrics of each cell, by the heading of their column."""
+    out = {}
+    for name in _COLUMNS:
+        percent = metrics[name].attrs["units"] == "%"
+        heading = "days" if name == "n_days" else SHORT_NAMES[name] + (" (%)" if percent else "")
+        digits = 0 if name == "n_days" else 1 if percent else 3
+        out[heading] = [html.number(value, digits) for value in metrics[name].values.ravel()]
+    return out
 
 
 def _score_figures(metrics: xr.Dataset, model: str, space: Space, borders: Outlines | None) -> list[str]:
@@ -192,7 +197,9 @@ def _score_figures(metrics: xr.Dataset, model: str, space: Space, borders: Outli
     ]
     parts = [html.beside(*figures)]
     if all(name in metrics.coords and set(metrics[name].dims) <= set(space) for name in ("lat", "lon")):
-        axes = plot.map(metrics["nse"], borders=borders)
+        with fonts():
+            axes = matplotlib_part("pyplot").subplots(figsize=(PAGE, PAGE * 0.66), layout="constrained")[1]
+        plot.map(metrics["nse"], borders=borders, axes=axes)
         caption = f"NSE of {model} where the cells lie."
         parts.append(html.picture(axes, f"map of the NSE of {known} cells", caption))
     else:
@@ -252,9 +259,10 @@ def _baseflow(sim: xr.Dataset, observed: xr.Dataset, space: Space) -> list[str]:
             axes = matplotlib_part("pyplot").subplots(figsize=(COLUMN, COLUMN), layout="constrained")[1]
             label = str(given.attrs.get("long_name", name))
             scatter(
-                *(axes, x[known], y[known], name, "simulated $Q_2/Q$"),
+                *(axes, x[known], y[known], "from observations", "simulated $Q_2/Q$"),
                 title="baseflow index",
                 colour=MODEL_COLOURS["dn-nnr"],
+                limits=(0, 1),
             )
         pictures.append(html.picture(axes, f"simulated baseflow index against {name}", f"{name}: {label}."))
     if pictures:
@@ -280,11 +288,12 @@ def _balance_tables(balance: xr.Dataset | str, names: list[str]) -> list[str]:
     if isinstance(balance, str):
         return [html.paragraph(f"Not computed: {balance}")]
     rows = []
-    for name in _TERMS:
+    for name in (*_TERMS, "residual"):
         values = balance[name].values.ravel() / balance.attrs["years"]
         known = values[np.isfinite(values)]
         low, median, high = np.quantile(known, [0.25, 0.5, 0.75]) if known.size else [np.nan] * 3
-        rows.append((name.replace("_", " "), *map(float, (median, low, high))))
+        called = f"{name.replace('_', ' ')} ({_TERMS[name]})" if name in _TERMS else name
+        rows.append([called, *(html.number(each, 1) for each in (median, low, high))])
     header = ("mm/year", "median", "lower 25 %", "upper 25 %")
     parts = [html.table(f"Over the cells, {balance.attrs['period']}", header, rows)]
     whole = np.abs(balance["residual"].values.ravel())
@@ -305,16 +314,12 @@ def _all_cells(metrics: xr.Dataset, balance: xr.Dataset | str, names: list[str])
     """Metrics and closure of each cell, folded."""
     if len(names) > _MOST_CELLS:
         return html.paragraph(f"{len(names)} cells are too many for a page; evaluate writes them with --out.")
-    columns = {_header(name): metrics[name].values.ravel() for name in _COLUMNS}
+    columns = _columns(metrics)
     if not isinstance(balance, str):
-        for name in _TERMS[:-1]:
-            columns[f"{name.replace('_', ' ')} (mm/year)"] = (
-                balance[name].values.ravel() / balance.attrs["years"]
-            )
-        columns["residual (mm)"] = balance["residual"].values.ravel()
-    rows = [
-        (name, *(_plain(values[place]) for values in columns.values())) for place, name in enumerate(names)
-    ]
-    return html.folded(
-        f"Metrics and water balance of all {len(names)} cells", html.table("", ("cell", *columns), rows)
-    )
+        for name, symbol in _TERMS.items():
+            rates = balance[name].values.ravel() / balance.attrs["years"]
+            columns[f"{symbol} (mm/year)"] = [html.number(each, 1) for each in rates]
+        columns["residual (mm)"] = [html.number(each, 4) for each in balance["residual"].values.ravel()]
+    rows = [[name, *(column[place] for column in columns.values())] for place, name in enumerate(names)]
+    content = html.table("", ("cell", *columns), rows)
+    return html.folded(f"Metrics and water balance of all {len(names)} cells", content)
