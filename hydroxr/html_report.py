@@ -117,10 +117,8 @@ def _report(sim: xr.Dataset, observed: xr.Dataset, time: slice | None, borders: 
         html.heading("All cells"),
         _all_cells(metrics, balance, names),
         html.heading("Where it comes from"),
-        html.paragraph("Attributes of the simulation:"),
-        html.attributes(sim.attrs),
-        html.paragraph("Attributes of the observations:"),
-        html.attributes(observed.attrs),
+        *_attributes_of("simulation", sim),
+        *_attributes_of("observations", observed),
     ]
     return html.page(f"Simulation {model}", subtitle, parts)
 
@@ -264,7 +262,9 @@ def _baseflow(sim: xr.Dataset, observed: xr.Dataset, space: Space) -> list[str]:
                 colour=MODEL_COLOURS["dn-nnr"],
                 limits=(0, 1),
             )
-        pictures.append(html.picture(axes, f"simulated baseflow index against {name}", f"{name}: {label}."))
+        pictures.append(
+            html.picture(axes, f"simulated baseflow index against {name}", f"Observed: {label} ({name}).")
+        )
     if pictures:
         return [*parts, html.beside(*pictures)]
     return [*parts, html.paragraph("The observations have no baseflow index to compare it with.")]
@@ -323,3 +323,9 @@ def _all_cells(metrics: xr.Dataset, balance: xr.Dataset | str, names: list[str])
     rows = [[name, *(column[place] for column in columns.values())] for place, name in enumerate(names)]
     content = html.table("", ("cell", *columns), rows)
     return html.folded(f"Metrics and water balance of all {len(names)} cells", content)
+
+
+def _attributes_of(what: str, ds: xr.Dataset) -> list[str]:
+    if not ds.attrs:
+        return [html.paragraph(f"No attributes of the {what}.")]
+    return [html.paragraph(f"Attributes of the {what}:"), html.attributes(ds.attrs)]

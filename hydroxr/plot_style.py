@@ -87,9 +87,9 @@ def tidy(axes: Axes, *, few_ticks: bool = False) -> None:
 def mathematical(symbol: str) -> str:
     """A model's symbol as it is printed: ``δn(γt,βt)`` with its indices, other text as it is."""
     if not re.match("δ[n1]", symbol):
-        return symbol
+        return symbol.replace("$", r"\$")
     inner = re.sub(r"δ(\w)", r"\\delta_\1", symbol)
     inner = re.sub(r"γt", r"\\gamma^t", inner)
     inner = re.sub(r"βt", r"\\beta^t", inner)
     inner = re.sub(r"(θ)_(\w+)t", r"\\theta_{\\mathrm{\2}}^t", inner)
-    return "$" + inner.replace("NNr", r"\mathrm{NN}_r").replace("(", "(").replace(",", ",\\,") + "$"
+    return "$" + inner.replace("NNr", r"\mathrm{NN}_r").replace(",", ",\\,") + "$"
