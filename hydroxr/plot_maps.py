@@ -235,7 +235,14 @@ def _colourbar(axes: Axes, drawn: Collection, values: xr.DataArray) -> None:
     below, above = bool((numbers < norm.vmin).any()), bool((numbers > norm.vmax).any())
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     bar = axes.figure.colorbar(
-        drawn, ax=axes, orientation="horizontal", extend=extend[below, above], shrink=0.8, aspect=30, pad=0.02
+        drawn,
+        ax=axes,
+        orientation="horizontal",
+        extend=extend[below, above],
+        extendfrac=0.03,
+        shrink=0.8,
+        aspect=30,
+        pad=0.02,
     )
     bar.set_label(axis_label(values), wrap=True)
     bar.outline.set_visible(False)

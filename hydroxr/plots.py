@@ -75,25 +75,34 @@ class Plots:
             values = values.mean("time", skipna=False).assign_attrs(attrs)
         return draw_map(values.compute(), **options)
 
-    def baseflow_index(self, observed: xr.DataArray, streamflow: xr.Dataset, **options: Any) -> ndarray:
+    def baseflow_index(self, observed: xr.Dataset, index: str = "baseflow_index", **options: Any) -> ndarray:
         """Simulated against observed baseflow index; see :func:`hydroxr.plot.baseflow_index`.
 
-        ``observed`` is the index from a separation, 0 to 1; ``streamflow`` has the observed streamflow, of
-        which the NSE is.
+        ``observed`` has the streamflow, of which the NSE is, and as the variable ``index`` what a baseflow
+        separation made of it, 0 to 1.
+
+        Raises
+        ------
+        MissingVariableError
+            The simulation lacks ``baseflow`` or ``runoff``, or ``observed`` the index.
         """
         from .compare import baseflow_index
         from .plot import baseflow_index as draw
 
-        scores = self._ds.hbv.evaluate(streamflow)[["nse"]]
         absent = [name for name in ("baseflow", "runoff") if name not in self._ds]
         if absent:
             raise MissingVariableError(
                 f"the baseflow index is of 'baseflow' and 'runoff', and the simulation lacks {absent}; "
                 "simulate them. An LSTM has none."
             )
-        index = baseflow_index(self._ds["baseflow"], self._ds["runoff"])
-        results = scores.assign(baseflow_index=index).assign_attrs(self._ds.attrs).compute()
-        return draw(results, observed, **options)
+        if index not in observed:
+            raise MissingVariableError(
+                f"the observations have no variable {index!r}; add one, or name it: index=..."
+            )
+        simulated = baseflow_index(self._ds["baseflow"], self._ds["runoff"])
+        scores = self._ds.hbv.evaluate(observed)[["nse"]]
+        results = scores.assign(baseflow_index=simulated).assign_attrs(self._ds.attrs).compute()
+        return draw(results, observed[index], **options)
 
     def dynamic_parameters(self, **options: Any) -> ndarray:
         """Parameters that vary from day to day; see :func:`hydroxr.plot.dynamic_parameters`."""

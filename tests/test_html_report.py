@@ -127,7 +127,9 @@ def test_text_is_escaped(sim: xr.Dataset, ds: xr.Dataset, tmp_path: Path) -> Non
     names = [f"<b>{place}</b> & $x" for place in range(sim.sizes["basin"])]
     named = sim.assign_coords(basin_name=("basin", names)).assign_attrs(history="<script>alert(1)</script>")
     page = Page(write_report(named, ds, tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "script" not in {tag for tag, _ in page.found}
+    assert not {"script", "b"} & {tag for tag, _ in page.found}
+    cells = [row[0] for table in page.tables for row in table]
+    assert sum("<b>0</b> & $x" in cell for cell in cells) == 1
     assert any("<b>0</b> & $x" in text for text in page.text)
 
 

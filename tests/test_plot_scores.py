@@ -165,6 +165,11 @@ def test_boxes_are_the_quartiles_of_each_model_that_has_evapotranspiration(resul
         heights = patch.get_path().vertices[:, 1]
         expected = np.quantile(mean, [0.25, 0.75])
         np.testing.assert_allclose([heights.min(), heights.max()], expected)
+    ends = [line.get_ydata()[0] for line in axes[0].lines if len(set(line.get_ydata())) == 1]
+    for mean in means:  # of the whiskers: the outermost values within 5 and 95 %
+        low, high = np.quantile(mean, [0.05, 0.95])
+        assert float(mean.where(mean >= low).min()) in ends
+        assert float(mean.where(mean <= high).max()) in ends
 
 
 def test_long_term_means_are_compared_with_the_water_balance(results):

@@ -232,11 +232,13 @@ def test_a_simulation_draws_its_own_pictures(delta, observed, parameters):
 
 def test_a_simulation_draws_its_baseflow_index(delta, observed):
     """Of its own baseflow and runoff; the observed one may have more basins."""
-    index = xr.DataArray([0.8, 0.4, 0.1, 0.2], observed["streamflow"].coords["basin"].coords, name="bfi_usgs")
-    axes = delta.hbv.plot.baseflow_index(index, observed, threshold=-100)
+    known = observed.assign(bfi_usgs=("basin", [0.8, 0.4, 0.1, 0.2]))
+    axes = delta.hbv.plot.baseflow_index(known, "bfi_usgs", threshold=-100)
     np.testing.assert_allclose(axes[2, 0].collections[0].get_offsets(), [[0.1, 0.2], [0.4, 0.5], [0.8, 0.7]])
     with pytest.raises(MissingVariableError, match=r"lacks \['runoff'\]"):
-        delta.drop_vars("runoff").hbv.plot.baseflow_index(index, observed)
+        delta.drop_vars("runoff").hbv.plot.baseflow_index(known)
+    with pytest.raises(MissingVariableError, match="no variable 'baseflow_index'"):
+        delta.hbv.plot.baseflow_index(known)
 
 
 def test_figures_are_legible_at_the_width_of_a_column_or_a_page(delta, lstm, observed, parameters):
