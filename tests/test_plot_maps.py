@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +18,15 @@ from hydroxr.errors import (
     MissingVariableError,
     UnitsError,
 )
-from hydroxr.plot_geography import Projection
+from hydroxr.plot_geography import Projection, features, matched
+from hydroxr.plot_maps import names
 from tests.results import make_results
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend must be chosen first
+
+SHAPES = Path(__file__).parents[2] / "shared" / "data" / "shapes"
 
 
 @pytest.fixture(autouse=True)
@@ -227,6 +231,19 @@ def test_shapefiles_are_read(nse, tmp_path):
     assert len(paths) == 40
     assert all((path.codes == path.MOVETO).sum() == 2 for path in paths)
     assert len([each for each in axes.lines if each.get_label() == "_border"]) == 80
+
+
+@pytest.mark.skipif(not SHAPES.exists(), reason="the outlines of CAMELS lie elsewhere")
+def test_the_outlines_of_camels_are_those_of_its_basins():
+    """Each basin lies where its polygon does; names in the file have a prefix."""
+    pytest.importorskip("shapefile")
+    places = xr.open_dataset(SHAPES.parent / "camels_us_daymet.nc")[["basin_id", "lat", "lon"]].load()
+    places = places.set_coords(["basin_id", "lat", "lon"])
+    outline = matched(features(SHAPES / "camels_basin_shapes.shp", "'polygons'"), names(places))
+    for lat, lon, feature in zip(places["lat"].values, places["lon"].values, outline, strict=True):
+        points = np.concatenate(feature.rings)
+        assert (points.min(axis=0) - 0.2 < (lon, lat)).all()
+        assert (points.max(axis=0) + 0.2 > (lon, lat)).all()
 
 
 def test_a_map_that_cannot_be_drawn_is_refused(results, nse, tmp_path, monkeypatch):
