@@ -176,6 +176,18 @@ def _add_evaluate(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     evaluate.add_argument("--observed", type=Path, required=True, help=_DATA_HELP)
     evaluate.add_argument("--time", type=_period, help=f"days that count: {_TIME_HELP}")
     evaluate.add_argument("--out", type=Path, help="also write all metrics of each cell to this NetCDF file")
+    evaluate.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="also write a report with tables, figures, water balance and origin: one web page",
+    )
+    evaluate.add_argument(
+        "--borders",
+        type=Path,
+        metavar="FILE",
+        help="outlines for the map of the report, such as states: a shapefile or GeoJSON file in degrees",
+    )
 
 
 def _add_reproduce(subparsers, commands) -> None:  # type: ignore[no-untyped-def]

@@ -12,12 +12,12 @@ import xarray as xr
 
 if TYPE_CHECKING:
     from distributed import Client
-    from numpy import ndarray
 
     from .description import Spec
     from .ensemble import Ensemble
     from .model import Model
     from .pair_selection import Dims
+    from .plots import Plots
     from .report import CheckReport
 
 
@@ -389,23 +389,6 @@ class HBVAccessor:
     @property
     def plot(self) -> Plots:
         """Plots of a simulation: ``sim.isel(basin=0).hbv.plot.hydrograph(ds.isel(basin=0))``."""
+        from .plots import Plots
+
         return Plots(self._ds)
-
-
-class Plots:
-    """``sim.hbv.plot``: pictures of one cell of a simulation; see :mod:`hydroxr.plot`."""
-
-    def __init__(self, ds: xr.Dataset) -> None:
-        self._ds = ds
-
-    def hydrograph(self, observed: xr.Dataset | None = None, **options: Any) -> ndarray:
-        """Precipitation, streamflow and storages; see :func:`hydroxr.plot.hydrograph`."""
-        from .plot import hydrograph
-
-        return hydrograph(self._ds, observed, **options)
-
-    def storages(self, **options: Any) -> ndarray:
-        """Storages alone; see :func:`hydroxr.plot.storages`."""
-        from .plot import storages
-
-        return storages(self._ds, **options)

@@ -17,12 +17,14 @@ from .description import DeltaHBV, LSTMStreamflow, Spec
 from .ensemble import Ensemble
 from .errors import DataFileError, DescriptionError, EmptySelectionError
 from .fit import select_time
+from .html_report import write_report
 from .model import Model, load_model
 from .model import check_target as check_model_target
 from .samples import open_sample
 from .simulate import parameters
 from .simulate import simulate as simulate_cells
 from .store import check_target
+from .summary import summary
 
 MODELS = (*DeltaHBV.ladder(), "lstm")  # what 'fit --model' knows
 DEMO_CATCHMENTS = ("Au Saumon", "Baskatong")
@@ -96,17 +98,28 @@ def simulate(given: Namespace) -> None:
 
 def evaluate(given: Namespace) -> None:
     """Print how a simulation compares with observations."""
+    if given.borders and not given.html:
+        raise DescriptionError("--borders are for the map of the report; expected --html FILE with it.")
+    if given.html:
+        _draw_without_screen("the report")
     sim = open_result(given.simulation)
-    metrics = sim.hbv.evaluate(open_data(given.observed), time=given.time).compute()
+    observed = open_data(given.observed)
+    metrics = sim.hbv.evaluate(observed, time=given.time).compute()
     counted = int(metrics["nse"].notnull().sum())
     print(f"{counted} cells with observations; over them:\n")
-    print(f"{'':>10}  {'median':>8}  {'lower 25 %':>10}  {'upper 25 %':>10}")
-    for name in ("nse", "kge", "r", "alpha", "beta", "log_nse", "flv", "fhv", "pbias"):
-        low, median, high = metrics[name].quantile([0.25, 0.5, 0.75], skipna=True).values
-        print(f"{name:>10}  {median:8.3f}  {low:10.3f}  {high:10.3f}")
+    print(f"{'':>11}  {'median':>8}  {'lower 25 %':>10}  {'upper 25 %':>10}  {'cells':>6}  unit")
+    for row in summary(metrics):
+        numbers = f"{row.median:8.3f}  {row.lower:10.3f}  {row.upper:10.3f}  {row.cells:6}"
+        print(f"{row.name:>11}  {numbers}  {'' if row.units == '1' else row.units}".rstrip())
     if given.out:
         metrics.hbv.to_netcdf(given.out, overwrite=True)
         print(f"\nall cells: {given.out}")
+    if given.html:
+        try:
+            write_report(sim, observed, given.html, time=given.time, borders=given.borders)
+        except ImportError as error:  # what reads borders is an extra
+            raise DescriptionError(str(error)) from error
+        print(f"\nreport: {given.html}")
 
 
 def reproduce(given: Namespace) -> None:
@@ -135,11 +148,7 @@ def reproduce(given: Namespace) -> None:
 
 def demo(given: Namespace) -> None:
     """Fit the embedded catchments, simulate, write, report, draw."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise DescriptionError("the demonstration draws: pip install hydroxr[plot]") from error
-    matplotlib.use("Agg")
+    _draw_without_screen("the demonstration")
     started = time.perf_counter()
     rows = [_demo_catchment(name, given.out / name.lower().replace(" ", "-")) for name in DEMO_CATCHMENTS]
     print("\nOn the years that were not trained on, and the water balance of the whole record (mm a year):\n")
@@ -150,6 +159,14 @@ def demo(given: Namespace) -> None:
     print("  simulation.zarr, simulation.nc   every flux and storage, a day: xr.open_zarr, xr.open_dataset")
     print("  hydrograph.png                   streamflow and storages")
     print("  model/                           the fitted parameters: hx.load_model")
+
+
+def _draw_without_screen(what: str) -> None:
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise DescriptionError(f"{what} draws: pip install hydroxr[plot]") from error
+    matplotlib.use("Agg")
 
 
 def _demo_catchment(name: str, folder: Path) -> str:

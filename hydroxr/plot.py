@@ -1,4 +1,4 @@
-"""Pictures of a simulation in one cell, and of a training.
+"""Pictures of simulations, of how good they are, of parameters, and of a training.
 
 Names and symbols come from :mod:`hydroxr.variables`; fluxes are labelled mm/day and storages mm, which
 kg m-2 day-1 and kg m-2 are in number. The colours can be told apart by readers who do not see all of them
@@ -19,7 +19,13 @@ import xarray as xr
 
 from .errors import MissingVariableError
 from .inputs import observed_streamflow
+from .plot_baseflow import baseflow_index
 from .plot_cell import Cell, cell_series
+from .plot_components import dynamic_parameters
+from .plot_evapotranspiration import evapotranspiration
+from .plot_maps import draw_map as map
+from .plot_scores import cdf
+from .plot_several import hydrographs
 from .plot_style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
 from .plot_training import history, loss
 from .variables import VARIABLES
@@ -27,7 +33,18 @@ from .variables import VARIABLES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["history", "hydrograph", "loss", "storages"]
+__all__ = [
+    "baseflow_index",
+    "cdf",
+    "dynamic_parameters",
+    "evapotranspiration",
+    "history",
+    "hydrograph",
+    "hydrographs",
+    "loss",
+    "map",
+    "storages",
+]
 
 _HEADER = 0.30  # inches a panel, for its title and legend
 _MARGINS = 0.65  # inches for the title of the figure and the dates
@@ -237,8 +254,8 @@ def _draw(
     if not names:
         expected = [name for panel in panels for name in panel.names]
         raise MissingVariableError(
-            f"the simulation has {sorted(map(str, simulation.data_vars))}, nothing that is drawn here; "
-            f"expected some of {expected}. Simulate them: variables=[...]."
+            f"the simulation has {sorted(str(name) for name in simulation.data_vars)}, nothing that is drawn "
+            f"here; expected some of {expected}. Simulate them: variables=[...]."
         )
     cell = cell_series(simulation, names, observed, time)
     plt = matplotlib_part("pyplot")

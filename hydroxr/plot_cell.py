@@ -45,14 +45,14 @@ def cell_series(
     """Check, select and compute what is drawn."""
     # All at once: variables that share blocks are computed together.
     chosen = _one_cell(simulation[names], "simulation", time).compute()
-    stamps = _stamps(chosen, "simulation")
+    stamps = stamps_of(chosen, "simulation")
     edges = _edges(stamps)
     units = {name: displayed(chosen[name].attrs.get("units", VARIABLES[name].units)) for name in names}
     flow = None
     if observed is not None:
         flow = _observed_within(edges, chosen, observed)
         units.setdefault("streamflow", displayed(observed.attrs.get("units", FLUX)))
-    return Cell({name: chosen[name].values for name in names}, units, stamps, edges, flow, _place(chosen))
+    return Cell({name: chosen[name].values for name in names}, units, stamps, edges, flow, cell_title(chosen))
 
 
 def _one_cell(data: xr.Dataset, what: str, time: slice | str | None) -> xr.Dataset:
@@ -84,12 +84,12 @@ def _observed_within(
         require_same_units(simulation["streamflow"], observed)
     flow = _one_cell(observed.rename("streamflow").to_dataset(), "observed", None)["streamflow"].compute()
     require_same_place(simulation[next(iter(simulation.data_vars))], flow)
-    stamps = _stamps(flow.to_dataset(), "observed")
+    stamps = stamps_of(flow.to_dataset(), "observed")
     within = (stamps >= edges[0]) & (stamps < edges[-1])
     return stamps[within], flow.values[within]
 
 
-def _stamps(data: xr.Dataset, what: str) -> np.ndarray:
+def stamps_of(data: xr.Dataset, what: str) -> np.ndarray:
     """Time as datetime64; the dates of other calendars stay what they are where these exist."""
     time = data.indexes.get("time")
     if isinstance(time, xr.CFTimeIndex):
@@ -116,7 +116,7 @@ def _edges(stamps: np.ndarray) -> np.ndarray:
     )
 
 
-def _place(cell: xr.Dataset) -> str:
+def cell_title(cell: xr.Dataset) -> str:
     """What the simulation says about where it is."""
     known = {name: cell[name].item() for name in _PLACE if name in cell.coords and cell[name].ndim == 0}
     if "basin_id" in known or "basin_name" in known:

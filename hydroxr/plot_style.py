@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -24,9 +25,22 @@ COLOURS = {
     "lower_zone_storage": "#009E73",
     "channel_storage": "#D55E00",
 }
-
+# By name of the paper's models, in the order of their making, so that a model looks the same everywhere.
+MODEL_COLOURS = {
+    "d1": "#E69F00",
+    "dn": "#56B4E9",
+    "dn-bt": "#009E73",
+    "dn-gt": "#CC79A7",
+    "dn-bt-gt": "#D55E00",
+    "dn-nnr": "#0072B2",
+    "lstm": "#555555",
+}
+OTHER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
+FAINT = "0.65"  # what is drawn for orientation
 
 WIDTH = 18 / 2.54  # inches: the text width of an A4 page
+COLUMN = 8.5 / 2.54  # and the widths of a journal: a column,
+PAGE = 17 / 2.54  # both columns
 FONTS = {  # no smaller than 8 pt, so that the figure can be printed as it is
     "font.size": 9,
     "axes.titlesize": 9,
@@ -68,3 +82,14 @@ def tidy(axes: Axes, *, few_ticks: bool = False) -> None:
     axes.grid(axis="y", color="0.88", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def mathematical(symbol: str) -> str:
+    """A model's symbol as it is printed: ``δn(γt,βt)`` with its indices, other text as it is."""
+    if not re.match("δ[n1]", symbol):
+        return symbol.replace("$", r"\$")
+    inner = re.sub(r"δ(\w)", r"\\delta_\1", symbol)
+    inner = re.sub(r"γt", r"\\gamma^t", inner)
+    inner = re.sub(r"βt", r"\\beta^t", inner)
+    inner = re.sub(r"(θ)_(\w+)t", r"\\theta_{\\mathrm{\2}}^t", inner)
+    return "$" + inner.replace("NNr", r"\mathrm{NN}_r").replace(",", ",\\,") + "$"

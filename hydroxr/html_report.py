@@ -1,0 +1,331 @@
+"""A report on a simulation: one web page with tables, figures and the origin of the file."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from . import html_parts as html
+from . import plot
+from ._version import __version__
+from .balance import water_balance
+from .cells import Space, select_cells, space_names
+from .compare import baseflow_index
+from .errors import HydroxrError, StoreError
+from .inputs import observed_streamflow, select_days
+from .plot_geography import Outlines, features
+from .plot_results import SHORT_NAMES
+from .plot_scatter import scatter
+from .plot_style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part
+from .report import evaluate
+from .summary import summary
+
+_EXTREMES = 5  # cells in the tables of the worst and the best
+_MOST_CELLS = 5000  # in the table of all cells
+_DRAWN = np.timedelta64(729, "D")  # a hydrograph shows two years
+_OBSERVED_INDEXES = ("bfi_l13", "baseflow_index", "bfi_usgs", "bfi_ave_gagesii")
+_COLUMNS = ("nse", "kge", "log_nse", "pbias", "flv", "fhv", "n_days")
+_TERMS = {"precipitation": "P", "evapotranspiration": "ET", "streamflow": "Q", "storage_change": "ΔS"}
+
+
+def write_report(
+    sim: xr.Dataset,
+    observed: xr.Dataset,
+    path: str | os.PathLike[str],
+    *,
+    time: slice | None = None,
+    borders: Outlines | None = None,
+) -> Path:
+    """Write how good a simulation is to a web page that needs nothing but itself.
+
+    It has the metrics over the cells and of the worst and the best ones, their distribution and map,
+    hydrographs with storages of the cells at the quartiles of NSE, the baseflow index where the observations
+    have one, the water balance, and the attributes of the simulation.
+
+    Parameters
+    ----------
+    sim
+        A simulation with ``streamflow``; what it lacks else is left out, with a word why.
+    observed
+        With observed streamflow, perhaps a baseflow index (``baseflow_index``, ``bfi_l13``, ``bfi_usgs``,
+        ``bfi_ave_gagesii``), for the cells of the simulation or more.
+    path
+        Of the HTML file; one that exists is replaced, once the new one is complete.
+    time
+        The days that count; default: all that both have.
+    borders
+        For the map: a shapefile or other outlines, see :func:`hydroxr.plot.map`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    HydroxrError
+        As :meth:`ds.hbv.evaluate`, or for the borders; StoreError where the file cannot be written.
+    ImportError
+        There is no matplotlib.
+
+    Examples
+    --------
+    >>> write_report(xr.open_zarr("run.zarr"), ds, "report.html")  # doctest: +SKIP
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise StoreError(f"{path} cannot be written: {path.parent} is no folder. Make it, or name another.")
+    text = _report(sim, observed, time, borders)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"{path} cannot be written: {error}.") from error
+    return path
+
+
+def _report(sim: xr.Dataset, observed: xr.Dataset, time: slice | None, borders: Outlines | None) -> str:
+    if borders is not None:
+        features(borders, "'borders'")  # an error before anything is computed
+    sim = select_days(sim, time, "the simulation")
+    space = tuple(dim for dim in sim["streamflow"].dims if dim != "time") if "streamflow" in sim else ()
+    metrics = evaluate(sim, observed, time).compute()
+    names = _cell_names(sim, space)
+    model = str(sim.attrs.get("hydroxr_model", "of a model that its file does not name"))
+    days = sim.indexes["time"]
+    subtitle = (
+        f"{len(names)} cells, {len(days)} days, {str(days[0])[:10]} to {str(days[-1])[:10]}. "
+        f"Report by hydroxr {__version__}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+    )
+    balance = _balance_of(sim)
+    parts = [
+        html.heading("Streamflow"),
+        *_metric_tables(metrics, names),
+        *_score_figures(metrics, model, space, borders),
+        html.heading("Hydrographs"),
+        *_hydrographs(sim, observed, metrics, space, names),
+        html.heading("Baseflow"),
+        *_baseflow(sim, observed, space),
+        html.heading("Water balance"),
+        *_balance_tables(balance, names),
+        html.heading("All cells"),
+        _all_cells(metrics, balance, names),
+        html.heading("Where it comes from"),
+        *_attributes_of("simulation", sim),
+        *_attributes_of("observations", observed),
+    ]
+    return html.page(f"Simulation {model}", subtitle, parts)
+
+
+def _cell_names(sim: xr.Dataset, space: Space) -> list[str]:
+    if not space:
+        return [str(sim["basin_id"].item()) if "basin_id" in sim.coords else "the cell"]
+    described = [
+        name for name in ("basin_id", "basin_name") if name in sim.coords and sim[name].dims == space
+    ]
+    if len(space) == 1 and described:
+        columns = [[str(each) for each in sim[name].values.astype(object)] for name in described]
+        return ["  ".join(parts) for parts in zip(*columns, strict=True)]
+    return list(space_names(sim, space))
+
+
+# --- Streamflow -------------------------------------------------------------------------------------
+
+
+def _metric_tables(metrics: xr.Dataset, names: list[str]) -> list[str]:
+    rows = []
+    for row in summary(metrics):
+        digits = 1 if row.units == "%" else 3
+        numbers = [html.number(value, digits) for value in (row.median, row.lower, row.upper)]
+        rows.append([row.long_name, row.units if row.units != "1" else "", *numbers, str(row.cells)])
+    header = ("metric", "unit", "median", "lower 25 %", "upper 25 %", "cells")
+    parts = [html.table("Over the cells that have observations", header, rows, text=2)]
+    order = _by_nse(metrics)
+    if order.size > 2 * _EXTREMES:
+        parts += [
+            _cell_table(f"The {_EXTREMES} cells with the lowest NSE", metrics, names, order[:_EXTREMES]),
+            _cell_table(
+                f"The {_EXTREMES} cells with the highest NSE", metrics, names, order[: -_EXTREMES - 1 : -1]
+            ),
+        ]
+    return parts
+
+
+def _by_nse(metrics: xr.Dataset) -> np.ndarray:
+    """Places of the cells that have an NSE, from the lowest."""
+    nse = metrics["nse"].values.ravel()
+    order: np.ndarray = np.argsort(nse, kind="stable")[: int(np.isfinite(nse).sum())]
+    return order
+
+
+def _cell_table(caption: str, metrics: xr.Dataset, names: list[str], places: np.ndarray) -> str:
+    columns = _columns(metrics)
+    rows = [[names[place], *(column[place] for column in columns.values())] for place in places]
+    return html.table(caption, ("cell", *columns), rows)
+
+
+def _columns(metrics: xr.Dataset) -> dict[str, list[str]]:
+    """The metrics of each cell, by the heading of their column."""
+    out = {}
+    for name in _COLUMNS:
+        percent = metrics[name].attrs["units"] == "%"
+        heading = "days" if name == "n_days" else SHORT_NAMES[name] + (" (%)" if percent else "")
+        digits = 0 if name == "n_days" else 1 if percent else 3
+        out[heading] = [html.number(value, digits) for value in metrics[name].values.ravel()]
+    return out
+
+
+def _score_figures(metrics: xr.Dataset, model: str, space: Space, borders: Outlines | None) -> list[str]:
+    known = int(np.isfinite(metrics["nse"].values).sum())
+    if known < 2:
+        return [html.paragraph("With fewer than two cells there is no distribution to draw.")]
+    figures = [
+        html.picture(
+            plot.cdf(metrics, name),
+            f"cumulative distribution of {name.upper()} over {known} cells",
+            f"Which share of the cells has a lower {name.upper()}.",
+        )
+        for name in ("nse", "kge")
+    ]
+    parts = [html.beside(*figures)]
+    if all(name in metrics.coords and set(metrics[name].dims) <= set(space) for name in ("lat", "lon")):
+        with fonts():
+            axes = matplotlib_part("pyplot").subplots(figsize=(PAGE, PAGE * 0.66), layout="constrained")[1]
+        plot.map(metrics["nse"], borders=borders, axes=axes)
+        caption = f"NSE of {model} where the cells lie."
+        parts.append(html.picture(axes, f"map of the NSE of {known} cells", caption))
+    else:
+        parts.append(html.paragraph("The simulation has no lat and lon, so there is no map."))
+    return parts
+
+
+# --- Hydrographs ------------------------------------------------------------------------------------
+
+
+def _hydrographs(
+    sim: xr.Dataset, observed: xr.Dataset, metrics: xr.Dataset, space: Space, names: list[str]
+) -> list[str]:
+    """Of the cells at the quartiles of NSE: the last two years that have observations."""
+    flow = select_cells(observed_streamflow(observed).to_dataset(name="streamflow"), sim, space, "'observed'")
+    order = _by_nse(metrics)
+    if not order.size:
+        return [html.paragraph("No cell has observations.")]
+    shares = {0.25: "lower quartile", 0.5: "median", 0.75: "upper quartile"}
+    chosen = {int(order[round(share * (order.size - 1))]): text for share, text in shares.items()}
+    parts = []
+    for place, text in chosen.items():
+        here = dict(zip(space, np.unravel_index(place, [sim.sizes[dim] for dim in space]), strict=True))
+        series = flow["streamflow"].isel({dim: at for dim, at in here.items() if dim in flow.dims}).compute()
+        days = series["time"].values[
+            np.isin(series["time"].values, sim["time"].values) & series.notnull().values
+        ]
+        axes = plot.hydrograph(sim.isel(here), series, time=slice(max(days[0], days[-1] - _DRAWN), days[-1]))
+        nse = float(metrics["nse"].values.ravel()[place])
+        caption = f"{names[place]}: NSE {nse:.2f}, the {text} of the cells."
+        parts.append(html.picture(axes[0], f"hydrograph of {names[place]}", caption))
+    return parts
+
+
+# --- Baseflow ---------------------------------------------------------------------------------------
+
+
+def _baseflow(sim: xr.Dataset, observed: xr.Dataset, space: Space) -> list[str]:
+    if "baseflow" not in sim or "runoff" not in sim:
+        return [html.paragraph("The simulation has no baseflow and runoff, so there is no baseflow index.")]
+    index = baseflow_index(sim["baseflow"], sim["runoff"]).compute()
+    low, median, high = np.nanquantile(index.values, [0.25, 0.5, 0.75])
+    parts = [
+        html.paragraph(
+            f"Simulated baseflow index, the share of baseflow in runoff: median {median:.2f}, quartiles "
+            f"{low:.2f} and {high:.2f}."
+        )
+    ]
+    pictures = []
+    for name in (name for name in _OBSERVED_INDEXES if name in observed and observed[name].dims == space):
+        given = select_cells(observed[[name]], sim, space, "'observed'")[name]
+        x, y = given.values.ravel().astype(float), index.values.ravel()
+        known = np.isfinite(x) & np.isfinite(y)
+        if known.sum() < 2:
+            continue
+        with fonts():
+            axes = matplotlib_part("pyplot").subplots(figsize=(COLUMN, COLUMN), layout="constrained")[1]
+            label = str(given.attrs.get("long_name", name))
+            scatter(
+                *(axes, x[known], y[known], "from observations", "simulated $Q_2/Q$"),
+                title="baseflow index",
+                colour=MODEL_COLOURS["dn-nnr"],
+                limits=(0, 1),
+            )
+        pictures.append(
+            html.picture(axes, f"simulated baseflow index against {name}", f"Observed: {label} ({name}).")
+        )
+    if pictures:
+        return [*parts, html.beside(*pictures)]
+    return [*parts, html.paragraph("The observations have no baseflow index to compare it with.")]
+
+
+# --- Water balance ----------------------------------------------------------------------------------
+
+
+def _balance_of(sim: xr.Dataset) -> xr.Dataset | str:
+    """Or why there is none. Its attribute ``years`` is how long it is."""
+    try:
+        balance = water_balance(sim).compute()
+    except HydroxrError as error:
+        return str(error)
+    # That of a later stretch of a run begins on its second day.
+    later = not balance.attrs["period"].startswith(str(sim.indexes["time"][0])[:10])
+    return balance.assign_attrs(years=(sim.sizes["time"] - later) / 365.25)
+
+
+def _balance_tables(balance: xr.Dataset | str, names: list[str]) -> list[str]:
+    if isinstance(balance, str):
+        return [html.paragraph(f"Not computed: {balance}")]
+    rows = []
+    for name in (*_TERMS, "residual"):
+        values = balance[name].values.ravel() / balance.attrs["years"]
+        known = values[np.isfinite(values)]
+        low, median, high = np.quantile(known, [0.25, 0.5, 0.75]) if known.size else [np.nan] * 3
+        called = f"{name.replace('_', ' ')} ({_TERMS[name]})" if name in _TERMS else name
+        rows.append([called, *(html.number(each, 1) for each in (median, low, high))])
+    header = ("mm/year", "median", "lower 25 %", "upper 25 %")
+    parts = [html.table(f"Over the cells, {balance.attrs['period']}", header, rows)]
+    whole = np.abs(balance["residual"].values.ravel())
+    daily = balance["largest_daily_residual"].values.ravel()
+    if np.isfinite(whole).any():
+        worst, worst_day = int(np.nanargmax(whole)), int(np.nanargmax(daily))
+        parts.append(
+            html.paragraph(
+                "What does not close of precipitation = evapotranspiration + streamflow + change of storage: "
+                f"over the whole period at most {whole[worst]:.2g} mm ({names[worst]}), on one day at most "
+                f"{daily[worst_day]:.2g} mm ({names[worst_day]})."
+            )
+        )
+    return parts
+
+
+def _all_cells(metrics: xr.Dataset, balance: xr.Dataset | str, names: list[str]) -> str:
+    """Metrics and closure of each cell, folded."""
+    if len(names) > _MOST_CELLS:
+        return html.paragraph(f"{len(names)} cells are too many for a page; evaluate writes them with --out.")
+    columns = _columns(metrics)
+    if not isinstance(balance, str):
+        for name, symbol in _TERMS.items():
+            rates = balance[name].values.ravel() / balance.attrs["years"]
+            columns[f"{symbol} (mm/year)"] = [html.number(each, 1) for each in rates]
+        columns["residual (mm)"] = [html.number(each, 4) for each in balance["residual"].values.ravel()]
+    rows = [[name, *(column[place] for column in columns.values())] for place, name in enumerate(names)]
+    content = html.table("", ("cell", *columns), rows)
+    return html.folded(f"Metrics and water balance of all {len(names)} cells", content)
+
+
+def _attributes_of(what: str, ds: xr.Dataset) -> list[str]:
+    if not ds.attrs:
+        return [html.paragraph(f"No attributes of the {what}.")]
+    return [html.paragraph(f"Attributes of the {what}:"), html.attributes(ds.attrs)]

@@ -1,0 +1,193 @@
+"""Where things lie on a map: an equal-area projection, outlines from files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import CoordinateError, DataFileError
+
+Outlines = str | os.PathLike[str] | Any  # a path, or what has __geo_interface__
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Albers' equal-area conic projection of a sphere, for a region that it is made for.
+
+    Where the region lies on both sides of the equator, the cone is all but a cylinder, and Lambert's
+    cylindrical equal-area projection is used.
+
+    Parameters
+    ----------
+    centre
+        Longitude of the meridian that is drawn upright, degrees.
+    parallels
+        The two latitudes on which lengths are true, degrees.
+
+    References
+    ----------
+    Snyder, J. P. (1987). Map projections: a working manual. U.S. Geological Survey Professional Paper 1395,
+    equations 14-1 to 14-6 and 10-1 to 10-2. https://doi.org/10.3133/pp1395
+    """
+
+    centre: float
+    parallels: tuple[float, float]
+
+    @classmethod
+    def of(cls, lon: np.ndarray, lat: np.ndarray) -> Projection:
+        """For the region of these points: the parallels a sixth from its ends."""
+        angles = np.radians(lon)
+        centre = float(np.degrees(np.arctan2(np.sin(angles).mean(), np.cos(angles).mean())))
+        around = _wrapped(lon - centre)
+        centre += float(around.min() + around.max()) / 2
+        south, north = float(np.min(lat)), float(np.max(lat))
+        sixth = (north - south) / 6
+        return cls(centre, (south + sixth, north - sixth))
+
+    def __call__(self, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Longitudes and latitudes in degrees to x and y in radii of the earth."""
+        first, second = np.radians(self.parallels)
+        angle, latitude = np.radians(_wrapped(np.asarray(lon) - self.centre)), np.radians(lat)
+        cone = (np.sin(first) + np.sin(second)) / 2
+        if abs(cone) < 0.1:
+            true = np.cos((first + second) / 2)
+            return angle * true, np.sin(latitude) / true
+        constant = np.cos(first) ** 2 + 2 * cone * np.sin(first)
+        radius = np.sqrt(np.maximum(constant - 2 * cone * np.sin(latitude), 0.0)) / cone
+        return radius * np.sin(cone * angle), -radius * np.cos(cone * angle)
+
+
+def _wrapped(lon: np.ndarray) -> np.ndarray:
+    """Longitudes from -180 to 180, of which there is one for each place."""
+    wrapped: np.ndarray = (np.asarray(lon) + 180.0) % 360.0 - 180.0
+    return wrapped
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One thing of a file of outlines: what is known of it, and its rings or lines ``(point, 2)``."""
+
+    properties: dict[str, Any]
+    rings: tuple[np.ndarray, ...]
+
+
+def features(source: Outlines, what: str) -> list[Feature]:
+    """Read outlines in degrees from a shapefile, a GeoJSON file, or an object such as a GeoDataFrame.
+
+    Raises
+    ------
+    DataFileError
+        The file does not exist or cannot be read.
+    CoordinateError
+        The coordinates are no degrees.
+    ImportError
+        For a shapefile, where pyshp is not installed.
+    """
+    if isinstance(source, str | os.PathLike):
+        found = list(_from_file(Path(source), what))
+    else:
+        interface = getattr(source, "__geo_interface__", source)
+        if not isinstance(interface, Mapping):
+            raise TypeError(
+                f"{what} is a {type(source).__name__}; expected the path of a shapefile or GeoJSON file, or "
+                "a GeoDataFrame."
+            )
+        found = list(_from_geojson(interface))
+    found = [feature for feature in found if feature.rings]
+    if not found:
+        raise DataFileError(f"{what} has no polygons or lines; expected outlines.")
+    for feature in found:
+        furthest = max(float(np.abs(ring).max()) for ring in feature.rings)
+        if not furthest <= 360.0:
+            raise CoordinateError(
+                f"{what} has coordinates of {furthest:g}; expected longitudes and latitudes in degrees. "
+                "Convert them: GeoDataFrame.to_crs('EPSG:4326')."
+            )
+    return found
+
+
+def matched(found: Sequence[Feature], names: Sequence[str]) -> list[Feature]:
+    """The outline of each basin: by the property whose values are the names of all basins.
+
+    Leading zeros, and words before a number, do not matter: 1013500 and camels_01013500 are 01013500.
+
+    Raises
+    ------
+    CoordinateError
+        No property has them all.
+    """
+    wanted = [_bare(name) for name in names]
+    best, fewest = "", len(wanted) + 1
+    for key in dict.fromkeys(key for feature in found for key in feature.properties):
+        places = {_bare(feature.properties.get(key)): feature for feature in found}
+        absent = sum(name not in places for name in wanted)
+        if absent == 0:
+            return [places[name] for name in wanted]
+        if absent < fewest:
+            best, fewest = key, absent
+    raise CoordinateError(
+        f"the polygons have no property with the names of all {len(wanted)} basins, such as {names[0]!r}; "
+        f"nearest is {best!r}, which lacks {fewest}. Select the basins that have a polygon, or give others."
+    )
+
+
+def _bare(name: object) -> str:
+    text = str(int(name)) if isinstance(name, float) and name == int(name) else str(name)
+    number = re.search(r"(\d+)$", text)
+    return number[1].lstrip("0") if number else text
+
+
+def _from_file(path: Path, what: str) -> Iterator[Feature]:
+    if not path.exists():
+        raise DataFileError(f"{what}: {path} does not exist; expected a shapefile (.shp) or a GeoJSON file.")
+    if path.suffix.lower() in (".json", ".geojson"):
+        try:
+            yield from _from_geojson(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise DataFileError(f"{what}: {path} cannot be read as GeoJSON: {error}") from error
+        return
+    try:
+        shapefile = import_module("shapefile")
+    except ImportError as error:
+        raise ImportError("reading a shapefile needs pyshp: pip install hydroxr[maps]") from error
+    try:
+        with shapefile.Reader(path) as reader:
+            for shape, record in zip(reader.iterShapes(), reader.iterRecords(), strict=True):
+                points = np.array([point[:2] for point in shape.points], dtype=float).reshape(-1, 2)
+                parts = tuple(np.split(points, list(shape.parts)[1:])) if len(points) else ()
+                yield Feature(record.as_dict(), parts)
+    except (shapefile.ShapefileException, OSError) as error:
+        raise DataFileError(f"{what}: {path} cannot be read as a shapefile: {error}") from error
+
+
+def _from_geojson(interface: Mapping[str, Any]) -> Iterator[Feature]:
+    """A FeatureCollection, a Feature or a bare geometry."""
+    if interface.get("type") == "FeatureCollection":
+        for each in interface["features"]:
+            yield from _from_geojson(each)
+    elif interface.get("type") == "Feature":
+        rings = tuple(_rings(interface["geometry"] or {}))
+        yield Feature(dict(interface.get("properties") or {}) | {"id": interface.get("id")}, rings)
+    else:
+        yield Feature({}, tuple(_rings(interface)))
+
+
+def _rings(geometry: Mapping[str, Any]) -> Iterator[np.ndarray]:
+    depth = {"LineString": 0, "MultiLineString": 1, "Polygon": 1, "MultiPolygon": 2}
+    if geometry.get("type") == "GeometryCollection":
+        for each in geometry["geometries"]:
+            yield from _rings(each)
+    elif geometry.get("type") in depth:
+        nested = [geometry["coordinates"]]
+        for _ in range(depth[geometry["type"]]):
+            nested = [part for whole in nested for part in whole]
+        for points in nested:
+            yield np.array([point[:2] for point in points], dtype=float).reshape(-1, 2)

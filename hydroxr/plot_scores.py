@@ -1,0 +1,131 @@
+"""Distributions of metrics over the cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from .plot_results import Group, Results, axis_label, groups
+from .plot_style import COLUMN, fonts, matplotlib_part, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Metrics of which 1 is the best, and 0 the least that is of interest.
+UP_TO_ONE = ("nse", "kge", "kge_2012", "log_nse", "r")
+IN_PERCENT = ("flv", "fhv", "pbias")  # of which 0 is the best
+_ROW = 0.19  # inches that a row of the legend needs
+_SHARES = np.linspace(0, 1, 501)
+
+
+def cdf(
+    results: Results,
+    metric: str = "nse",
+    *,
+    limits: tuple[float, float] | None = None,
+    axes: Axes | None = None,
+) -> Axes:
+    """Draw which share of the cells a metric stays below: the cumulative distribution, a line a model.
+
+    The legend has each model's median over the cells. Runs of a model that differ by their seed make one
+    line, the mean of their distributions (of the values at each share of the cells), on a band from the
+    lowest to the highest; the legend then has the mean of their medians. Several splits have lines of their
+    own: solid in time, dashed in ungauged basins (PUB), dotted in ungauged regions (PUR).
+
+    Parameters
+    ----------
+    results
+        With the metric ``(run, basin)`` and on ``run`` the coordinates ``model``, ``symbol`` and ``split``,
+        as far as they are there; or of one simulation, as :meth:`ds.hbv.evaluate` gives it; or a dict of
+        such by name. A DataArray is the metric itself.
+    metric
+        Which variable: ``"nse"``, ``"kge"``, ``"flv"``, ...
+    limits
+        The ends of the horizontal axis; by default 0 and 1 for NSE and its like, of which the cells below 0
+        are where the lines begin; -100 and 100 % for biases; else the range of the middle 96 % of the values.
+    axes
+        Where to draw; by default a new figure as wide as a journal's column, 8.5 cm.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    MissingVariableError
+        There is no such metric.
+    EmptySelectionError
+        There are no runs, or a model has no value in any cell.
+    ImportError
+        There is no matplotlib.
+
+    Examples
+    --------
+    >>> cdf({"δn": delta.hbv.evaluate(ds), "LSTM": lstm.hbv.evaluate(ds)}, "kge")  # doctest: +SKIP
+    """
+    found = groups(results, metric)
+    plt = matplotlib_part("pyplot")
+    with fonts():
+        if axes is None:
+            size = (COLUMN, COLUMN * 0.85 + _ROW * len(found))
+            axes = plt.subplots(figsize=size, layout="constrained")[1]
+        assert axes is not None
+        for group in found:
+            _draw_group(axes, group, ".1f" if metric in IN_PERCENT else ".3f")
+        axes.set_xlim(limits if limits is not None else _limits(found, metric))
+        axes.set_ylim(0, 1)
+        axes.set_xlabel(_label(results, metric))
+        counts = {int(np.isfinite(group.values).sum(axis=1).max()) for group in found}
+        axes.set_ylabel("share of the cells" + (f" (of {counts.pop()})" if len(counts) == 1 else ""))
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.2)
+        tidy(axes)
+        axes.grid(axis="x", color="0.88", linewidth=0.6)
+    return axes
+
+
+def distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values in order, and the share of them that is as low or lower; both ``(value,)``."""
+    known = np.sort(values[np.isfinite(values)])
+    return known, np.arange(1, known.size + 1) / known.size
+
+
+def _draw_group(axes: Axes, group: Group, digits: str) -> None:
+    runs = [row for row in group.values if np.isfinite(row).any()]
+    median = np.mean([np.nanmedian(row) for row in runs])
+    label = f"{group.label}: median {median:{digits}}" if group.label else f"median {median:{digits}}"
+    if len(runs) == 1:
+        places, shares = distribution(runs[0])
+        axes.plot(
+            *(places, shares),
+            color=group.colour,
+            linestyle=group.line,
+            drawstyle="steps-post",
+            linewidth=1.4,
+            label=label,
+        )
+        return
+    curves = np.array([np.nanquantile(row, _SHARES) for row in runs])
+    axes.fill_betweenx(
+        _SHARES, curves.min(axis=0), curves.max(axis=0), color=group.colour, alpha=0.25, linewidth=0
+    )
+    label = f"{label} ({len(runs)} seeds)"
+    axes.plot(
+        *(curves.mean(axis=0), _SHARES), color=group.colour, linestyle=group.line, linewidth=1.4, label=label
+    )
+
+
+def _limits(found: list[Group], metric: str) -> tuple[float, float]:
+    if metric in UP_TO_ONE:
+        return 0.0, 1.0
+    if metric in IN_PERCENT:
+        return -100.0, 100.0
+    everything = np.concatenate([group.values.ravel() for group in found])
+    low, high = np.nanquantile(everything, [0.02, 0.98])
+    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(high) + 0.5)
+
+
+def _label(results: Results, metric: str) -> str:
+    first = results if isinstance(results, xr.Dataset | xr.DataArray) else next(iter(results.values()))
+    return axis_label(first[metric] if isinstance(first, xr.Dataset) else first)
