@@ -127,7 +127,7 @@ class HBVAccessor:
             "default": Adam, gradients through the warm-up, squared errors over each cell's variance
             plus a term for low flows. "paper": the protocol of Feng et al. (2022) with their loss,
             Adadelta and 50 epochs; no gradient through the warm-up, in which dynamic parameters are
-            those of its last day. An LSTM of streamflow learns with the loss "transformed" in both.
+            those of its last day; an LSTM of streamflow learns with the loss "transformed".
         loss : str, dict or function, optional
             "paper", "nse", "kge", "low_flow", for an LSTM "transformed" (its output's RMSE); a sum of
             them, ``{"nse": 1.0, "low_flow": 1.0}``; or a function of simulated and observed streamflow,

@@ -162,8 +162,8 @@ def test_a_loss_of_one_s_own_has_streamflow_in_millimetres(data: xr.Dataset) -> 
 
 def test_what_it_was_trained_with_is_kept(model: Model) -> None:
     """Protocol, units, normalisation."""
-    assert model.training["loss"] == "transformed"
-    assert model.description.dropout == 0.5
+    assert model.training["loss"] == {"nse": 1.0, "low_flow": 1.0}
+    assert model.description.dropout == 0.1
     assert model.forcing_units == {name: units for name, (units, _) in OWN.items()}
     assert "LSTM: 4 hidden units" in repr(model)
     flow = make_dataset().sel(time=FIT["time"])["streamflow"].values.astype(float)

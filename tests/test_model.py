@@ -214,7 +214,7 @@ def test_a_model_of_the_first_version_still_opens(static_model: Model, tmp_path:
     content["training"] |= {"loss": "Feng et al. (2022), equation 1", "hydroxr_version": "0.1.0"}
     content["history"] = {"loss": [2.0, 1.0, 0.5], "seconds": [0.1, 0.2, 0.3]}
     assert content["hydroxr_format"] == 1
-    assert content["description"]["dropout"] == 0.5
+    assert content["description"]["dropout"] == 0.1
     (path / JSON_FILE).write_text(json.dumps(content), encoding="utf-8")
     loaded = hx.load_model(path)
     assert loaded == static_model

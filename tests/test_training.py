@@ -601,7 +601,7 @@ def test_dropout_is_the_protocol_s_unless_the_description_has_its_own(ds: xr.Dat
     """The model's description has what was trained with; an argument of fit comes first."""
     spec = hx.DeltaHBV(components=2, hidden=4)
     assert spec.dropout is None
-    assert fit(ds).description.dropout == 0.5
+    assert fit(ds).description.dropout == 0.1
     own = hx.DeltaHBV(components=2, hidden=4, dropout=0.25)
     model = ds.hbv.fit(own, **FIT)
     assert model.description.dropout == model.training["dropout"] == 0.25

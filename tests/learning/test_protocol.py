@@ -52,7 +52,7 @@ def test_a_batch_that_holds_all_is_an_epoch() -> None:
     assert epoch_iterations(4, 20, 10, 1, 30) == 1
 
 
-@pytest.mark.parametrize("network", ["lstm", "constant"])
+@pytest.mark.parametrize("network", ["lstm", "streamflow", "constant"])
 def test_the_default_has_gradients_through_the_warmup_and_a_term_for_low_flows(network: str) -> None:
     """And Adam whose rate decays to nothing along half a cosine."""
     protocol = make_protocol("default", network, {})
