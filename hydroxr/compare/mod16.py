@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,12 +120,18 @@ def _is_zarr(place: Path) -> bool:
     return any((place / name).exists() for name in ("zarr.json", ".zgroup", ".zmetadata"))
 
 
+def _is_consolidated(place: Path) -> bool:
+    new = place / "zarr.json"
+    return "consolidated_metadata" in new.read_text() if new.exists() else (place / ".zmetadata").exists()
+
+
 def _of_file(place: Path) -> xr.Dataset:
-    # Masked here and not by xarray, which knows one of the seven codes.
+    how: dict[str, Any] = {"engine": "netcdf4"}
+    if place.is_dir():
+        how = {"engine": "zarr", "consolidated": _is_consolidated(place)}
     try:
-        ds = xr.open_dataset(
-            place, engine="zarr" if place.is_dir() else "netcdf4", chunks={}, mask_and_scale=False
-        )
+        # Masked here and not by xarray, which knows one of the seven codes.
+        ds = xr.open_dataset(place, chunks={}, mask_and_scale=False, **how)
     except (OSError, ValueError) as error:
         raise DataFileError(f"{place} cannot be read: {error}") from error
     if "time" not in ds.dims:
