@@ -188,7 +188,8 @@ def _means(array: xr.DataArray, grid: Grid, table: xr.Dataset, min_valid: float)
     plain = plain.drop_vars(array.attrs.get("grid_mapping", ""), errors="ignore")
     flat = whole.drop_vars(whole.coords).stack(_target=whole.dims).drop_vars(["_target", *whole.dims])
     if plain.chunks is not None:
-        plain = plain.chunk(dict.fromkeys(grid.dims, -1))
+        if any(len(plain.chunksizes[dim]) > 1 for dim in grid.dims):
+            plain = plain.chunk({dim: -1 if dim in grid.dims else "auto" for dim in plain.dims})
         parts, flat = [part.chunk() for part in parts], flat.chunk()
     out: xr.DataArray = xr.apply_ufunc(
         _weighted,

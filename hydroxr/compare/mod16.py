@@ -131,11 +131,12 @@ def _of_file(place: Path) -> xr.Dataset:
         how = {"engine": "zarr", "consolidated": _is_consolidated(place)}
     try:
         # Masked here and not by xarray, which knows one of the seven codes.
-        ds = xr.open_dataset(place, chunks={}, mask_and_scale=False, **how)
+        ds = xr.open_dataset(place, mask_and_scale=False, **how)
     except (OSError, ValueError) as error:
         raise DataFileError(f"{place} cannot be read: {error}") from error
     if "time" not in ds.dims:
         raise DataFileError(f"{place} has dimensions {tuple(ds.dims)}; expected 'time' among them.")
+    ds = ds.chunk({dim: "auto" if dim == "time" else -1 for dim in ds.dims})  # whole maps
     back = {name: layer for layer, (name, _) in _LAYERS.items() if name in ds and layer not in ds}
     return ds.rename(back)
 
