@@ -172,8 +172,13 @@ def aggregate(
                     f"Leave it out: ds.drop_vars({name!r})."
                 )
         elif name not in mappings:
-            kept[name] = array.drop_vars([c for c in array.coords if c in mappings])
-    return xr.Dataset(kept, attrs=ds.attrs)
+            kept[name] = array.drop_vars([coord for coord in array.coords if coord in mappings])
+    coords = {
+        name: array.variable
+        for name, array in ds.coords.items()
+        if not set(grid.dims) & set(array.dims) and name not in mappings
+    }
+    return xr.Dataset(kept, attrs=ds.attrs).assign_coords(coords)
 
 
 def _means(array: xr.DataArray, grid: Grid, table: xr.Dataset, min_valid: float) -> xr.DataArray:

@@ -52,20 +52,16 @@ def with_polygons(grid: Grid, polygons: np.ndarray) -> Overlaps:
     shapely = optional("shapely")
     rows, columns = grid.in_plane()
     row_order, column_order = _ascending(rows), _ascending(columns)
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for number, polygon in enumerate(polygons):
-        for turn in (-1, 0, 1) if grid.geographic else (0,):
-            placed = polygon
-            if turn:
-                shift = turn * 2.0 * np.pi * EARTH_RADIUS
-                placed = shapely.transform(polygon, lambda points, by=shift: points + np.array([by, 0.0]))
-            for cells, areas in _cut(shapely, placed, np.sort(rows), np.sort(columns)):
-                row, column = row_order[cells[0]], column_order[cells[1]]
-                found.append((row * (len(columns) - 1) + column, np.full(len(row), number), areas))
     whole = np.asarray(shapely.area(polygons), dtype=float)
-    if not found:
-        return Overlaps(np.zeros(0, int), np.zeros(0, int), np.zeros(0), whole)
-    source, target, area = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    numbers = np.arange(len(polygons))
+    placed = [(polygons, numbers)]
+    if grid.geographic:
+        for turn in (-1, 1):  # the same places a turn to the west and to the east
+            shift = np.array([turn * 2.0 * np.pi * EARTH_RADIUS, 0.0])
+            placed.append((shapely.transform(polygons, lambda points, by=shift: points + by), numbers))
+    shapes, targets = (np.concatenate(parts) for parts in zip(*placed, strict=True))
+    row, column, target, area = _cut(shapely, shapes, targets, np.sort(rows), np.sort(columns))
+    source = row_order[row] * (len(columns) - 1) + column_order[column]
     return Overlaps(source, target, area, whole)
 
 
@@ -89,36 +85,86 @@ def _of_intervals(edges: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np
     return order[first], other_order[second], np.diff(points)
 
 
-def _cut(shapely: Any, polygon: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
-    """Yield cells (row, column) and areas of a polygon on a grid, by halving the grid again and again."""
-    west, south, east, north = shapely.bounds(polygon)
-    limits = [
-        (
-            max(int(np.searchsorted(edges, low, "right")) - 1, 0),
-            min(int(np.searchsorted(edges, high, "left")), len(edges) - 1),
+@dataclass(frozen=True)
+class _Blocks:
+    """Blocks of cells (block), each with the part of a polygon that may lie in it."""
+
+    shapes: np.ndarray
+    targets: np.ndarray
+    top: np.ndarray
+    bottom: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+    def take(self, chosen: np.ndarray, **changed: np.ndarray) -> _Blocks:
+        """Some of them, with other limits."""
+        return _Blocks(
+            **{
+                name: changed[name] if name in changed else values[chosen]
+                for name, values in vars(self).items()
+            }
         )
-        for edges, low, high in ((rows, south, north), (columns, west, east))
-    ]
-    if any(first >= last for first, last in limits):
-        return
-    stack = [(polygon, *limits[0], *limits[1], True)]
-    while stack:
-        shape, top, bottom, left, right, to_clip = stack.pop()
-        box = (columns[left], rows[top], columns[right], rows[bottom])
-        if to_clip:
-            shape = shapely.intersection(shape, shapely.box(*box))
-        covered = shape.area
-        if covered <= 0.0:
-            continue
-        one = bottom - top == 1 and right - left == 1
-        if one or covered >= _WHOLE * (box[2] - box[0]) * (box[3] - box[1]):
-            height, width = np.diff(rows[top : bottom + 1]), np.diff(columns[left : right + 1])
-            cells = np.meshgrid(np.arange(top, bottom), np.arange(left, right), indexing="ij")
-            areas = np.array([covered]) if one else np.outer(height, width).ravel()
-            yield (cells[0].ravel(), cells[1].ravel()), areas
-        elif bottom - top >= right - left:
-            half = (top + bottom) // 2
-            stack += [(shape, top, half, left, right, True), (shape, half, bottom, left, right, True)]
-        else:
-            half = (left + right) // 2
-            stack += [(shape, top, bottom, left, half, True), (shape, top, bottom, half, right, True)]
+
+
+def _cut(
+    shapely: Any, polygons: np.ndarray, targets: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns, targets and areas of what polygons share with cells, by halving blocks of cells.
+
+    A block that lies in a polygon as a whole, or outside, is not halved further: so the number
+    of intersections grows with a polygon's outline, not with its area.
+    """
+    west, south, east, north = shapely.bounds(polygons).T
+    blocks = _Blocks(
+        polygons,
+        targets,
+        np.maximum(np.searchsorted(rows, south, "right") - 1, 0),
+        np.minimum(np.searchsorted(rows, north, "left"), len(rows) - 1),
+        np.maximum(np.searchsorted(columns, west, "right") - 1, 0),
+        np.minimum(np.searchsorted(columns, east, "left"), len(columns) - 1),
+    )
+    blocks = blocks.take((blocks.top < blocks.bottom) & (blocks.left < blocks.right))
+    found = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0, int), np.zeros(0))]
+    while len(blocks.shapes):
+        low, high = rows[blocks.top], rows[blocks.bottom]
+        first, last = columns[blocks.left], columns[blocks.right]
+        shapes = shapely.intersection(blocks.shapes, shapely.box(first, low, last, high))
+        covered = shapely.area(shapes)
+        height, width = blocks.bottom - blocks.top, blocks.right - blocks.left
+        one = (height == 1) & (width == 1)
+        full = ~one & (covered >= _WHOLE * (high - low) * (last - first))
+        single = one & (covered > 0.0)
+        found.append((blocks.top[single], blocks.left[single], blocks.targets[single], covered[single]))
+        found += [_all_cells(blocks, int(place), rows, columns) for place in np.flatnonzero(full)]
+        blocks = _halves(_Blocks(**{**vars(blocks), "shapes": shapes}), (covered > 0.0) & ~one & ~full)
+    row, column, target, area = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return row, column, target, area
+
+
+def _all_cells(
+    blocks: _Blocks, place: int, rows: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The cells of a block that lies in its polygon."""
+    row = np.arange(blocks.top[place], blocks.bottom[place])
+    column = np.arange(blocks.left[place], blocks.right[place])
+    area = np.outer(np.diff(rows)[row], np.diff(columns)[column]).ravel()
+    grid = np.meshgrid(row, column, indexing="ij")
+    return grid[0].ravel(), grid[1].ravel(), np.full(area.size, blocks.targets[place]), area
+
+
+def _halves(blocks: _Blocks, chosen: np.ndarray) -> _Blocks:
+    """Both halves of some blocks, across their longer side."""
+    blocks = blocks.take(chosen)
+    tall = blocks.bottom - blocks.top >= blocks.right - blocks.left
+    middle = np.where(tall, blocks.top + blocks.bottom, blocks.left + blocks.right) // 2
+    everything = np.ones(len(tall), bool)
+    low = blocks.take(
+        everything,
+        bottom=np.where(tall, middle, blocks.bottom),
+        right=np.where(tall, blocks.right, middle),
+    )
+    high = blocks.take(
+        everything, top=np.where(tall, middle, blocks.top), left=np.where(tall, blocks.left, middle)
+    )
+    parts = {name: np.concatenate([values, vars(high)[name]]) for name, values in vars(low).items()}
+    return _Blocks(**parts)

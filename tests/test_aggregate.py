@@ -208,6 +208,7 @@ def test_dense_weights_may_be_areas_of_any_unit_with_gaps() -> None:
 def test_it_is_lazy_and_keeps_what_has_no_space(raise_if_dask_computes: object) -> None:
     ds = geographic(np.arange(40.5, 45), np.arange(0.5, 6), steps=4)
     ds["n"] = ("time", np.arange(4))
+    ds = ds.assign_coords(time_bnds=(("time", "bnds"), np.zeros((4, 2))))
     target = geographic(np.array([41.0, 43.0]), np.array([1.0, 3.0]))
     weights = area_weights(ds, target)
     with raise_if_dask_computes():  # type: ignore[operator]
@@ -215,6 +216,7 @@ def test_it_is_lazy_and_keeps_what_has_no_space(raise_if_dask_computes: object) 
     assert lazy["et"].chunks is not None
     xr.testing.assert_identical(lazy.compute(), aggregate(ds, weights))
     np.testing.assert_array_equal(lazy["n"], np.arange(4))
+    assert "time_bnds" in lazy.coords
 
 
 def test_weights_come_back_from_a_file(tmp_path: object) -> None:

@@ -79,8 +79,25 @@ def same_cells(product: xr.DataArray, sim: xr.DataArray, what: str) -> xr.DataAr
             f"{what} has dimensions of space {_spelled(other)}, the simulation {_spelled(space)}; expected "
             "the same cells. Bring it there first: hx.compare.aggregate(product, weights)."
         )
+    for dim in space:
+        product = _by_name(product, sim, dim)
     chosen = select_cells(product.to_dataset(name="_values"), _with_cells(sim), space, what)
     return chosen["_values"].rename(product.name)
+
+
+def _by_name(product: xr.DataArray, sim: xr.DataArray, dim: Hashable) -> xr.DataArray:
+    """The product with the simulation's labels, where it is labelled by the names that that has beside."""
+    names = f"{dim}_id"
+    if names not in sim.coords or dim not in product.indexes or dim not in sim.indexes:
+        return product
+    labels = product.indexes[dim]
+    if labels.dtype.kind not in "OTU" or sim.indexes[dim].dtype.kind in "OTU":
+        return product
+    wanted = [str(name) for name in sim[names].values]
+    if not set(wanted) <= set(map(str, labels)):
+        return product
+    chosen = product.assign_coords({dim: [str(label) for label in labels]}).sel({dim: wanted})
+    return chosen.assign_coords({dim: sim.indexes[dim]})
 
 
 def _with_cells(sim: xr.DataArray) -> xr.Dataset:

@@ -20,10 +20,12 @@ _SPELLED = {
     "day": (1, 1),
     "8day": (5, 8),
     "month": (28, 31),
+    "mon": (28, 31),
     "year": (360, 366),
+    "yr": (360, 366),
     "composite": (5, 8),
 }
-_PER = re.compile(r"(?:/|per|\s)\s*(8\s*-?\s*day|day|month|year|composite)s?\s*(?:\^?-1)?$")
+_PER = re.compile(r"(?:/|per|\s)\s*(8\s*-?\s*day|day|month|mon|year|yr|composite)s?\s*(?:\^?-1)?$")
 _STEPS_IN_WORDS = "daily, the 8-day composites of MODIS, monthly or yearly"
 
 
@@ -131,11 +133,15 @@ def depth(product: xr.DataArray) -> xr.DataArray:
 
 def _factor_of_amount(units: str, periods: Periods, name: str) -> float:
     """From a sum over each period to kg m-2."""
-    spelled = units.lower().replace("^", "").replace("**", "")
+    spelled = units.lower().replace("**", "").replace("^", "").replace(".", " ")
     per = _PER.search(spelled)
     bare = canonical(spelled[: per.start()] if per else spelled)
     if bare not in _AMOUNTS:
-        heat = " Latent heat becomes water when divided by 2.45 MJ kg-1." if "w m" in units.lower() else ""
+        heat = (
+            " Latent heat becomes water when divided by 2.45 MJ kg-1."
+            if re.search("[wj] ?/?m", spelled)
+            else ""
+        )
         raise UnitsError(
             f"{name!r} has units {units or 'none'!r}, which are not understood; expected a rate such as "
             f"mm/day, or a sum over each time step: {_spelled_amounts()}, mm/month, kg/m^2/8day.{heat} "

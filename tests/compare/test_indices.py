@@ -79,3 +79,20 @@ def test_the_index_counts_days_that_both_have() -> None:
     base = xr.DataArray([0.5, np.nan, 1.0, 2.0], dims="time")
     np.testing.assert_allclose(hx.compare.baseflow_index(base, flow), 2.5 / 5.0)
     assert np.isnan(hx.compare.baseflow_index(base, 0.0 * flow))
+
+
+def test_a_gridded_product_in_percent(sim: xr.Dataset) -> None:
+    """Means over basins keep the unit."""
+    grid = xr.DataArray(
+        [[10.0, 30.0, 50.0, 80.0]] * 2,
+        {"lat": [45.5, 44.5], "lon": [0.5, 1.5, 2.5, 3.5]},
+        ["lat", "lon"],
+        attrs={"units": "%"},
+    )
+    inside = np.zeros((3, 2, 4))
+    inside[0, :, :2] = inside[1, :, 2] = inside[2, :, 3] = 1.0
+    weights = xr.DataArray(
+        inside, {"basin": [1, 2, 3], "lat": grid["lat"], "lon": grid["lon"]}, ["basin", "lat", "lon"]
+    )
+    out = hx.compare.baseflow(sim, hx.compare.aggregate(grid, weights))
+    np.testing.assert_allclose(out["reference"], [0.2, 0.5, 0.8])
