@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from hydroxr.aggregate import aggregate, area_weights
 from hydroxr.errors import CoordinateError, DescriptionError, DimensionError, EmptySelectionError
+from tests.labelled import make_parameters
 
 RADIUS = 6371007.181
 SINUSOIDAL = {
@@ -75,6 +78,34 @@ def test_what_is_on_both_grids_is_conserved(flip: bool) -> None:
     target = np.nan_to_num(out.values).ravel()[weights["target"]]
     np.testing.assert_allclose((shared * target).sum(), (shared * source).sum(), rtol=1e-12)
     np.testing.assert_allclose(shared.sum(), zone(40.0, 49.1, 18.2), rtol=1e-9)
+
+
+def test_projected_grids_of_one_projection_need_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every third pixel edge is one of the coarser grid; means of 3 x 3 pixels."""
+    for module in ("shapely", "pyproj"):
+        monkeypatch.setitem(sys.modules, module, None)
+    fine = sinusoidal(rows=12, columns=9)
+    coarse = sinusoidal(rows=4, columns=3, size=15000.0)
+    weights = area_weights(fine, coarse)
+    np.testing.assert_allclose(weights["weight"], 5000.0**2, rtol=1e-9)
+    out = aggregate(fine, weights)["et"]
+    np.testing.assert_allclose(out, fine["et"].values.reshape(4, 3, 3, 3).mean((1, 3)), rtol=1e-12)
+
+
+def test_a_simulation_on_a_grid_to_basins_is_compared_as_any(grid: xr.Dataset) -> None:
+    """Gridded results keep units, attributes and time bounds; their means obey the same balance."""
+    sim = grid.hbv.simulate(make_parameters(grid), dtype="float64")
+    inside = xr.DataArray(
+        [[[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]]],
+        {"basin": ["a", "b"], "lat": sim["lat"], "lon": sim["lon"]},
+        ["basin", "lat", "lon"],
+    )
+    out = aggregate(sim, inside)
+    assert set(out.data_vars) == set(sim.data_vars)
+    assert out["streamflow"].attrs["units"] == "kg m-2 day-1"
+    assert "time_bnds" in out.coords
+    balance = out.hbv.water_balance()
+    np.testing.assert_allclose(balance["residual"], 0.0, atol=1e-8)
 
 
 def test_cell_bounds_are_used() -> None:

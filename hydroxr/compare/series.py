@@ -81,7 +81,7 @@ def same_cells(product: xr.DataArray, sim: xr.DataArray, what: str) -> xr.DataAr
         )
     for dim in space:
         product = _by_name(product, sim, dim)
-    chosen = select_cells(product.to_dataset(name="_values"), _with_cells(sim), space, what)
+    chosen = select_cells(product.to_dataset(name="_values"), sim.to_dataset(name="_values"), space, what)
     return chosen["_values"].rename(product.name)
 
 
@@ -98,10 +98,6 @@ def _by_name(product: xr.DataArray, sim: xr.DataArray, dim: Hashable) -> xr.Data
         return product
     chosen = product.assign_coords({dim: [str(label) for label in labels]}).sel({dim: wanted})
     return chosen.assign_coords({dim: sim.indexes[dim]})
-
-
-def _with_cells(sim: xr.DataArray) -> xr.Dataset:
-    return sim.drop_vars([name for name in ("time_bnds",) if name in sim.coords]).to_dataset(name="_values")
 
 
 def in_time(
