@@ -186,6 +186,10 @@ def with_bounds(ds: xr.Dataset, periods: Periods) -> xr.Dataset:
         "axis": "T",
         "bounds": "time_bnds",
     }
+    # Said here, because xarray warns where a file's times and bounds might differ in their units.
+    units = {"units": f"days since {str(periods.starts[0])[:10]}", "calendar": ds["time"].dt.calendar}
+    for name in ("time", "time_bnds"):
+        ds[name].encoding = dict(units)
     return ds
 
 

@@ -58,7 +58,7 @@ def evapotranspiration(
     MissingVariableError, AmbiguousVariableError, UnitsError, TimeAxisError, DimensionError, CoordinateError,
     EmptySelectionError
     """
-    array = convert(simulated(sim, "evapotranspiration"), VARIABLES["prcp"])
+    array = convert(simulated(sim, "evapotranspiration"), VARIABLES["prcp"])  # a flux in all its spellings
     estimate = find_in_product(product, _ET_NAMES, _ET_STANDARD_NAMES)
     periods = periods_of(product)
     estimate = amounts(estimate, periods)

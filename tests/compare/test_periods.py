@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,6 +90,15 @@ def test_attributes_say_what_was_done() -> None:
     assert out["tmean"].attrs["cell_methods"] == "time: mean"
     assert out["time"].attrs["bounds"] == "time_bnds"
     assert list(out["lat"].values) == [40.0, 50.0]
+
+
+@pytest.mark.parametrize("calendar", CALENDARS)
+def test_a_file_keeps_composites_and_bounds(tmp_path: Path, calendar: str) -> None:
+    """Warnings are errors: times and their bounds have the same units in the file."""
+    out = hx.compare.composite_8day(daily("2001-01-01", 100, calendar))
+    out.to_netcdf(tmp_path / "composites.nc")
+    with xr.open_dataset(tmp_path / "composites.nc", decode_coords="all") as again:
+        xr.testing.assert_equal(again, out)
 
 
 def test_a_missing_day_and_a_missing_value_are_told_apart() -> None:
