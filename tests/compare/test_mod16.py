@@ -103,6 +103,24 @@ def test_a_folder_of_geotiffs(tmp_path: Path, clock: bool, raise_if_dask_compute
     np.testing.assert_array_equal(listed["evapotranspiration"], ds["evapotranspiration"])
 
 
+def test_geotiffs_in_longitude_and_latitude(tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio")
+    from rasterio.transform import from_origin
+
+    values = granules.raw(1)[0]
+    name = tmp_path / "MOD16A2.061_PET_500m_doy2012361_aid0001.tif"
+    profile = {"driver": "GTiff", "height": 3, "width": 4, "count": 1, "dtype": "int16", "crs": "EPSG:4326"}
+    with rasterio.open(name, "w", transform=from_origin(6.0, 45.0, 0.1, 0.1), **profile) as file:
+        file.write(values, 1)
+    ds = hx.compare.open_mod16(name)
+    assert ds["pet"].dims == ("time", "lat", "lon")
+    np.testing.assert_allclose(ds["lat"], [44.95, 44.85, 44.75])
+    np.testing.assert_allclose(ds["lon"], [6.05, 6.15, 6.25, 6.35])
+    assert ds["spatial_ref"].attrs["grid_mapping_name"] == "latitude_longitude"
+    assert [str(day)[:10] for day in ds["time_bnds"].values[0]] == ["2012-12-26", "2013-01-01"]
+    np.testing.assert_allclose(ds["pet"][0], expected(values), rtol=1e-6)
+
+
 def test_geotiffs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     rasterio = pytest.importorskip("rasterio")
     from rasterio.transform import from_origin
