@@ -6,6 +6,7 @@ projection of a sphere, in which areas are those on the sphere.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -170,8 +171,6 @@ def optional(module: str) -> Any:
     ------
     ImportError
     """
-    import importlib
-
     try:
         return importlib.import_module(module)
     except ImportError as error:

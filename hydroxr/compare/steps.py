@@ -82,9 +82,10 @@ def _from_dates(index: Index, what: str) -> Periods:
         return months(days)
     if 360 <= usual <= 366 and (np.diff(year) >= 1).all():
         return months(_new_years(days), 12)
+    distance = f"{usual:g} days apart in the middle" if len(steps) else "of which there is one"
     raise TimeAxisError(
-        f"the time steps of {what}, {usual:g} days apart in the middle, do not say which days they stand "
-        f"for; expected {_STEPS_IN_WORDS} ones, or bounds: product.assign_coords("
+        f"the time steps of {what}, {distance}, do not say which days they stand for; expected "
+        f"{_STEPS_IN_WORDS} ones, or bounds: product.assign_coords("
         "time_bnds=(('time', 'bnds'), ...)) of a Dataset with the first day and the day after the last."
     )
 

@@ -295,6 +295,8 @@ def test_products_that_cannot_be_compared_are_refused() -> None:
         hx.compare.evapotranspiration(simulation("1999-01-01", "1999-12-31"), good)
     with pytest.raises(TimeAxisError, match="12 days apart"):
         hx.compare.evapotranspiration(sim, product(frame(sim).resample("12D").sum(), "mm"))
+    with pytest.raises(TimeAxisError, match="of which there is one"):
+        hx.compare.evapotranspiration(sim, good.isel(time=[3]))
     with pytest.raises(CoordinateError, match=r"'noleap'.*convert_calendar"):
         hx.compare.evapotranspiration(sim.convert_calendar("noleap"), good)
     bounds = np.stack([good["time"].values] * 2, axis=1)
