@@ -1,29 +1,67 @@
-"""Comparison of a simulation with independent estimates."""
+"""Comparison of a simulation with independent estimates: evapotranspiration, baseflow, snow, storage."""
 
 from __future__ import annotations
 
-import xarray as xr
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..aggregate import aggregate, area_weights
+    from .indices import baseflow, baseflow_index
+    from .mod16 import open_mod16
+    from .periods import composite_8day
+    from .products import (
+        evapotranspiration,
+        snow,
+        snow_water_equivalent,
+        storage,
+        total_water_storage,
+        water_balance_evapotranspiration,
+    )
+    from .separation import eckhardt, lyne_hollick, recession_constant
+
+_FUNCTIONS = {
+    "aggregate": "..aggregate",
+    "area_weights": "..aggregate",
+    "baseflow": ".indices",
+    "baseflow_index": ".indices",
+    "composite_8day": ".periods",
+    "eckhardt": ".separation",
+    "evapotranspiration": ".products",
+    "lyne_hollick": ".separation",
+    "open_mod16": ".mod16",
+    "recession_constant": ".separation",
+    "snow": ".products",
+    "snow_water_equivalent": ".products",
+    "storage": ".products",
+    "total_water_storage": ".products",
+    "water_balance_evapotranspiration": ".products",
+}
+
+__all__ = [
+    "aggregate",
+    "area_weights",
+    "baseflow",
+    "baseflow_index",
+    "composite_8day",
+    "eckhardt",
+    "evapotranspiration",
+    "lyne_hollick",
+    "open_mod16",
+    "recession_constant",
+    "snow",
+    "snow_water_equivalent",
+    "storage",
+    "total_water_storage",
+    "water_balance_evapotranspiration",
+]
 
 
-def baseflow_index(baseflow: xr.DataArray, streamflow: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    """Share of baseflow in streamflow: sum of one over sum of the other, 0 to 1.
+def __getattr__(name: str) -> Any:
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(_FUNCTIONS[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    Parameters
-    ----------
-    baseflow, streamflow : DataArray
-        In the same unit; take whole years. For a simulation ``sim.baseflow`` and ``sim.runoff``,
-        the paper's Q2 and Q. A day counts where both have a value.
-    dim : str
-        The dimension to sum over.
 
-    Returns
-    -------
-    DataArray
-        Without ``dim``; missing where there is no streamflow.
-    """
-    both = baseflow.notnull() & streamflow.notnull()
-    total = streamflow.where(both).sum(dim, dtype=float)
-    index = baseflow.where(both).sum(dim, dtype=float) / total.where(total > 0)
-    index = index.rename("baseflow_index")
-    index.attrs = {"long_name": "baseflow index: share of baseflow in streamflow", "units": "1"}
-    return index
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,107 @@
+"""Digital filters of streamflow, compiled, over rows of series; importing this imports numba.
+
+The kernels are serial and release Python's lock, so that dask may run several at once.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from ..physics.kernels_numbers import compile_cached, inlined
+
+
+@inlined
+def _pass(flow, target, start, stop, step, alpha):  # type: ignore[no-untyped-def]
+    """One pass of the filter: what is left of ``flow`` without its quick part, never more than it.
+
+    The first value counts as all quick flow, as in the programs of Ladson et al. (2013).
+    """
+    quick = flow[start]
+    target[start] = flow[start] - quick if quick > 0.0 else flow[start]
+    before = flow[start]
+    for day in range(start + step, stop, step):
+        now = flow[day]
+        quick = alpha * quick + 0.5 * (1.0 + alpha) * (now - before)
+        target[day] = now - quick if quick > 0.0 else now
+        before = now
+
+
+@inlined
+def _end_of_piece(row, first):  # type: ignore[no-untyped-def]
+    """The day after an unbroken piece that begins on ``first``."""
+    day = first
+    while day < len(row) and row[day] == row[day]:
+        day += 1
+    return day
+
+
+def _lyne_hollick(flow, alpha, passes, reflect, baseflow):  # type: ignore[no-untyped-def]
+    """Fill ``baseflow`` (cell, time) from ``flow`` (cell, time); each unbroken piece by itself."""
+    days = flow.shape[1]
+    now, after = np.empty(days + 2 * reflect), np.empty(days + 2 * reflect)
+    for cell in range(flow.shape[0]):
+        row = flow[cell]
+        first = 0
+        while first < days:
+            if row[first] != row[first]:
+                baseflow[cell, first] = np.nan
+                first += 1
+                continue
+            end = _end_of_piece(row, first)
+            length = end - first
+            beside = min(reflect, length - 1)
+            total = length + 2 * beside
+            for day in range(beside):
+                now[day] = row[first + beside - day]
+                now[beside + length + day] = row[end - 2 - day]
+            for day in range(length):
+                now[beside + day] = row[first + day]
+            for turn in range(passes):
+                if turn % 2 == 0:
+                    _pass(now, after, 0, total, 1, alpha)
+                else:
+                    _pass(now, after, total - 1, -1, -1, alpha)
+                now, after = after, now
+            for day in range(length):
+                baseflow[cell, first + day] = max(now[beside + day], 0.0)
+            first = end
+
+
+def _eckhardt(flow, recession, share, baseflow):  # type: ignore[no-untyped-def]
+    """Fill ``baseflow`` (cell, time); ``recession`` and ``share`` (cell)."""
+    for cell in range(flow.shape[0]):
+        a, most = recession[cell], share[cell]
+        before = np.nan
+        for day in range(flow.shape[1]):
+            now = flow[cell, day]
+            if now == now:
+                if before == before:
+                    mixed = (1.0 - most) * a * before + (1.0 - a) * most * now
+                    before = min(mixed / (1.0 - a * most), now)
+                else:
+                    before = most * now if a == a else np.nan  # the first of a piece
+            else:
+                before = np.nan
+            baseflow[cell, day] = before
+
+
+_FLOW = types.Array(types.float64, 2, "C", readonly=True)
+_OUT = types.Array(types.float64, 2, "C")
+_CELLS = types.Array(types.float64, 1, "C", readonly=True)
+
+
+@cache
+def lyne_hollick_kernel() -> Any:
+    """Compiled on first use."""
+    signature = types.void(_FLOW, types.float64, types.int64, types.int64, _OUT)
+    return compile_cached(_lyne_hollick, signature)
+
+
+@cache
+def eckhardt_kernel() -> Any:
+    """Compiled on first use."""
+    return compile_cached(_eckhardt, types.void(_FLOW, _CELLS, _CELLS, _OUT))

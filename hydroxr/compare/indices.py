@@ -1,0 +1,98 @@
+"""Baseflow index: of any series, and of a simulation against other estimates of it."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from ..errors import UnitsError
+from ..pair_selection import within
+from .periods import span, whole_years
+from .series import over_space, same_cells, simulated
+
+
+def baseflow_index(baseflow: xr.DataArray, streamflow: xr.DataArray, dim: str = "time") -> xr.DataArray:
+    """Share of baseflow in streamflow: sum of one over sum of the other, 0 to 1.
+
+    Parameters
+    ----------
+    baseflow, streamflow : DataArray
+        In the same unit; take whole years. For a simulation ``sim.baseflow`` and ``sim.runoff``,
+        the paper's Q2 and Q. A day counts where both have a value.
+    dim : str
+        The dimension to sum over.
+
+    Returns
+    -------
+    DataArray
+        Without ``dim``; missing where there is no streamflow.
+    """
+    both = baseflow.notnull() & streamflow.notnull()
+    total = streamflow.where(both).sum(dim, dtype=float)
+    index = baseflow.where(both).sum(dim, dtype=float) / total.where(total > 0)
+    index = index.rename("baseflow_index")
+    index.attrs = {"long_name": "baseflow index: share of baseflow in streamflow", "units": "1"}
+    return index
+
+
+def baseflow(sim: xr.Dataset, index: xr.DataArray, time: slice | None = None) -> xr.Dataset:
+    """Baseflow index of a simulation, Q2 over Q of whole years, against another estimate of it.
+
+    Parameters
+    ----------
+    sim : Dataset
+        With ``baseflow`` and ``runoff``, daily, of a δ model; components are averaged first.
+    index : DataArray
+        The other estimate for the same cells, such as CAMELS' ``baseflow_index`` (Ladson et al.,
+        2013), the USGS index, or a gridded product after :func:`hydroxr.aggregate.aggregate`. A
+        fraction (units 1) or percent (units %); without units, values above 1 say percent.
+    time
+        The period; by default all of the simulation. Whole years from its first day count.
+
+    Returns
+    -------
+    Dataset
+        A cell ``baseflow_index``, ``reference`` and ``difference``; over all cells ``spatial_r``,
+        ``spatial_bias`` and ``spatial_rmse``; units 1. Attribute ``period``.
+
+    Raises
+    ------
+    MissingVariableError, UnitsError, CoordinateError, EmptySelectionError
+    """
+    parts = [simulated(sim, name) for name in ("baseflow", "runoff")]
+    if time is not None:
+        parts = [within(part, time, "the simulation") for part in parts]
+    parts = [whole_years(part) for part in parts]
+    model = baseflow_index(parts[0], parts[1])
+    out = xr.Dataset(over_space(model, same_cells(as_fraction(index), model, "the index"), "1"))
+    out = out.rename(simulated="baseflow_index")
+    out["difference"] = out["baseflow_index"] - out["reference"]
+    for name, text in (
+        ("baseflow_index", "simulated baseflow index: Q2 over Q"),
+        ("reference", "baseflow index compared with"),
+        ("difference", "simulated baseflow index less the other"),
+    ):
+        out[name].attrs = {"long_name": text, "units": "1"}
+    out.attrs = {"title": "Comparison of the baseflow index", "period": span(parts[0])}
+    return out
+
+
+def as_fraction(index: xr.DataArray) -> xr.DataArray:
+    """A baseflow index as a fraction, whether it was one or percent.
+
+    Raises
+    ------
+    UnitsError
+        Where the values contradict the units, or lie outside 0 to 100.
+    """
+    units = str(index.attrs.get("units", "")).strip()
+    values = index.astype(float)
+    least, most = float(values.min()), float(values.max())
+    percent = units in ("%", "percent") or (not units and most > 1.0)
+    fraction = not percent and units.lower() in ("", "-", "1", "fraction")
+    limit = 100.0 if percent else 1.0
+    if not (percent or fraction) or least < 0.0 or most > limit * (1.0 + 1e-6):
+        raise UnitsError(
+            f"the baseflow index {index.name!r} has units {units or 'none'!r} and values from {least:g} to "
+            f"{most:g}; expected 0 to 1 with units '1' or 0 to 100 with units '%'. Correct its 'units'."
+        )
+    return values / 100.0 if percent else values
