@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .ensemble import Ensemble
     from .model import Model
     from .pair_selection import Dims
+    from .plan import Plan
     from .report import CheckReport
 
 
@@ -197,8 +198,11 @@ class HBVAccessor:
         device: str = "auto",
         backend: str = "auto",
         members: bool = False,
+        memory: str | float | None = None,
     ) -> Any:
         """Simulate every cell: all fluxes and states (an LSTM: streamflow); lazy where the input is.
+
+        Cells outside of a ``mask`` (0, or missing, in a variable of that name) are not computed.
 
         Parameters
         ----------
@@ -207,8 +211,7 @@ class HBVAccessor:
             streamflow over them as ``streamflow_spread``; or a Dataset of parameters (names of
             ``hx.physics.PARAMETERS``; space, component and, where they vary, time).
         initial_state : Dataset, optional
-            Of an earlier run's end; default: nearly empty stores. It carries the static
-            parameters of a regional model, which the run then keeps.
+            Of an earlier run's end, with its static parameters; default: nearly empty stores.
         variables : sequence of str, optional
             Only those are computed and kept; default all that the model has.
         components : bool
@@ -216,16 +219,17 @@ class HBVAccessor:
         return_state : bool
             Return the pair ``(simulation, state)``.
         missing : {"raise", "fill"}
-            What to do where forcing is missing: an error, or linear interpolation in time, which
-            the variable ``forcing_flag`` marks.
+            Where forcing is missing: an error, or linear interpolation in time (``forcing_flag`` is 1).
         dtype : {"float32", "float64"}
             Of the physics (or the LSTM of streamflow) and the results.
         device : str
-            "auto", "cpu", "cuda".
+            "auto" (each worker its GPU, if it has one), "cpu", "cuda".
         backend : {"auto", "cpu", "cuda", "torch"}
-            What walks through time: a compiled kernel on the CPU, or the reference in torch.
+            What walks through time: a compiled kernel, or the reference in torch.
         members : bool
             Of an ensemble: keep the members apart, (member, ...), instead of their mean.
+        memory : str or float, optional
+            That a process may take ("2GB"), for lazy data; default: see :mod:`hydroxr.plan`.
 
         Returns
         -------
@@ -235,24 +239,22 @@ class HBVAccessor:
         Raises
         ------
         HydroxrError
-            Named for what is wrong. What only the values of lazy data tell is raised when they
-            are computed.
+            Named for what is wrong; where only the values of lazy data tell, when they are computed.
         """
         from .simulate import simulate
 
-        return simulate(
-            self._ds,
-            model_or_parameters,
-            initial_state=initial_state,
-            variables=variables,
-            components=components,
-            return_state=return_state,
-            missing=missing,
-            dtype=dtype,
-            device=device,
-            backend=backend,
-            members=members,
-        )
+        options = (variables, components, return_state, missing, dtype, device, backend, members)
+        return simulate(self._ds, model_or_parameters, initial_state, *options, memory=memory)
+
+    def plan(self, model_or_parameters: Model | Ensemble | xr.Dataset, **options: Any) -> Plan:
+        """How ``simulate`` would cut a lazy run, what memory and time it would take; computes nothing.
+
+        ``options`` are ``initial_state``, ``variables``, ``components``, ``missing``, ``dtype`` and
+        ``memory`` of :meth:`simulate`. The result prints as a table; see :mod:`hydroxr.plan`.
+        """
+        from .simulate import plan
+
+        return plan(self._ds, model_or_parameters, **options)
 
     def parameters(self, model: Model | Ensemble, time: slice | None = None) -> xr.Dataset:
         """Parameters that ``model`` gives the cells of this Dataset.

@@ -39,18 +39,24 @@ def _tells_apart(array: xr.DataArray, space: Space) -> bool:
     return not array.dims and (array.name in _PLACES or names_it)
 
 
+def space_labels(ds: xr.Dataset, space: Space) -> dict[str, xr.DataArray]:
+    """What messages call the cells by, for each dimension of space: names, labels, else positions."""
+    out = {}
+    for dim in space:
+        ids = [
+            array
+            for array in ds.coords.values()
+            if array.dims == (dim,) and array.attrs.get("cf_role") == "timeseries_id" and len(space) == 1
+        ]
+        label = ids[0] if ids else ds[dim] if dim in ds.coords else None
+        values = np.arange(ds.sizes[dim]) if label is None else label.variable.data
+        out[str(dim)] = xr.DataArray(values, dims=(dim,))
+    return out
+
+
 def space_names(ds: xr.Dataset, space: Space) -> tuple[str, ...]:
     """A name a cell for messages, in the order of the flattened space."""
-    if len(space) == 1:
-        ids = [
-            name
-            for name, array in ds.coords.items()
-            if array.dims == space and array.attrs.get("cf_role") == "timeseries_id"
-        ]
-        label = ids[0] if ids else space[0]
-        values = ds[label].values if label in ds.coords else np.arange(ds.sizes[space[0]])
-        return tuple(f"{space[0]} {value}" for value in values)
-    axes = [ds[dim].values if dim in ds.coords else np.arange(ds.sizes[dim]) for dim in space]
+    axes = [array.values for array in space_labels(ds, space).values()]
     return tuple(
         ", ".join(f"{dim} {axis[place]}" for dim, axis, place in zip(space, axes, places, strict=True))
         for places in np.ndindex(*(ds.sizes[dim] for dim in space))
