@@ -207,9 +207,8 @@ class HBVAccessor:
         Parameters
         ----------
         model_or_parameters : Model, Ensemble or Dataset
-            A fitted model; several, of which the mean is given, with the standard deviation of
-            streamflow over them as ``streamflow_spread``; or a Dataset of parameters (names of
-            ``hx.physics.PARAMETERS``; space, component and, where they vary, time).
+            A fitted model; several, of which the mean is given, and the ``streamflow_spread``; or
+            parameters (names of ``hx.physics.PARAMETERS``; space, component and, if they vary, time).
         initial_state : Dataset, optional
             Of an earlier run's end, with its static parameters; default: nearly empty stores.
         variables : sequence of str, optional
@@ -247,10 +246,10 @@ class HBVAccessor:
         return simulate(self._ds, model_or_parameters, initial_state, *options, memory=memory)
 
     def plan(self, model_or_parameters: Model | Ensemble | xr.Dataset, **options: Any) -> Plan:
-        """How ``simulate`` would cut a lazy run, what memory and time it would take; computes nothing.
+        """How ``simulate`` would cut a lazy run, and its memory and time; it prints as a table.
 
-        ``options`` are ``initial_state``, ``variables``, ``components``, ``missing``, ``dtype`` and
-        ``memory`` of :meth:`simulate`. The result prints as a table; see :mod:`hydroxr.plan`.
+        ``options``: ``initial_state``, ``variables``, ``components``, ``missing``, ``dtype`` and
+        ``memory`` of :meth:`simulate`. Nothing is computed. See :mod:`hydroxr.plan`.
         """
         from .simulate import plan
 

@@ -128,7 +128,7 @@ def _run(given: dict[str, np.ndarray], cells: Cells, job: Job) -> dict[str, np.n
             try:
                 part = _run_piece({name: array[piece] for name, array in given.items()}, device, job)
             except torch.OutOfMemoryError as error:
-                device = _after_out_of_memory(error, piece, pieces)
+                device = _after_out_of_memory(error, device, piece, pieces)
                 continue
             for name, values in part.items():
                 out[name][piece] = values
@@ -150,7 +150,7 @@ def _found_device() -> str:
     return "cpu"
 
 
-def _after_out_of_memory(error: Exception, piece: slice, pieces: list[slice]) -> str:
+def _after_out_of_memory(error: Exception, device: str, piece: slice, pieces: list[slice]) -> str:
     """What did not fit on a GPU is tried again in halves, a single cell on the CPU."""
     import torch
 
@@ -161,7 +161,7 @@ def _after_out_of_memory(error: Exception, piece: slice, pieces: list[slice]) ->
         pieces.append(piece)
         return "cpu"
     pieces += [slice(middle, piece.stop), slice(piece.start, middle)]
-    return "cuda"
+    return device
 
 
 def _empty(name: str, n_cells: int, job: Job) -> np.ndarray:

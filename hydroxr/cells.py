@@ -209,20 +209,14 @@ def attribute_array(ds: xr.Dataset, space: Space, model: Model) -> xr.DataArray:
         _check_static(array, space)
         if name in model.categories:
             array = _numbers(array, model.categories[name])
+        missing = {dim: ds.sizes[dim] for dim in space if dim not in array.dims}
         columns.append(
-            array.astype("float32").expand_dims(
-                {dim: ds.sizes[dim] for dim in space if dim not in array.dims}
-            )
+            array.variable.set_dims({**missing, **array.sizes}).transpose(*space).astype("float32")
         )
-    stacked = xr.concat(
-        [column.drop_attrs() for column in columns],
-        dim="attribute",
-        coords="minimal",
-        compat="override",
-        join="override",
-    )
-    stacked = stacked.transpose(*space, "attribute")
-    return stacked.chunk(attribute=-1) if stacked.chunks is not None else stacked
+    stacked = xr.Variable.concat([xr.Variable(space, column.data) for column in columns], "attribute")
+    out = xr.DataArray(stacked, {dim: ds.indexes[dim] for dim in space if dim in ds.indexes})
+    out = out.transpose(*space, "attribute")
+    return out.chunk(attribute=-1) if out.chunks is not None else out
 
 
 def _numbers(array: xr.DataArray, categories: Sequence[str]) -> xr.DataArray:

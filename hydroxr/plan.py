@@ -197,7 +197,7 @@ def plan_run(
     )
     cell_day = 2.0 * (into + out) + 2.0 * itemsize * (width(job.received) + width(job.carried)) / days
     lazy = [array for array in (*forcing.values(), *arrays.values()) if array.chunks is not None]
-    chunks = {dim: max(lengths) for dim, lengths in lazy[0].chunksizes.items()} if lazy else {}
+    chunks = dict(zip(lazy[0].dims, map(max, lazy[0].chunks), strict=True)) if lazy else {}
     source = {dim: min(chunks.get(dim, size), size) for dim, size in sizes.items()}
     source_days = chunks.get("time", days)
     block, segment = sizes, days

@@ -83,10 +83,24 @@ def simulate(
     attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
     sim = cf.label(xr.Dataset({name: results[name] for name in names}), ds, run.space, attrs)
     _describe(sim, ds, spec)
+    sim = _on_its_projection(sim, ds, run.space)
     if not return_state:
         return _in_chunks(sim, cut)
     state = state_dataset(results[CARRY], run.job.carried, ds, run.space, attrs)
     return _in_chunks(sim, cut), _in_chunks(state, cut)
+
+
+def _on_its_projection(sim: xr.Dataset, ds: xr.Dataset, space: tuple[Hashable, ...]) -> xr.Dataset:
+    """The grid mapping of the precipitation, as CF wants it: a coordinate that each variable names."""
+    precipitation = ds[inputs.find(ds, "prcp")]
+    name = precipitation.attrs.get("grid_mapping", precipitation.encoding.get("grid_mapping"))
+    if not isinstance(name, str) or name not in ds.variables or ds[name].ndim:
+        return sim
+    sim = sim.assign_coords({name: ds[name].variable})
+    for array in sim.data_vars.values():
+        if set(space) <= set(array.dims):
+            array.attrs["grid_mapping"] = name
+    return sim
 
 
 def _in_chunks(result: xr.Dataset, cut: Plan) -> xr.Dataset:
