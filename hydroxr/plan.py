@@ -197,13 +197,13 @@ def plan_run(
     )
     cell_day = 2.0 * (into + out) + 2.0 * itemsize * (width(job.received) + width(job.carried)) / days
     lazy = [array for array in (*forcing.values(), *arrays.values()) if array.chunks is not None]
-    chunks = dict(zip(lazy[0].dims, map(max, lazy[0].chunks), strict=True)) if lazy else {}
+    chunks = dict(zip(lazy[0].dims, map(max, lazy[0].chunks or ()), strict=True)) if lazy else {}
     source = {dim: min(chunks.get(dim, size), size) for dim, size in sizes.items()}
     source_days = chunks.get("time", days)
     block, segment = sizes, days
     if lazy:
-        whole = job.missing == "fill"
-        block, segment = _cut(sizes, source, days, days if whole else source_days, cell_day, machine)
+        least = days if job.missing == "fill" else 1
+        block, segment = _cut(sizes, source, (days, source_days, least), cell_day, machine)
     cells = math.prod(sizes.values())
     return Plan(
         space=sizes,
@@ -225,12 +225,15 @@ def _numbers(name: str, job: Job) -> int:
 def _cut(
     sizes: dict[str, int],
     source: dict[str, int],
-    days: int,
-    source_days: int,
+    of_time: tuple[int, int, int],
     cell_day: float,
     machine: Machine,
 ) -> tuple[dict[str, int], int]:
-    """Cells of a block by dimension, and days of a segment; see the head of this module."""
+    """Cells of a block by dimension, and days of a segment; see the head of this module.
+
+    ``of_time`` are the days of the run, of a chunk of the input, and of the shortest segment that may be.
+    """
+    days, source_days, least = of_time
     cells, chunk = math.prod(sizes.values()), math.prod(source.values())
     threads = machine.threads * machine.workers
     bytes_of_block = min(machine.block, max(ENOUGH, cells * days * cell_day / MOST))
@@ -238,7 +241,7 @@ def _cut(
     segment = days
     if chunk * days > most and source_days < days:
         segment = min(days, source_days * max(1, int(most // (chunk * source_days))))
-    segment = max(1, min(segment, int(most)))
+    segment = max(least, min(segment, int(most)))
     fit = max(1, int(most // segment))
     if chunk < fit:  # merge, as long as there are blocks enough
         enough = max(chunk, -(-cells // (PER_THREAD * threads)))

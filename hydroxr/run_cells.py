@@ -176,7 +176,7 @@ def _of_all_components(parts: dict[str, torch.Tensor], job: Job) -> dict[str, to
 
 def _parameter(value: torch.Tensor, name: str, job: Job) -> torch.Tensor:
     """A given parameter as the physics has it: time first, components last."""
-    dims = job.input_dims[name] if name in job.input_dims else core_dims(name, (), False)
+    dims = job.input_dims[name] if name in job.inputs else core_dims(name, (), False)
     if "component" not in dims and name.removeprefix("parameter:") not in ROUTING:
         value = value[..., None]
     return value.movedim(1, 0) if "time" in dims else value
