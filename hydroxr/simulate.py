@@ -107,7 +107,9 @@ def _in_chunks(result: xr.Dataset, cut: Plan) -> xr.Dataset:
     """Lazy coordinates of the input in the chunks of the results."""
     chunks = {**cut.block, "time": cut.segment}
     lazy = {
-        name: array.variable.chunk({dim: chunks[str(dim)] for dim in array.dims if str(dim) in chunks})
+        name: array.variable.chunk(
+            {dim: chunks[str(dim)] for dim in array.dims if str(dim) in chunks}
+        ).drop_encoding()  # of the file that they were read from, which has other chunks
         for name, array in result.coords.items()
         if array.chunks is not None
     }
