@@ -202,7 +202,7 @@ class HBVAccessor:
     ) -> Any:
         """Simulate every cell: all fluxes and states (an LSTM: streamflow); lazy where the input is.
 
-        Cells outside of a ``mask`` (0, or missing, in a variable of that name) are not computed.
+        Cells in which a variable ``mask`` is 0 or missing are not computed.
 
         Parameters
         ----------
@@ -218,17 +218,15 @@ class HBVAccessor:
         return_state : bool
             Return the pair ``(simulation, state)``.
         missing : {"raise", "fill"}
-            Where forcing is missing: an error, or linear interpolation in time (``forcing_flag`` is 1).
+            Where forcing is missing: an error, or interpolation in time (``forcing_flag`` is 1).
         dtype : {"float32", "float64"}
             Of the physics (or the LSTM of streamflow) and the results.
-        device : str
-            "auto" (each worker its GPU, if it has one), "cpu", "cuda".
-        backend : {"auto", "cpu", "cuda", "torch"}
-            What walks through time: a compiled kernel, or the reference in torch.
+        device, backend : str
+            "auto" (each worker its GPU), "cpu", "cuda"; "auto" (the kernel), "cpu", "cuda", "torch".
         members : bool
             Of an ensemble: keep the members apart, (member, ...), instead of their mean.
         memory : str or float, optional
-            That a process may take ("2GB"), for lazy data; default: see :mod:`hydroxr.plan`.
+            Of a process, for lazy data ("2GB"); default: see :mod:`hydroxr.plan`.
 
         Returns
         -------
@@ -246,10 +244,10 @@ class HBVAccessor:
         return simulate(self._ds, model_or_parameters, initial_state, *options, memory=memory)
 
     def plan(self, model_or_parameters: Model | Ensemble | xr.Dataset, **options: Any) -> Plan:
-        """How ``simulate`` would cut a lazy run, and its memory and time; it prints as a table.
+        """How ``simulate`` would cut a lazy run, its memory and time; prints as a table.
 
-        ``options``: ``initial_state``, ``variables``, ``components``, ``missing``, ``dtype`` and
-        ``memory`` of :meth:`simulate`. Nothing is computed. See :mod:`hydroxr.plan`.
+        Takes ``initial_state``, ``variables``, ``components``, ``missing``, ``dtype`` and ``memory``
+        of :meth:`simulate`; computes nothing. See :mod:`hydroxr.plan`.
         """
         from .simulate import plan
 

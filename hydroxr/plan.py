@@ -154,7 +154,8 @@ class Plan:
             f"  peak memory  {_size(self.peak_bytes)} a process of {machine.threads} "
             f"thread{'s' * (machine.threads > 1)} (limit {_size(machine.memory)})",
             f"  output       {_size(self.output_bytes)} before compression",
-            f"  time         about {_duration(self.seconds)} on {machine.threads * machine.workers} threads, "
+            f"  time         about {_duration(self.seconds)} on "
+            f"{machine.threads * machine.workers} thread{'s' * (machine.threads * machine.workers > 1)}, "
             f"each {PHYSICS * 1e9:g} ns a component-day, {NETWORK / 1e9:g} Gflop/s in the network, "
             f"{CODEC / 1e6:g} MB/s read and written",
         ]
