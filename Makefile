@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MADE := .venv/.made
 
-.PHONY: env demo test lint bench gpu clean
+.PHONY: env demo test lint bench bench-scale gpu clean
 
 env: $(MADE)
 
@@ -28,6 +28,10 @@ lint: $(MADE)
 bench: $(MADE)
 	$(BIN)/python tests/benchmarks/bench_physics.py
 	$(BIN)/python tests/benchmarks/bench_training.py
+
+# Two worker processes and some 20 GB of disk; smaller: make bench-scale SCALE="--cells 1000 --years 2"
+bench-scale: $(MADE)
+	$(BIN)/python tests/benchmarks/bench_scale.py $(SCALE)
 
 gpu: $(MADE)
 	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet -e ".[gpu]"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .ensemble import Ensemble
     from .model import Model, load_model
     from .samples import open_sample
+    from .virtual import virtual_continent
 
 _FUNCTIONS = {
     "open_camels": "camels",
@@ -27,6 +28,7 @@ _FUNCTIONS = {
     "load_model": "model",
     "Model": "model",
     "Ensemble": "ensemble",
+    "virtual_continent": "virtual",
 }
 _MODULES = ("compare", "metrics", "physics", "plot")
 
@@ -47,6 +49,7 @@ __all__ = [
     "open_sample",
     "physics",
     "plot",
+    "virtual_continent",
 ]
 
 

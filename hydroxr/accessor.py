@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .ensemble import Ensemble
     from .model import Model
     from .pair_selection import Dims
+    from .plan import Plan
     from .plots import Plots
     from .report import CheckReport
 
@@ -207,18 +208,19 @@ class HBVAccessor:
         device: str = "auto",
         backend: str = "auto",
         members: bool = False,
+        memory: str | float | None = None,
     ) -> Any:
         """Simulate every cell: all fluxes and states (an LSTM: streamflow); lazy where the input is.
+
+        Cells in which a variable ``mask`` is 0 or missing are not computed.
 
         Parameters
         ----------
         model_or_parameters : Model, Ensemble or Dataset
-            A fitted model; several, of which the mean is given, with the standard deviation of
-            streamflow over them as ``streamflow_spread``; or a Dataset of parameters (names of
-            ``hx.physics.PARAMETERS``; space, component and, where they vary, time).
+            A fitted model; several, of which the mean is given, and the ``streamflow_spread``; or
+            parameters (names of ``hx.physics.PARAMETERS``; space, component and, if they vary, time).
         initial_state : Dataset, optional
-            Of an earlier run's end; default: nearly empty stores. It carries the static
-            parameters of a regional model, which the run then keeps.
+            Of an earlier run's end, with its static parameters; default: nearly empty stores.
         variables : sequence of str, optional
             Only those are computed and kept; default all that the model has.
         components : bool
@@ -226,17 +228,16 @@ class HBVAccessor:
         return_state : bool
             Return the pair ``(simulation, state)``.
         missing : {"raise", "fill"}
-            What to do where forcing is missing: an error, or linear interpolation in time, which
-            the variable ``forcing_flag`` marks; attributes that the model has and the Dataset has not
-            count as the mean of the training.
+            Where forcing is missing: an error, or interpolation in time (``forcing_flag`` is 1). With
+            "fill", attributes that the Dataset lacks count as the mean of the training.
         dtype : {"float32", "float64"}
             Of the physics (or the LSTM of streamflow) and the results.
-        device : str
-            "auto", "cpu", "cuda".
-        backend : {"auto", "cpu", "cuda", "torch"}
-            What walks through time: a compiled kernel on the CPU, or the reference in torch.
+        device, backend : str
+            "auto" (each worker its GPU), "cpu", "cuda"; "auto" (the kernel), "cpu", "cuda", "torch".
         members : bool
             Of an ensemble: keep the members apart, (member, ...), instead of their mean.
+        memory : str or float, optional
+            Of a process, for lazy data ("2GB"); default: see :mod:`hydroxr.plan`.
 
         Returns
         -------
@@ -247,24 +248,22 @@ class HBVAccessor:
         Raises
         ------
         HydroxrError
-            Named for what is wrong. What only the values of lazy data tell is raised when they
-            are computed.
+            Named for what is wrong; where only the values of lazy data tell, when they are computed.
         """
         from .simulate import simulate
 
-        return simulate(
-            self._ds,
-            model_or_parameters,
-            initial_state=initial_state,
-            variables=variables,
-            components=components,
-            return_state=return_state,
-            missing=missing,
-            dtype=dtype,
-            device=device,
-            backend=backend,
-            members=members,
-        )
+        options = (variables, components, return_state, missing, dtype, device, backend, members)
+        return simulate(self._ds, model_or_parameters, initial_state, *options, memory=memory)
+
+    def plan(self, model_or_parameters: Model | Ensemble | xr.Dataset, **options: Any) -> Plan:
+        """How ``simulate`` would cut a lazy run, its memory and time; prints as a table.
+
+        Takes ``initial_state``, ``variables``, ``components``, ``missing``, ``dtype`` and ``memory``
+        of :meth:`simulate`; computes nothing. See :mod:`hydroxr.plan`.
+        """
+        from .simulate import plan
+
+        return plan(self._ds, model_or_parameters, **options)
 
     def parameters(self, model: Model | Ensemble, time: slice | None = None) -> xr.Dataset:
         """Parameters that ``model`` gives the cells of this Dataset.

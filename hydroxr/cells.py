@@ -39,18 +39,24 @@ def _tells_apart(array: xr.DataArray, space: Space) -> bool:
     return not array.dims and (array.name in _PLACES or names_it)
 
 
+def space_labels(ds: xr.Dataset, space: Space) -> dict[str, xr.DataArray]:
+    """What messages call the cells by, for each dimension of space: names, labels, else positions."""
+    out = {}
+    for dim in space:
+        ids = [
+            array
+            for array in ds.coords.values()
+            if array.dims == (dim,) and array.attrs.get("cf_role") == "timeseries_id" and len(space) == 1
+        ]
+        label = ids[0] if ids else ds[dim] if dim in ds.coords else None
+        values = np.arange(ds.sizes[dim]) if label is None else label.variable.data
+        out[str(dim)] = xr.DataArray(values, dims=(dim,))
+    return out
+
+
 def space_names(ds: xr.Dataset, space: Space) -> tuple[str, ...]:
     """A name a cell for messages, in the order of the flattened space."""
-    if len(space) == 1:
-        ids = [
-            name
-            for name, array in ds.coords.items()
-            if array.dims == space and array.attrs.get("cf_role") == "timeseries_id"
-        ]
-        label = ids[0] if ids else space[0]
-        values = ds[label].values if label in ds.coords else np.arange(ds.sizes[space[0]])
-        return tuple(f"{space[0]} {value}" for value in values)
-    axes = [ds[dim].values if dim in ds.coords else np.arange(ds.sizes[dim]) for dim in space]
+    axes = [array.values for array in space_labels(ds, space).values()]
     return tuple(
         ", ".join(f"{dim} {axis[place]}" for dim, axis, place in zip(space, axes, places, strict=True))
         for places in np.ndindex(*(ds.sizes[dim] for dim in space))
@@ -200,30 +206,22 @@ def attribute_array(ds: xr.Dataset, space: Space, model: Model, missing: str = "
             "with the meaning and units of the training data, or some of them, and take the training's mean "
             "for the others: missing='fill'."
         )
-    columns = []
+    columns: list[xr.Variable] = []
     for name in model.attributes:
         if name in absent:
             nowhere = np.full([ds.sizes[dim] for dim in space], np.nan, dtype="float32")
-            columns.append(xr.DataArray(nowhere, dims=space))
+            columns.append(xr.Variable(space, nowhere))
             continue
         array = ds[name].reset_coords(drop=True)
         _check_static(array, space)
         if name in model.categories:
             array = _numbers(array, model.categories[name])
-        columns.append(
-            array.astype("float32").expand_dims(
-                {dim: ds.sizes[dim] for dim in space if dim not in array.dims}
-            )
-        )
-    stacked = xr.concat(
-        [column.drop_attrs() for column in columns],
-        dim="attribute",
-        coords="minimal",
-        compat="override",
-        join="override",
-    )
-    stacked = stacked.transpose(*space, "attribute")
-    return stacked.chunk(attribute=-1) if stacked.chunks is not None else stacked
+        others = {dim: ds.sizes[dim] for dim in space if dim not in array.dims}
+        columns.append(array.variable.set_dims({**others, **array.sizes}).transpose(*space).astype("float32"))
+    stacked = xr.Variable.concat([xr.Variable(space, column.data) for column in columns], "attribute")
+    out = xr.DataArray(stacked, {dim: ds.indexes[dim] for dim in space if dim in ds.indexes})
+    out = out.transpose(*space, "attribute")
+    return out.chunk(attribute=-1) if out.chunks is not None else out
 
 
 def _numbers(array: xr.DataArray, categories: Sequence[str]) -> xr.DataArray:

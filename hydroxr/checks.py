@@ -5,15 +5,20 @@ On arrays, so that they serve data in memory and blocks of lazy data alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
 from .errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError
 from .variables import FORCING, VARIABLES
 
-Labels = Sequence[Any] | np.ndarray
+
+class Labels(Protocol):
+    """What names cells or days, by position."""
+
+    def __getitem__(self, place: int, /) -> Any: ...
+
 
 # Whatever was read as degC and lies beyond is almost surely kelvin, and the other way round.
 _KELVIN_AS_CELSIUS = 150.0

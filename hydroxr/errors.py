@@ -88,5 +88,9 @@ class StoreError(HydroxrError):
     """A result cannot be written, or a written one is not complete."""
 
 
+class BlockError(HydroxrError):
+    """A block of cells and days of a lazy run failed; the message has its place and the cause."""
+
+
 class HydroxrWarning(UserWarning):
     """Base of all warnings that hydroxr issues."""

@@ -14,8 +14,7 @@ import numpy as np
 import xarray as xr
 
 from . import cf, inputs
-from .blocks import NETWORK_STATE, Job, core_dims
-from .cells import attribute_array, select_cells, space_names
+from .cells import attribute_array, select_cells, space_labels
 from .description import DeltaHBV, LSTMStreamflow
 from .errors import (
     CoordinateError,
@@ -26,9 +25,11 @@ from .errors import (
     ParameterError,
     StateError,
 )
+from .job import CARRY, NETWORK_STATE, Days, Job, core_dims, layout
 from .model import Model
 from .physics.hbv import CHANNEL, LEADS, STORES
 from .physics.parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
+from .reference import ModelReference
 
 
 class Ingredients:
@@ -38,7 +39,9 @@ class Ingredients:
         self.ds = ds
         self.missing = missing
         self.space = space
-        self.arrays: dict[str, xr.DataArray] = {}
+        self.mask = inputs.land_mask(ds, space)
+        self.arrays: dict[str, xr.DataArray] = {} if self.mask is None else {"mask": self.mask}
+        self.arrays |= {f"label:{dim}": array for dim, array in space_labels(ds, space).items()}
         self.attrs: dict[str, Any] = {}
         self.model: Model | None = None  # whose network gives parameters, or streamflow itself
         self.runoff_of: Model | None = None  # whose NN_r takes the place of an equation
@@ -149,12 +152,12 @@ class Ingredients:
         self,
         outputs: Sequence[str],
         *,
-        components: bool,
-        missing: str,
-        dtype: str,
-        device: str,
-        backend: str,
         forcing: Mapping[str, xr.DataArray],
+        components: bool = False,
+        missing: str = "raise",
+        dtype: str = "float32",
+        device: str = "auto",
+        backend: str = "auto",
     ) -> Job:
         """Everything that a block needs to know."""
         prcp = forcing["prcp"]
@@ -165,25 +168,28 @@ class Ingredients:
             name: tuple(str(dim) for dim in array.dims if dim not in self.space)
             for name, array in self.arrays.items()
         }
-        lazy = any(array.chunks is not None for array in (*forcing.values(), *self.arrays.values()))
+        carried = (
+            *(f"state:{name}" for name in self.state_names),
+            *(f"parameter:{name}" for name in self.static_parameters),
+        )
         return Job(
             inputs=tuple(self.arrays),
             outputs=tuple(outputs),
             input_dims=input_dims,
-            output_dims={name: core_dims(name, self.dynamic, components) for name in outputs},
+            output_dims={name: core_dims(name, self.dynamic, components) for name in (*outputs, CARRY)},
             sizes=sizes,
-            times=prcp["time"].values,
+            days=Days(prcp.indexes["time"][0], prcp.sizes["time"]),
             forcing=tuple(forcing),
-            model=self.model,
-            runoff_of=self.runoff_of,
+            model=None if self.model is None else ModelReference(self.model),
+            runoff_of=None if self.runoff_of is None else ModelReference(self.runoff_of),
             window=self.window,
+            carried=layout(carried, sizes),
             components=components,
             missing=missing,
             dtype=dtype,
             device=device,
             backend=backend,
             called={name: inputs.called(self.ds, name) for name in forcing},
-            cells=None if lazy else space_names(self.ds, self.space),
         )
 
     def _parameters(self, given: xr.Dataset) -> None:
@@ -234,7 +240,11 @@ class Ingredients:
 
     def _check_values(self, name: str, array: xr.DataArray) -> None:
         """What is in memory is checked now; the blocks check the rest."""
-        if self.missing == "raise" and not bool(np.isfinite(array).all()):
+        known = array.notnull() & ~np.isinf(array)
+        if self.mask is not None:
+            known = known | ~self.mask.drop_vars(self.mask.coords)
+        # Where the mask is lazy, the blocks know it.
+        if self.missing == "raise" and known.chunks is None and not bool(known.all()):
             raise ParameterError(f"{name} has values that are not finite; every cell needs one.")
         dtype = str(array.dtype) if array.dtype.kind == "f" else "float64"
         check_bounds(name, float(array.min()), float(array.max()), dtype)

@@ -149,6 +149,33 @@ def space_dims(ds: xr.Dataset) -> tuple[Hashable, ...]:
     return tuple(dim for dim in ds[found].dims if dim != "time")
 
 
+def land_mask(ds: xr.Dataset, space: tuple[Hashable, ...]) -> xr.DataArray | None:
+    """Where there is something to simulate, bool over some dimensions of space, or None.
+
+    A variable or coordinate that is called ``mask`` or has the standard name ``land_binary_mask``:
+    cells in which it is 0 or missing are left out.
+
+    Raises
+    ------
+    DimensionError
+        Where it has others than the dimensions of space.
+    """
+    named = [key for key, var in ds.variables.items() if var.attrs.get("standard_name") == "land_binary_mask"]
+    name = "mask" if "mask" in ds.variables else next(iter(named), None)
+    if name is None:
+        return None
+    array = ds[name]
+    strange = [dim for dim in array.dims if dim not in space]
+    if strange or array.dtype.kind not in "biuf":
+        raise DimensionError(
+            f"{str(name)!r}, of {array.dtype} over {_names(array.dims)}, is no mask of cells; expected "
+            f"numbers or bool over {_names(space)}. Rename it if it is something else."
+        )
+    order = [dim for dim in space if dim in array.dims]
+    array = array.reset_coords(drop=True).transpose(*order)
+    return (array.fillna(0) if array.dtype.kind == "f" else array) != 0
+
+
 def check_time(ds: xr.Dataset) -> None:
     """Refuse a time axis that is not sorted, unique, daily and without gaps.
 

@@ -89,15 +89,14 @@ def _mean(sims: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
         out[name] = array.dims, mean.data.astype(array.dtype), array.attrs
     if "streamflow" in first:
         flows = [sim["streamflow"].variable for sim in sims]
-        mean = out["streamflow"].variable
-        squares = [(flow - mean) ** 2 for flow in flows]
-        spread = (sum(squares[1:], squares[0]) / number) ** 0.5
+        # Not from the mean: dask loses a result that another one is computed from (of a whole Dataset).
+        spread = xr.Variable.concat(flows, "member").std("member")
         attrs = {
             "long_name": "standard deviation of streamflow over the members of the ensemble",
             "units": first["streamflow"].attrs["units"],
             "cell_methods": "time: mean realization: standard_deviation",
         }
-        out[SPREAD] = mean.dims, spread.data.astype(mean.dtype), attrs
+        out[SPREAD] = spread.dims, spread.data.astype(flows[0].dtype), attrs
         out["streamflow"].attrs["ancillary_variables"] = " ".join(
             [*out["streamflow"].attrs.get("ancillary_variables", "").split(), SPREAD]
         )

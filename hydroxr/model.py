@@ -68,6 +68,8 @@ class Model:
         ``validation_nse``, NaN in the iterations without validation.
     forcing_units : dict
         The units in training of those inputs that an LSTM takes in the Dataset's own.
+    path : Path, optional
+        The folder that it was read from, from which workers of a cluster can read it as well.
     """
 
     description: Spec
@@ -78,6 +80,7 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     history: xr.Dataset = field(default_factory=xr.Dataset)
     forcing_units: dict[str, str] = field(default_factory=dict)
+    path: Path | None = None
 
     def __post_init__(self) -> None:
         frozen = {}
@@ -319,6 +322,7 @@ def load_member(path: str | os.PathLike[str]) -> Model:
             training=content["training"],
             history=history_dataset(content["history"], content["training"]),
             forcing_units=content.get("forcing_units", {}),
+            path=folder.resolve(),
         )
         expected = content["model_sha256"]
     except (KeyError, TypeError, ValueError, AttributeError, DescriptionError, SafetensorError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,9 +62,13 @@ def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
     space = inputs.space_dims(ds)
     times = ds["time"].values
     cells = space_names(ds, space)
+    land = _land(ds, space, len(cells))
     remarks = []
+    if not land.all():
+        cells = tuple(cell for cell, kept in zip(cells, land, strict=True) if kept)
+        remarks.append(f"{int((~land).sum())} cells are outside of the mask: they are not simulated")
     for name, array in forcing.items():
-        values = _cells_first(array)
+        values = _cells_first(array)[land]
         check_forcing({name: values}, times, cells, called={name: inputs.called(ds, name)})
         if name == "prcp" and 0.0 < values.max() < _DRIZZLE:
             remarks.append(f"the largest precipitation is {values.max():g} mm/day: is its unit right?")
@@ -79,7 +84,7 @@ def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
         roles["observed streamflow"] = "none: this Dataset can be simulated, not fitted"
     else:
         roles["observed streamflow"] = _found(ds, "streamflow")
-        remarks += _streamflow_remarks(_cells_first(inputs.on_space(observed, space, ds)), times, cells)
+        remarks += _streamflow_remarks(_cells_first(inputs.on_space(observed, space, ds))[land], times, cells)
     roles["attributes"] = (
         f"{len([name for name in ATTRIBUTES if name in ds])} of the paper's {len(ATTRIBUTES)}"
     )
@@ -88,6 +93,15 @@ def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
     index = ds.indexes["time"]
     period = (str(index[0])[:10], str(index[-1])[:10])
     return CheckReport(roles, len(times), len(cells), period, tuple(remarks))
+
+
+def _land(ds: xr.Dataset, space: tuple[Hashable, ...], cells: int) -> np.ndarray:
+    """Which cells are simulated, in the order of the flattened space."""
+    mask = inputs.land_mask(ds, space)
+    if mask is None:
+        return np.ones(cells, dtype=bool)
+    missing = {dim: ds.sizes[dim] for dim in space if dim not in mask.dims}
+    return mask.expand_dims(missing).transpose(*space).values.ravel()
 
 
 def evaluate(

@@ -1,15 +1,14 @@
-"""From a labelled Dataset to a labelled result: the only place that calls ``apply_ufunc``."""
+"""From a labelled Dataset to a labelled result: options, ingredients, a plan, a run, labels."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from . import blocks, cf, inputs
-from .blocks import Job
+from . import cf, inputs, segments
 from .description import LSTMStreamflow, Spec
 from .ensemble import Ensemble
 from .errors import (
@@ -18,11 +17,13 @@ from .errors import (
 )
 from .extrapolation import attribute_flag
 from .ingredients import Ingredients
+from .job import CARRY, NETWORK_STATE, Job, layout
 from .members import join_members, simulate_members
 from .model import Model
-from .physics.hbv import CHANNEL
 from .physics.parameters import PARAMETERS
-from .variables import AMOUNT, FORCING, OUTPUTS, VARIABLES
+from .plan import Plan, plan_run
+from .state import state_dataset
+from .variables import FORCING, OUTPUTS
 
 
 def simulate(
@@ -39,6 +40,7 @@ def simulate(
     members: bool = False,
     static: xr.Dataset | None = None,
     flag_attributes: bool = True,
+    memory: str | float | None = None,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
     """Simulate every cell of ``ds``; see :meth:`hydroxr.accessor.HBVAccessor.simulate`.
 
@@ -48,8 +50,10 @@ def simulate(
     spec = model_or_parameters.description if isinstance(model_or_parameters, Model | Ensemble) else None
     wanted = _checked_outputs(spec, variables, components, backend)
     _check_options(missing, dtype, backend)
+    device = device if device == "auto" else torch_device(device)  # "auto": each worker decides
     if isinstance(model_or_parameters, Ensemble):
         options = {"variables": wanted, "components": components, "missing": missing, "dtype": dtype}
+        options |= {"memory": memory}
         return simulate_members(
             ds,
             model_or_parameters,
@@ -64,42 +68,100 @@ def simulate(
         )
     if members:
         raise DescriptionError("members=True is for an ensemble; a single model has no members.")
-    forcing = _forcing(ds, model_or_parameters)
-    space = inputs.space_dims(ds)
-    needed = Ingredients(ds, space, missing)
-    window_note = needed.take(model_or_parameters, initial_state, static=static)
-    # A run for its state alone is a warm-up.
-    regional = needed.model if wanted and flag_attributes else None
-    flag = None if regional is None else attribute_flag(needed.arrays["attributes"], regional)
-    outputs = [*wanted] if isinstance(spec, LSTMStreamflow) else [*wanted, "initial_storage"]
-    if missing == "fill":
-        outputs.append("forcing_flag")
-    if return_state:
-        outputs += [f"state:{name}" for name in needed.state_names]
-        outputs += [f"parameter:{name}" for name in needed.static_parameters]
-    job = needed.job(
-        outputs,
+    run = _prepared(
+        ds,
+        model_or_parameters,
+        initial_state,
+        wanted,
+        static=static,
+        return_state=return_state,
         components=components,
         missing=missing,
         dtype=dtype,
-        device=torch_device(device),
+        device=device,
         backend=backend,
-        forcing=forcing,
     )
-    results = _apply(forcing, needed.arrays, job) if outputs else {}
-    attrs = needed.attrs | ({"hydroxr_parameter_window": window_note} if window_note else {})
-    bare = xr.Dataset({name: results[name] for name in outputs if ":" not in name})
+    cut = run.plan(memory)
+    results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
+    names = [name for name in run.job.outputs if name != CARRY]
+    attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
+    bare = xr.Dataset({name: results[name] for name in names})
+    # A run for its state alone is a warm-up.
+    regional = run.needed.model if wanted and flag_attributes else None
+    flag = None if regional is None else attribute_flag(run.needed.arrays["attributes"], regional)
     if flag is not None:
         bare["attribute_flag"] = flag
-    sim = cf.label(bare, ds, space, attrs)
+    sim = cf.label(bare, ds, run.space, attrs)
     _describe(sim, ds, spec)
+    sim = _on_its_projection(sim, ds, run.space)
     if not return_state:
+        return _in_chunks(sim, cut)
+    state = state_dataset(results[CARRY], run.job.carried, ds, run.space, attrs)
+    return _in_chunks(sim, cut), _in_chunks(state, cut)
+
+
+def _on_its_projection(sim: xr.Dataset, ds: xr.Dataset, space: tuple[Hashable, ...]) -> xr.Dataset:
+    """The grid mapping of the precipitation, as CF wants it: a coordinate that each variable names."""
+    precipitation = ds[inputs.find(ds, "prcp")]
+    name = precipitation.attrs.get("grid_mapping", precipitation.encoding.get("grid_mapping"))
+    if not isinstance(name, str) or name not in ds.variables or ds[name].ndim:
         return sim
-    return sim, _state_dataset({name: results[name] for name in outputs if ":" in name}, ds, space, attrs)
+    sim = sim.assign_coords({name: ds[name].variable})
+    for array in sim.data_vars.values():
+        if set(space) <= set(array.dims):
+            array.attrs["grid_mapping"] = name
+    return sim
+
+
+def _in_chunks(result: xr.Dataset, cut: Plan) -> xr.Dataset:
+    """Lazy coordinates of the input in the chunks of the results."""
+    chunks = {**cut.block, "time": cut.segment}
+    lazy = {
+        name: array.variable.chunk(
+            {dim: chunks[str(dim)] for dim in array.dims if str(dim) in chunks}
+        ).drop_encoding()  # of the file that they were read from, which has other chunks
+        for name, array in result.coords.items()
+        if array.chunks is not None
+    }
+    return result.assign_coords(lazy)
+
+
+def plan(
+    ds: xr.Dataset,
+    model_or_parameters: Model | Ensemble | xr.Dataset,
+    initial_state: xr.Dataset | None = None,
+    variables: Sequence[str] | None = None,
+    components: bool = False,
+    missing: str = "raise",
+    dtype: str = "float32",
+    memory: str | float | None = None,
+) -> Plan:
+    """How ``simulate`` would cut that run, and what it would take; see the accessor.
+
+    Of an ensemble it is the plan of one member, with the time of all: they have the same blocks.
+    """
+    members: tuple[Model, ...] = ()
+    given = model_or_parameters
+    if isinstance(given, Ensemble):
+        members, given = given.members, given.members[0]
+    spec = given.description if isinstance(given, Model) else None
+    wanted = _checked_outputs(spec, variables, components, "auto")
+    _check_options(missing, dtype, "auto")
+    if members and initial_state is not None:
+        initial_state = initial_state.isel(member=0, drop=True)
+        initial_state = initial_state.assign_attrs(hydroxr_model_sha256=members[0].hash)
+    run = _prepared(ds, given, initial_state, wanted, components=components, missing=missing, dtype=dtype)
+    found = run.plan(memory)
+    return replace(found, seconds=found.seconds * max(1, len(members)))
 
 
 def parameters(
-    ds: xr.Dataset, model: Model | Ensemble, time: slice | None = None, *, static_only: bool = False
+    ds: xr.Dataset,
+    model: Model | Ensemble,
+    time: slice | None = None,
+    *,
+    static_only: bool = False,
+    memory: str | float | None = None,
 ) -> xr.Dataset:
     """Parameters of ``model`` for the cells of ``ds``; see the accessor."""
     if isinstance(model, Ensemble):
@@ -118,17 +180,17 @@ def parameters(
     if spec.network == "constant":
         return needed.constant.assign_attrs(needed.attrs)
     names = [name for name in spec.parameters if not (static_only and name in spec.dynamic)]
+    if not set(names) & set(spec.dynamic):  # other days are not read
+        first, last = needed.window
+        forcing = {name: array.isel(time=slice(first, last)) for name, array in forcing.items()}
+        needed.window = (0, last - first)
     outputs = [f"parameter:{name}" for name in names]
-    job = needed.job(
-        outputs,
-        components=True,
-        missing="raise",
-        dtype="float32",
-        device=torch_device("auto"),
-        backend="auto",
-        forcing=forcing,
-    )
-    results = _apply(forcing, needed.arrays, job)
+    job = needed.job(outputs, forcing=forcing, components=True)
+    carried = (*(f"state:{name}" for name in NETWORK_STATE if spec.dynamic), *outputs)
+    static = tuple(name for name in carried if name.rpartition(":")[2] not in spec.dynamic)
+    run = _Run(forcing, space, needed, replace(job, carried=layout(static, job.sizes)), note)
+    cut = run.plan(memory)
+    results = segments.run(forcing, needed.arrays, run.job, cut)
     out = xr.Dataset({name.removeprefix("parameter:"): array for name, array in results.items()})
     out = out.assign_coords(
         {name: array.variable for name, array in ds.coords.items() if set(array.dims) <= {*space, "time"}}
@@ -138,7 +200,47 @@ def parameters(
     if not any("time" in array.dims for array in out.data_vars.values()):
         out = out.drop_vars("time", errors="ignore")
     out.attrs = {**needed.attrs, "hydroxr_parameter_window": note}
-    return out.transpose(*cf.dimension_order(space), "component", missing_dims="ignore")
+    out = out.transpose(*cf.dimension_order(space), "component", missing_dims="ignore")
+    return _in_chunks(out, cut)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run that is described, and not planned yet."""
+
+    forcing: dict[str, xr.DataArray]
+    space: tuple[Hashable, ...]
+    needed: Ingredients
+    job: Job
+    note: str
+
+    def plan(self, memory: str | float | None) -> Plan:
+        return plan_run(self.forcing, self.needed.arrays, self.space, self.job, memory)
+
+
+def _prepared(
+    ds: xr.Dataset,
+    given: Model | xr.Dataset,
+    initial_state: xr.Dataset | None,
+    wanted: Sequence[str],
+    *,
+    static: xr.Dataset | None = None,
+    return_state: bool = False,
+    missing: str = "raise",
+    **options: Any,
+) -> _Run:
+    """Find and check all that a run needs."""
+    forcing = _forcing(ds, given)
+    space = inputs.space_dims(ds)
+    needed = Ingredients(ds, space, missing)
+    note = needed.take(given, initial_state, static=static)
+    lstm = isinstance(given, Model) and isinstance(given.description, LSTMStreamflow)
+    outputs = [*wanted] if lstm else [*wanted, "initial_storage"]
+    outputs += ["forcing_flag"] if missing == "fill" else []
+    outputs += [CARRY] if return_state else []
+    return _Run(
+        forcing, space, needed, needed.job(outputs, forcing=forcing, missing=missing, **options), note
+    )
 
 
 def _describe(sim: xr.Dataset, ds: xr.Dataset, spec: Spec | None) -> None:
@@ -156,70 +258,6 @@ def _forcing(ds: xr.Dataset, given: Model | xr.Dataset) -> dict[str, xr.DataArra
     if isinstance(given, Model):
         return inputs.forcing(ds, given.description.forcing, given.forcing_units)
     return inputs.forcing(ds, FORCING)
-
-
-def _apply(
-    forcing: Mapping[str, xr.DataArray], extra: Mapping[str, xr.DataArray], job: Job
-) -> dict[str, xr.DataArray]:
-    """Run the blocks: the one call of ``apply_ufunc``."""
-    arrays = [_one_chunk(array, ("time",)) for array in forcing.values()]
-    arrays += [_one_chunk(array, job.input_dims[name]) for name, array in extra.items()]
-    results = xr.apply_ufunc(
-        blocks.run_block,
-        *arrays,
-        kwargs={"job": job},
-        input_core_dims=[["time"]] * len(forcing) + [list(job.input_dims[name]) for name in extra],
-        output_core_dims=[list(job.output_dims[name]) for name in job.outputs],
-        join="exact",
-        dask="parallelized",
-        output_dtypes=[np.dtype("int8" if name == "forcing_flag" else job.dtype) for name in job.outputs],
-        dask_gufunc_kwargs={
-            "output_sizes": {dim: job.sizes[dim] for name in job.outputs for dim in job.output_dims[name]}
-        },
-        keep_attrs=False,
-    )
-    results = results if isinstance(results, tuple) else (results,)
-    return dict(zip(job.outputs, results, strict=True))
-
-
-def _one_chunk(array: xr.DataArray, dims: Sequence[str]) -> xr.DataArray:
-    """Physics walks through time: a block needs all of it, and all of the other core dimensions."""
-    array = array.drop_vars([name for name in array.coords if name not in array.indexes])
-    return array if array.chunks is None else array.chunk(dict.fromkeys(dims, -1))
-
-
-def _state_dataset(
-    results: Mapping[str, xr.DataArray], ds: xr.Dataset, space: tuple[Hashable, ...], attrs: Mapping[str, Any]
-) -> xr.Dataset:
-    state = xr.Dataset({name.partition(":")[2]: array for name, array in results.items()})
-    coords = {
-        name: array.variable
-        for name, array in ds.coords.items()
-        if set(array.dims) <= set(space) and name != "time"
-    }
-    state = state.assign_coords({**coords, "time": ds["time"].isel(time=-1).variable})
-    for name, array in state.data_vars.items():
-        if name in PARAMETERS:
-            array.attrs = PARAMETERS[str(name)].attrs()
-        elif name in VARIABLES:
-            row = VARIABLES[str(name)]
-            array.attrs = {"long_name": f"{row.long_name}, of each component", "units": AMOUNT}
-        elif name == CHANNEL:
-            array.attrs = {
-                "long_name": "runoff in the unit hydrograph, by days until it leaves",
-                "units": AMOUNT,
-            }
-        else:
-            array.attrs = {
-                "long_name": f"{str(name).removeprefix('network_')} state of the LSTM",
-                "units": "1",
-            }
-    state.attrs = {
-        "title": "State of hydroxr at the end of the day 'time'",
-        "source": f"hydroxr {cf.__version__}",
-        **attrs,
-    }
-    return state
 
 
 def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str]:
@@ -275,7 +313,7 @@ def _check_options(missing: str, dtype: str, backend: str) -> None:
 
 
 def torch_device(name: str) -> str:
-    """The device to compute on.
+    """The device to compute on in this process.
 
     Raises
     ------

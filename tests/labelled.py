@@ -9,8 +9,11 @@ from typing import Any
 import dask
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 
+from hydroxr.description import LSTMStreamflow, Spec
+from hydroxr.model import Model
 from tests.oracle import simulate as oracle
 from tests.strategies import ROUTING, values, weather
 
@@ -126,6 +129,25 @@ def make_parameters(
         if name not in without:
             out[name] = (dims, drawn)
     return out.assign_coords(time=ds["time"]) if dynamic else out
+
+
+def untrained(
+    spec: Spec,
+    attributes: tuple[str, ...] = ("p_mean", "elev_mean", "frac_forest"),
+    period: tuple[str, str] = ("2000-01-06", "2000-02-14"),
+    seed: int = 0,
+) -> Model:
+    """A model of that description with random weights, as if it had been fitted to ``period`` (40 days)."""
+    from hydroxr.learning.network import ParameterNetwork
+    from hydroxr.learning.streamflow import StreamflowNetwork
+
+    kind = StreamflowNetwork if isinstance(spec, LSTMStreamflow) else ParameterNetwork
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = kind(spec, len(attributes))  # type: ignore[arg-type]
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    days = int((np.datetime64(period[1]) - np.datetime64(period[0])) / np.timedelta64(1, "D")) + 1
+    return Model(spec, weights, attributes, training={"period": list(period), "days": days})
 
 
 def by_oracle(

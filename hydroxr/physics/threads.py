@@ -3,7 +3,8 @@
 A call from the main thread spreads its work over as many threads as torch uses
 (``torch.get_num_threads()``); a call from any other thread is one of several, as under dask, and
 stays in its thread. So is one from a process that another Python process started, unless the
-environment has OMP_NUM_THREADS.
+environment has OMP_NUM_THREADS. Torch's own operations follow the same rule within
+:func:`one_thread_each`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import itertools
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -59,6 +61,32 @@ def share(part: Callable[[int, int], None], number: int, work: int) -> None:
         raise interrupted
     for other in others:
         other.result()
+
+
+_lock = threading.Lock()
+_inside: list[int] = []  # torch's threads before, once for each thread that is in one_thread_each
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Within it torch stays in the thread that calls it, unless that is the main one.
+
+    Torch keeps its number of threads partly for each thread and partly for the process, so that every
+    thread sets it, and the last one to leave sets it back.
+    """
+    if threading.current_thread() is threading.main_thread():
+        yield
+        return
+    with _lock:
+        _inside.append(_inside[0] if _inside else torch.get_num_threads())
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _lock:
+            before = _inside.pop()
+            if not _inside:
+                torch.set_num_threads(before)
 
 
 def _wait_for(others: list[Future[None]]) -> KeyboardInterrupt | None:

@@ -1,0 +1,233 @@
+"""Networks and physics of some complete cells over some days. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .description import DeltaHBV
+from .job import CARRY, NETWORK_STATE, Job, core_dims, places, width
+from .physics.hbv import CHANNEL, STORES
+from .physics.parameters import ROUTING
+
+if TYPE_CHECKING:
+    import torch
+
+    from .learning.network import ParameterNetwork
+    from .learning.streamflow import StreamflowNetwork
+
+    Network = ParameterNetwork | StreamflowNetwork
+
+_STATES = tuple(f"state:{name}" for name in NETWORK_STATE)
+
+
+def run_cells(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
+    """All outputs of the job but the flag.
+
+    Parameters
+    ----------
+    given : dict of array
+        ``job.series_of``, (cell, time), and ``job.inputs``, (cell, core dimensions).
+    device : str
+    job : Job
+
+    Returns
+    -------
+    dict of array, (cell, core dimensions)
+    """
+    given = given | _unpacked(given.get(CARRY), job)
+    if job.only_window:
+        return _run_window(given, device, job)
+    if job.model is None or isinstance(job.model.description, DeltaHBV):
+        return _run_hbv(given, device, job)
+    return _run_lstm(given, device, job)
+
+
+def _unpacked(carry: np.ndarray | None, job: Job) -> dict[str, np.ndarray]:
+    """The parts of a carry, (cell, numbers) or (cell,)."""
+    if carry is None:
+        return {}
+    parts = {name: carry[:, place] for name, place in places(job.received).items()}
+    return {name: part if core_dims(name, (), False) else part[:, 0] for name, part in parts.items()}
+
+
+def _packed(parts: Mapping[str, torch.Tensor], n_cells: int, job: Job) -> np.ndarray:
+    """A carry, (cell, numbers)."""
+    carry = np.empty((n_cells, width(job.carried)), dtype=job.dtype)
+    for name, place in places(job.carried).items():
+        carry[:, place] = parts[name].cpu().numpy().reshape(n_cells, -1)
+    return carry
+
+
+def _tensor(array: np.ndarray, device: str, job: Job) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.array(array, dtype=job.dtype, order="C")).to(device)
+
+
+def _network(
+    given: dict[str, np.ndarray], device: str, job: Job
+) -> tuple[Network, torch.Tensor, torch.Tensor]:
+    """The network, its daily inputs (time, cell, forcing) and its attributes (cell, attribute)."""
+    import torch
+
+    assert job.model is not None
+    forcing = torch.stack([_tensor(given[name], device, job).T for name in job.series_of], dim=-1)
+    network = job.model.network(device, job.dtype)
+    dtype = network.encode.weight.dtype
+    attributes = torch.from_numpy(np.array(given["attributes"], dtype="float32")).to(device)
+    return network, forcing.to(dtype), attributes.to(dtype)
+
+
+def _start_of_network(
+    given: dict[str, np.ndarray], device: str, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    import torch
+
+    if _STATES[0] not in given:
+        return None
+    hidden, cell = (torch.from_numpy(np.array(given[name])).to(device, dtype) for name in _STATES)
+    return hidden, cell
+
+
+def _run_lstm(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
+    """Streamflow of some cells as an LSTM gives it, (cell, time), and its state."""
+    from .learning.streamflow import StreamflowNetwork
+
+    network, forcing, attributes = _network(given, device, job)
+    assert isinstance(network, StreamflowNetwork)
+    start = _start_of_network(given, device, forcing.dtype)
+    streamflow, state = network.daily_streamflow(forcing, attributes, start)
+    out = {"streamflow": _array(streamflow.T)} if "streamflow" in job.outputs else {}
+    if CARRY in job.outputs:
+        out[CARRY] = _packed(dict(zip(_STATES, state, strict=True)), len(attributes), job)
+    return out
+
+
+def _run_window(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
+    """Some days of the parameter window: the network's state after them, or the parameters at its end."""
+    from .learning.network import ParameterNetwork
+
+    network, forcing, attributes = _network(given, device, job)
+    assert isinstance(network, ParameterNetwork)
+    start = _start_of_network(given, device, forcing.dtype)
+    for hidden, state in network.passes(forcing, attributes, start):
+        last, states = hidden[-1], state
+    names = tuple(name.partition(":")[2] for name, _ in job.carried if name not in _STATES)
+    parts = dict(zip(_STATES, states, strict=True))
+    if names:
+        parts |= {f"parameter:{name}": value for name, value in network.parameters_from(last, names).items()}
+    return {CARRY: _packed(parts, len(attributes), job)}
+
+
+def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
+    """Parameters and physics of some cells, (cell, core dimensions)."""
+    from .physics.simulation import arrange_parameters, check_parameters, simulate_tensors, total_storage
+
+    out: dict[str, np.ndarray] = {}
+    # (cell, time) to (time, cell), as the physics has it
+    prcp, tmean, pet = (_tensor(given[name], device, job).T.contiguous() for name in job.series_of)
+    parameters = {
+        name.removeprefix("parameter:"): _parameter(_tensor(array, device, job), name, job)
+        for name, array in given.items()
+        if name.startswith("parameter:")
+    }
+    state = {
+        name.removeprefix("state:"): _tensor(array, device, job)
+        for name, array in given.items()
+        if name.startswith("state:")
+    }
+    if job.needs_network:
+        parameters |= _network_parameters(given, parameters, state, device, job)
+    arranged = arrange_parameters(parameters, tuple(prcp.shape))
+    for name in [name for name in job.outputs if name.startswith("parameter:")]:
+        value = arranged[name.removeprefix("parameter:")]
+        out[name] = _array(value.movedim(0, 1) if "time" in job.output_dims[name] else value)
+    final: dict[str, torch.Tensor] = {}
+    if job.runs_physics:
+        check_parameters(arranged)
+        start = _start(state, prcp, arranged)
+        processes = {}
+        if job.runoff_of is not None:
+            processes["effective_rainfall"] = job.runoff_of.runoff_network(device)
+        series, final = simulate_tensors(
+            (prcp, tmean, pet), arranged, start, job.series, job.components, job.backend, processes
+        )
+        out |= {name: _array(value.movedim(0, 1)) for name, value in series.items()}
+        if "initial_storage" in job.outputs:
+            out["initial_storage"] = _array(total_storage(start))
+    if CARRY in job.outputs:
+        parts = {f"state:{name}": value for name, value in (state | final).items()}
+        parts |= {f"parameter:{name}": value for name, value in arranged.items()}
+        out[CARRY] = _packed(_of_all_components(parts, job), prcp.shape[1], job)
+    return out
+
+
+def _of_all_components(parts: dict[str, torch.Tensor], job: Job) -> dict[str, torch.Tensor]:
+    """A parameter that all components share, once for each of them."""
+    sizes = dict(job.carried)
+    return {
+        name: value.expand(-1, sizes[name]) if value.ndim == 2 and name in sizes else value
+        for name, value in parts.items()
+    }
+
+
+def _parameter(value: torch.Tensor, name: str, job: Job) -> torch.Tensor:
+    """A given parameter as the physics has it: time first, components last."""
+    dims = job.input_dims[name] if name in job.inputs else core_dims(name, (), False)
+    if "component" not in dims and name.removeprefix("parameter:") not in ROUTING:
+        value = value[..., None]
+    return value.movedim(1, 0) if "time" in dims else value
+
+
+def _start(
+    state: Mapping[str, torch.Tensor], like: torch.Tensor, parameters: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    from .physics.simulation import checked_state
+
+    hydrologic = {name: value for name, value in state.items() if name in (*STORES, CHANNEL)} or None
+    return checked_state(hydrologic, like, parameters["BETA"].shape[-1], routed="UH_SHAPE" in parameters)
+
+
+def _network_parameters(
+    given: dict[str, np.ndarray],
+    known: Mapping[str, torch.Tensor],
+    state: dict[str, torch.Tensor],
+    device: str,
+    job: Job,
+) -> dict[str, torch.Tensor]:
+    """Parameters of the network that are not known yet; its last hidden state goes into ``state``.
+
+    Static ones are its output at the end of the parameter window. Dynamic ones are its output of
+    each day, on a way of their own from the first day of the run.
+    """
+    from .learning.network import ParameterNetwork
+
+    network, forcing, attributes = _network(given, device, job)
+    assert isinstance(network, ParameterNetwork)
+    description = network.description
+    out: dict[str, torch.Tensor] = {}
+    static = tuple(
+        name for name in description.parameters if name not in description.dynamic and name not in known
+    )
+    if static:
+        out |= network.last_parameters(forcing[slice(*job.window)], attributes, static)
+    if description.dynamic:
+        start = _start_of_network(given, device, forcing.dtype)
+        daily, last = network.daily_parameters(forcing, attributes, start)
+        out |= daily
+        state |= dict(zip(NETWORK_STATE, last, strict=True))
+    return {name: value.to(_dtype(job)) for name, value in out.items()}
+
+
+def _dtype(job: Job) -> torch.dtype:
+    import torch
+
+    dtype: torch.dtype = getattr(torch, job.dtype)
+    return dtype
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return np.array(tensor.cpu().numpy())

@@ -1,0 +1,73 @@
+"""The state at the end of a run, labelled: what a later run needs to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import xarray as xr
+
+from . import cf
+from .job import CARRY, Layout, core_dims, places
+from .physics.hbv import CHANNEL
+from .physics.parameters import PARAMETERS
+from .variables import AMOUNT, VARIABLES
+
+
+def state_dataset(
+    carry: xr.DataArray,
+    carried: Layout,
+    ds: xr.Dataset,
+    space: tuple[Hashable, ...],
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
+    """The parts of the last carry as variables of their own.
+
+    Parameters
+    ----------
+    carry : DataArray, (space..., carry)
+    carried : layout
+        Of the carry.
+    ds : Dataset
+        The input, for its coordinates.
+    space : tuple
+        The dimensions of space.
+    attrs : mapping
+        Global attributes on top of the usual ones.
+
+    Returns
+    -------
+    Dataset
+        Storages (space, component), ``channel_outflow`` (space, lead), the network's state (space,
+        hidden_unit), static parameters; the coordinate ``time`` is the last day of the run.
+    """
+    state = xr.Dataset()
+    for key, place in places(carried).items():
+        name = key.partition(":")[2]
+        dims = core_dims(key, (), False)
+        part = carry.isel({CARRY: place})
+        part = part.rename({CARRY: dims[0]}) if dims else part.isel({CARRY: 0})
+        state[name] = part.drop_vars(list(part.coords))
+        state[name].attrs = _attrs(name)
+    coords = {
+        name: array.variable
+        for name, array in ds.coords.items()
+        if set(array.dims) <= set(space) and name != "time"
+    }
+    state = state.assign_coords({**coords, "time": ds["time"].isel(time=-1).variable})
+    state.attrs = {
+        "title": "State of hydroxr at the end of the day 'time'",
+        "source": f"hydroxr {cf.__version__}",
+        **attrs,
+    }
+    return state
+
+
+def _attrs(name: str) -> dict[str, Any]:
+    if name in PARAMETERS:
+        return PARAMETERS[name].attrs()
+    if name in VARIABLES:
+        return {"long_name": f"{VARIABLES[name].long_name}, of each component", "units": AMOUNT}
+    if name == CHANNEL:
+        return {"long_name": "runoff in the unit hydrograph, by days until it leaves", "units": AMOUNT}
+    return {"long_name": f"{name.removeprefix('network_')} state of the LSTM", "units": "1"}

@@ -1,0 +1,387 @@
+"""A virtual continent: plausible forcing and attributes for as many cells as wanted, lazily.
+
+For tests of size and speed, for trying a workflow before the data are there, for teaching. Every value
+is a function of the seed, the place and the day, by way of a hash instead of a sequence of random
+numbers: so a value does not depend on how the data are chunked, nor on which others are computed.
+
+Weather that lasts some days and is wider than a cell is noise between knots (value noise: random numbers
+at the corners of a lattice, smoothly interpolated); climate follows from latitude, elevation and wetness.
+No place on earth is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from .errors import DescriptionError
+from .pet import hargreaves
+from .variables import VARIABLES
+
+_START = "1980-10-01"
+_SOUTH, _NORTH, _WEST, _EAST = 25.0, 65.0, -125.0, -65.0
+_CHUNK = 30e6  # bytes of a variable
+_GOLDEN = 0.6180339887498949
+
+_FRONT_DAYS, _FRONT_DEGREES = 4.0, 5.0  # how long weather lasts, and how wide it is
+_SPELL_DAYS, _SPELL_DEGREES = 25.0, 12.0  # wet and dry, warm and cold spells
+_LAPSE = 0.0065  # K/m
+
+GEOLOGY = (
+    "Siliciclastic sedimentary rocks",
+    "Carbonate sedimentary rocks",
+    "Metamorphics",
+    "Acid plutonic rocks",
+)
+LAND_COVER = ("Grasslands", "Mixed Forests", "Evergreen Needleleaf Forest", "Croplands")
+
+
+def virtual_continent(
+    cells: int = 20_000,
+    years: int = 10,
+    seed: int = 0,
+    *,
+    shape: tuple[int, int] | None = None,
+    chunks: dict[str, int] | None = None,
+) -> xr.Dataset:
+    """A continent with daily forcing and the 35 attributes of the paper, lazy.
+
+    Parameters
+    ----------
+    cells : int
+        Catchments, over the dimension ``basin``; they fill the continent evenly.
+    years : int
+        From 1 October 1980.
+    seed : int
+        Another one makes another continent. The same one gives the same values, on any chunks.
+    shape : (int, int), optional
+        A grid ``(lat, lon)`` of that many cells instead, with sea around the continent: there ``mask`` is
+        0 and the forcing is missing.
+    chunks : dict, optional
+        Of the dimensions; default: all days, as many cells as make 30 MB.
+
+    Returns
+    -------
+    Dataset
+        ``prcp``, ``pet`` [kg m-2 day-1, in number mm/day], ``tmean``, ``tmin``, ``tmax`` [degC], float32,
+        (basin, time) or (time, lat, lon); the attributes, float32 or text; on a grid ``mask``. It passes
+        ``ds.hbv.check()``, on a grid where its mask is 1.
+
+    Raises
+    ------
+    DescriptionError
+        Where a size is no whole number of at least 1.
+    """
+    _check(
+        cells=cells, years=years, **({} if shape is None else dict(zip(("lat", "lon"), shape, strict=True)))
+    )
+    end = pd.Timestamp(_START) + pd.DateOffset(years=years)
+    time = pd.date_range(_START, end, inclusive="left")
+    ds = _places(cells, seed) if shape is None else _grid(shape, seed)
+    space = tuple(ds["elev_mean"].dims)
+    ds = ds.assign_coords(time=time)
+    for name, values in _weather(ds, space, time, seed, chunks or {}).items():
+        ds[name] = values
+    ds["pet"] = hargreaves(ds["tmean"], ds["tmin"], ds["tmax"], ds["lat"]).astype("float32")
+    if "mask" in ds:
+        ds["pet"] = ds["pet"].where(ds["mask"] == 1)
+    for name in ("prcp", "tmean", "tmin", "tmax", "pet"):
+        ds[name].attrs = VARIABLES[name].attrs()
+    order = ("time", *space) if len(space) > 1 else (*space, "time")
+    ds = ds.transpose(*order, missing_dims="ignore")
+    ds.attrs = {
+        "title": "Virtual continent: made-up weather and catchments",
+        "source": f"hydroxr.virtual_continent, seed {seed}",
+    }
+    return ds
+
+
+def _check(**sizes: Any) -> None:
+    for name, value in sizes.items():
+        if not hasattr(value, "__index__") or isinstance(value, bool) or value < 1:
+            raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least 1.")
+
+
+# --- Random numbers by place ----------------------------------------------------------------------
+
+
+def _uniform(*keys: Any) -> np.ndarray:
+    """Numbers in [0, 1) that depend on whole numbers alone, which broadcast (splitmix64's mixing)."""
+    mixed: Any = np.uint64(0)
+    with np.errstate(over="ignore"):
+        for key in keys:
+            value = np.asarray(key, dtype=np.int64).view(np.uint64)
+            mixed = mixed + value * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x9E3779B97F4A7C15)
+            mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            mixed = mixed ^ (mixed >> np.uint64(31))
+    return np.asarray(mixed >> np.uint64(40), dtype=np.float32) * np.float32(2.0**-24)
+
+
+def _smooth(position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The knot before a position, and the weight of the one after it."""
+    knot = np.floor(position).astype(np.int64)
+    part = (position - knot).astype(np.float32)
+    return knot, part * part * (3.0 - 2.0 * part)
+
+
+def _field(lat: np.ndarray, lon: np.ndarray, degrees: float, *keys: Any) -> np.ndarray:
+    """Noise in [0, 1) over the map, as wide as ``degrees``; ``keys`` broadcast with the places."""
+    row, south = _smooth(np.asarray(lat) / degrees)
+    column, west = _smooth(np.asarray(lon) / degrees)
+    lower = _uniform(*keys, row, column) * (1 - west) + _uniform(*keys, row, column + 1) * west
+    upper = _uniform(*keys, row + 1, column) * (1 - west) + _uniform(*keys, row + 1, column + 1) * west
+    return lower * (1 - south) + upper * south
+
+
+def _weather_noise(
+    lat: np.ndarray, lon: np.ndarray, days: np.ndarray, length: float, degrees: float, *keys: Any
+) -> np.ndarray:
+    """Noise of mean 0 and standard deviation about 1, (cell, time), that lasts ``length`` days."""
+    knot, weight = _smooth(days / length)
+    knots = np.arange(knot[0], knot[-1] + 2)
+    values = _field(lat[:, None], lon[:, None], degrees, *keys, knots[None, :])
+    place = knot - knot[0]
+    between = values[:, place] * (1 - weight) + values[:, place + 1] * weight
+    return (between - np.float32(0.5)) * np.float32(5.2)
+
+
+# --- Places ---------------------------------------------------------------------------------------
+
+
+def _places(cells: int, seed: int) -> xr.Dataset:
+    """Catchments that fill the continent evenly: every next one in the largest gap of longitudes."""
+    number = np.arange(cells)
+    lat = _SOUTH + (_NORTH - _SOUTH) * (number + 0.5) / cells
+    lon = _WEST + (_EAST - _WEST) * ((number * _GOLDEN + float(_uniform(seed, 7))) % 1.0)
+    coords = {
+        "basin": number,
+        "lat": ("basin", lat, VARIABLES["lat"].attrs()),
+        "lon": ("basin", lon, {"standard_name": "longitude", "units": "degrees_east"}),
+    }
+    return _with_attributes(xr.Dataset(coords=coords), lat, lon, ("basin",), seed)
+
+
+def _grid(shape: tuple[int, int], seed: int) -> xr.Dataset:
+    """A grid, of which the land is where smooth noise, lower towards the edges, is high enough."""
+    edges = [
+        np.linspace(*ends, number + 1)
+        for ends, number in zip(((_SOUTH, _NORTH), (_WEST, _EAST)), shape, strict=True)
+    ]
+    lat, lon = ((edge[1:] + edge[:-1]) / 2 for edge in edges)
+    lats, lons = (axis.ravel() for axis in np.meshgrid(lat, lon, indexing="ij"))
+    north, east = (lats - _SOUTH) / (_NORTH - _SOUTH), (lons - _WEST) / (_EAST - _WEST)
+    inland = 4.0 * np.minimum(np.minimum(north, 1 - north), np.minimum(east, 1 - east))
+    land = np.minimum(inland, 1.0) + 0.8 * (_field(lats, lons, 9.0, seed, 11) - 0.5) > 0.45
+    coords = {
+        "lat": ("lat", lat, VARIABLES["lat"].attrs()),
+        "lon": ("lon", lon, {"standard_name": "longitude", "units": "degrees_east"}),
+    }
+    ds = _with_attributes(xr.Dataset(coords=coords), lats, lons, ("lat", "lon"), seed, shape)
+    ds["mask"] = (("lat", "lon"), land.reshape(shape).astype("int8"))
+    ds["mask"].attrs = {"standard_name": "land_binary_mask", "long_name": "land", "units": "1"}
+    return ds
+
+
+def _with_attributes(
+    ds: xr.Dataset,
+    lat: np.ndarray,
+    lon: np.ndarray,
+    space: tuple[str, ...],
+    seed: int,
+    shape: tuple[int, ...] = (-1,),
+) -> xr.Dataset:
+    """The attributes of the paper's Table A1, which hang together as in nature, if roughly."""
+
+    def own(number: int) -> np.ndarray:
+        """Something between 0 and 1 that is half the region's, half the cell's own."""
+        at = np.round(lat * 1e4).astype(np.int64), np.round(lon * 1e4).astype(np.int64)
+        return 0.5 * _field(lat, lon, 6.0, seed, 100 + number) + 0.5 * _uniform(seed, 200 + number, *at)
+
+    rugged, wet = own(0) ** 2, own(1)
+    elevation = 50.0 + 3000.0 * rugged
+    warmth = _mean_temperature(lat, elevation)
+    snow = np.clip(0.35 - 0.04 * warmth, 0.0, 0.9)
+    p_mean = 0.8 + 6.0 * wet**2 + rugged
+    pet_mean = np.clip(1.2 + 0.11 * (warmth + 5.0), 0.6, 5.0)
+    forest = np.clip(1.4 * wet + 0.3 * own(2) - 0.3, 0.0, 1.0)
+    sand = 10.0 + 60.0 * own(3)
+    clay = (100.0 - sand) * (0.2 + 0.4 * own(4))
+    numbers: dict[str, tuple[np.ndarray, str]] = {
+        "p_mean": (p_mean, "mm day-1"),
+        "pet_mean": (pet_mean, "mm day-1"),
+        "p_seasonality": (2.0 * own(5) - 1.0, "1"),
+        "frac_snow": (snow, "1"),
+        "aridity": (pet_mean / p_mean, "1"),
+        "high_prec_freq": (10.0 + 20.0 * (1.0 - wet), "day year-1"),
+        "high_prec_dur": (1.0 + 0.6 * own(6), "day"),
+        "low_prec_freq": (180.0 + 140.0 * (1.0 - wet), "day year-1"),
+        "low_prec_dur": (2.5 + 12.0 * (1.0 - wet) ** 2, "day"),
+        "elev_mean": (elevation, "m"),
+        "slope_mean": (1.0 + 150.0 * rugged, "m km-1"),
+        "area_gages2": (10.0 ** (1.0 + 2.5 * own(7)), "km2"),
+        "frac_forest": (forest, "1"),
+        "lai_max": (0.5 + 5.0 * forest, "1"),
+        "lai_diff": (0.3 + 4.0 * forest * (1.0 - snow), "1"),
+        "gvf_max": (0.3 + 0.6 * wet, "1"),
+        "gvf_diff": (0.1 + 0.4 * own(8), "1"),
+        "dom_land_cover_frac": (0.35 + 0.6 * own(9), "1"),
+        "root_depth_50": (0.12 + 0.12 * forest, "m"),
+        "soil_depth_pelletier": (1.0 + 30.0 * (1.0 - rugged) * own(10), "m"),
+        "soil_depth_statsgo": (0.6 + 0.9 * own(11), "m"),
+        "soil_porosity": (0.37 + 0.1 * clay / 60.0, "1"),
+        "soil_conductivity": (0.5 + 8.0 * (sand / 100.0) ** 2, "cm hour-1"),
+        "max_water_content": (0.2 + 0.5 * own(12), "m"),
+        "sand_frac": (sand, "percent"),
+        "silt_frac": (100.0 - sand - clay, "percent"),
+        "clay_frac": (clay, "percent"),
+        "geol_class_1st_frac": (0.5 + 0.5 * own(13), "1"),
+        "geol_class_2nd_frac": (0.4 * own(14), "1"),
+        "carbonate_rocks_frac": (np.clip(2.0 * own(15) - 1.0, 0.0, 1.0), "1"),
+        "geol_porosity": (0.02 + 0.2 * own(16), "1"),
+        "geol_permeability": (-15.5 + 4.0 * own(17), "log10(m2)"),
+    }
+    for name, (values, units) in numbers.items():
+        ds[name] = (space, values.astype("float32").reshape(shape), {"units": units})
+    for number, (name, kinds) in enumerate(
+        {"geol_class_1st": GEOLOGY, "geol_class_2nd": GEOLOGY, "dom_land_cover": LAND_COVER}.items()
+    ):
+        place = np.minimum((own(20 + number) * len(kinds)).astype(int), len(kinds) - 1)
+        ds[name] = (space, np.array(kinds)[place].reshape(shape))
+    return ds
+
+
+def _mean_temperature(lat: np.ndarray, elevation: np.ndarray) -> np.ndarray:
+    """Of the year, degC."""
+    return 27.0 - 0.6 * (lat - _SOUTH) - _LAPSE * elevation
+
+
+# --- Weather --------------------------------------------------------------------------------------
+
+
+def _weather(
+    ds: xr.Dataset, space: tuple[Any, ...], time: pd.DatetimeIndex, seed: int, chunks: dict[str, int]
+) -> dict[str, xr.DataArray]:
+    """``prcp``, ``tmean``, ``tmin``, ``tmax`` as lazy arrays (space..., time)."""
+    import dask.array as da
+
+    sizes = {str(dim): ds.sizes[dim] for dim in space}
+    per_day = max(1, int(_CHUNK / (4 * len(time))))
+    block, left = {}, per_day
+    for dim in reversed(sizes):
+        block[dim] = min(sizes[dim], max(1, left))
+        left //= block[dim]
+    block = {dim: chunks.get(dim, block[dim]) for dim in sizes}
+    names = ["lat", "lon", "elev_mean", "p_mean", *(["mask"] if "mask" in ds else [])]
+    full = ds["elev_mean"]
+    places = [
+        da.from_array(
+            ds[name].broadcast_like(full).transpose(*space).values.astype("float64"),
+            chunks=tuple(block.values()),
+        )
+        for name in names
+    ]
+    number = (time - pd.Timestamp(_START)).days.to_numpy().astype("float64")
+    season = (time.day_of_year.to_numpy() - 1) / 365.25
+    days = [da.from_array(values, chunks=chunks.get("time", -1)) for values in (number, season)]
+    out = {}
+    functions: dict[str, Callable[..., np.ndarray]] = {
+        "prcp": _precipitation,
+        "tmean": _mean,
+        "tmin": _least,
+        "tmax": _most,
+    }
+    for name, function in functions.items():
+        arguments: list[Any] = [part for array in days for part in (array, ("time",))]
+        arguments += [part for array in places for part in (array, space)]
+        more = {"function": function, "seed": seed, "dtype": "float32", "meta": np.empty(0, "float32")}
+        values = da.blockwise(_block, (*space, "time"), *arguments, **more)
+        out[name] = xr.DataArray(values, dims=(*space, "time"))
+    return out
+
+
+def _block(
+    days: np.ndarray, season: np.ndarray, *places: np.ndarray, function: Callable[..., np.ndarray], seed: int
+) -> np.ndarray:
+    """One variable of one block, (space..., time); NaN over the sea."""
+    shape = (*places[0].shape, days.size)
+    lat, lon, elevation, p_mean, *mask = (place.ravel() for place in places)
+    land = mask[0] == 1 if mask else np.ones(len(lat), dtype=bool)
+    out = np.full((len(lat), days.size), np.nan, dtype="float32")
+    if land.any():
+        climate = [values[land] for values in (lat, lon, elevation, p_mean)]
+        out[land] = function(*climate, days, season, seed)
+    return out.reshape(shape)
+
+
+def _precipitation(
+    lat: np.ndarray,
+    lon: np.ndarray,
+    _: np.ndarray,
+    p_mean: np.ndarray,
+    days: np.ndarray,
+    season: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Showers within fronts within spells: dry on most days, wetter where ``p_mean`` is higher, mm/day."""
+    front = _weather_noise(lat, lon, days, _FRONT_DAYS, _FRONT_DEGREES, seed, 1)
+    spell = _weather_noise(lat, lon, days, _SPELL_DAYS, _SPELL_DEGREES, seed, 2)
+    at = np.round(lat * 1e4).astype(np.int64)[:, None], np.round(lon * 1e4).astype(np.int64)[:, None]
+    shower = _uniform(seed, 3, *at, days.astype(np.int64)[None, :])
+    drive = 0.9 * front + 0.5 * spell + 1.2 * (shower - np.float32(0.5))
+    wet = np.maximum(drive - np.float32(0.35), 0.0)
+    summer = 1.0 + 0.25 * np.sin(2.0 * np.pi * (season - 0.3)).astype("f4")
+    heavy = -np.log1p(-shower)  # exponential, of mean 1
+    return (2.1 * p_mean[:, None].astype("f4") * wet * (0.4 + heavy) * summer).astype("f4")
+
+
+def _mean(
+    lat: np.ndarray,
+    lon: np.ndarray,
+    elevation: np.ndarray,
+    _: np.ndarray,
+    days: np.ndarray,
+    season: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """A wave over the year, the wider the farther north, with warm and cold spells, degC."""
+    base = _mean_temperature(lat, elevation)[:, None].astype("f4")
+    swing = (6.0 + 0.25 * (lat - _SOUTH))[:, None].astype("f4")
+    wave = -np.cos(2.0 * np.pi * (season - 0.05)).astype("f4")
+    front = _weather_noise(lat, lon, days, _FRONT_DAYS, _FRONT_DEGREES, seed, 4)
+    spell = _weather_noise(lat, lon, days, _SPELL_DAYS, _SPELL_DEGREES, seed, 5)
+    return base + swing * wave + 2.0 * front + 1.5 * spell
+
+
+def _half_range(lat: np.ndarray, lon: np.ndarray, days: np.ndarray, seed: int) -> np.ndarray:
+    """Half of the day's range, smaller under the clouds of a front, K."""
+    front = _weather_noise(lat, lon, days, _FRONT_DAYS, _FRONT_DEGREES, seed, 1)
+    return np.clip(np.float32(5.5) - np.float32(1.5) * front, 0.5, 9.0)
+
+
+def _least(
+    lat: np.ndarray,
+    lon: np.ndarray,
+    elevation: np.ndarray,
+    p_mean: np.ndarray,
+    days: np.ndarray,
+    season: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    return _mean(lat, lon, elevation, p_mean, days, season, seed) - _half_range(lat, lon, days, seed)
+
+
+def _most(
+    lat: np.ndarray,
+    lon: np.ndarray,
+    elevation: np.ndarray,
+    p_mean: np.ndarray,
+    days: np.ndarray,
+    season: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    return _mean(lat, lon, elevation, p_mean, days, season, seed) + _half_range(lat, lon, days, seed)
