@@ -88,5 +88,13 @@ class StoreError(HydroxrError):
     """A result cannot be written, or a written one is not complete."""
 
 
+class IncompleteStoreError(StoreError):
+    """A store on disk lacks blocks: its writer has not finished, or parts were lost."""
+
+
+class DamagedStoreError(StoreError):
+    """A store on disk is not what was written: chunks, metadata or manifest have changed."""
+
+
 class HydroxrWarning(UserWarning):
     """Base of all warnings that hydroxr issues."""
