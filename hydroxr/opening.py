@@ -148,10 +148,10 @@ def _raise_begun(place: Place, asked: Place) -> None:
         found = f"{len(done)} of {len(plan.grid)} blocks are done"
         named = [_block_words(plan, block, _coordinates(place, plan)) for block in missing[:_NAMED]]
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        lies = "" if place is asked else f" (What there is lies in {place.name}.)"
         raise IncompleteStoreError(
             f"{asked.name} is not complete: {found}; missing: {'; '.join(named) or 'its metadata'}{more}. It "
-            f"is being written, or was ended: repeat the call with resume=True. (What there is lies in "
-            f"{place.name}.)"
+            f"is being written, or was ended: repeat the call with resume=True.{lies}"
         )
     if any(key.startswith(f"{FOLDER}/manifest-") for key in place.sizes(f"{FOLDER}/")):
         raise DamagedStoreError(

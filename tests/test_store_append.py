@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,16 @@ from tests.labelled import make_dataset, make_parameters
 STRETCHES = (0, 40, 57, 80, 100)
 
 
-def stretches(ds: xr.Dataset, **chunks: int) -> list[xr.Dataset]:
+FEW = ("streamflow", "baseflow", "soil_moisture")
+
+
+def stretches(ds: xr.Dataset, variables: Any = FEW, **chunks: int) -> list[xr.Dataset]:
     """A run in stretches of days, each from the state at the end of the one before."""
     parameters, state, out = make_parameters(ds), None, []
-    for first, last in zip(STRETCHES[:-1], STRETCHES[1:], strict=True):
+    for first, last in pairwise(STRETCHES):
         part = ds.isel(time=slice(first, last))
         sim, state = (part.chunk(chunks) if chunks else part).hbv.simulate(
-            parameters, initial_state=state, return_state=True
+            parameters, initial_state=state, variables=variables, return_state=True
         )
         state = state.load()
         out.append(sim)
@@ -56,7 +60,7 @@ def parts(ds: xr.Dataset) -> list[xr.Dataset]:
 def assert_is_run(found: xr.Dataset, ds: xr.Dataset, days: int | None = None, **close: float) -> None:
     """``found`` is the first days of one run through all of them."""
     expected = ds.hbv.simulate(make_parameters(ds)).isel(time=slice(0, days))
-    assert set(found.data_vars) == set(expected.data_vars)
+    expected = expected[list(found.data_vars)]
     for name, array in expected.data_vars.items():
         np.testing.assert_allclose(
             found[name].transpose(*array.dims),
@@ -77,14 +81,15 @@ def test_stretches_are_one_run(
     """In memory and lazy, in every layout; closed water balance over all days, checksums whole."""
     if zarr_format == 2 and "shards" in options:
         options = {"layout": "series"}
-    first, *later = stretches(ds, **chunks)
+    first, *later = stretches(ds, FEW if options else None, **chunks)
     path = first.hbv.to_zarr(tmp_path / "run.zarr", zarr_format=zarr_format, **options)
     for part in later:
         assert part.hbv.to_zarr(path, append_dim="time") == path
     opened = hx.open_run(path, verify=True)
     assert_is_run(opened, ds)
     assert_is_run(xr.open_zarr(path, consolidated=False), ds)
-    assert float(abs(opened.hbv.water_balance()["residual"]).max()) < 1e-2
+    if not options:
+        assert float(abs(opened.hbv.water_balance()["residual"]).max()) < 1e-2
     assert opened.attrs["history"].count("appended") == 3
 
 
@@ -148,8 +153,9 @@ def test_there_must_be_a_complete_run(parts: list[xr.Dataset], tmp_path: Path) -
 # --- Ended in the middle --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("at", range(1, 14))
-@pytest.mark.parametrize("chunks", [{}, {"basin": 2}])
+@pytest.mark.parametrize(
+    ("chunks", "at"), [*(({"basin": 2}, at) for at in range(1, 18, 2)), *(({}, at) for at in range(2, 9, 2))]
+)
 def test_an_append_that_was_ended_is_finished_by_its_repetition(
     ds: xr.Dataset, chunks: dict[str, int], at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +180,7 @@ def test_an_append_that_was_ended_is_finished_by_its_repetition(
         except KeyboardInterrupt:
             pass
         else:
-            pytest.skip("there are fewer steps")
+            assert calls[0] < at  # there are fewer steps
     found = hx.open_run(path, verify=True)
     assert found.sizes["time"] in (STRETCHES[2], STRETCHES[3])
     assert_is_run(found, ds, found.sizes["time"])
@@ -220,7 +226,8 @@ READER = """
             assert run[name].sizes["time"] == days
             assert not run[name].isnull().any(), (name, days)
         assert (np.diff(run["time"].values) == np.timedelta64(1, "D")).all()
-        np.testing.assert_allclose(run["streamflow"].transpose("basin", "time"), expected[:, :days], atol=1e-5)
+        flow = run["streamflow"].transpose("basin", "time")
+        np.testing.assert_allclose(flow, expected[:, :days], atol=1e-5)
         seen.add(days)
         loops += 1
     print(loops, sorted(seen), [name for name in ("hydroxr", "torch") if name in sys.modules])
@@ -233,7 +240,8 @@ def test_a_reader_never_sees_a_part_of_what_is_appended(
     """Another process with xarray alone reads in a loop while three stretches are added."""
     path = parts[0].hbv.to_zarr(tmp_path / "run.zarr")
     flow = ds.hbv.simulate(make_parameters(ds))["streamflow"].transpose("basin", "time")
-    np.save(tmp_path / "flow.npy", flow.values)
+    flow_file = str(tmp_path / "flow.npy")
+    np.save(flow_file, flow.values)
     command = [
         sys.executable,
         "-W",
