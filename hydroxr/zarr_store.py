@@ -11,7 +11,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,7 @@ def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Pa
     check_target(target, overwrite=overwrite or resume)
     if resume and target.exists() and not overwrite:
         _check_is_run(Place.of(target), run)
+        _tidy_beside(target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = _leftover(target, run) if resume else None
@@ -98,8 +99,7 @@ def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Pa
     finally:
         if target.exists() or not resume:
             remove(folder)
-    for old in partial_folders(target):
-        _remove_unless_used(old)
+    _tidy_beside(target)
     return target
 
 
@@ -265,23 +265,22 @@ def _check_is_run(place: Place, run: Run) -> None:
 
 def _leftover(target: Path, run: Run) -> Path | None:
     """The folder of an earlier call for the same run, the one that came furthest."""
-    found, other = [], None
+    found, differs = [], None
     for folder in partial_folders(target):
         place = Place.of(folder / target.name)
         try:
+            if read_root(place):  # complete, and ended before it was renamed
+                _check_is_run(place, run)
+                return folder
             _check_plan(place, run)
-            _check_is_run(place, run)
-            return folder  # complete, and killed before it was renamed
         except DamagedStoreError:
             continue
         except StoreError as error:
-            begun = plans(place)
-            if any(_differs(plan.fingerprint, run) for plan in begun):
-                other = error
-            elif begun:
-                found.append((len(begun[0].done(place)), folder))
-    if not found and other is not None:
-        raise other
+            differs = error
+            continue
+        found += [(len(plan.done(place)), folder) for plan in plans(place)]
+    if not found and differs is not None:
+        raise differs
     return max(found)[1] if found else None
 
 
@@ -293,12 +292,11 @@ def partial_folders(target: Path) -> list[Path]:
     return sorted(path for path in target.parent.iterdir() if path.name.startswith(start) and path.is_dir())
 
 
-def _remove_unless_used(folder: Path) -> None:
-    try:
-        with only_writer(folder / "lock", str(folder)):
+def _tidy_beside(target: Path) -> None:
+    """Remove what earlier writes to ``target`` left, now that it is complete; not what is being written."""
+    for folder in partial_folders(target):
+        with suppress(StoreError, OSError), only_writer(folder / "lock", str(folder)):
             remove(folder)
-    except (StoreError, OSError):
-        return
 
 
 def remove(folder: Path) -> None:
