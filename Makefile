@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MADE := .venv/.made
 
-.PHONY: env demo test lint bench bench-scale gpu clean
+.PHONY: env demo test test-faults lint bench bench-scale gpu clean
 
 env: $(MADE)
 
@@ -19,6 +19,10 @@ demo: $(MADE)
 test: $(MADE)
 	$(BIN)/python -m pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tutorials
+
+# Writers killed and stores damaged in great number; FAULTS="--kills 10 --appends 10 --damages 100" for fewer.
+test-faults: $(MADE)
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/faults/store_faults.py $(FAULTS)
 
 lint: $(MADE)
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .camels import open_camels
     from .ensemble import Ensemble
     from .model import Model, load_model
+    from .opening import open_run
     from .samples import open_sample
     from .virtual import virtual_continent
 
@@ -26,6 +27,7 @@ _FUNCTIONS = {
     "open_camels": "camels",
     "open_sample": "samples",
     "load_model": "model",
+    "open_run": "opening",
     "Model": "model",
     "Ensemble": "ensemble",
     "virtual_continent": "virtual",
@@ -46,6 +48,7 @@ __all__ = [
     "load_model",
     "metrics",
     "open_camels",
+    "open_run",
     "open_sample",
     "physics",
     "plot",

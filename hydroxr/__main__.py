@@ -166,6 +166,9 @@ def _add_simulate(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     )
     simulate.add_argument("--gauged", action="store_true", help="only cells that have observed streamflow")
     simulate.add_argument("--overwrite", action="store_true", help="replace the result where it exists")
+    simulate.add_argument(
+        "--resume", action="store_true", help="go on with the Zarr store of the same command that was ended"
+    )
 
 
 def _add_evaluate(subparsers, commands) -> None:  # type: ignore[no-untyped-def]

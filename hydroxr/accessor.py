@@ -369,21 +369,17 @@ class HBVAccessor:
 
         return water_balance(self._ds)
 
-    def to_zarr(
-        self, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False
-    ) -> Path:
-        """Write to a Zarr store, complete or not at all; see :func:`hydroxr.store.to_zarr`."""
+    def to_zarr(self, path: Any, **options: Any) -> Any:
+        """Write to a Zarr store, complete or not there; resume, append: :func:`hydroxr.store.to_zarr`."""
         from .store import to_zarr
 
-        return to_zarr(self._ds, path, overwrite=overwrite, progress=progress)
+        return to_zarr(self._ds, path, **options)
 
-    def to_netcdf(
-        self, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False
-    ) -> Path:
-        """Write to a CF NetCDF file, complete or not at all; see :func:`hydroxr.store.to_netcdf`."""
+    def to_netcdf(self, path: str | os.PathLike[str], **options: Any) -> Path:
+        """Write to a CF NetCDF file, complete or not there; see :func:`hydroxr.store.to_netcdf`."""
         from .store import to_netcdf
 
-        return to_netcdf(self._ds, path, overwrite=overwrite, progress=progress)
+        return to_netcdf(self._ds, path, **options)
 
     @property
     def plot(self) -> Plots:

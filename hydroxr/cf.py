@@ -102,6 +102,8 @@ def label(
         "hydroxr_version": __version__,
         "hydroxr_format": FORMAT,
     }
+    if "source" in source.encoding:  # a write that goes on asks whether the input is still the same
+        ds.encoding = {"source": source.encoding["source"]}
     return ds
 
 

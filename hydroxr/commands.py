@@ -84,15 +84,19 @@ def _description(given: Namespace) -> Spec:
 
 def simulate(given: Namespace) -> None:
     """Simulate with a model and write the result."""
-    check_target(given.out, overwrite=given.overwrite)
+    if given.resume and given.out.suffix == ".nc":
+        raise DescriptionError("--resume is for a Zarr store; a NetCDF file is written in one go.")
+    check_target(given.out, overwrite=given.overwrite or given.resume)
     ds = open_data(given.data)
     model = load_model(given.model)
     if given.gauged:
         ds = only_gauged(ds)
     started = time.perf_counter()
     sim = run_period(ds, model, given.time, variables=given.variables, missing=given.missing)
-    write = sim.hbv.to_netcdf if given.out.suffix == ".nc" else sim.hbv.to_zarr
-    write(given.out, overwrite=given.overwrite, progress=True)
+    if given.out.suffix == ".nc":
+        sim.hbv.to_netcdf(given.out, overwrite=given.overwrite, progress=True)
+    else:
+        sim.hbv.to_zarr(given.out, overwrite=given.overwrite, resume=given.resume, progress=True)
     print(f"{_size(sim)}, {time.perf_counter() - started:.0f} s\nresult: {given.out}")
 
 

@@ -92,5 +92,13 @@ class BlockError(HydroxrError):
     """A block of cells and days of a lazy run failed; the message has its place and the cause."""
 
 
+class IncompleteStoreError(StoreError):
+    """A store on disk lacks blocks: its writer has not finished, or parts were lost."""
+
+
+class DamagedStoreError(StoreError):
+    """A store on disk is not what was written: chunks, metadata or manifest have changed."""
+
+
 class HydroxrWarning(UserWarning):
     """Base of all warnings that hydroxr issues."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import xarray as xr
@@ -16,13 +15,22 @@ import xarray as xr
 from .cf import for_file
 from .errors import StoreError
 
-_PARTIAL = ".partial-"
+if TYPE_CHECKING:
+    from .packing import KeepBits, Packed
+
+PARTIAL = ".partial-"  # in the name of what is being written
 
 
 def to_netcdf(
-    ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False
+    ds: xr.Dataset,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    progress: bool = False,
+    packed: Packed = False,
+    keep_bits: KeepBits = None,
 ) -> Path:
-    """Write ``ds`` as a CF NetCDF-4 file, compressed.
+    """Write ``ds`` as a CF NetCDF-4 file, compressed, with checksums of its chunks.
 
     It is written beside ``path`` and takes its name only when the disk has all of it.
 
@@ -36,6 +44,8 @@ def to_netcdf(
         Replace a file of that name.
     progress : bool
         Show a progress bar over the blocks of a lazy Dataset.
+    packed, keep_bits
+        As of :func:`to_zarr`.
 
     Raises
     ------
@@ -43,11 +53,14 @@ def to_netcdf(
         Where ``path`` exists, or writing fails.
     """
 
+    from .packing import encode
+
     def write(temporary: Path) -> None:
-        out = for_file(ds)
+        out = encode(for_file(ds), packed, keep_bits)
+        compressed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
         encoding = {
-            str(name): {**out[name].encoding, "zlib": True, "complevel": 1, "shuffle": True}
-            for name in out.data_vars
+            str(name): {**out[name].encoding, **compressed}
+            for name in out.variables
             if out[name].dtype.kind in "fi" and out[name].ndim
         }
         out.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
@@ -58,32 +71,91 @@ def to_netcdf(
 
 
 def to_zarr(
-    ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = False
-) -> Path:
-    """Write ``ds`` as a Zarr store (format 3) whose chunks carry checksums.
+    ds: xr.Dataset,
+    path: Any,
+    *,
+    overwrite: bool = False,
+    progress: bool = False,
+    resume: bool = False,
+    append_dim: str | None = None,
+    layout: str | None = None,
+    shards: bool = False,
+    zarr_format: int = 3,
+    packed: Packed = False,
+    keep_bits: KeepBits = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Any:
+    """Write ``ds`` as a Zarr store whose chunks carry checksums: complete, or not there.
 
-    Parameters, errors and the promise of completeness are those of :func:`to_netcdf`.
+    It is written block by block; a block counts as done when the disk has all of it. In a folder
+    it is written beside ``path``, as ``NAME.partial-ID``, and takes its name when it is complete. In
+    an object store the metadata of its root comes last, and until then nobody finds a store there.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result of hydroxr, lazy or not.
+    path : path, URL, or store of zarr
+        A folder; an address that fsspec knows, such as ``s3://bucket/run.zarr``; a store such as
+        ``zarr.storage.ObjectStore``.
+    overwrite : bool
+        Replace a store of that name.
+    progress : bool
+        Show a progress bar.
+    resume : bool
+        Go on with what an earlier call for the same run left there, and keep the finished blocks if
+        this one ends early. Names, shapes, attributes (the model's checksum among them), coordinates
+        and the input's path and date must be the same; values are not read again. A store that is
+        complete is left as it is.
+    append_dim : "time", optional
+        Add the days of ``ds`` to the complete store at ``path``, with its layout and encoding.
+        Others may go on reading: they see the days before, and from one moment on all of them. A
+        call that was ended is finished by its repetition.
+    layout : {None, "series", "maps"}
+        Chunks for reading whole time series of few cells or maps of few days, within the blocks of
+        a lazy Dataset; ``None``: these blocks themselves, and "series" for data in memory.
+    shards : bool
+        One file a block and variable, which holds its chunks (Zarr format 3).
+    zarr_format : {3, 2}
+    packed : bool or dict
+        Fluxes as integers to within 0.005 kg m-2 day-1 and states to 0.05 kg m-2; or the largest
+        error by variable. It is written as ``packing_maximum_absolute_error``.
+    keep_bits : int or dict, optional
+        Bits of the mantissa that are kept, of all variables or by name; the relative error, at most
+        2 ** -(keep_bits + 1), is written as ``quantization_maximum_relative_error``.
+    storage_options : dict, optional
+        Of fsspec, for a URL.
+
+    Returns
+    -------
+    Path, or ``path`` where it is no folder's
+
+    Raises
+    ------
+    StoreError
+        Where ``path`` exists, is of another run, is being written, or writing fails.
+    TimeAxisError, CoordinateError
+        Where days to append do not follow, or cells are others.
     """
+    from .places import Place
 
-    def write(temporary: Path) -> None:
-        from zarr.codecs import ZstdCodec
+    place = Place.of(path, storage_options)
+    if append_dim is not None:
+        from .zarr_append import append
 
-        out = _evenly_chunked(for_file(ds))
-        for name in [name for name, array in out.variables.items() if array.dtype.kind == "U"]:
-            # Zarr 3 has a specification for text of any length, none for text of fixed length.
-            out[name] = out[name].load().astype(object)
-        encoding = {
-            str(name): {**out[name].encoding, "compressors": (ZstdCodec(level=3, checksum=True),)}
-            for name in out.variables
-            if out[name].ndim
-        }
-        with warnings.catch_warnings():
-            # Readers look for consolidated metadata first and warn where there is none; writers
-            # are warned that format 3 does not specify it yet. A store without it opens as well.
-            warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-            out.to_zarr(temporary, mode="w-", zarr_format=3, consolidated=True, encoding=encoding)
+        given = (overwrite, layout, shards, zarr_format, packed, keep_bits)
+        append(
+            ds, place, append_dim, as_it_is=given == (False, None, False, 3, False, None), progress=progress
+        )
+        return path if place.folder is None else place.folder
+    from .zarr_store import Run, write_folder, write_object_store
 
-    return _publish(Path(path), write, overwrite=overwrite, progress=progress)
+    options = {"zarr_format": zarr_format, "packed": packed, "keep_bits": keep_bits}
+    run = Run.of(ds, layout, shards, progress, **options)
+    if place.folder is not None:
+        return write_folder(run, place.folder, overwrite=overwrite, resume=resume)
+    write_object_store(run, place, overwrite=overwrite, resume=resume)
+    return path
 
 
 def replace(new: Path, target: Path) -> None:
@@ -99,6 +171,16 @@ def replace(new: Path, target: Path) -> None:
         old.rename(target)
         raise
     shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder, where the system can say so."""
+    with suppress(OSError, AttributeError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
@@ -119,35 +201,18 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 def _publish(target: Path, write: Callable[[Path], None], *, overwrite: bool, progress: bool) -> Path:
     check_target(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = target.with_name(f".{target.name}{_PARTIAL}{uuid4().hex}")
+    folder = target.with_name(f".{target.name}{PARTIAL}{uuid4().hex}")
     try:
         folder.mkdir()
         with _progress(progress):
             write(folder / target.name)
         replace(folder / target.name, target)
+        sync_folder(target.parent)
     except OSError as error:
         raise StoreError(f"{target} could not be written: {error}. Nothing of it is left.") from error
     finally:
-        _remove(folder)
-    return target
-
-
-def _evenly_chunked(ds: xr.Dataset) -> xr.Dataset:
-    """Zarr takes chunks of one size, of which only the last may be smaller."""
-    chunks = ds.unify_chunks().chunks
-    uneven = {
-        dim: max(sizes) for dim, sizes in chunks.items() if len({*sizes[:-1]}) > 1 or sizes[-1] > sizes[0]
-    }
-    return ds.chunk(uneven) if uneven else ds
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder into which threads may still be writing what nobody waits for any more."""
-    for _ in range(50):
         shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.1)
+    return target
 
 
 @contextmanager

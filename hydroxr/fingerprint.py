@@ -1,0 +1,115 @@
+"""What makes two runs the same, without reading their values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .manifest import Grid
+
+_OF_THE_WRITER = ("history",)  # when, not what
+
+
+def fingerprint(
+    ds: xr.Dataset, grid: Grid, chunks: Mapping[str, int], options: Mapping[str, Any], source: str | None
+) -> dict[str, str]:
+    """Names and digests of all that a half-written run must have in common with the one that goes on.
+
+    Parameters
+    ----------
+    ds : Dataset
+        As it is to be written.
+    grid, chunks
+        Of :func:`hydroxr.zarr_layout.lay_out`.
+    options : dict
+        Of writing.
+    source : str, optional
+        The input's own, see :func:`source_of`.
+
+    Returns
+    -------
+    dict
+        By the name that an error would call it.
+    """
+    out = {
+        f"attribute {name}": plain(value) for name, value in ds.attrs.items() if name not in _OF_THE_WRITER
+    }
+    for name, array in ds.variables.items():
+        kind = "coordinate" if name in ds.coords else "variable"
+        described = [str(array.dtype), list(map(str, array.dims)), list(array.shape), _attrs(array.attrs)]
+        if array.chunks is None and name in ds.coords:
+            described.append(digest(array.values))
+        out[f"{kind} {name}"] = plain(described)
+    for dim, edges in grid.edges.items():
+        out[f"chunks of {dim}"] = f"{chunks[dim]} in {len(edges) - 1} blocks, {_digest(plain(edges))[:8]}"
+    out |= {name: plain(value) for name, value in options.items() if value not in (None, False)}
+    return out | ({"input": source} if source else {})
+
+
+def model_and_cells(attrs: Mapping[str, Any], ds: xr.Dataset) -> dict[str, str]:
+    """What later days of a run have in common with it: the model, the cells, the variables over time."""
+    out = {
+        f"attribute {name}": plain(value)
+        for name, value in attrs.items()
+        if str(name).startswith("hydroxr_") and name not in ("hydroxr_version", "hydroxr_format")
+    }
+    for name, array in ds.variables.items():
+        if "time" in array.dims and name not in ds.coords:
+            shape = {str(dim): size for dim, size in array.sizes.items() if dim != "time"}
+            out[f"variable {name}"] = plain([str(array.dtype), list(map(str, array.dims)), shape])
+        elif name in ds.coords and "time" not in array.dims:
+            out[f"coordinate {name}"] = digest(array.values)
+    return out
+
+
+def source_of(ds: xr.Dataset) -> str | None:
+    """Path and date of the file or store that the Dataset came from; of an address, its etag."""
+    source = ds.encoding.get("source")
+    if not isinstance(source, str):
+        return None
+    path = Path(source)
+    for file in (path / "zarr.json", path / ".zmetadata", path):
+        if file.is_file():
+            found = file.stat()
+            return f"{path.resolve()}, {found.st_size} bytes, {found.st_mtime_ns}"
+    if "://" in source:
+        try:
+            from fsspec.core import url_to_fs
+
+            fs, name = url_to_fs(source)
+            return f"{source}, {fs.ukey(name)}"
+        except Exception:  # whatever the address has against being asked: its name is left
+            return source
+    return source
+
+
+def digest(values: np.ndarray) -> str:
+    """Of the values of a coordinate, whatever the type that a store keeps them in."""
+    array = np.asarray(values)
+    if array.dtype.kind in "fiub":
+        raw = np.ascontiguousarray(array, dtype="float64").tobytes()
+        return _digest(f"{array.shape}")[:8] + hashlib.sha256(raw).hexdigest()[:24]
+    return _digest("\n".join(map(str, array.ravel())))[:32]
+
+
+def plain(value: Any) -> str:
+    """A value as text that is the same in another program."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=_as_json)
+
+
+def _attrs(attrs: Mapping[Any, Any]) -> dict[str, str]:
+    return {str(name): plain(value) for name, value in attrs.items()}
+
+
+def _as_json(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

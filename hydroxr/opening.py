@@ -1,0 +1,252 @@
+"""Opening a run that was written, and finding out whether it is whole and what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from .errors import DamagedStoreError, IncompleteStoreError, StoreError
+from .manifest import FOLDER, Entry, Files, Plan, entry, plans, read_manifest, read_root, unseal
+from .places import Place, Recorder
+
+_NAMED = 5  # blocks or chunks that an error names; the others are counted
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def open_run(
+    path: Any,
+    *,
+    verify: bool = False,
+    chunks: Any = "auto",
+    storage_options: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Open a store or a NetCDF file of hydroxr, if all of it is there.
+
+    Parameters
+    ----------
+    path : path, URL, or store of zarr
+        What ``to_zarr`` or ``to_netcdf`` wrote.
+    verify : bool
+        Read everything and compare it with the checksums that were taken when it was written.
+        Otherwise a store is asked for its chunks and their sizes only.
+    chunks
+        As of :func:`xarray.open_dataset`; default: lazy, in the chunks of the store.
+    storage_options : dict, optional
+        Of fsspec, for a URL.
+
+    Returns
+    -------
+    Dataset
+        As ``xr.open_zarr`` or ``xr.open_dataset`` has it.
+
+    Raises
+    ------
+    IncompleteStoreError
+        Where blocks or chunks are missing; it names them by their coordinates.
+    DamagedStoreError
+        Where chunks, metadata or manifest are not what was written; it names them.
+    StoreError
+        Where there is nothing, or nothing of hydroxr.
+    """
+    chunks = {} if chunks == "auto" else chunks
+    place = Place.of(path, storage_options)
+    if place.folder is not None and place.folder.is_file():
+        return _open_file(place.folder, verify, chunks)
+    if place.folder is not None and not place.folder.exists():
+        _raise_absent(place)
+    for _ in range(3):  # somebody may append between the reading of root metadata and manifest
+        root = read_root(place)
+        if not root:
+            _raise_begun(place, place)
+        try:
+            manifest = read_manifest(place, root)
+            break
+        except DamagedStoreError:
+            if read_root(place) == root:
+                raise
+    if manifest is None:
+        return _open_old(place, verify, chunks)
+    files = manifest.files(place)
+    kept = Recorder(place.store, dict(root))
+    _check_sizes(place, files, kept)
+    if verify:
+        _compare(place, files, kept)
+    return xr.open_zarr(place.store, consolidated=True, chunks=chunks)
+
+
+def _check_sizes(place: Place, files: Files, store: Recorder) -> None:
+    """Every key is there, as long as it was."""
+    sizes = place.sizes()
+    missing = [key for key in files if key not in sizes]
+    if missing:
+        raise IncompleteStoreError(
+            f"{place.name} lacks {len(missing)} of its {len(files)} chunks and metadata, which were there "
+            f"when it was complete: {_named(missing, store)}. Copy it again, or write it again with "
+            "overwrite=True."
+        )
+    changed = [key for key, (size, _) in files.items() if sizes[key] not in (None, size)]
+    if changed:
+        _compare(place, {key: files[key] for key in changed}, store)
+
+
+def _compare(place: Place, files: Files, store: Recorder) -> None:
+    wrong = [key for key, raw in place.get_many(files) if raw is None or entry(raw) != files[key]]
+    if wrong:
+        announced = _announced(place)
+        entries = dict(place.get_many(wrong))
+        wrong = [key for key in wrong if entry(entries[key] or b"") not in announced.get(key, [])]
+    if wrong:
+        raise DamagedStoreError(
+            f"{place.name}: {len(wrong)} of {len(files)} chunks and metadata are not what was written: "
+            f"{_named(wrong, store)}. Copy the store again, or write it again with overwrite=True."
+        )
+
+
+def _announced(place: Place) -> dict[str, list[Entry]]:
+    """What may stand under keys by an append that goes on, or was ended, beyond the published days."""
+    found: dict[str, list[Entry]] = {}
+    for plan in plans(place):
+        metadata = {key: entry(text.encode()) for key, text in plan.pending.items()}
+        records = [key for key in place.sizes(f"{plan.folder}/") if not key.endswith("plan.json")]
+        parts = [plan.files, metadata]
+        for key, raw in place.get_many(records):
+            try:
+                parts.append(unseal(raw, key)["files"])
+            except DamagedStoreError:
+                continue
+        for part in parts:
+            for name, announced in part.items():
+                found.setdefault(name, []).append(announced)
+    return found
+
+
+def _raise_absent(place: Place) -> None:
+    """There is nothing under the name; perhaps a write to it goes on or was ended."""
+    from .zarr_store import partial_folders
+
+    assert place.folder is not None
+    for folder in partial_folders(place.folder):
+        inside = Place.of(folder / place.folder.name)
+        if read_root(inside):
+            raise IncompleteStoreError(
+                f"{place.name} is written in {folder} but was not renamed; repeat the call that wrote it, "
+                "with resume=True."
+            )
+        _raise_begun(inside, place)
+    raise StoreError(f"{place.name} does not exist; expected a store or a file that hydroxr wrote.")
+
+
+def _raise_begun(place: Place, asked: Place) -> None:
+    """There is a store without root metadata."""
+    for plan in plans(place):
+        done = plan.done(place)
+        missing = [block for block in plan.grid.blocks() if block not in done]
+        found = f"{len(done)} of {len(plan.grid)} blocks are done"
+        named = [_block_words(plan, block, _coordinates(place, plan)) for block in missing[:_NAMED]]
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        lies = "" if place is asked else f" (What there is lies in {place.name}.)"
+        raise IncompleteStoreError(
+            f"{asked.name} is not complete: {found}; missing: {'; '.join(named) or 'its metadata'}{more}. It "
+            f"is being written, or was ended: repeat the call with resume=True.{lies}"
+        )
+    if any(key.startswith(f"{FOLDER}/manifest-") for key in place.sizes(f"{FOLDER}/")):
+        raise DamagedStoreError(
+            f"{asked.name} lacks the metadata of its root (zarr.json), which was there; copy the store again."
+        )
+    if place is asked:
+        raise StoreError(f"{asked.name} is no Zarr store; expected one that hydroxr wrote.")
+    raise IncompleteStoreError(
+        f"{asked.name} is not complete: no block is done. It is being written, or was ended: repeat the call "
+        "with resume=True."
+    )
+
+
+def _coordinates(place: Place, plan: Plan) -> xr.Dataset:
+    root = {key: text.encode() for key, text in plan.root.items()}
+    return _opened(Recorder(place.store, root))
+
+
+def _opened(store: Recorder) -> xr.Dataset:
+    """Coordinates for messages; none where they cannot be read either."""
+    try:
+        return xr.open_zarr(store, consolidated=True, chunks=None)
+    except Exception:  # they are of help in a message, and no more
+        return xr.Dataset()
+
+
+def _block_words(plan: Plan, block: tuple[int, ...], ds: xr.Dataset) -> str:
+    region = dict(zip(plan.grid.dims, plan.grid.region(block, plan.grid.dims), strict=True))
+    return f"block {'-'.join(map(str, block)) or '0'} ({_words(region, ds)})"
+
+
+def _named(keys: Iterable[str], store: Recorder) -> str:
+    """Keys with the coordinates of their chunks."""
+    keys = list(keys)
+    ds = _opened(store)
+    texts = [_chunk_words(key, store, ds) for key in islice(keys, _NAMED)]
+    return "; ".join(texts) + (f"; and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
+
+
+def _chunk_words(key: str, store: Recorder, ds: xr.Dataset) -> str:
+    import zarr
+
+    name, _, rest = key.partition("/")
+    try:
+        array = zarr.open_group(store, mode="r", use_consolidated=True)[name]
+        assert isinstance(array, zarr.Array)
+        places = [int(part) for part in rest.removeprefix("c/").replace(".", "/").split("/")]
+        lengths = array.shards or array.chunks
+        region = {
+            str(dim): slice(place * length, (place + 1) * length)
+            for dim, place, length in zip(ds[name].dims, places, lengths, strict=True)
+        }
+        return f"{key} ({_words(region, ds)})"
+    except Exception:  # metadata, or a store whose metadata cannot be read: the key says which it is
+        return key
+
+
+def _words(region: Mapping[str, slice], ds: xr.Dataset) -> str:
+    """A part of the dimensions by its labels."""
+    texts = []
+    for dim, part in region.items():
+        try:
+            labels = ds[dim].values[part]
+            first, last = (str(label)[:10] for label in (labels[0], labels[-1]))
+        except Exception:  # the coordinate may be what is damaged
+            first, last = str(part.start), str(part.stop - 1)
+        texts.append(f"{dim} {first}" if first == last else f"{dim} {first} to {last}")
+    return ", ".join(texts) or "all of it"
+
+
+def _open_old(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
+    """A store of an hydroxr that wrote no manifest, which was complete or absent; or a foreign one."""
+    ds = xr.open_zarr(place.store, chunks=chunks)
+    if "hydroxr_format" not in ds.attrs:
+        raise StoreError(f"{place.name} is no store of hydroxr; open it with xr.open_zarr.")
+    if verify:
+        raise StoreError(
+            f"{place.name} was written by hydroxr {ds.attrs.get('hydroxr_version')}, without a manifest, and "
+            "cannot be verified; open it with verify=False."
+        )
+    return ds
+
+
+def _open_file(path: Path, verify: bool, chunks: Any) -> xr.Dataset:
+    """A NetCDF file, which has its name only when it is complete; its checksums are HDF5's own."""
+    with path.open("rb") as file:
+        if file.read(len(_HDF5)) != _HDF5:
+            raise DamagedStoreError(f"{path} is no NetCDF-4 file; expected one that hydroxr wrote.")
+    try:
+        if verify:
+            with xr.open_dataset(path, cache=False) as whole:
+                whole.load()
+        ds = xr.open_dataset(path, chunks=chunks)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DamagedStoreError(f"{path} cannot be read: {error}. Copy it again.") from error
+    if "hydroxr_format" not in ds.attrs:
+        raise StoreError(f"{path} is no file of hydroxr; open it with xr.open_dataset.")
+    return ds

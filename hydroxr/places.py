@@ -1,0 +1,257 @@
+"""Where a Zarr store lies: a folder, or an object store; what each can promise about writing.
+
+In a folder a key is written under a temporary name, flushed to the disk (the file, then its
+folders) and renamed: after a crash, of the power too, it is there whole or not at all. An object
+store has neither flushing nor renaming: a key is put in one request, which such stores answer when
+they hold all of it, and nothing stops two programs from writing at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import FsspecStore, LocalStore, WrapperStore
+
+from .errors import StoreError
+from .store import sync_folder
+
+_AT_ONCE = 32  # requests to an object store
+_UNFINISHED = ".partial"  # ends the temporary names, ours and zarr's
+
+
+@dataclass(frozen=True)
+class Place:
+    """A Zarr store as keys and bytes; workers in other processes get a copy.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+    folder : Path, optional
+        Where it is one of this machine.
+    name : str
+        What messages call it.
+    """
+
+    store: Store
+    folder: Path | None
+    name: str
+
+    @classmethod
+    def of(cls, path: Any, storage_options: Mapping[str, Any] | None = None) -> Place:
+        """The place that a path, a URL or a store of zarr means."""
+        if isinstance(path, Store):
+            folder = Path(path.root) if isinstance(path, LocalStore) else None
+            return cls(path, folder, str(path))
+        if isinstance(path, str) and "://" in path and not path.startswith("file://"):
+            options = dict(storage_options or {})
+            try:
+                return cls(FsspecStore.from_url(path, storage_options=options), None, path)
+            except (ImportError, ValueError) as error:
+                raise StoreError(
+                    f"{path} cannot be reached: {error}. Expected a path, or a URL that fsspec knows and "
+                    "whose package is installed."
+                ) from error
+        folder = Path(str(path).removeprefix("file://"))
+        return cls(LocalStore(folder), folder, str(folder))
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes of a key; None where there is none."""
+        if self.folder is not None:
+            try:
+                return (self.folder / key).read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+        buffer = sync(self.store.get(key, default_buffer_prototype()))
+        return None if buffer is None else buffer.to_bytes()
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Each key with its bytes; from an object store many at once."""
+        if self.folder is not None:
+            yield from ((key, self.get(key)) for key in keys)
+            return
+        names = list(keys)
+        for first in range(0, len(names), _AT_ONCE):
+            some = names[first : first + _AT_ONCE]
+            found = sync(_together([self.store.get(key, default_buffer_prototype()) for key in some]))
+            yield from (
+                (key, None if buffer is None else buffer.to_bytes())
+                for key, buffer in zip(some, found, strict=True)
+            )
+
+    def put(self, values: Mapping[str, bytes]) -> None:
+        """Write keys; when it returns the disk, or the object store, has them."""
+        if self.folder is not None:
+            put_files({self.folder / key: value for key, value in values.items()}, self.folder)
+            return
+        from_bytes = default_buffer_prototype().buffer.from_bytes
+        items = list(values.items())
+        for first in range(0, len(items), _AT_ONCE):
+            some = items[first : first + _AT_ONCE]
+            sync(_together([self.store.set(key, from_bytes(value)) for key, value in some]))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove keys, those that are there."""
+        for key in keys:
+            if self.folder is not None:
+                (self.folder / key).unlink(missing_ok=True)
+            else:
+                sync(self.store.delete(key))
+
+    def sizes(self, prefix: str = "") -> dict[str, int | None]:
+        """The keys that begin with ``prefix``, with their bytes where that costs no request each."""
+        if self.folder is None:
+            return dict.fromkeys(sync(_collect(self.store.list_prefix(prefix))))
+        return {
+            key: size
+            for key, size in _files(self.folder / prefix, self.folder)
+            if not key.endswith(_UNFINISHED)
+        }
+
+    def sweep(self) -> None:
+        """Remove what was never finished: temporary files of a writer that was killed."""
+        if self.folder is not None:
+            for key, _ in list(_files(self.folder, self.folder)):
+                if key.endswith(_UNFINISHED):
+                    (self.folder / key).unlink(missing_ok=True)
+
+
+def put_files(values: Mapping[Path, bytes], root: Path) -> None:
+    """Write files, each whole or not at all, and wait until the disk has them and their folders."""
+    folders: set[Path] = set()
+    pairs = []
+    for path, value in values.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
+        pairs.append((temporary, path))
+        with temporary.open("wb") as file:
+            file.write(value)
+            file.flush()
+            os.fsync(file.fileno())
+        folder = path.parent
+        while folder not in folders and folder.is_relative_to(root):
+            folders.add(folder)
+            folder = folder.parent
+    for temporary, path in pairs:
+        os.replace(temporary, path)
+    for folder in folders:
+        sync_folder(folder)
+
+
+@contextmanager
+def only_writer(file: Path, what: str) -> Iterator[None]:
+    """Hold a lock that the system gives back when the program ends, however it ends.
+
+    Raises
+    ------
+    StoreError
+        Where another program holds it. File systems without locks let everybody pass.
+    """
+    try:
+        import fcntl
+    except ImportError:  # there is none on Windows
+        yield
+        return
+    with file.open("ab") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(
+                f"{what} is being written by another program; wait for it, or choose another path."
+            ) from error
+        except OSError:
+            pass
+        yield
+
+
+class Recorder(WrapperStore[Store]):
+    """A store that keeps what is written to it, for somebody else to put in its place.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        What was there before; it is read only.
+    kept : dict
+        Keys that hide those of the store; what is written comes here too.
+    """
+
+    def __init__(self, store: Store, kept: dict[str, bytes] | None = None) -> None:
+        super().__init__(store)
+        self.kept = {} if kept is None else kept
+
+    def _with_store(self, store: Store) -> Recorder:
+        return type(self)(store, self.kept)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        if key not in self.kept:
+            return await self._store.get(key, prototype, byte_range)
+        raw = self.kept[key]
+        if isinstance(byte_range, RangeByteRequest):
+            raw = raw[byte_range.start : byte_range.end]
+        elif isinstance(byte_range, OffsetByteRequest):
+            raw = raw[byte_range.offset :]
+        elif isinstance(byte_range, SuffixByteRequest):
+            raw = raw[-byte_range.suffix :]
+        return prototype.buffer.from_bytes(raw)
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        return key in self.kept or await self._store.exists(key)
+
+    async def set(self, key: str, value: Buffer) -> None:
+        self.kept[key] = value.to_bytes()
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        if not await self.exists(key):
+            await self.set(key, value)
+
+    async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
+        for key, value in values:
+            await self.set(key, value)
+
+    async def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        start = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
+        names = {key[len(start) :].partition("/")[0] for key in self.kept if key.startswith(start)}
+        names |= {name async for name in self._store.list_dir(prefix)}
+        for name in sorted(names):
+            yield name
+
+
+def _files(folder: Path, root: Path) -> Iterator[tuple[str, int]]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            with suppress(FileNotFoundError):  # another program just renamed it
+                yield path.relative_to(root).as_posix(), path.stat().st_size
+
+
+async def _together(calls: list[Any]) -> list[Any]:
+    return list(await asyncio.gather(*calls))
+
+
+async def _collect(names: AsyncIterator[str]) -> list[str]:
+    return [name async for name in names]

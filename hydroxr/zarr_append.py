@@ -1,0 +1,252 @@
+"""Adding later days to a run in a Zarr store while others read it.
+
+All chunks are written first, then the longer shapes in the metadata of the arrays, and last, in
+one step, the metadata of the root: whoever opens the store with its consolidated metadata, as
+xarray does, finds the days before, or all of them. Where a chunk has room for later days it is
+replaced by one with the same values for the days that are published.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import xarray as xr
+
+from ._version import __version__
+from .cf import for_file
+from .errors import (
+    CoordinateError,
+    DescriptionError,
+    DimensionError,
+    MissingVariableError,
+    StoreError,
+    TimeAxisError,
+)
+from .fingerprint import fingerprint, model_and_cells, source_of
+from .manifest import (
+    LOCK,
+    ROOT_KEYS,
+    Grid,
+    Manifest,
+    Plan,
+    differences,
+    entry,
+    plans,
+    read_manifest,
+    read_root,
+)
+from .packing import encode
+from .places import Place, Recorder, only_writer
+from .zarr_blocks import write_region
+from .zarr_layout import is_lazy, prepare
+from .zarr_store import Run, publish, tidy, write_missing
+
+
+def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: bool) -> None:
+    """Add the days of ``ds`` to the store; see :func:`hydroxr.store.to_zarr`."""
+    if dim != "time":
+        raise DimensionError(f"append_dim is {dim!r}; expected 'time': only days are added to a run.")
+    if not as_it_is:
+        raise DescriptionError(
+            "append_dim goes without overwrite, layout, shards, zarr_format, packed and keep_bits: days are "
+            "added with the layout and the encoding of the store."
+        )
+    with _locked(place):
+        root = read_root(place)
+        manifest = read_manifest(place, root) if root else None
+        if manifest is None:
+            raise _no_run(place)
+        options = {name: manifest.options[name] for name in ("packed", "keep_bits")}
+        out = prepare(encode(for_file(ds), **options))
+        same = fingerprint(out, Grid({}, {}), {}, {}, source_of(ds))
+        if manifest.fingerprint == same:  # a call that was ended after the last step
+            tidy(place, manifest)
+            return
+        old = xr.open_zarr(place.store, consolidated=True, chunks=None, mask_and_scale=False)
+        _check_continues(old, out, place.name)
+        run = _run(out, old, place, manifest, same, progress)
+        _write(run, old, place, root, manifest)
+
+
+def _write(run: Run, old: xr.Dataset, place: Place, root: dict[str, bytes], manifest: Manifest) -> None:
+    """Write all that is missing, and publish."""
+    start, stop = old.sizes["time"], old.sizes["time"] + run.ds.sizes["time"]
+    pending = _longer(place, root, old, start, stop)
+    begun = [plan for plan in plans(place) if plan.fingerprint == run.fingerprint and plan.grid == run.grid]
+    recorder = Recorder(place.store, dict(pending))
+    for name, values in _coordinates(run.ds, old):
+        axes = [slice(start, stop) if dim == "time" else slice(None) for dim in old[name].dims]
+        write_region(recorder, name, tuple(axes), values)
+    head = {key: raw for key, raw in recorder.kept.items() if key not in pending}
+    if begun:
+        plan = begun[0]
+    else:
+        plan = Plan(
+            uuid4().hex[:12],
+            run.fingerprint,
+            run.grid,
+            root={key: raw.decode() for key, raw in pending.items() if key in ROOT_KEYS},
+            pending={key: raw.decode() for key, raw in pending.items() if key not in ROOT_KEYS},
+            files={key: entry(raw) for key, raw in head.items()},
+            options=manifest.options,
+        )
+        place.put({plan.key: plan.sealed()})
+    place.put(head)
+    metadata = {key: text.encode() for key, text in plan.pending.items()}
+    write_missing(run, place, plan, metadata)
+    publish(place, plan, manifest)
+    place.sweep()
+
+
+def _check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
+    """The same model, cells and variables, and days that follow.
+
+    Raises
+    ------
+    CoordinateError, MissingVariableError, TimeAxisError, StoreError
+    """
+    before = {str(key) for key, array in old.data_vars.items() if "time" in array.dims}
+    after = {str(key) for key, array in new.data_vars.items() if "time" in array.dims}
+    if before != after:
+        texts = [
+            f"{what} {', '.join(sorted(names))}"
+            for what, names in (
+                ("the store alone has", before - after),
+                ("the run alone has", after - before),
+            )
+            if names
+        ]
+        raise MissingVariableError(
+            f"{name} and the run to append have different variables: {'; '.join(texts)}. Simulate the same "
+            "variables."
+        )
+    there, here = (model_and_cells(ds.attrs, ds) for ds in (old, new))
+    text = differences(there, here)
+    if "coordinate" in text:
+        raise CoordinateError(f"{name} has other cells than the run to append; what differs: {text}.")
+    if text:
+        raise StoreError(
+            f"{name} is of another model than the run to append; what differs: {text}. Expected later days "
+            "of the same model, from the state at the end of the store: simulate(model, initial_state=state)."
+        )
+    calendars = [ds["time"].dt.calendar for ds in (old, new)]
+    if calendars[0] != calendars[1]:
+        raise TimeAxisError(f"{name} has the calendar {calendars[0]}, the run to append {calendars[1]}.")
+    index = old.indexes["time"].append(new.indexes["time"])
+    steps = np.diff(index)
+    first = steps[0]
+    wrong = np.flatnonzero(steps[old.sizes["time"] - 1 :] != first)
+    if len(wrong):
+        place = old.sizes["time"] - 1 + int(wrong[0])
+        days = (old.indexes["time"][-1], index[place + 1], index[place])
+        last, later, earlier = (str(day)[:10] for day in days)
+        raise TimeAxisError(
+            f"{name} ends on {last}, and in the run to append {later} follows {earlier}; expected the next "
+            "day, without gap or overlap."
+        )
+
+
+def _run(
+    out: xr.Dataset, old: xr.Dataset, place: Place, manifest: Manifest, same: dict[str, str], progress: bool
+) -> Run:
+    """The new days in blocks of whole chunks of the store."""
+    import zarr
+
+    group = zarr.open_group(place.store, mode="r", use_consolidated=True)
+    names = [str(name) for name, array in old.data_vars.items() if "time" in array.dims]
+    variables = {name: [str(dim) for dim in old[name].dims] for name in names}
+    edges: dict[str, list[int]] = {}
+    for name, dims in variables.items():
+        out[name] = out[name].transpose(*dims)
+        array = group[name]
+        assert isinstance(array, zarr.Array)
+        for dim, chunk in zip(dims, array.shards or array.chunks, strict=True):
+            start = old.sizes["time"] if dim == "time" else 0
+            stop = start + out.sizes[dim]
+            block = out.chunksizes[dim][0] if dim in out.chunksizes else stop - start
+            step = max(1, block // chunk) * chunk
+            first = (start // chunk + 1) * chunk
+            edges.setdefault(dim, [start, *range(first if start else step, stop, step), stop])
+    if is_lazy(out):
+        sizes = {dim: tuple(np.diff(places).tolist()) for dim, places in edges.items()}
+        for name, dims in variables.items():
+            out[name] = out[name].chunk({dim: sizes[dim] for dim in dims})
+    return Run(out, Grid(edges, variables), {}, manifest.options, same, progress)
+
+
+def _coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndarray]]:
+    """Coordinates over time, as numbers of the store's."""
+    from xarray.coding.times import encode_cf_datetime
+
+    units = {key: old["time"].encoding[key] for key in ("units", "calendar")}
+    for name in map(str, old.coords):
+        if "time" not in old[name].dims:
+            continue
+        if name not in new.coords:
+            raise MissingVariableError(
+                f"the run to append lacks the coordinate {name!r}, which the store has."
+            )
+        array = new[name].transpose(*old[name].dims)
+        values = array.values
+        if name in ("time", "time_bnds"):
+            values = np.asarray(encode_cf_datetime(values, **units)[0], dtype="float64")
+        yield name, values
+
+
+def _longer(place: Place, root: dict[str, bytes], old: xr.Dataset, start: int, stop: int) -> dict[str, bytes]:
+    """The metadata of all arrays over time, and of the root, with ``stop`` days instead of ``start``."""
+    axes = {str(name): [str(dim) for dim in array.dims] for name, array in old.variables.items()}
+    axes = {name: dims for name, dims in axes.items() if "time" in dims}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    note = f"{now}: {stop - start} days appended with hydroxr {__version__}"
+    root = {key: raw for key, raw in root.items() if key in ROOT_KEYS}
+    out: dict[str, bytes] = {}
+    kind = "zarr.json" if "zarr.json" in root else ".zarray"
+    for name, dims in axes.items():
+        key = f"{name}/{kind}"
+        content = json.loads(place.get(key) or b"{}")
+        content["shape"][dims.index("time")] = stop
+        out[key] = _as_bytes(content)
+    contents = {key: json.loads(raw) for key, raw in root.items()}
+    if kind == "zarr.json":
+        nodes = contents[kind]["consolidated_metadata"]["metadata"]
+        places: list[Any] = [contents[kind]["attributes"]]
+    else:
+        nodes = {
+            key.removesuffix("/.zarray"): node for key, node in contents[".zmetadata"]["metadata"].items()
+        }
+        places = [contents[".zattrs"], contents[".zmetadata"]["metadata"][".zattrs"]]
+    for name, dims in axes.items():
+        nodes[name]["shape"][dims.index("time")] = stop
+    for attributes in places:
+        attributes["history"] = f"{attributes.get('history', '')}\n{note}".strip()
+    return out | {key: _as_bytes(content) for key, content in contents.items()}
+
+
+def _as_bytes(content: Any) -> bytes:
+    return json.dumps(content, indent=2).encode()
+
+
+def _no_run(place: Place) -> StoreError:
+    return StoreError(
+        f"{place.name} is no complete store with a manifest; expected one that to_zarr of this version "
+        "wrote, to add days to."
+    )
+
+
+@contextmanager
+def _locked(place: Place) -> Iterator[None]:
+    if place.folder is None:
+        yield
+        return
+    lock = place.folder / LOCK
+    if not lock.parent.is_dir():
+        raise _no_run(place)
+    with only_writer(lock, place.name):
+        yield

@@ -1,0 +1,129 @@
+"""Computing and writing the blocks of a run, in any order, in any thread or process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import xarray as xr
+
+from .manifest import Plan, entry, seal
+from .places import Place, Recorder
+from .progress import progress_bar
+
+
+@dataclass(frozen=True)
+class BlockWriter:
+    """Writes a block and says that it did.
+
+    Parameters
+    ----------
+    place : Place
+    plan : Plan
+    metadata : dict
+        Of the arrays, as it will be when all is published.
+    replaces : bool
+        Whether chunks that readers already use may change: they get a record before they do.
+    """
+
+    place: Place
+    plan: Plan
+    metadata: dict[str, bytes]
+    replaces: bool = False
+
+    def __call__(self, block: tuple[int, ...], values: Mapping[str, np.ndarray]) -> None:
+        """The chunks first, then, when the disk has them, the record of the block."""
+        recorder = Recorder(self.place.store, dict(self.metadata))
+        for name, array in values.items():
+            region = self.plan.grid.region(block, self.plan.grid.variables[name])
+            write_region(recorder, name, region, array)
+        chunks = {key: raw for key, raw in recorder.kept.items() if key not in self.metadata}
+        record = seal({"files": {key: entry(raw) for key, raw in chunks.items()}})
+        if self.replaces:
+            self.place.put({self.plan.block_key(block, "intent"): record})
+        self.place.put(chunks)
+        self.place.put({self.plan.block_key(block): record})
+
+
+def write_region(recorder: Recorder, name: str, region: tuple[slice, ...], values: np.ndarray) -> None:
+    """Encode values into the chunks of an array; what is all missing is written like all else."""
+    import zarr
+
+    array = zarr.open_array(recorder, path=name, mode="r+").with_config({"write_empty_chunks": True})
+    array[region] = np.asarray(values).astype(array.dtype, copy=False)
+
+
+def write_blocks(
+    ds: xr.Dataset, writer: BlockWriter, todo: Sequence[tuple[int, ...]], *, progress: bool
+) -> None:
+    """Compute and write the blocks ``todo``; of ``ds`` the first begins with the first edge of each."""
+    grid = writer.plan.grid
+    if not todo:
+        return
+    if any(ds[name].chunks is None for name in grid.variables):
+        steps = progress_bar(iterable=todo, unit="block") if progress else todo
+        for block in steps:
+            values = {}
+            for name in grid.written_with(block):
+                dims = grid.variables[name]
+                first = [grid.edges[dim][0] for dim in dims]
+                region = grid.region(block, dims)
+                local = tuple(slice(s.start - f, s.stop - f) for s, f in zip(region, first, strict=True))
+                values[name] = np.asarray(ds[name].variable[local].values)
+            writer(block, values)
+        return
+    array = _graph(ds, writer, todo)
+    with _progress(progress, array) as whole:
+        whole.compute()
+
+
+def _graph(ds: xr.Dataset, writer: BlockWriter, todo: Sequence[tuple[int, ...]]) -> Any:
+    """One task a block, with the blocks of all variables as its inputs: what they share runs once."""
+    import dask.array as da
+    from dask.highlevelgraph import HighLevelGraph
+
+    grid = writer.plan.grid
+    name = f"write-{uuid4().hex}"
+    shared = f"writer-{name}"
+    arrays = {key: ds[key].data for key in grid.variables}
+    layer: dict[Any, Any] = {shared: writer}
+    for number, block in enumerate(todo):
+        names = grid.written_with(block)
+        keys = [(arrays[key].name, *grid.index(block, grid.variables[key])) for key in names]
+        layer[name, number] = (_write, shared, list(block), names, *keys)
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=list(arrays.values()))
+    return da.Array(graph, name, chunks=((1,) * len(todo),), dtype=bool, meta=np.empty(0, dtype=bool))
+
+
+def _write(writer: BlockWriter, block: list[int], names: list[str], *arrays: np.ndarray) -> np.ndarray:
+    writer(tuple(block), dict(zip(names, arrays, strict=True)))
+    return np.ones(1, dtype=bool)
+
+
+@contextmanager
+def _progress(show: bool, array: Any) -> Iterator[Any]:
+    """A bar over the tasks, here or in the workers of a client."""
+    if not show:
+        yield array
+        return
+    if "distributed" in sys.modules:
+        from distributed import get_client, progress
+
+        try:
+            get_client()
+        except ValueError:
+            pass
+        else:
+            array = array.persist()
+            progress(array, notebook=False)
+            yield array
+            return
+    from dask.diagnostics import ProgressBar
+
+    with ProgressBar():
+        yield array

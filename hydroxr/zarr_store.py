@@ -1,0 +1,319 @@
+"""Writing a run to Zarr block by block, so that it can go on after whatever ended it.
+
+A folder is written beside its name, as ``NAME.partial-ID``, and renamed when the disk has all of
+it. An object store has no renaming: there the metadata of its root, without which no reader finds
+a store, is put last.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import xarray as xr
+
+from .cf import for_file
+from .errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
+from .fingerprint import fingerprint, source_of
+from .manifest import (
+    FOLDER,
+    ROOT_KEYS,
+    Grid,
+    Manifest,
+    Plan,
+    differences,
+    entry,
+    plans,
+    read_manifest,
+    read_root,
+    seal,
+)
+from .packing import encode
+from .places import Place, Recorder, only_writer
+from .store import PARTIAL, check_target, replace, sync_folder
+from .zarr_blocks import BlockWriter, write_blocks
+from .zarr_layout import encodings, lay_out, prepare
+
+_GROUPS = {
+    2: {f"{FOLDER}/.zgroup": b'{"zarr_format": 2}'},
+    3: {f"{FOLDER}/zarr.json": b'{"zarr_format": 3, "node_type": "group", "attributes": {}}'},
+}
+_METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
+
+
+@dataclass
+class Run:
+    """What is to be written."""
+
+    ds: xr.Dataset
+    grid: Grid
+    encoding: dict[str, Any]
+    options: dict[str, Any]
+    fingerprint: dict[str, str]
+    progress: bool
+
+    @classmethod
+    def of(cls, ds: xr.Dataset, layout: str | None, shards: bool, progress: bool, **options: Any) -> Run:
+        """Lay the Dataset out; errors for options that do not go together."""
+        if options["zarr_format"] not in (2, 3):
+            raise DescriptionError(f"zarr_format={options['zarr_format']!r} is not known; expected 2 or 3.")
+        if shards and options["zarr_format"] == 2:
+            raise DescriptionError("shards are of Zarr format 3; expected zarr_format=3 or shards=False.")
+        out = prepare(encode(for_file(ds), options["packed"], options["keep_bits"]))
+        grid, chunks = lay_out(out, layout)
+        same = fingerprint(out, grid, chunks, {**options, "shards": shards}, source_of(ds))
+        encoding = encodings(out, grid, chunks, shards, options["zarr_format"])
+        return cls(out, grid, encoding, options, same, progress)
+
+
+def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Path:
+    """Write ``run`` to a folder; see :func:`hydroxr.store.to_zarr`."""
+    check_target(target, overwrite=overwrite or resume)
+    if resume and target.exists() and not overwrite:
+        _check_is_run(Place.of(target), run)
+        _tidy_beside(target)
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = _leftover(target, run) if resume else None
+    folder = folder or target.with_name(f"{target.name}{PARTIAL}{uuid4().hex[:12]}")
+    place = Place.of(folder / target.name)
+    try:
+        folder.mkdir(exist_ok=True)
+        with only_writer(folder / "lock", str(target)), _kept(place, resume):
+            write_place(run, place)
+            place.sweep()
+            replace(folder / target.name, target)
+            sync_folder(target.parent)
+    except OSError as error:
+        left = (
+            f"What was written is in {folder}; resume=True goes on." if resume else "Nothing of it is left."
+        )
+        raise StoreError(f"{target} could not be written: {error}. {left}") from error
+    finally:
+        if target.exists() or not resume:
+            remove(folder)
+    _tidy_beside(target)
+    return target
+
+
+def write_object_store(run: Run, place: Place, *, overwrite: bool, resume: bool) -> None:
+    """Write ``run`` where there is no renaming; see :func:`hydroxr.store.to_zarr`."""
+    keys = place.sizes()
+    begun = any(key.startswith(FOLDER) for key in keys)
+    if read_root(place) and not overwrite:
+        if not resume:
+            raise StoreError(f"{place.name} exists; choose another path, or overwrite=True to replace it.")
+        _check_is_run(place, run)
+        return
+    if keys and not begun and not any(key in ROOT_KEYS for key in keys):
+        raise StoreError(f"{place.name} holds other things: it is not replaced. Choose another path.")
+    if resume and begun and not read_root(place):
+        _check_plan(place, run)
+    elif begun and not overwrite:
+        raise StoreError(
+            f"{place.name} is half written; expected resume=True to go on, or overwrite=True to start anew."
+        )
+    elif keys:
+        place.delete([*ROOT_KEYS, *keys])
+    try:
+        with _kept(place, resume):
+            write_place(run, place)
+    except BaseException:
+        if not resume:
+            place.delete(place.sizes())
+        raise
+
+
+def write_place(run: Run, place: Place) -> None:
+    """Write what is missing of ``run``, then publish it."""
+    if read_root(place):
+        return  # it had only to be renamed
+    plan = next((plan for plan in plans(place) if not _differs(plan.fingerprint, run)), None)
+    plan = plan or _begin(run, place)
+    write_missing(run, place, plan)
+    publish(place, plan)
+
+
+def write_missing(run: Run, place: Place, plan: Plan, metadata: Mapping[str, bytes] | None = None) -> None:
+    """Compute and write the blocks of ``plan`` that the place lacks."""
+    replaces = metadata is not None
+    if metadata is None:
+        keys = [key for key in plan.files if key.rpartition("/")[2] in _METADATA]
+        metadata = {key: raw for key, raw in place.get_many(keys) if raw is not None}
+    done = plan.done(place)
+    todo = [block for block in plan.grid.blocks() if block not in done]
+    write_blocks(run.ds, BlockWriter(place, plan, dict(metadata), replaces), todo, progress=run.progress)
+
+
+def publish(place: Place, plan: Plan, before: Manifest | None = None) -> None:
+    """Make a store of what is written: its list of keys, then arrays' metadata, then the root's.
+
+    Raises
+    ------
+    IncompleteStoreError
+        Where a block is not there after all.
+    """
+    done = plan.done(place)
+    if len(done) < len(plan.grid):
+        raise IncompleteStoreError(
+            f"{place.name} lacks {len(plan.grid) - len(done)} of {len(plan.grid)} blocks after writing all; "
+            "has another program changed it? Repeat the call with resume=True."
+        )
+    metadata = {key: text.encode() for key, text in plan.pending.items()}
+    files = {**plan.files, **{key: entry(raw) for key, raw in metadata.items()}}
+    for entries in done.values():
+        files |= entries
+    part = seal({"files": files})
+    name = f"{FOLDER}/part-{plan.id}.json"
+    root = {key: plan.root[key].encode() for key in ROOT_KEYS if key in plan.root}
+    manifest = Manifest(
+        number=0 if before is None else before.number + 1,
+        root={key: entry(raw) for key, raw in root.items()},
+        parts=[*([] if before is None else before.parts), [name, entry(part)]],
+        fingerprint=plan.fingerprint,
+        options=plan.options,
+        last=plan.id,
+    )
+    # As a group of Zarr it is nothing strange to those who list a store instead of its metadata.
+    place.put({name: part, **_GROUPS[3 if "zarr.json" in root else 2]})
+    place.put({manifest.key: manifest.sealed()})
+    place.put(metadata)
+    for key, raw in root.items():
+        place.put({key: raw})
+    tidy(place, manifest)
+
+
+def tidy(place: Place, manifest: Manifest) -> None:
+    """Remove the records that a complete store needs no more.
+
+    The manifest before the present one stays: somebody may have read the metadata that it is of.
+    """
+    kept = {manifest.key, f"{FOLDER}/manifest-{manifest.number - 1}.json", f"{FOLDER}/lock"}
+    kept |= {name for name, _ in manifest.parts} | set(_GROUPS[2]) | set(_GROUPS[3])
+    gone = [key for key in place.sizes(f"{FOLDER}/") if key not in kept]
+    place.delete(gone)
+    if place.folder is not None:
+        for folder in (place.folder / FOLDER).glob("write-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _begin(run: Run, place: Place) -> Plan:
+    """Write what is no block: metadata of the arrays, coordinates; then the plan."""
+    import dask.array as da
+    from zarr.storage import MemoryStore
+
+    recorder = Recorder(MemoryStore())  # what lies at the place, an ended write's, is of no concern
+    template = run.ds.copy()
+    for name, dims in run.grid.variables.items():
+        array = run.ds[name].variable
+        zeros = da.zeros(array.shape, dtype=array.dtype, chunks=-1)
+        template[name] = xr.Variable(dims, zeros, array.attrs, array.encoding)
+    with warnings.catch_warnings():
+        # Readers look for consolidated metadata first and warn where there is none; writers
+        # are warned that format 3 does not specify it yet. A store without it opens as well.
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        template.to_zarr(
+            recorder,
+            mode="w-",
+            zarr_format=run.options["zarr_format"],
+            consolidated=True,
+            compute=False,
+            encoding=run.encoding,
+            write_empty_chunks=True,
+            safe_chunks=False,
+        )
+    root = {key: raw.decode() for key, raw in recorder.kept.items() if key in ROOT_KEYS}
+    head = {key: raw for key, raw in recorder.kept.items() if key not in ROOT_KEYS}
+    files = {key: entry(raw) for key, raw in head.items()}
+    plan = Plan(uuid4().hex[:12], run.fingerprint, run.grid, root, files=files, options=run.options)
+    place.put(head)
+    place.put({plan.key: plan.sealed()})
+    return plan
+
+
+def _differs(found: Mapping[str, Any], run: Run) -> str:
+    return differences(found, run.fingerprint)
+
+
+def _check_plan(place: Place, run: Run) -> None:
+    """Refuse to go on with what is another run's; a place without a plan has not begun."""
+    for plan in plans(place):
+        if text := _differs(plan.fingerprint, run):
+            raise StoreError(
+                f"{place.name} is half written with another run; what differs: {text}. Repeat the call that "
+                "it is of, or write this run to another path."
+            )
+
+
+def _check_is_run(place: Place, run: Run) -> None:
+    """Refuse a complete store that is not this run."""
+    manifest = read_manifest(place, read_root(place))
+    text = "it has no manifest" if manifest is None else _differs(manifest.fingerprint, run)
+    if text:
+        raise StoreError(
+            f"{place.name} exists and is not this run; what differs: {text}. Choose another path, or "
+            "overwrite=True to replace it."
+        )
+
+
+def _leftover(target: Path, run: Run) -> Path | None:
+    """The folder of an earlier call for the same run, the one that came furthest."""
+    found, differs = [], None
+    for folder in partial_folders(target):
+        place = Place.of(folder / target.name)
+        try:
+            if read_root(place):  # complete, and ended before it was renamed
+                _check_is_run(place, run)
+                return folder
+            _check_plan(place, run)
+        except DamagedStoreError:
+            continue
+        except StoreError as error:
+            differs = error
+            continue
+        found += [(len(plan.done(place)), folder) for plan in plans(place)]
+    if not found and differs is not None:
+        raise differs
+    return max(found)[1] if found else None
+
+
+def partial_folders(target: Path) -> list[Path]:
+    """Folders in which a write to ``target`` is going on or was ended."""
+    start = f"{target.name}{PARTIAL}"
+    if not target.parent.is_dir():
+        return []
+    return sorted(path for path in target.parent.iterdir() if path.name.startswith(start) and path.is_dir())
+
+
+def _tidy_beside(target: Path) -> None:
+    """Remove what earlier writes to ``target`` left, now that it is complete; not what is being written."""
+    for folder in partial_folders(target):
+        with suppress(StoreError, OSError), only_writer(folder / "lock", str(folder)):
+            remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder into which threads may still be writing what nobody waits for any more."""
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+
+
+@contextmanager
+def _kept(place: Place, resume: bool) -> Iterator[None]:
+    """Say of an error that ends a write that can go on how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        if resume:
+            error.add_note(f"The finished blocks of {place.name} are kept: repeat the call to go on.")
+        raise

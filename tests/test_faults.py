@@ -1,0 +1,32 @@
+"""The trials of ``make test-faults``, a few of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.faults import store_faults
+
+SIZE = store_faults.Size(cells=6, days=40, later=15)
+
+
+def broken(counts: Counter[str]) -> list[str]:
+    """The promises that did not hold."""
+    return [text for text, count in counts.items() if count and text.startswith("BROKEN")]
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_no_kill_makes_a_store_that_lies(append: bool, tmp_path: Path) -> None:
+    """Three writers killed at random moments."""
+    counts = store_faults.try_kills(3, SIZE, tmp_path, seed=1, append=append)
+    assert counts["killed"] == 3
+    assert broken(counts) == []
+
+
+def test_no_damage_passes(tmp_path: Path) -> None:
+    """Thirty flipped bits and truncated files."""
+    counts = store_faults.try_damages(30, SIZE, tmp_path, seed=1)
+    assert sum(counts.values()) == 30
+    assert broken(counts) == []

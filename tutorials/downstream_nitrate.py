@@ -1,0 +1,105 @@
+"""Nitrate in a stream, driven by a run of hydroxr that is still going on.
+
+A program of its own: it needs xarray and zarr, neither hydroxr nor torch. Each time it looks, it
+takes the days that the store has gained since, computes the load of nitrate from the water of each
+path, and keeps the nitrate in the soil for the next days.
+
+    python tutorials/downstream_nitrate.py run.zarr nitrate.csv --until 2014-12-31
+
+The store is written by another program, year after year::
+
+    sim, state = ds.sel(time="2000").hbv.simulate(model, return_state=True)
+    sim.hbv.to_zarr("run.zarr")
+    for year in range(2001, 2015):
+        sim, state = ds.sel(time=str(year)).hbv.simulate(model, initial_state=state, return_state=True)
+        sim.hbv.to_zarr("run.zarr", append_dim="time")
+
+Opening the store again shows all days of an append or none of them, so that whatever length it has
+is a whole run up to that day.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+# Illustrative values: kg N per ha and day that become leachable, mg N per litre of groundwater, and
+# the share of the soil's nitrate that is lost to the air in a day.
+SUPPLY = 0.06
+GROUNDWATER = 2.0
+DENITRIFICATION = 0.002
+DRIVERS = ["quick_flow", "interflow", "baseflow", "percolation", "soil_moisture"]
+
+
+def advance(days: xr.Dataset, soil: np.ndarray) -> tuple[xr.DataArray, np.ndarray]:
+    """Load of nitrate of some days.
+
+    Parameters
+    ----------
+    days : Dataset
+        ``DRIVERS``, (basin, time); kg m-2 day-1 (mm/day) and kg m-2 (mm).
+    soil : array, (basin,)
+        Nitrate in the soil before the first day, kg N/ha.
+
+    Returns
+    -------
+    DataArray, (basin, time)
+        Load, kg N/ha/day.
+    array
+        Nitrate in the soil after the last day.
+    """
+    drivers = {name: days[name].transpose("time", "basin").values.astype(float) for name in DRIVERS}
+    loads = np.empty_like(drivers["baseflow"])
+    for day in range(len(loads)):
+        now = {name: values[day] for name, values in drivers.items()}
+        soil = soil * (1 - DENITRIFICATION) + SUPPLY
+        moving = now["quick_flow"] + now["interflow"] + now["percolation"]
+        leached = soil * (1 - np.exp(-moving / np.maximum(now["soil_moisture"], 1.0)))
+        soil = soil - leached
+        shallow = (now["quick_flow"] + now["interflow"]) / np.maximum(moving, 1e-9)
+        loads[day] = leached * shallow + now["baseflow"] * GROUNDWATER / 100  # 1 mm of 1 mg/l is 0.01 kg/ha
+    coords = {"time": days["time"], "basin": days["basin"]}
+    load = xr.DataArray(loads, coords, ("time", "basin"), name="nitrate_load")
+    load.attrs = {"long_name": "load of nitrate nitrogen", "units": "kg ha-1 day-1"}
+    return load.transpose("basin", "time"), soil
+
+
+def follow(store: str, until: str, wait: float = 0.5, patience: float = 600.0) -> tuple[xr.DataArray, int]:
+    """Follow a growing run until it has the day ``until``; the load of all days, and in how many steps."""
+    loads: list[xr.DataArray] = []
+    soil, known, quiet = None, 0, time.monotonic()
+    last = np.datetime64(until)
+    while not loads or loads[-1]["time"].values[-1] < last:
+        run = xr.open_zarr(store)
+        if run.sizes["time"] > known:
+            new = run[DRIVERS].isel(time=slice(known, None)).load()
+            soil = np.full(run.sizes["basin"], 20.0) if soil is None else soil
+            load, soil = advance(new, soil)
+            loads.append(load)
+            known, quiet = run.sizes["time"], time.monotonic()
+            print(f"{known} days, up to {str(load['time'].values[-1])[:10]}", flush=True)
+        elif time.monotonic() - quiet > patience:
+            raise TimeoutError(f"{store} has not grown for {patience:.0f} s; its last day is before {until}.")
+        else:
+            time.sleep(wait)
+    return xr.concat(loads, "time"), len(loads)
+
+
+def main() -> None:
+    """Follow a store from the command line."""
+    parser = argparse.ArgumentParser(description="Nitrate loads from a run of hydroxr that is going on.")
+    parser.add_argument("store", help="Zarr store of the run")
+    parser.add_argument("out", type=Path, help="CSV file for the loads")
+    parser.add_argument("--until", required=True, help="last day, such as 2014-12-31")
+    given = parser.parse_args()
+    load, steps = follow(given.store, given.until)
+    load.transpose("time", "basin").to_pandas().to_csv(given.out)
+    print(f"{given.out}: {load.sizes['time']} days in {steps} steps")
+
+
+if __name__ == "__main__":
+    main()
