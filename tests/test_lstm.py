@@ -202,7 +202,6 @@ def test_a_training_goes_on_as_if_nothing_had_happened(data: xr.Dataset, tmp_pat
         fit(data, hx.LSTMStreamflow(4, ("prcp", "tmean")), loss=loss, **options)
 
 
-@pytest.mark.filterwarnings("ignore:.*attribute_flag")  # not what this is about
 @pytest.mark.parametrize("validation", [LATER, [20]])
 def test_validation_is_the_nse_of_a_simulation(data: xr.Dataset, validation: Any) -> None:
     """In the period after its warm-up, or of cells that are held out."""
@@ -504,7 +503,6 @@ def test_a_period_after_its_warmup(data: xr.Dataset, model: Model) -> None:
     np.testing.assert_allclose(part, whole, **CLOSE)
 
 
-@pytest.mark.filterwarnings("ignore:.*attribute_flag")  # not what this is about
 def test_cross_validation(tmp_path: Path) -> None:
     """Each cell by a model that did not see it; a repeated call takes the models that are there."""
     ds = with_own(make_dataset(cells=4)).assign(pub_fold=("basin", [1, 2, 1, 2]))

@@ -273,7 +273,6 @@ def test_order_of_dimensions_of_a_grid_makes_no_difference() -> None:
     assert_same_values(sim, grid.hbv.simulate(parameters))
 
 
-@pytest.mark.filterwarnings("ignore:.*attribute_flag")  # not what this is about
 @pytest.mark.parametrize("space", [("lat", "lon"), ("y", "x")])
 @pytest.mark.parametrize("kind", ["parameters", "static", "dynamic"])
 def test_a_grid_is_simulated_cell_by_cell(
@@ -445,7 +444,6 @@ def test_hargreaves_and_the_filling_of_gaps_stay_lazy(ds: xr.Dataset, raise_if_d
     assert_same_values(computed, with_extremes(ds).hbv.simulate(parameters, missing="fill"), **CLOSE)
 
 
-@pytest.mark.filterwarnings("ignore:.*attribute_flag")  # not what this is about
 def test_a_grid_stays_lazy(raise_if_dask_computes: Any, static_model: Model) -> None:
     """Chunks over maps."""
     grid = make_grid(45)
@@ -689,7 +687,6 @@ def test_static_parameters_are_those_at_the_end_of_the_training_period(
     assert abs(other["FC"] - ds.hbv.parameters(static_model)["FC"]).max() > 0.1  # the days do matter
 
 
-@pytest.mark.filterwarnings("ignore:.*attribute_flag")  # not what this is about
 @pytest.mark.parametrize("kind", ["static", "dynamic"])
 def test_elsewhere_they_are_those_of_the_first_days(models: dict[str, Model], kind: str) -> None:
     """As many days as the training had, and the result says so."""
