@@ -24,7 +24,7 @@ JUDGED = slice("1981-10-01", "1985-09-30")  # whole years, after a year of warm-
 SCORES = ("nse", "kge", "log_nse", "flv", "fhv")
 HIDDEN = 128
 
-# What all variants began with.
+# What all variants began with; the default is what came out.
 START: dict[str, Any] = {
     "loss": {"nse": 1.0, "low_flow": 1.0},
     "learning_rate": 3e-3,
@@ -41,8 +41,9 @@ DELTA: dict[str, dict[str, Any]] = {
     "window-730": {"batch": 67, "window": 730},
     "dropout-0.3": {"dropout": 0.3},
     "dropout-0": {"dropout": 0.0},
+    "rate-1e-2-dropout-0.1": {"learning_rate": 1e-2, "dropout": 0.1},
     "dropout-0.3-3000": {"dropout": 0.3, "iterations": 3000},
-    "dropout-0-3000": {"dropout": 0.0, "iterations": 3000},
+    "rate-1e-2-dropout-0.1-3000": {"learning_rate": 1e-2, "dropout": 0.1, "iterations": 3000},
 }
 LSTM: dict[str, dict[str, Any]] = {
     "lstm-rate-1e-2-dropout-0.3": {"learning_rate": 1e-2, "dropout": 0.3},
