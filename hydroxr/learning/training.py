@@ -30,6 +30,7 @@ from .batches import (
 from .checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from .interrupts import Interrupts
 from .losses import make_loss
+from .memory import kept_memory
 from .network import RegionalNetwork
 from .protocol import Protocol
 from .sampler import WindowSampler
@@ -98,7 +99,7 @@ def train(
         Where it is interrupted before the first iteration is done, or twice.
     """
     training = _Training(description, data, protocol, device, validation)
-    with _seeded(protocol.seed, device), Interrupts() as interrupts:
+    with _seeded(protocol.seed, device), kept_memory(), Interrupts() as interrupts:
         if checkpoint is not None:
             found = checkpoint.read(identity or {})
             if found is not None:
