@@ -207,7 +207,7 @@ def _add_reproduce(subparsers, commands) -> None:  # type: ignore[no-untyped-def
         "--models", nargs="+", choices=commands.MODELS, help="only these (default: all of the split)"
     )
     reproduce.add_argument(
-        "--seeds", nargs="+", type=int, help="of each model (default: 0; dn-bt-gt and lstm 0, 1, 2)"
+        "--seeds", nargs="+", type=int, help="of each model (default: 0; over time dn-bt-gt and lstm 0, 1, 2)"
     )
     reproduce.add_argument(
         "--splits",

@@ -69,7 +69,7 @@ def label(
     """
     ds = ds.assign_coords(
         {
-            name: array.variable.copy(deep=False)
+            name: array.variable.copy(deep=array.chunks is None)
             for name, array in source.coords.items()
             if set(array.dims) <= {*space, "time"} and name != "time_bnds"
         }

@@ -44,7 +44,9 @@ def attribute_facts(values: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     return {RANGES: ranges, GAPS: gaps}
 
 
-def attribute_flag(attributes: xr.DataArray, model: Model) -> xr.DataArray | None:
+def attribute_flag(
+    attributes: xr.DataArray, model: Model, mask: xr.DataArray | None = None
+) -> xr.DataArray | None:
     """Mark cells with attributes that training did not have, and warn of them.
 
     Parameters
@@ -53,6 +55,8 @@ def attribute_flag(attributes: xr.DataArray, model: Model) -> xr.DataArray | Non
         Of :func:`hydroxr.cells.attribute_array`.
     model : Model
         With ``attribute_ranges`` in its training.
+    mask : DataArray of bool, (space...), optional
+        The cells that are simulated; default: all.
 
     Returns
     -------
@@ -62,23 +66,27 @@ def attribute_flag(attributes: xr.DataArray, model: Model) -> xr.DataArray | Non
         that are lazy: they are not read before the blocks are.
     """
     ranges = model.training.get(RANGES)
-    if not ranges or attributes.chunks is not None:
+    if not ranges or attributes.chunks is not None or (mask is not None and mask.chunks is not None):
         return None
+    simulated = xr.DataArray(True) if mask is None else mask.astype(bool).reset_coords(drop=True)
     known = [name for name in model.attributes if name in ranges]
     limits = np.array([ranges[name] for name in known], dtype="float32")
     part = attributes.isel(attribute=[model.attributes.index(name) for name in known])
     low, high = (xr.DataArray(limits[:, side], dims="attribute") for side in (0, 1))
     complete = [name not in model.training.get(GAPS, ()) for name in known]
-    missing = part.isnull() & xr.DataArray(complete, dims="attribute")
-    outside = (part < low) | (part > high)
+    missing = simulated & part.isnull() & xr.DataArray(complete, dims="attribute")
+    outside = simulated & ((part < low) | (part > high))
+    dims = part.isel(attribute=0).dims
+    missing, outside = (found.transpose(*dims, "attribute") for found in (missing, outside))
     flag = missing.any("attribute") * MISSING + outside.any("attribute") * OUTSIDE
     flag = flag.astype("int8")
     if not flag.any():
         return None
+    cells = flag.size if mask is None else int(simulated.sum())
     texts = _of_missing(missing, known) + _of_outside(part, outside, dict(zip(known, limits, strict=True)))
     more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
     warnings.warn(
-        f"{int((flag > 0).sum())} of {flag.size} cells have attributes that training did not have, which "
+        f"{int((flag > 0).sum())} of {cells} cells have attributes that training did not have, which "
         f"'attribute_flag' marks: {'; '.join(texts[:_NAMED])}{more}. Parameters are extrapolated there; are "
         "meaning and units those of the training data?",
         HydroxrWarning,

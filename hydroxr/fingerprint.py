@@ -14,6 +14,7 @@ import xarray as xr
 from .manifest import Grid
 
 _OF_THE_WRITER = ("history",)  # when, not what
+TOKEN = "hydroxr_token"  # of a lazy simulation, in the encoding of the Dataset
 
 
 def fingerprint(
@@ -43,7 +44,7 @@ def fingerprint(
     for name, array in ds.variables.items():
         kind = "coordinate" if name in ds.coords else "variable"
         described = [str(array.dtype), list(map(str, array.dims)), list(array.shape), _attrs(array.attrs)]
-        if array.chunks is None and name in ds.coords:
+        if array.chunks is None:
             described.append(digest(array.values))
         out[f"{kind} {name}"] = plain(described)
     for dim, edges in grid.edges.items():
@@ -62,14 +63,23 @@ def model_and_cells(attrs: Mapping[str, Any], ds: xr.Dataset) -> dict[str, str]:
     for name, array in ds.variables.items():
         if "time" in array.dims and name not in ds.coords:
             shape = {str(dim): size for dim, size in array.sizes.items() if dim != "time"}
-            out[f"variable {name}"] = plain([str(array.dtype), list(map(str, array.dims)), shape])
+            units = str(array.attrs.get("units"))
+            out[f"variable {name}"] = plain([str(array.dtype), list(map(str, array.dims)), shape, units])
         elif name in ds.coords and "time" not in array.dims:
             out[f"coordinate {name}"] = digest(array.values)
     return out
 
 
 def source_of(ds: xr.Dataset) -> str | None:
-    """Path and date of the file or store that the Dataset came from; of an address, its etag."""
+    """Path and date of the file or store that the Dataset came from; of an address, its etag.
+
+    Of a simulation that is lazy also the names of its arrays, which dask makes from inputs and model.
+    """
+    found = [text for text in (_file_of(ds), ds.encoding.get(TOKEN)) if text]
+    return "; ".join(found) or None
+
+
+def _file_of(ds: xr.Dataset) -> str | None:
     source = ds.encoding.get("source")
     if not isinstance(source, str):
         return None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 
 from . import cf, inputs
 from .cells import attribute_array, select_cells, space_labels
@@ -66,7 +67,9 @@ class Ingredients:
         if isinstance(given, Model):
             note = self._model(given, carrier, window, note)
         elif isinstance(given, xr.Dataset):
-            self.attrs = cf.model_attrs("HBV with given parameters")
+            constant = given[[name for name in given.data_vars if "time" not in given[name].dims]]
+            token = tokenize(constant.drop_attrs())
+            self.attrs = cf.model_attrs("HBV with given parameters", parameters_token=token)
             self._parameters(given)
         else:
             raise DescriptionError(
@@ -264,7 +267,10 @@ class Ingredients:
             )
         state = select_cells(state, self.ds, self.space, "the initial state")
         _check_continues(state, self.ds)
-        for name in self.state_names:
+        names = [*self.state_names]
+        if CHANNEL in state and CHANNEL not in names and self.state_names != NETWORK_STATE:
+            names.append(CHANNEL)  # the physics refuses water that a run without routing would lose
+        for name in names:
             last = "lead" if name == CHANNEL else "hidden_unit" if name in NETWORK_STATE else "component"
             if set(state[name].dims) != {*self.space, last}:
                 raise StateError(

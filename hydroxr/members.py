@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,12 @@ import xarray as xr
 
 from . import cf
 from .ensemble import Ensemble
-from .errors import DescriptionError, StateError
+from .errors import DescriptionError, DimensionError, StateError
+from .inputs import space_dims
 from .variables import VARIABLES
 
 SPREAD = "streamflow_spread"
+FLAG = "attribute_flag"
 _MEMBER = {"long_name": "member of the ensemble", "standard_name": "realization", "units": "1"}
 
 
@@ -37,6 +41,11 @@ def simulate_members(
     """
     from .simulate import simulate
 
+    if "member" in space_dims(ds):
+        raise DimensionError(
+            "the precipitation has a dimension 'member', which the members of the ensemble need; rename it: "
+            "ds.rename(member='realization')."
+        )
     if options.get("components") and not members:
         raise DescriptionError(
             "the components of different members have nothing in common, so that they have no mean; use "
@@ -54,7 +63,10 @@ def simulate_members(
         )
         sims.append(given[0] if return_state else given)
         states += [given[1]] if return_state else []
+    sims, flag = _common_flag(sims)
     out = join_members(sims, ensemble) if members else _mean(sims, ensemble)
+    if flag is not None:
+        out = _flagged(out, flag)
     if not return_state:
         return out
     return out, join_members(states, ensemble)
@@ -101,6 +113,24 @@ def _mean(sims: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
             [*out["streamflow"].attrs.get("ancillary_variables", "").split(), SPREAD]
         )
     return _described(out, ensemble)
+
+
+def _common_flag(sims: list[xr.Dataset]) -> tuple[list[xr.Dataset], xr.DataArray | None]:
+    """The simulations without the flag of unlike cells, and what is marked for any of the members."""
+    flags = [sim[FLAG] for sim in sims if FLAG in sim]
+    if not flags:
+        return sims, None
+    flag = reduce(or_, flags).astype("int8").assign_attrs(flags[0].attrs)
+    return [sim.drop_vars(FLAG, errors="ignore") for sim in sims], flag
+
+
+def _flagged(ds: xr.Dataset, flag: xr.DataArray) -> xr.Dataset:
+    """With the flag, which every other variable names."""
+    for array in ds.data_vars.values():
+        words = array.attrs.get("ancillary_variables", "").split()
+        if array.name != "forcing_flag":
+            array.attrs["ancillary_variables"] = " ".join(dict.fromkeys([*words, FLAG]))
+    return ds.assign({FLAG: flag})
 
 
 def _described(ds: xr.Dataset, ensemble: Ensemble) -> xr.Dataset:

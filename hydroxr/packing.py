@@ -80,7 +80,7 @@ def _chosen(ds: xr.Dataset, given: Any, option: str) -> dict[str, Any]:
 
 def _rounded(array: xr.DataArray, bits: int) -> xr.DataArray:
     most = _FLOAT_BITS.get(str(array.dtype), 0)
-    if not isinstance(bits, int) or not 1 <= bits <= most:
+    if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= most:
         raise DescriptionError(
             f"keep_bits of {array.name} is {bits!r}; expected 1 to {most}, the bits of a {array.dtype}'s "
             "mantissa."
@@ -99,8 +99,8 @@ def _rounded(array: xr.DataArray, bits: int) -> xr.DataArray:
 
 
 def _packed(array: xr.DataArray, error: float) -> xr.DataArray:
-    if not error > 0:
-        raise DescriptionError(f"packed error of {array.name} is {error!r}; expected more than 0.")
+    if not 0 < error < np.inf:
+        raise DescriptionError(f"packed error of {array.name} is {error!r}; expected a number above 0.")
     row = VARIABLES.get(str(array.name))
     span = _RANGES.get(row.role, np.inf) if row else np.inf
     dtype = np.dtype("int16" if span <= 65534 * 2 * error else "int32")

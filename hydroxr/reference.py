@@ -28,14 +28,14 @@ from uuid import uuid4
 
 from .description import Spec
 from .errors import ModelFileError
-from .model import JSON_FILE, Model, load_member
+from .model import JSON_FILE, WEIGHTS_FILE, Model, load_member
 
 if TYPE_CHECKING:
     from .learning.network import ParameterNetwork
     from .learning.streamflow import StreamflowNetwork
     from .physics.runoff_network import RunoffNetwork
 
-_KEPT = 32  # models and networks a process keeps: an ensemble, on every device
+_KEPT = 256  # models and networks a process keeps: an ensemble, on every device
 
 _lock = Lock()
 _kept: OrderedDict[tuple[str, ...], Any] = OrderedDict()
@@ -163,6 +163,8 @@ def _cache() -> Path:
 
 
 def _holds(folder: Path, checksum: str) -> bool:
+    if not (folder / WEIGHTS_FILE).is_file():
+        return False
     try:
         content = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .description import DeltaHBV
+from .errors import StateError
 from .job import CARRY, NETWORK_STATE, Job, core_dims, places, width
 from .physics.hbv import CHANNEL, STORES
 from .physics.parameters import ROUTING
@@ -88,7 +89,13 @@ def _start_of_network(
 
     if _STATES[0] not in given:
         return None
-    hidden, cell = (torch.from_numpy(np.array(given[name])).to(device, dtype) for name in _STATES)
+    found = [np.array(given[name], dtype=f"f{given[name].dtype.itemsize}") for name in _STATES]
+    if not all(np.isfinite(array).all() for array in found):
+        raise StateError(
+            f"the initial state's {' or '.join(_STATES)} is not finite in some cells: nothing was simulated "
+            "there; start those without a state."
+        )
+    hidden, cell = (torch.from_numpy(array).to(device, dtype) for array in found)
     return hidden, cell
 
 

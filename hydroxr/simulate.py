@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import xarray as xr
+from dask.base import tokenize
 
 from . import cf, inputs, segments
 from .description import LSTMStreamflow, Spec
@@ -16,6 +17,7 @@ from .errors import (
     MissingVariableError,
 )
 from .extrapolation import attribute_flag
+from .fingerprint import TOKEN
 from .ingredients import Ingredients
 from .job import CARRY, NETWORK_STATE, Job, layout
 from .members import join_members, simulate_members
@@ -88,16 +90,22 @@ def simulate(
     bare = xr.Dataset({name: results[name] for name in names})
     # A run for its state alone is a warm-up.
     regional = run.needed.model if wanted and flag_attributes else None
-    flag = None if regional is None else attribute_flag(run.needed.arrays["attributes"], regional)
+    flag = None
+    if regional is not None:
+        flag = attribute_flag(run.needed.arrays["attributes"], regional, run.needed.mask)
     if flag is not None:
         bare["attribute_flag"] = flag
     sim = cf.label(bare, ds, run.space, attrs)
     _describe(sim, ds, spec)
     sim = _on_its_projection(sim, ds, run.space)
+    sim = _in_chunks(sim, cut)
+    lazy = [array.data.name for array in results.values() if array.chunks is not None]
+    if lazy:
+        sim.encoding[TOKEN] = tokenize(lazy)
     if not return_state:
-        return _in_chunks(sim, cut)
+        return sim
     state = state_dataset(results[CARRY], run.job.carried, ds, run.space, attrs)
-    return _in_chunks(sim, cut), _in_chunks(state, cut)
+    return sim, _in_chunks(state, cut)
 
 
 def _on_its_projection(sim: xr.Dataset, ds: xr.Dataset, space: tuple[Hashable, ...]) -> xr.Dataset:
@@ -165,7 +173,9 @@ def parameters(
 ) -> xr.Dataset:
     """Parameters of ``model`` for the cells of ``ds``; see the accessor."""
     if isinstance(model, Ensemble):
-        parts = [parameters(ds, member, time, static_only=static_only) for member in model.members]
+        parts = [
+            parameters(ds, member, time, static_only=static_only, memory=memory) for member in model.members
+        ]
         return join_members(parts, model)
     spec = model.description
     if isinstance(spec, LSTMStreamflow):

@@ -192,7 +192,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     """
     if target.exists() and not overwrite:
         raise StoreError(f"{target} exists; choose another path, or overwrite=True to replace it.")
-    if target.is_dir() and not (target / "zarr.json").is_file():
+    if target.is_dir() and not any((target / name).is_file() for name in ("zarr.json", ".zgroup")):
         raise StoreError(
             f"{target} is a folder and no Zarr store of hydroxr: it is not replaced. Choose another path."
         )

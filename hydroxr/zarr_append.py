@@ -140,7 +140,7 @@ def _check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
         raise TimeAxisError(f"{name} has the calendar {calendars[0]}, the run to append {calendars[1]}.")
     index = old.indexes["time"].append(new.indexes["time"])
     steps = np.diff(index)
-    first = steps[0]
+    first = steps[0] if old.sizes["time"] > 1 else np.timedelta64(1, "D")
     wrong = np.flatnonzero(steps[old.sizes["time"] - 1 :] != first)
     if len(wrong):
         place = old.sizes["time"] - 1 + int(wrong[0])

@@ -84,6 +84,7 @@ def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Pa
     folder = _leftover(target, run) if resume else None
     folder = folder or target.with_name(f"{target.name}{PARTIAL}{uuid4().hex[:12]}")
     place = Place.of(folder / target.name)
+    done = False
     try:
         folder.mkdir(exist_ok=True)
         with only_writer(folder / "lock", str(target)), _kept(place, resume):
@@ -91,13 +92,14 @@ def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Pa
             place.sweep()
             replace(folder / target.name, target)
             sync_folder(target.parent)
+            done = True
     except OSError as error:
         left = (
             f"What was written is in {folder}; resume=True goes on." if resume else "Nothing of it is left."
         )
         raise StoreError(f"{target} could not be written: {error}. {left}") from error
     finally:
-        if target.exists() or not resume:
+        if done or not resume:  # another writer may be at work in it
             remove(folder)
     _tidy_beside(target)
     return target

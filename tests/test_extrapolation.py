@@ -112,6 +112,34 @@ def test_a_grid_and_an_ensemble(ds: xr.Dataset) -> None:
     assert (sim["attribute_flag"].values & 2 == 2).all()
 
 
+def test_members_that_know_different_cells(ds: xr.Dataset) -> None:
+    """What is marked for any of them is marked, as whole numbers."""
+    spec = hx.DeltaHBV(components=2, hidden=4)
+    members = [ds.isel(basin=cells).hbv.fit(spec, **FIT) for cells in ([0, 1, 2], [0, 2])]
+    ensemble = hx.Ensemble(tuple(members))
+    for options in ({}, {"members": True}):
+        with pytest.warns(HydroxrWarning, match="of 3 cells"):
+            sim = ds.hbv.simulate(ensemble, **options)
+        assert sim["attribute_flag"].dtype == "int8"
+        assert sim["attribute_flag"].values[1] > 0
+        assert sim["attribute_flag"].values[0] == 0
+        assert "attribute_flag" in sim["streamflow"].attrs["ancillary_variables"].split()
+
+
+def test_the_sea_is_not_marked() -> None:
+    """Cells that are not simulated have no attributes to be judged by."""
+    grid = make_grid()
+    model = grid.hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
+    land = xr.ones_like(grid["elev_mean"], dtype=int).drop_attrs()
+    land[0, 0] = 0
+    far = grid.assign(mask=land, elev_mean=grid["elev_mean"].where(land == 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sim = far.hbv.simulate(model)
+    assert "attribute_flag" not in sim
+    assert bool(sim["streamflow"].isel(lat=0, lon=0).isnull().all())
+
+
 def test_it_can_be_written(static_model: Model, ds: xr.Dataset, tmp_path: Path) -> None:
     """And read again."""
     with pytest.warns(HydroxrWarning):

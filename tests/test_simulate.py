@@ -847,3 +847,12 @@ def test_results_are_found_by_standard_name(ds: xr.Dataset) -> None:
     assert named["runoff"] == "runoff_flux"
     for name, standard_name in named.items():
         assert sim.cf[standard_name].name == name
+
+
+def test_water_in_the_channel_is_not_lost(ds: xr.Dataset) -> None:
+    """A run without routing has no place for it."""
+    parameters = make_parameters(ds)
+    _, state = ds.isel(time=slice(0, 40)).hbv.simulate(parameters, return_state=True)
+    later, unrouted = ds.isel(time=slice(40, None)), parameters.drop_vars(["UH_SHAPE", "UH_SCALE"])
+    with pytest.raises(StateError):
+        later.hbv.simulate(unrouted, initial_state=state)

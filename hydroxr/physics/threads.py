@@ -74,7 +74,7 @@ def one_thread_each() -> Iterator[None]:
     Torch keeps its number of threads partly for each thread and partly for the process, so that every
     thread sets it, and the last one to leave sets it back.
     """
-    if threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is threading.main_thread() and not _is_child():
         yield
         return
     with _lock:
@@ -103,8 +103,12 @@ def _wait_for(others: list[Future[None]]) -> KeyboardInterrupt | None:
 def _threads() -> int:
     """As many as torch uses; one in a thread, or in a process, that is one of several."""
     is_main = threading.current_thread() is threading.main_thread()
-    is_worker = multiprocessing.parent_process() is not None and "OMP_NUM_THREADS" not in os.environ
-    return torch.get_num_threads() if is_main and not is_worker else 1
+    return torch.get_num_threads() if is_main and not _is_child() else 1
+
+
+def _is_child() -> bool:
+    """Whether another Python process started this one and says nothing of threads."""
+    return multiprocessing.parent_process() is not None and "OMP_NUM_THREADS" not in os.environ
 
 
 @lru_cache(maxsize=1)

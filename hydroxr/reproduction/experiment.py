@@ -13,11 +13,14 @@ import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 
 from .. import inputs
 from .._version import __version__
@@ -36,6 +39,7 @@ RESULTS = "results.nc"
 TABLE = "table.md"
 SCORES = "scores.nc"
 FACTS = "run.json"
+SETTINGS = "settings.json"
 LOG = "log.txt"
 
 
@@ -86,11 +90,12 @@ class Experiment:
         """
         folder = self.out / run.name
         settings = self.settings(run)
+        _check_settings(folder, settings)
         if self.done(run):
-            _check_settings(folder, settings)
             self.report(f"{run.name}: done before")
             return
         folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / SETTINGS, json.dumps(settings, indent=1, ensure_ascii=False))
         self._log(run, f"begins or goes on, hydroxr {__version__}, {hardware()}: {json.dumps(settings)}")
         started = clock.perf_counter()
         try:
@@ -100,7 +105,7 @@ class Experiment:
             self._log(run, f"failed: {type(error).__name__}: {error}")
             raise
         part.hbv.to_netcdf(folder / SCORES, overwrite=True)
-        facts = _facts(run, model, self.hidden) | {"settings": settings}
+        facts = _facts(run, model, self.hidden, self._seconds(run))
         _write(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False, default=str))
         took = clock.perf_counter() - started
         self._log(
@@ -118,7 +123,22 @@ class Experiment:
         preset = self.options.get("preset", "default")
         protocol = make_protocol(preset, spec.network, {**changes, "seed": run.seed}).to_dict()
         periods = {name: _days(period) for name, period in (("training", self.training), ("test", self.test))}
-        return json.loads(json.dumps({"description": spec.to_dict(), "protocol": protocol, **periods}))
+        data = {"data": {"sha256": self.data_hash}}
+        return json.loads(
+            json.dumps({"description": spec.to_dict(), "protocol": protocol, **periods, **data})
+        )
+
+    @cached_property
+    def data_hash(self) -> str:
+        """Of all that models are trained on and tested with."""
+        return tokenize(self.ds.drop_attrs().drop_encoding())
+
+    def _seconds(self, run: Run) -> float:
+        """Of training, of all models of the run."""
+        folder = self.out / run.name
+        models = [folder / "model"] if run.split == "time" else sorted((folder / "models").glob("fold-*"))
+        loaded = [load_model(path) for path in models]
+        return float(sum(model.training["seconds"] for model in loaded if isinstance(model, Model)))
 
     def _fit_options(self, run: Run) -> dict[str, Any]:
         return {"time": self.training, "seed": run.seed, "device": self.device, **self.options}
@@ -182,9 +202,7 @@ class Experiment:
             found = json.loads(path.read_text(encoding="utf-8"))
             with xr.open_dataset(path.parent / SCORES) as part:
                 parts[found["run"]] = part.load()
-            facts[found["run"]] = {
-                key: value for key, value in found.items() if key not in ("run", "settings")
-            }
+            facts[found["run"]] = {key: value for key, value in found.items() if key != "run"}
         results = one_dataset(parts, facts).merge(
             observed_indices(self.ds).drop_vars("basin", errors="ignore"), compat="override", join="override"
         )
@@ -292,14 +310,15 @@ def check(experiment: Experiment, runs: Sequence[Run]) -> None:
     attribute_names(ds, inputs.space_dims(ds), None)
     for run in runs:
         settings = experiment.settings(run)
-        if experiment.done(run):
-            _check_settings(experiment.out / run.name, settings)
+        _check_settings(experiment.out / run.name, settings)
         label = SPLITS[run.split]
         if label is not None and label not in ds:
             raise DataFileError(
                 f"the data have no {label!r}, by which the split {run.split!r} divides the cells; add it, "
                 "or leave that split out."
             )
+    for path in experiment.out.glob(f"*/*/{SETTINGS}"):  # of other runs, in the same table
+        _check_settings(path.parent, experiment.settings(runs[0]), only=("training", "test", "data"))
     for spec in {specification(run.model, experiment.hidden) for run in runs}:
         ds.hbv.check(spec)
 
@@ -322,7 +341,7 @@ def _variables(spec: Spec) -> tuple[str, ...]:
     return VARIABLES if isinstance(spec, DeltaHBV) else VARIABLES[:1]
 
 
-def _facts(run: Run, model: Model, hidden: int) -> dict[str, Any]:
+def _facts(run: Run, model: Model, hidden: int, seconds: float) -> dict[str, Any]:
     import torch
 
     training = model.training
@@ -334,16 +353,20 @@ def _facts(run: Run, model: Model, hidden: int) -> dict[str, Any]:
         "split": run.split,
         "hidden": hidden,
         "iterations": int(training["iterations_done"]),
-        "seconds": float(training["seconds"]),
+        "seconds": seconds,
         "hardware": hardware(),
         "versions": f"hydroxr {__version__}, torch {torch.__version__}",
     }
 
 
-def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
-    before = _flat(json.loads((folder / FACTS).read_text(encoding="utf-8"))["settings"])
+def _check_settings(folder: Path, settings: dict[str, Any], only: Sequence[str] | None = None) -> None:
+    """Refuse a folder in which a run with other settings was begun."""
+    if not (folder / SETTINGS).is_file():
+        return
+    before = _flat(json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
     now = _flat(settings)
-    differs = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    keys = [key for key in sorted({*before, *now}) if only is None or key.partition(":")[0] in only]
+    differs = [key for key in keys if before.get(key) != now.get(key)]
     if differs:
         raise ModelFileError(
             f"{folder} has a run with other settings ({', '.join(differs)}); a table has runs of the same "
@@ -369,6 +392,6 @@ def _days(period: slice) -> list[str]:
 
 def _write(path: Path, text: str) -> None:
     """Whole, or not at all."""
-    new = path.with_name(f".{path.name}.new")
+    new = path.with_name(f".{path.name}-{uuid4().hex}")
     new.write_text(text, encoding="utf-8")
     os.replace(new, path)

@@ -26,8 +26,8 @@ _TITLES = {
     "pur": "Ungauged regions: each catchment by a model that was trained without its region",
 }
 _NO_ET = (
-    "ET: the temporal correlation with MOD16A2 needs that product, which is not part of CAMELS; give it with "
-    "`--et`."
+    "ET: the temporal correlation with MOD16A2 needs that product, which is not part of CAMELS. A variable "
+    "`et_correlation` (run, basin) in the results fills the column: `hx.compare.evapotranspiration`."
 )
 _NO_NLDAS = (
     "NLDAS (the paper's Figure A1) is not done: PET is computed from the range of temperatures, and CAMELS' "
@@ -85,7 +85,8 @@ def markdown(results: xr.Dataset) -> str:
         f"Trained on {results.attrs.get('training_period', '?')}, tested on "
         f"{results.attrs.get('test_period', '?')}, {results.sizes[dim]} catchments; medians over the "
         "catchments, correlations over the catchments; several seeds: their mean, and the standard deviation "
-        "over them. The paper's values are of 671 catchments, these of those that have a complete record.",
+        "over them. The paper's values are of 671 catchments, these of those with observations in the "
+        "training period.",
     ]
     for split, title in _TITLES.items():
         chosen = np.flatnonzero(results["split"].values == split)
@@ -126,7 +127,8 @@ def _model_row(part: xr.Dataset, name: str) -> str:
 
 
 def _number(values: np.ndarray, digits: int) -> str:
-    if np.isnan(values).all():
+    values = values[np.isfinite(values)]
+    if not len(values):
         return ""
     text = f"{np.mean(values):.{digits}f}"
     return text if len(values) == 1 else f"{text} ± {np.std(values, ddof=1):.{digits}f}"

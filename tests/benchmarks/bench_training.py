@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from hydroxr.description import DeltaHBV
 from hydroxr.learning.batches import TrainingData, batch_parameters, batch_streamflow
+from hydroxr.learning.memory import kept_memory
 from hydroxr.learning.precision import lstm_precision
 from hydroxr.learning.protocol import make_protocol
 from hydroxr.learning.training import _Training
@@ -118,15 +119,17 @@ def main() -> None:
     for precision in options.precision:
         changes = {"precision": precision, "iterations": 10_000}
         parts = Parts(_Training(spec, data, make_protocol("default", "lstm", changes), "cpu", None))
-        peak = peak_of(parts.iteration)
+        with kept_memory():
+            peak = peak_of(parts.iteration)
         tasks = {"g_A": parts.network, "physics": parts.physics, "optimizer": parts.optimizer}
         tasks["iteration"] = parts.iteration
-        for task in tasks.values():
-            task()
         times: dict[str, list[float]] = {name: [] for name in tasks}
-        for _ in range(options.repeats):
-            for name, task in tasks.items():
-                times[name].append(timed(task))
+        with kept_memory():
+            for task in tasks.values():
+                task()
+            for _ in range(options.repeats):
+                for name, task in tasks.items():
+                    times[name].append(timed(task))
         medians = {name: statistics.median(values) for name, values in times.items()}
         best = {name: min(values) for name, values in times.items()}
         print(f"\n{precision}: first iteration's peak above the data {peak:.0f} MB")

@@ -149,6 +149,14 @@ def test_runs_of_other_settings_are_refused(done: tuple[xr.Dataset, Path]) -> No
     assert not (done[1] / "d1").exists()
 
 
+def test_other_data_are_refused(done: tuple[xr.Dataset, Path]) -> None:
+    """In a folder with runs of these, whichever models they are."""
+    wetter = make_data().assign(prcp=make_data()["prcp"] * 2)
+    for models in (["dn"], ["d1"]):
+        with pytest.raises(ModelFileError, match="data: sha256"):
+            reproduce(wetter, done[1], models=models, seeds=[0], **OPTIONS)
+
+
 def test_ungauged_basins(tmp_path: Path) -> None:
     """Each is simulated by a model that did not see it, on the test period."""
     results = run(tmp_path, models=["dn"], seeds=[0], splits=("pub",))
