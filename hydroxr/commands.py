@@ -129,11 +129,11 @@ def evaluate(given: Namespace) -> None:
 def reproduce(given: Namespace) -> None:
     """Train and test the models of the paper, and print the table."""
     from .reproduction import chosen_runs, reproduce
-    from .reproduction.experiment import TABLE
+    from .reproduction.experiment import FACTS, TABLE
 
     if given.list:
         for run in chosen_runs(given.models, given.seeds, given.splits):
-            done = (given.out / run.name / "run.json").is_file()
+            done = (given.out / run.name / FACTS).is_file()
             print(f"{run.name:<24}{'done' if done else 'not done'}")
         return
     options = {name: getattr(given, name) for name in ("preset", "iterations")}

@@ -20,7 +20,7 @@ from .cells import attribute_names, space_names
 from .checks import check_forcing, range_problem
 from .description import LSTMStreamflow, Spec, check_spec
 from .errors import DescriptionError, HydroxrError
-from .fit_members import ONE_TRAINING, check_client
+from .fit_members import ONE_TRAINING, as_they_end, check_client
 from .fold_models import fingerprint, load_folds, marked
 from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
 from .progress import progress_bar
@@ -244,17 +244,11 @@ def _on_cluster(client: Client) -> Callable[..., Iterator[tuple[Fold, _Result]]]
     def results(
         ds: xr.Dataset, folds: Sequence[Fold], plan: _Plan, there: Mapping[str, Model | Ensemble]
     ) -> Iterator[tuple[Fold, _Result]]:
-        from distributed import as_completed
-
         (data,) = client.scatter([ds], hash=False)
         pending = {
             client.submit(_task, data, fold, plan, there.get(fold.label), pure=False): fold for fold in folds
         }
-        try:
-            for future in as_completed(list(pending)):
-                yield pending.pop(future), future.result()
-        finally:
-            client.cancel(list(pending))
+        yield from as_they_end(client, pending)
 
     return results
 

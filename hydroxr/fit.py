@@ -59,12 +59,10 @@ def fit(
     """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
     check_spec(spec)
     from .learning.precision import lstm_precision
-    from .learning.protocol import make_protocol
+    from .learning.protocol import protocol_of
     from .simulate import torch_device
 
-    if changes.get("dropout") is None:
-        changes["dropout"] = spec.dropout
-    protocol = make_protocol(preset, spec.network, {**changes, "seed": seed})
+    protocol = protocol_of(spec, preset, {**changes, "seed": seed})
     spec = replace(spec, dropout=protocol.dropout)
     members = None if seeds is None else member_seeds(seeds, seed)
     check_client(client, "member")

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from .model import Model
+
+T = TypeVar("T")
 
 # In a process one training at a time: random numbers and the threads of torch are the process's.
 ONE_TRAINING = threading.Lock()
@@ -106,18 +108,17 @@ def fit_side_by_side(
     (there,) = client.scatter([data], hash=False, broadcast=True)
     with progress_bar(total=len(seeds), desc="fit", unit="member", disable=not progress) as bar:
         fitted = {}
-        for seed, model in _as_they_end(client, seeds, train, there):
+        submitted = {client.submit(_task, train, there, seed, pure=False): seed for seed in seeds}
+        for seed, model in as_they_end(client, submitted):
             fitted[seed] = model
             bar.update()
     return Ensemble(tuple(fitted[seed] for seed in seeds))
 
 
-def _as_they_end(
-    client: Client, seeds: list[int], train: Callable[..., Model], data: Any
-) -> Iterator[tuple[int, Model]]:
+def as_they_end(client: Client, pending: dict[Any, T]) -> Iterator[tuple[T, Any]]:
+    """What each task is of, and its result; after an error the others are cancelled."""
     from distributed import as_completed
 
-    pending = {client.submit(_task, train, data, seed, pure=False): seed for seed in seeds}
     try:
         for future in as_completed(list(pending)):
             yield pending.pop(future), future.result()

@@ -24,7 +24,7 @@ from .ensemble import Ensemble
 from .errors import ModelFileError
 from .fit import fit
 from .folds import Fold
-from .learning.protocol import Protocol, make_protocol
+from .learning.protocol import Protocol, protocol_of
 from .model import JSON_FILE, Model, check_target, load_model
 
 KEY = "cross_validation"
@@ -52,10 +52,8 @@ def fingerprint(
         if name not in (*_NOT_LEARNED, *known) and not _same(value, usual.get(name))
     }
     changes = {name: value for name, value in options.items() if name in known - {"preset"}}
-    if changes.get("dropout") is None:
-        changes["dropout"] = spec.dropout
     # All values, not only those that were given: a preset may be another one in a later version.
-    protocol = make_protocol(options.get("preset", "default"), spec.network, changes)
+    protocol = protocol_of(spec, options.get("preset", "default"), changes)
     days = None if options.get("validation") is not None else options.get("time")
     arrays = [*inputs.forcing(ds, spec.forcing).values(), observed]
     digest = hashlib.sha256("\n".join(space_names(ds, (dim,))).encode())

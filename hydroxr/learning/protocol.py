@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..description import Spec
 from ..errors import DescriptionError
 from .losses import OUTPUT_LOSSES, Loss, checked_loss, describe_loss, parts_of
 
@@ -247,6 +248,16 @@ def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protoco
             "gives none; expected 'low_flow', which is the same of streamflow in mm/day."
         )
     return protocol
+
+
+def protocol_of(spec: Spec, preset: str, changes: dict[str, Any]) -> Protocol:
+    """The protocol by which a description is trained: its own dropout counts unless another is given.
+
+    Parameters, errors: of :func:`make_protocol`.
+    """
+    if changes.get("dropout") is None:
+        changes = {**changes, "dropout": spec.dropout}
+    return make_protocol(preset, spec.network, changes)
 
 
 def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:

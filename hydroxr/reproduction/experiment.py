@@ -114,14 +114,12 @@ class Experiment:
 
     def settings(self, run: Run) -> dict[str, Any]:
         """What decides a run beside the data: description, protocol, periods."""
-        from ..learning.protocol import make_protocol
+        from ..learning.protocol import protocol_of
 
         spec = specification(run.model, self.hidden)
         changes = {name: value for name, value in self.options.items() if name != "preset"}
-        if changes.get("dropout") is None:
-            changes["dropout"] = spec.dropout
         preset = self.options.get("preset", "default")
-        protocol = make_protocol(preset, spec.network, {**changes, "seed": run.seed}).to_dict()
+        protocol = protocol_of(spec, preset, {**changes, "seed": run.seed}).to_dict()
         periods = {name: _days(period) for name, period in (("training", self.training), ("test", self.test))}
         data = {"data": {"sha256": self.data_hash}}
         return json.loads(
