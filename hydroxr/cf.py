@@ -80,10 +80,7 @@ def label(
         array.encoding = {}
         if row.role == "flag":
             array.attrs |= _FLAGS[row.name]
-    flags = [name for name in _FLAGS if name in ds]
-    if flags:
-        for name in set(ds.data_vars) - set(flags):
-            ds[name].attrs["ancillary_variables"] = " ".join(flags)
+    name_flags(ds)
     if "time" in ds.dims:
         ds = ds.assign_coords(time_bnds=(("time", "bnds"), time_bounds(ds["time"])))
     label_coordinates(ds)
@@ -105,6 +102,14 @@ def label(
     if "source" in source.encoding:  # a write that goes on asks whether the input is still the same
         ds.encoding = {"source": source.encoding["source"]}
     return ds
+
+
+def name_flags(ds: xr.Dataset) -> None:
+    """Let every other variable name the flags that are there, beside what it names already."""
+    flags = [name for name in _FLAGS if name in ds]
+    for name in set(ds.data_vars) - set(flags) if flags else ():
+        words = ds[name].attrs.get("ancillary_variables", "").split()
+        ds[name].attrs["ancillary_variables"] = " ".join(dict.fromkeys([*words, *flags]))
 
 
 def dimension_order(space: tuple[Hashable, ...]) -> tuple[Hashable, ...]:

@@ -66,7 +66,8 @@ def simulate_members(
     sims, flag = _common_flag(sims)
     out = join_members(sims, ensemble) if members else _mean(sims, ensemble)
     if flag is not None:
-        out = _flagged(out, flag)
+        out[FLAG] = flag
+        cf.name_flags(out)
     if not return_state:
         return out
     return out, join_members(states, ensemble)
@@ -122,15 +123,6 @@ def _common_flag(sims: list[xr.Dataset]) -> tuple[list[xr.Dataset], xr.DataArray
         return sims, None
     flag = reduce(or_, flags).astype("int8").assign_attrs(flags[0].attrs)
     return [sim.drop_vars(FLAG, errors="ignore") for sim in sims], flag
-
-
-def _flagged(ds: xr.Dataset, flag: xr.DataArray) -> xr.Dataset:
-    """With the flag, which every other variable names."""
-    for array in ds.data_vars.values():
-        words = array.attrs.get("ancillary_variables", "").split()
-        if array.name != "forcing_flag":
-            array.attrs["ancillary_variables"] = " ".join(dict.fromkeys([*words, FLAG]))
-    return ds.assign({FLAG: flag})
 
 
 def _described(ds: xr.Dataset, ensemble: Ensemble) -> xr.Dataset:

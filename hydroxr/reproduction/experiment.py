@@ -28,7 +28,7 @@ from ..cells import attribute_names
 from ..commands import run_period
 from ..description import DeltaHBV, Spec
 from ..errors import DataFileError, EmptySelectionError, HydroxrError, ModelFileError
-from ..model import Model, load_model
+from ..model import Model, load_model, write_file
 from .runs import SPLITS, Run, chosen_runs, specification
 from .scores import VARIABLES, observed_indices, one_dataset, scores
 from .table import markdown
@@ -391,5 +391,5 @@ def _days(period: slice) -> list[str]:
 def _write(path: Path, text: str) -> None:
     """Whole, or not at all."""
     new = path.with_name(f".{path.name}-{uuid4().hex}")
-    new.write_text(text, encoding="utf-8")
+    write_file(new, text.encode())
     os.replace(new, path)
