@@ -224,8 +224,8 @@ def run_period(ds: xr.Dataset, model: Model | Ensemble, period: slice | None, **
     return result
 
 
-def only_gauged(ds: xr.Dataset) -> xr.Dataset:
-    """The cells that have any observed streamflow.
+def only_gauged(ds: xr.Dataset, period: slice | None = None) -> xr.Dataset:
+    """The cells that have any observed streamflow, in a period where one is given.
 
     Raises
     ------
@@ -239,9 +239,11 @@ def only_gauged(ds: xr.Dataset) -> xr.Dataset:
             f"cells can be left out of one dimension of space only, and there are {len(space)}: "
             f"{', '.join(map(str, space))}."
         )
-    gauged = observed.notnull().any("time").values
+    days = inputs.select_days(observed.to_dataset(name="_flow"), period)["_flow"]
+    gauged = days.notnull().any("time").values
     if not gauged.any():
-        raise EmptySelectionError("no cell has observed streamflow.")
+        when = "" if period is None else f" from {period.start} to {period.stop}"
+        raise EmptySelectionError(f"no cell has observed streamflow{when}.")
     return ds.isel({space[0]: gauged})
 
 

@@ -18,16 +18,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
 from .. import inputs
 from .._version import __version__
 from ..cells import attribute_names
-from ..commands import run_period
+from ..commands import only_gauged, run_period
 from ..description import DeltaHBV, Spec
-from ..errors import DataFileError, EmptySelectionError, HydroxrError, ModelFileError
+from ..errors import DataFileError, HydroxrError, ModelFileError
 from ..model import Model, load_model, write_file
 from .runs import SPLITS, Run, chosen_runs, specification
 from .scores import VARIABLES, observed_indices, one_dataset, scores
@@ -269,31 +268,13 @@ def reproduce(
     """
     runs = chosen_runs(models, seeds, splits)
     experiment = Experiment(
-        gauged(ds, training), Path(out), hidden, training, test, device, progress, options, report
+        only_gauged(ds, training), Path(out), hidden, training, test, device, progress, options, report
     )
     check(experiment, runs)
     for run in runs:
         experiment.do(run)
         results = experiment.collect()
     return results
-
-
-def gauged(ds: xr.Dataset, training: slice) -> xr.Dataset:
-    """The cells with any observed streamflow in the training period.
-
-    Raises
-    ------
-    EmptySelectionError
-        Where there are none.
-    """
-    (dim,) = inputs.space_dims(ds)
-    observed = inputs.observed_streamflow(ds)
-    there = inputs.select_days(observed.to_dataset(name="_flow"), training)["_flow"].notnull().any("time")
-    if not there.any():
-        raise EmptySelectionError(
-            f"no cell has observed streamflow in the training period, {' to '.join(_days(training))}."
-        )
-    return ds.isel({dim: np.flatnonzero(there.values)})
 
 
 def check(experiment: Experiment, runs: Sequence[Run]) -> None:
