@@ -14,6 +14,7 @@ _DATA_HELP = (
     "CAMELS (its folder as published, or a compact NetCDF file of it), or your own NetCDF file or Zarr store "
     "with prcp, tmean and pet (or tmin, tmax, lat), streamflow and units"
 )
+_PRESETS = ("default", "long", "paper")
 _TIME_HELP = "first and last day, such as 1980-10-01:1995-09-30 (default: all days)"
 
 
@@ -113,9 +114,10 @@ def _add_training(fit) -> None:  # type: ignore[no-untyped-def]
     fit.add_argument("--batch", type=int, help="windows a step (default: 100)")
     fit.add_argument(
         "--preset",
-        choices=("default", "paper"),
+        choices=_PRESETS,
         default="default",
-        help="how it is trained: hydroxr's way, or the paper's protocol (default: default)",
+        help="how it is trained: hydroxr's way, the same with more iterations, or the paper's protocol "
+        "(default: default)",
     )
     fit.add_argument(
         "--validation",
@@ -218,9 +220,7 @@ def _add_reproduce(subparsers, commands) -> None:  # type: ignore[no-untyped-def
     )
     reproduce.add_argument("--hidden", type=int, default=256, help="width of the networks (default: 256)")
     reproduce.add_argument("--iterations", type=int, help="training steps (default: the preset's)")
-    reproduce.add_argument(
-        "--preset", choices=("default", "paper"), help="how they are trained (default: default)"
-    )
+    reproduce.add_argument("--preset", choices=_PRESETS, help="how they are trained (default: default)")
     reproduce.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     reproduce.add_argument("--list", action="store_true", help="say which runs these are, and do nothing")
 

@@ -124,11 +124,13 @@ class HBVAccessor:
             Adam with a rate that decays along a cosine, or the paper's Adadelta.
         learning_rate : float, optional
             The largest; default by optimiser and kind of network.
-        preset : {"default", "paper"}
+        preset : {"default", "long", "paper"}
             "default": Adam, gradients through the warm-up, squared errors over each cell's variance
-            plus a term for low flows. "paper": the protocol of Feng et al. (2022) with their loss,
-            Adadelta and 50 epochs; no gradient through the warm-up, in which dynamic parameters are
-            those of its last day; an LSTM of streamflow learns with the loss "transformed".
+            plus a term for low flows. "long": the same with three times the iterations, a smaller rate
+            and more dropout, for final weights of a regional network. "paper": the protocol of Feng et
+            al. (2022) with their loss, Adadelta and 50 epochs; no gradient through the warm-up, in which
+            dynamic parameters are those of its last day; an LSTM of streamflow learns with the loss
+            "transformed".
         loss : str, dict or function, optional
             "paper", "nse", "kge", "low_flow", for an LSTM "transformed" (its output's RMSE); a sum of
             them, ``{"nse": 1.0, "low_flow": 1.0}``; or a function of simulated and observed streamflow,

@@ -365,7 +365,7 @@ def test_defaults_are_the_documented_ones(kind: str, monkeypatch: pytest.MonkeyP
         ({"device": "abacus"}, "abacus"),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"learning_rate": -1.0}, "learning_rate"),
-        ({"preset": "mine"}, "preset 'mine'.*'default' or 'paper'"),
+        ({"preset": "mine"}, "preset 'mine'.*'default' or 'long' or 'paper'"),
         ({"schedule": "step"}, "schedule 'step'.*'cosine' or 'constant'"),
         ({"precision": "float16"}, "precision 'float16'.*'bfloat16'"),
         ({"warmup_parameters": "none"}, "warmup_parameters 'none'.*'daily' or 'last day'"),

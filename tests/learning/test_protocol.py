@@ -68,6 +68,21 @@ def test_the_default_has_gradients_through_the_warmup_and_a_term_for_low_flows(n
     assert 0 < protocol.rate(n - 1) < 1e-4 * top
 
 
+def test_the_long_preset_is_the_default_with_more_iterations() -> None:
+    """Of a regional network; parameters fitted directly have settled before."""
+    for network in ("lstm", "streamflow"):
+        default, long = make_protocol("default", network, {}), make_protocol("long", network, {})
+        differs = {field.name for field in fields(Protocol)} - {
+            field.name
+            for field in fields(Protocol)
+            if getattr(default, field.name) == getattr(long, field.name)
+        }
+        assert differs == {"preset", "learning_rate", "dropout", "iterations"}
+        assert (long.learning_rate, long.dropout, long.iterations) == (3e-3, 0.3, 4500)
+    default, long = make_protocol("default", "constant", {}), make_protocol("long", "constant", {})
+    assert long.to_dict() == default.to_dict() | {"preset": "long"}
+
+
 @pytest.mark.parametrize("preset", ["default", "paper"])
 def test_every_value_of_a_preset_can_be_changed(preset: str) -> None:
     """By its name; the others stay."""
