@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .ensemble import Ensemble
     from .model import Model, load_model
     from .opening import open_run
+    from .pretrained import open_results
     from .samples import open_sample
     from .virtual import virtual_continent
 
@@ -28,6 +29,7 @@ _FUNCTIONS = {
     "open_sample": "samples",
     "load_model": "model",
     "open_run": "opening",
+    "open_results": "pretrained",
     "Model": "model",
     "Ensemble": "ensemble",
     "virtual_continent": "virtual",
@@ -48,6 +50,7 @@ __all__ = [
     "load_model",
     "metrics",
     "open_camels",
+    "open_results",
     "open_run",
     "open_sample",
     "physics",

@@ -222,6 +222,13 @@ def _add_reproduce(subparsers, commands) -> None:  # type: ignore[no-untyped-def
     reproduce.add_argument("--iterations", type=int, help="training steps (default: the preset's)")
     reproduce.add_argument("--preset", choices=_PRESETS, help="how they are trained (default: default)")
     reproduce.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    reproduce.add_argument(
+        "--et",
+        type=Path,
+        metavar="FILE",
+        help="evapotranspiration of another origin for the same catchments, such as MOD16A2 after "
+        "hx.compare.open_mod16 and hx.compare.aggregate: a NetCDF file or Zarr store",
+    )
     reproduce.add_argument("--list", action="store_true", help="say which runs these are, and do nothing")
 
 

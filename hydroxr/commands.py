@@ -145,6 +145,7 @@ def reproduce(given: Namespace) -> None:
         splits=given.splits,
         hidden=given.hidden,
         device=given.device,
+        et=None if given.et is None else open_result(given.et),
         **{name: value for name, value in options.items() if value is not None},
     )
     print((given.out / TABLE).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""From a finished run to a model that ships: weights, model card, scores of each catchment."""
+"""From finished runs to what ships: weights with a model card and scores, and the results of all runs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from ..description import DeltaHBV
 from ..errors import ModelFileError
 from ..extrapolation import GAPS, RANGES
 from ..model import Model, load_model
-from ..pretrained import CARD, SCORES
+from ..pretrained import CARD, RESULTS, SCORES
 from ..variables import ATTRIBUTES
+from .scores import OBSERVED_INDICES
+from .table import summary
 
 _EVERY = 50  # iterations, of the history that ships
 _COLUMNS = ("nse", "kge", "r", "alpha", "beta", "log_nse", "flv", "fhv", "rmse", "baseflow_index")
+# Positions and observations are CAMELS' to give.
+_OF_THE_DATA = ("lat", "lon", "streamflow_observed", "precipitation")
 _LIMITS = (
     "Trained on catchments of the contiguous US with little human influence. Regulated rivers, glaciers and "
     "water that crosses the divide are not in the model. Precipitation is taken as it is: where Daymet is "
@@ -57,11 +61,38 @@ def ship(run: str | os.PathLike[str], target: str | os.PathLike[str]) -> Path:
     thinned = model.history.isel(iteration=slice(_EVERY - 1, None, _EVERY))
     replace(model, history=thinned).save(target)
     table = scores[[name for name in _COLUMNS if name in scores]].to_dataframe()
-    named = [name for name in ("basin_id", "lat", "lon") if name in table]
+    named = ["basin_id"] if "basin_id" in table else []
     table = table[named + [name for name in _COLUMNS if name in table]].dropna(axis=1, how="all")
-    table.to_csv(target / SCORES, float_format="%.4f", index=False)
+    table.to_csv(target / SCORES, float_format="%.4f", index=not named)
     (target / CARD).write_text(card(target.name, model, scores), encoding="utf-8")
     return target
+
+
+def ship_results(results: xr.Dataset, folder: str | os.PathLike[str]) -> Path:
+    """Write the results of all runs into ``folder``, without what belongs to the data.
+
+    Parameters
+    ----------
+    results : Dataset, (run, cell)
+        Of :func:`hydroxr.reproduction.reproduce`.
+    folder : path
+        Of the models that come with hydroxr.
+    """
+    numbers = summary(results)
+    kept = results.drop_vars(
+        [name for name in (*_OF_THE_DATA, *OBSERVED_INDICES) if name in results.variables]
+    )
+    for name, (_, text) in OBSERVED_INDICES.items():
+        about = {
+            "long_name": f"correlation over the cells of the {text}, with that of the model",
+            "units": "1",
+        }
+        kept[f"r_{name}"] = numbers[f"r_{name}"].drop_attrs().assign_attrs(about)
+    for each, array in kept.data_vars.items():
+        if array.dtype == "float64":
+            kept[each] = array.astype("float32")
+    kept.hbv.to_netcdf(Path(folder) / RESULTS, overwrite=True)
+    return Path(folder) / RESULTS
 
 
 def card(name: str, model: Model, scores: xr.Dataset) -> str:

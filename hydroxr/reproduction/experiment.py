@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import xarray as xr
 from dask.base import tokenize
@@ -26,10 +24,11 @@ from .._version import __version__
 from ..cells import attribute_names
 from ..commands import only_gauged, run_period
 from ..description import DeltaHBV, Spec
-from ..errors import DataFileError, HydroxrError, ModelFileError
-from ..model import Model, load_model, write_file
+from ..errors import DataFileError, HydroxrError
+from ..model import Model, load_model
+from .records import SETTINGS, check_settings, days_of, facts_of, hardware, write_whole
 from .runs import SPLITS, Run, chosen_runs, specification
-from .scores import VARIABLES, observed_indices, one_dataset, scores
+from .scores import VARIABLES, et_correlation, observed_indices, one_dataset, scores
 from .table import markdown
 
 TRAINING = slice("1980-10-01", "1995-09-30")
@@ -38,7 +37,6 @@ RESULTS = "results.nc"
 TABLE = "table.md"
 SCORES = "scores.nc"
 FACTS = "run.json"
-SETTINGS = "settings.json"
 LOG = "log.txt"
 
 
@@ -61,6 +59,8 @@ class Experiment:
         Of ``fit``: ``preset``, ``iterations`` and so on.
     report : function
         Told what happens, a line at a time.
+    et : Dataset, optional
+        Evapotranspiration of another origin in the same cells, which ``et_correlation`` is with.
     """
 
     ds: xr.Dataset
@@ -72,10 +72,17 @@ class Experiment:
     progress: bool = True
     options: dict[str, Any] = field(default_factory=dict)
     report: Callable[[str], None] = print
+    et: xr.Dataset | None = None
 
     def done(self, run: Run) -> bool:
-        """Whether a run is trained and tested."""
-        return (self.out / run.name / FACTS).is_file()
+        """Whether a run is trained and tested, with this estimate of evapotranspiration if there is one."""
+        if not (self.out / run.name / FACTS).is_file():
+            return False
+        if self.et is None:
+            return True
+        with xr.open_dataset(self.out / run.name / SCORES) as part:
+            known = "et_correlation" in part
+            return known and part["et_correlation"].attrs.get("product_sha256") == self.et_hash
 
     def do(self, run: Run) -> None:
         """Train and test, or go on with it.
@@ -89,23 +96,27 @@ class Experiment:
         """
         folder = self.out / run.name
         settings = self.settings(run)
-        _check_settings(folder, settings)
+        check_settings(folder, settings)
         if self.done(run):
             self.report(f"{run.name}: done before")
             return
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / SETTINGS, json.dumps(settings, indent=1, ensure_ascii=False))
+        write_whole(folder / SETTINGS, json.dumps(settings, indent=1, ensure_ascii=False))
         self._log(run, f"begins or goes on, hydroxr {__version__}, {hardware()}: {json.dumps(settings)}")
         started = clock.perf_counter()
         try:
             sim, model = (self._over_time if run.split == "time" else self._over_cells)(run, folder)
             part = scores(sim, self.ds)
+            if self.et is not None:
+                part["et_correlation"] = et_correlation(sim, self.et).assign_attrs(
+                    product_sha256=self.et_hash
+                )
         except HydroxrError as error:
             self._log(run, f"failed: {type(error).__name__}: {error}")
             raise
         part.hbv.to_netcdf(folder / SCORES, overwrite=True)
-        facts = _facts(run, model, self.hidden, self._seconds(run))
-        _write(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False, default=str))
+        facts = facts_of(run, model, self.hidden, self._seconds(run))
+        write_whole(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False, default=str))
         took = clock.perf_counter() - started
         self._log(
             run, f"done, {took:.0f} s since it began or went on, median NSE {float(part.nse.median()):.3f}"
@@ -119,7 +130,7 @@ class Experiment:
         changes = {name: value for name, value in self.options.items() if name != "preset"}
         preset = self.options.get("preset", "default")
         protocol = protocol_of(spec, preset, {**changes, "seed": run.seed}).to_dict()
-        periods = {name: _days(period) for name, period in (("training", self.training), ("test", self.test))}
+        periods = {"training": days_of(self.training), "test": days_of(self.test)}
         data = {"data": {"sha256": self.data_hash}}
         return json.loads(
             json.dumps({"description": spec.to_dict(), "protocol": protocol, **periods, **data})
@@ -129,6 +140,12 @@ class Experiment:
     def data_hash(self) -> str:
         """Of all that models are trained on and tested with."""
         return tokenize(self.ds.drop_attrs().drop_encoding())
+
+    @cached_property
+    def et_hash(self) -> str:
+        """Of the estimate of evapotranspiration."""
+        assert self.et is not None
+        return tokenize(self.et.drop_attrs().drop_encoding())
 
     def _seconds(self, run: Run) -> float:
         """Of training, of all models of the run."""
@@ -205,11 +222,11 @@ class Experiment:
         )
         results.attrs |= {
             "title": "Differentiable HBV models and an LSTM, trained and tested as in Feng et al. (2022)",
-            "training_period": " to ".join(_days(self.training)),
-            "test_period": " to ".join(_days(self.test)),
+            "training_period": " to ".join(days_of(self.training)),
+            "test_period": " to ".join(days_of(self.test)),
         }
         results.hbv.to_netcdf(self.out / RESULTS, overwrite=True)
-        _write(self.out / TABLE, markdown(results))
+        write_whole(self.out / TABLE, markdown(results))
         return results
 
 
@@ -226,6 +243,7 @@ def reproduce(
     device: str = "auto",
     progress: bool = True,
     report: Callable[[str], None] = print,
+    et: xr.Dataset | None = None,
     **options: Any,
 ) -> xr.Dataset:
     """Train the paper's models on its periods, test them, and put the scores into one Dataset.
@@ -251,6 +269,10 @@ def reproduce(
         Show bars.
     report : function
         Told what happens, a line at a time.
+    et : Dataset, optional
+        Evapotranspiration of another origin, such as MOD16A2 (``hx.compare.open_mod16``, brought to the
+        cells by ``hx.compare.aggregate``): its correlation in time with the simulated one of each cell is
+        ``et_correlation`` of the results. Runs that are done are simulated once more for it, not trained.
     **options
         Of ``ds.hbv.fit``: ``preset``, ``iterations``, ``loss`` and so on.
 
@@ -268,7 +290,7 @@ def reproduce(
     """
     runs = chosen_runs(models, seeds, splits)
     experiment = Experiment(
-        only_gauged(ds, training), Path(out), hidden, training, test, device, progress, options, report
+        only_gauged(ds, training), Path(out), hidden, training, test, device, progress, options, report, et
     )
     check(experiment, runs)
     for run in runs:
@@ -287,9 +309,12 @@ def check(experiment: Experiment, runs: Sequence[Run]) -> None:
     ds = experiment.ds
     inputs.select_days(ds, experiment.test)
     attribute_names(ds, inputs.space_dims(ds), None)
+    if experiment.et is not None:  # whether it can be compared is tried on what is there before a simulation
+        stand_in = inputs.observed_streamflow(inputs.select_days(ds, experiment.test)).fillna(0.0)
+        et_correlation(stand_in.to_dataset(name="evapotranspiration"), experiment.et)
     for run in runs:
         settings = experiment.settings(run)
-        _check_settings(experiment.out / run.name, settings)
+        check_settings(experiment.out / run.name, settings)
         label = SPLITS[run.split]
         if label is not None and label not in ds:
             raise DataFileError(
@@ -297,80 +322,10 @@ def check(experiment: Experiment, runs: Sequence[Run]) -> None:
                 "or leave that split out."
             )
     for path in experiment.out.glob(f"*/*/{SETTINGS}"):  # of other runs, in the same table
-        _check_settings(path.parent, experiment.settings(runs[0]), only=("training", "test", "data"))
+        check_settings(path.parent, experiment.settings(runs[0]), only=("training", "test", "data"))
     for spec in {specification(run.model, experiment.hidden) for run in runs}:
         ds.hbv.check(spec)
 
 
-def hardware() -> str:
-    """The machine, in words."""
-    import torch
-
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    text = f"{name}, {torch.get_num_threads()} threads"
-    return f"{torch.cuda.get_device_name()}, {text}" if torch.cuda.is_available() else text
-
-
 def _variables(spec: Spec) -> tuple[str, ...]:
     return VARIABLES if isinstance(spec, DeltaHBV) else VARIABLES[:1]
-
-
-def _facts(run: Run, model: Model, hidden: int, seconds: float) -> dict[str, Any]:
-    import torch
-
-    training = model.training
-    return {
-        "run": run.name,
-        "model": run.model,
-        "symbol": model.description.symbol,
-        "seed": run.seed,
-        "split": run.split,
-        "hidden": hidden,
-        "iterations": int(training["iterations_done"]),
-        "seconds": seconds,
-        "hardware": hardware(),
-        "versions": f"hydroxr {__version__}, torch {torch.__version__}",
-    }
-
-
-def _check_settings(folder: Path, settings: dict[str, Any], only: Sequence[str] | None = None) -> None:
-    """Refuse a folder in which a run with other settings was begun."""
-    if not (folder / SETTINGS).is_file():
-        return
-    before = _flat(json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
-    now = _flat(settings)
-    keys = [key for key in sorted({*before, *now}) if only is None or key.partition(":")[0] in only]
-    differs = [key for key in keys if before.get(key) != now.get(key)]
-    if differs:
-        raise ModelFileError(
-            f"{folder} has a run with other settings ({', '.join(differs)}); a table has runs of the same "
-            "settings. Choose another folder, or delete this one."
-        )
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Names of groups before those of their values."""
-    out: dict[str, Any] = {}
-    for name, value in settings.items():
-        out |= (
-            {f"{name}: {key}": one for key, one in value.items()}
-            if isinstance(value, dict)
-            else {name: value}
-        )
-    return out
-
-
-def _days(period: slice) -> list[str]:
-    return [str(period.start), str(period.stop)]
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole, or not at all."""
-    new = path.with_name(f".{path.name}-{uuid4().hex}")
-    write_file(new, text.encode())
-    os.replace(new, path)

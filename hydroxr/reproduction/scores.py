@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..compare import baseflow_index
+from ..compare import baseflow_index, evapotranspiration
 from ..errors import MissingVariableError
-from ..variables import AMOUNT
+from ..variables import FLUX
 
 # What the scores are of; an LSTM has the first only.
 VARIABLES = ("streamflow", "runoff", "baseflow", "evapotranspiration", "rainfall", "snowfall")
@@ -55,10 +55,35 @@ def scores(sim: xr.Dataset, observed: xr.Dataset) -> xr.Dataset:
     if "rainfall" in sim:
         series["evapotranspiration"] = sim["evapotranspiration"]
         series["precipitation"] = sim["rainfall"] + sim["snowfall"]
-    for name, text in _MEANS.items():
-        mean = series[name].mean("time", dtype=float) if name in series else missing
-        out[name] = mean.drop_attrs().assign_attrs(long_name=text, units=f"{AMOUNT} day-1")
+    for name in _MEANS:
+        out[name] = _mean(series[name], name) if name in series else _described(missing, name)
     return out.compute()
+
+
+def _mean(array: xr.DataArray, name: str) -> xr.DataArray:
+    return _described(array.mean("time", dtype=float), name)
+
+
+def _described(array: xr.DataArray, name: str) -> xr.DataArray:
+    return array.drop_attrs().assign_attrs(long_name=_MEANS[name], units=FLUX)
+
+
+def et_correlation(sim: xr.Dataset, product: xr.Dataset) -> xr.DataArray:
+    """Correlation in time of simulated evapotranspiration with another estimate, of each cell.
+
+    Parameters
+    ----------
+    sim : Dataset
+        Daily; one without ``evapotranspiration`` (of an LSTM) has NaN.
+    product : Dataset
+        See :func:`hydroxr.compare.evapotranspiration`, whose errors these are.
+    """
+    if "evapotranspiration" not in sim:
+        missing = xr.full_like(sim["streamflow"].isel(time=0, drop=True), np.nan, dtype=float)
+        out = missing.drop_attrs().assign_attrs(units="1")
+    else:
+        out = evapotranspiration(sim, product)["r"].compute()
+    return out.assign_attrs(long_name="correlation in time of evapotranspiration with another estimate")
 
 
 def observed_indices(ds: xr.Dataset) -> xr.Dataset:
@@ -68,6 +93,17 @@ def observed_indices(ds: xr.Dataset) -> xr.Dataset:
         if source in ds:
             out[name] = ds[source].astype(float).drop_attrs().assign_attrs(long_name=text, units="1")
     return out
+
+
+def observed_means(ds: xr.Dataset) -> xr.Dataset:
+    """Mean precipitation and observed streamflow of ``ds``, under the names of the results."""
+    from .. import inputs
+
+    series = {
+        "precipitation": inputs.forcing(ds, ("prcp",))["prcp"],
+        "streamflow_observed": inputs.observed_streamflow(ds),
+    }
+    return xr.Dataset({name: _mean(array, name) for name, array in series.items()})
 
 
 def one_dataset(parts: dict[str, xr.Dataset], facts: dict[str, dict[str, Any]]) -> xr.Dataset:

@@ -26,8 +26,8 @@ _TITLES = {
     "pur": "Ungauged regions: each catchment by a model that was trained without its region",
 }
 _NO_ET = (
-    "ET: the temporal correlation with MOD16A2 needs that product, which is not part of CAMELS. A variable "
-    "`et_correlation` (run, basin) in the results fills the column: `hx.compare.evapotranspiration`."
+    "ET: the temporal correlation with MOD16A2 needs that product, which is not part of CAMELS. "
+    "`reproduce(..., et=...)`, or `--et FILE`, fills the column."
 )
 _NO_NLDAS = (
     "NLDAS (the paper's Figure A1) is not done: PET is computed from the range of temperatures, and CAMELS' "
@@ -70,8 +70,11 @@ def summary(results: xr.Dataset) -> xr.Dataset:
     nothing = xr.full_like(results["nse"].isel({dim: 0}, drop=True), np.nan)
     out["et_correlation"] = results["et_correlation"].median(dim) if "et_correlation" in results else nothing
     for name in ("bfi_l13", "bfi_usgs"):
-        known = name in results
-        out[f"r_{name}"] = xr.corr(results["baseflow_index"], results[name], dim) if known else nothing
+        if f"r_{name}" in results:  # of those that come with hydroxr
+            out[f"r_{name}"] = results[f"r_{name}"]
+        else:
+            known = name in results
+            out[f"r_{name}"] = xr.corr(results["baseflow_index"], results[name], dim) if known else nothing
     return xr.Dataset(out)
 
 

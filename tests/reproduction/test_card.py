@@ -11,8 +11,9 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr import pretrained
-from hydroxr.errors import ModelFileError
-from hydroxr.reproduction.card import ship
+from hydroxr.errors import CoordinateError, DataFileError, ModelFileError
+from hydroxr.reproduction.card import ship, ship_results
+from hydroxr.reproduction.table import markdown
 from tests.reproduction.test_experiment import make_data, run
 
 
@@ -85,3 +86,26 @@ def test_a_run_that_is_not_finished_does_not_ship(tmp_path: Path) -> None:
     """There is nothing to say of it yet."""
     with pytest.raises(ModelFileError, match="no finished run"):
         ship(tmp_path, tmp_path / "model")
+
+
+def test_results_of_all_runs_ship(
+    done: tuple[xr.Dataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same table comes out of them; nothing of the data is in them until the data are given."""
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    with pytest.raises(DataFileError, match="no results come"):
+        hx.open_results()
+    ship_results(done[0], tmp_path)
+    results = hx.open_results()
+    assert markdown(results) == markdown(done[0])
+    np.testing.assert_allclose(results["nse"], done[0]["nse"], rtol=1e-6)
+    own = {"lat", "bfi_l13", "bfi_usgs", "streamflow_observed", "precipitation"}
+    assert own <= set(map(str, done[0].variables))
+    assert not own & set(map(str, results.variables))
+
+    whole = hx.open_results(make_data().isel(basin=slice(None, None, -1)))
+    for name in own:
+        np.testing.assert_allclose(whole[name], done[0][name].isel(run=0, missing_dims="ignore"), rtol=1e-5)
+    assert (whole["nse"] == results["nse"]).all()
+    with pytest.raises(CoordinateError, match="the Dataset has no basin"):
+        hx.open_results(make_data().isel(basin=[0, 1]))

@@ -157,6 +157,59 @@ def test_other_data_are_refused(done: tuple[xr.Dataset, Path]) -> None:
             reproduce(wetter, done[1], models=models, seeds=[0], **OPTIONS)
 
 
+def make_et() -> xr.Dataset:
+    """Sums over 5 days of another estimate, in more cells than are gauged and in another order."""
+    ds = make_data().sel(time=slice("2000-02-10", "2000-02-29")).isel(basin=[4, 3, 2, 1, 0])
+    rng = np.random.default_rng(4)
+    sums = ds["prcp"].resample(time="5D").sum().transpose("basin", "time")
+    noise = rng.uniform(1, 9, sums.shape)
+    starts = sums["time"].values
+    bounds = np.stack([starts, starts + np.timedelta64(5, "D")], axis=1)
+    out = xr.Dataset({"ET": (sums.dims, noise, {"units": "mm"})}, sums.coords)
+    out["time_bnds"] = (("time", "nv"), bounds)
+    out["time"].attrs["bounds"] = "time_bnds"
+    return out
+
+
+def test_evapotranspiration_fills_its_column_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of runs that are done: simulated again, not trained; once for each estimate."""
+    before = run(tmp_path, seeds=[0])
+    assert "et_correlation" not in before
+    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("trained again"))
+    results = run(tmp_path, seeds=[0], et=make_et())
+    ds = make_data().isel(basin=[0, 1, 2, 4])
+    daily = commands.run_period(ds, hx.load_model(tmp_path / "dn/seed0/model"), TEST)["evapotranspiration"]
+    sums = daily.transpose("time", "basin").values.reshape(3, 5, 4).sum(1)
+    other = make_et()["ET"].sel(basin=ds["basin"], time=slice("2000-02-15", None)).transpose("time", "basin")
+    by_hand = [np.corrcoef(sums[:, cell], other.values[:, cell])[0, 1] for cell in range(4)]
+    np.testing.assert_allclose(results["et_correlation"].sel(run="dn/seed0"), by_hand, rtol=1e-4)
+    assert results["et_correlation"].sel(run="lstm/seed0").isnull().all()
+    np.testing.assert_array_equal(results["nse"], before["nse"])
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert f" | {np.median(by_hand):.3f} | 3 |" in text
+    assert "MOD16A2 needs" not in text
+
+    # Kept without it, not done again with it, done again with another.
+    monkeypatch.setattr(commands, "run_period", lambda *_, **__: pytest.fail("simulated again"))
+    monkeypatch.setattr(experiment, "run_period", commands.run_period)
+    for et in (None, make_et()):
+        xr.testing.assert_identical(run(tmp_path, seeds=[0], et=et).drop_attrs(), results.drop_attrs())
+    other = make_et().assign(ET=make_et()["ET"] ** 2)
+    with pytest.raises(pytest.fail.Exception, match="simulated again"):
+        run(tmp_path, seeds=[0], et=other)
+
+
+def test_evapotranspiration_that_cannot_be_compared_is_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other cells, another time, no units."""
+    monkeypatch.setattr(experiment.Experiment, "do", lambda *_: pytest.fail("a run was begun"))
+    with pytest.raises(hx.HydroxrError, match="basin"):
+        run(tmp_path, et=make_et().isel(basin=[0, 1]))
+    with pytest.raises(hx.HydroxrError, match="period"):
+        run(tmp_path, et=make_et().isel(time=[0]))
+
+
 def test_ungauged_basins(tmp_path: Path) -> None:
     """Each is simulated by a model that did not see it, on the test period."""
     results = run(tmp_path, models=["dn"], seeds=[0], splits=("pub",))
