@@ -85,6 +85,7 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
         )
     with xr.open_dataset(FOLDER / RESULTS) as file:
         results = file.load()
+    results = results.assign_coords(run=results["run_id"].values).drop_vars("run_id")
     return results if ds is None else _with_data(results, ds)
 
 

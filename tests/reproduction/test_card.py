@@ -98,7 +98,8 @@ def test_results_of_all_runs_ship(
     ship_results(done[0], tmp_path)
     results = hx.open_results()
     assert markdown(results) == markdown(done[0])
-    np.testing.assert_allclose(results["nse"], done[0]["nse"], rtol=1e-6)
+    for name in done[0]["run"].values:
+        np.testing.assert_allclose(results["nse"].sel(run=name), done[0]["nse"].sel(run=name), rtol=1e-6)
     own = {"lat", "bfi_l13", "bfi_usgs", "streamflow_observed", "precipitation"}
     assert own <= set(map(str, done[0].variables))
     assert not own & set(map(str, results.variables))
