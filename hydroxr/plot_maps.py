@@ -11,7 +11,7 @@ from .errors import CoordinateError, DimensionError, EmptySelectionError
 from .plot_geography import Feature, Outlines, Projection, features, matched
 from .plot_results import axis_label
 from .plot_scores import IN_PERCENT, UP_TO_ONE
-from .plot_style import COLUMN, FAINT, fonts, matplotlib_part
+from .plot_style import COLUMN, FAINT, FONTS, fonts, matplotlib_part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,7 +152,7 @@ def _graticule(axes: Axes, projection: Projection, lon: np.ndarray, lat: np.ndar
     inside_y = [(place, name) for place, name in ticks["y"] if bottom <= place <= top]
     axes.set_xticks([place for place, _ in inside_x], [name for _, name in inside_x])
     axes.set_yticks([place for place, _ in inside_y], [name for _, name in inside_y])
-    axes.tick_params(length=0, labelcolor="0.4")
+    axes.tick_params(length=0, labelcolor="0.4", labelsize=FONTS["xtick.labelsize"])
 
 
 def _round_degrees(along: np.ndarray, extent: float) -> np.ndarray:

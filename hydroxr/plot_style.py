@@ -77,7 +77,8 @@ def fonts() -> Iterator[None]:
 
 
 def tidy(axes: Axes, *, few_ticks: bool = False) -> None:
-    """Few ticks, a faint grid behind the data, no frame."""
+    """Few ticks, a faint grid behind the data, no frame; labels of our size on others' Axes as well."""
+    axes.tick_params(labelsize=FONTS["xtick.labelsize"])
     axes.yaxis.set_major_locator(matplotlib_part("ticker").MaxNLocator(nbins=3 if few_ticks else 5))
     axes.grid(axis="y", color="0.88", linewidth=0.6)
     axes.set_axisbelow(True)
