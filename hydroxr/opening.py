@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 from .errors import DamagedStoreError, IncompleteStoreError, StoreError
-from .manifest import FOLDER, Entry, Files, Plan, entry, plans, read_manifest, read_root, unseal
+from .manifest import ATTRIBUTE, FOLDER, Entry, Files, Plan, entry, plans, read_manifest, read_root, unseal
 from .places import Place, Recorder
 
 _NAMED = 5  # blocks or chunks that an error names; the others are counted
@@ -32,7 +32,8 @@ def open_run(
         What ``to_zarr`` or ``to_netcdf`` wrote.
     verify : bool
         Read everything and compare it with the checksums that were taken when it was written.
-        Otherwise a store is asked for its chunks and their sizes only.
+        Otherwise a folder is asked for its chunks and their sizes only, an object store for its
+        chunks.
     chunks
         As of :func:`xarray.open_dataset`; default: lazy, in the chunks of the store.
     storage_options : dict, optional
@@ -227,6 +228,12 @@ def _open_old(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
     ds = xr.open_zarr(place.store, chunks=chunks)
     if "hydroxr_format" not in ds.attrs:
         raise StoreError(f"{place.name} is no store of hydroxr; open it with xr.open_zarr.")
+    if ATTRIBUTE in ds.attrs:
+        raise DamagedStoreError(
+            f"{place.name} lacks its folder {FOLDER}, so that nobody can say whether it is whole: it was "
+            "copied without it (names that begin with a dot are easily left out), or written again by "
+            "another program. Copy the store with all files, or open it with xr.open_zarr."
+        )
     if verify:
         raise StoreError(
             f"{place.name} was written by hydroxr {ds.attrs.get('hydroxr_version')}, without a manifest, and "

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import lcm
 from typing import Any
 from uuid import uuid4
 
@@ -25,11 +26,13 @@ from .errors import (
     DescriptionError,
     DimensionError,
     MissingVariableError,
+    StateError,
     StoreError,
     TimeAxisError,
 )
-from .fingerprint import fingerprint, model_and_cells, source_of
+from .fingerprint import fingerprint, graph_names, model_and_cells, source_of
 from .manifest import (
+    ATTRIBUTE,
     LOCK,
     ROOT_KEYS,
     Grid,
@@ -41,11 +44,14 @@ from .manifest import (
     read_manifest,
     read_root,
 )
-from .packing import encode
+from .packing import encode, unpacked
 from .places import Place, Recorder, only_writer
 from .zarr_blocks import write_region
 from .zarr_layout import is_lazy, prepare
+from .zarr_seam import check_seam, check_start, check_written_seam
 from .zarr_store import Run, publish, tidy, write_missing
+
+_GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")  # the same from 1582-10-15 on
 
 
 def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: bool) -> None:
@@ -57,19 +63,24 @@ def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: 
             "append_dim goes without overwrite, layout, shards, zarr_format, packed and keep_bits: days are "
             "added with the layout and the encoding of the store."
         )
+    check_start(ds, place.name)
     with _locked(place):
         root = read_root(place)
         manifest = read_manifest(place, root) if root else None
         if manifest is None:
             raise _no_run(place)
         options = {name: manifest.options[name] for name in ("packed", "keep_bits")}
-        out = prepare(encode(for_file(ds), **options))
+        out = prepare(encode(for_file(unpacked(ds)), **options))
+        out.attrs.pop(ATTRIBUTE, None)
         same = fingerprint(out, Grid({}, {}), {}, {}, source_of(ds))
+        same["lazy values"] = graph_names(ds)  # other values for the same days are no repetition
         if manifest.fingerprint == same:  # a call that was ended after the last step
             tidy(place, manifest)
             return
         old = xr.open_zarr(place.store, consolidated=True, chunks=None, mask_and_scale=False)
         _check_continues(old, out, place.name)
+        if not is_lazy(ds):
+            check_seam(place, for_file(ds))
         run = _run(out, old, place, manifest, same, progress)
         _write(run, old, place, root, manifest)
 
@@ -100,6 +111,12 @@ def _write(run: Run, old: xr.Dataset, place: Place, root: dict[str, bytes], mani
     place.put(head)
     metadata = {key: text.encode() for key, text in plan.pending.items()}
     write_missing(run, place, plan, metadata)
+    if is_lazy(run.ds):  # its values are known only now
+        try:
+            check_written_seam(place, plan, start)
+        except StateError:
+            place.delete(place.sizes(f"{plan.folder}/"))
+            raise
     publish(place, plan, manifest)
     place.sweep()
 
@@ -135,21 +152,34 @@ def _check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
             f"{name} is of another model than the run to append; what differs: {text}. Expected later days "
             "of the same model, from the state at the end of the store: simulate(model, initial_state=state)."
         )
-    calendars = [ds["time"].dt.calendar for ds in (old, new)]
+    calendars = [_calendar(ds) for ds in (old, new)]
     if calendars[0] != calendars[1]:
         raise TimeAxisError(f"{name} has the calendar {calendars[0]}, the run to append {calendars[1]}.")
-    index = old.indexes["time"].append(new.indexes["time"])
+    indexes = [ds.indexes["time"] for ds in (old, new)]
+    if calendars[0] == _GREGORIAN[0]:  # one may be of cftime
+        indexes = [
+            index.to_datetimeindex(time_unit="us") if isinstance(index, xr.CFTimeIndex) else index
+            for index in indexes
+        ]
+    index = indexes[0].append(indexes[1])
     steps = np.diff(index)
     first = steps[0] if old.sizes["time"] > 1 else np.timedelta64(1, "D")
     wrong = np.flatnonzero(steps[old.sizes["time"] - 1 :] != first)
     if len(wrong):
         place = old.sizes["time"] - 1 + int(wrong[0])
-        days = (old.indexes["time"][-1], index[place + 1], index[place])
+        days = (indexes[0][-1], index[place + 1], index[place])
         last, later, earlier = (str(day)[:10] for day in days)
         raise TimeAxisError(
             f"{name} ends on {last}, and in the run to append {later} follows {earlier}; expected the next "
             "day, without gap or overlap."
         )
+
+
+def _calendar(ds: xr.Dataset) -> str:
+    """Its name; one name for those that agree on all days of the run."""
+    calendar = str(ds["time"].dt.calendar)
+    early = int(ds["time"].dt.year[0]) <= 1582
+    return calendar if early or calendar not in _GREGORIAN else _GREGORIAN[0]
 
 
 def _run(
@@ -161,18 +191,21 @@ def _run(
     group = zarr.open_group(place.store, mode="r", use_consolidated=True)
     names = [str(name) for name, array in old.data_vars.items() if "time" in array.dims]
     variables = {name: [str(dim) for dim in old[name].dims] for name in names}
-    edges: dict[str, list[int]] = {}
+    chunks: dict[str, int] = {}
     for name, dims in variables.items():
         out[name] = out[name].transpose(*dims)
         array = group[name]
         assert isinstance(array, zarr.Array)
         for dim, chunk in zip(dims, array.shards or array.chunks, strict=True):
-            start = old.sizes["time"] if dim == "time" else 0
-            stop = start + out.sizes[dim]
-            block = out.chunksizes[dim][0] if dim in out.chunksizes else stop - start
-            step = max(1, block // chunk) * chunk
-            first = (start // chunk + 1) * chunk
-            edges.setdefault(dim, [start, *range(first if start else step, stop, step), stop])
+            chunks[dim] = lcm(chunks.get(dim, 1), chunk)
+    edges: dict[str, list[int]] = {}
+    for dim, chunk in chunks.items():
+        start = old.sizes["time"] if dim == "time" else 0
+        stop = start + out.sizes[dim]
+        block = out.chunksizes[dim][0] if dim in out.chunksizes else stop - start
+        step = max(1, block // chunk) * chunk
+        first = (start // chunk + 1) * chunk
+        edges[dim] = [start, *range(first if start else step, stop, step), stop]
     if is_lazy(out):
         sizes = {dim: tuple(np.diff(places).tolist()) for dim, places in edges.items()}
         for name, dims in variables.items():
@@ -195,7 +228,8 @@ def _coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.nda
         array = new[name].transpose(*old[name].dims)
         values = array.values
         if name in ("time", "time_bnds"):
-            values = np.asarray(encode_cf_datetime(values, **units)[0], dtype="float64")
+            # As whole days, which it would choose by itself, the hour of the stamps is lost.
+            values = encode_cf_datetime(values, **units, dtype=np.dtype("float64"))[0]
         yield name, values
 
 
