@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..description import Spec
-from ..errors import CheckpointError, MissingObservationError, TrainingError
+from ..errors import MissingObservationError, TrainingError
 from ..progress import progress_bar
 from .batches import (
     TrainingData,
@@ -27,7 +27,7 @@ from .batches import (
     batch_streamflow,
     make_module,
 )
-from .checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from .checkpoint import Checkpoint, optimizer_tensors, restore_checked, restore_optimizer
 from .interrupts import Interrupts
 from .losses import make_loss
 from .memory import kept_memory
@@ -103,45 +103,9 @@ def train(
         if checkpoint is not None:
             found = checkpoint.read(identity or {})
             if found is not None:
-                _restore(training, checkpoint, *found)
+                restore_checked(training, checkpoint, *found)
         _run(training, interrupts, checkpoint, identity, progress)
     return training.result()
-
-
-def _restore(
-    training: _Training, checkpoint: Checkpoint, tensors: dict[str, Tensor], content: dict[str, Any]
-) -> None:
-    """Go on from what was read, which may have been made by anybody.
-
-    Raises
-    ------
-    CheckpointError
-        Where it does not fit the training.
-    """
-    try:
-        expected = training.module.state_dict()
-        for prefix in ("weights.", "best."):
-            part = {name: value for name, value in tensors.items() if name.startswith(prefix)}
-            for name, value in part.items():
-                like = expected[name.removeprefix(prefix)]
-                if value.shape != like.shape or value.dtype != like.dtype or not value.isfinite().all():
-                    raise ValueError(f"{name} is not finite, or of another shape or type")
-        if content["history"].keys() != training.history.keys():
-            raise ValueError(f"its history has {', '.join(content['history'])}"[:200])
-        training.restore(tensors, content)
-        state = training.optimizer.state
-        if len(state) != (0 if all(training.history["skipped"]) else len([*training.module.parameters()])):
-            raise ValueError(f"its optimiser knows {len(state)} tensors")
-        if any(part.ndim and part.shape != like.shape for like in state for part in state[like].values()):
-            raise ValueError("its optimiser is of other tensors")
-        lengths = {name: len(values) for name, values in training.history.items()}
-        if len({*lengths.values()}) != 1 or training.iteration > training.total:
-            raise ValueError(f"its history has {lengths}")
-    except (KeyError, RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise CheckpointError(
-            f"{checkpoint.path} is not a checkpoint of this training ({error}); remove it to start the "
-            "training anew, or choose another folder."
-        ) from error
 
 
 def _run(
