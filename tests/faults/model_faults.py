@@ -3,8 +3,8 @@
     python tests/faults/model_faults.py --damages 300
 
 Each is made from a sound one, with checksums that fit wherever a forger could make them fit. Promises:
-a ModelFileError within a second, without much memory, and nothing is executed; of flipped bits and
-truncations, that they are found or change nothing.
+a ModelFileError within a second of computing, without much memory, and nothing is executed; of flipped
+bits and truncations, that they are found or change nothing.
 """
 
 from __future__ import annotations
@@ -317,17 +317,17 @@ def alarm(seconds: int) -> Any:
 def verdict(path: Path) -> str:
     """What happens when a model is opened that should not be."""
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
+    began = time.process_time()  # other programs on the machine are not to blame; what hangs is told
     try:
-        with alarm(20):
+        with alarm(10):
             hx.load_model(path)
         found = "BROKEN: opened"
     except ModelFileError as error:
         found = "refused" if len(str(error)) < 1000 else "BROKEN: an endless message"
     except BaseException as error:
         found = f"BROKEN: {type(error).__name__}: {error}"[:200]
-    if time.perf_counter() - began > MOST_SECONDS:
-        found = f"BROKEN: {time.perf_counter() - began:.1f} s"
+    if time.process_time() - began > MOST_SECONDS:
+        found = f"BROKEN: {time.process_time() - began:.1f} s"
     if (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024 > MOST_MEGABYTES:
         found = "BROKEN: much memory"
     return "BROKEN: executed" if (path.parent / MARKER).exists() else found
