@@ -59,6 +59,8 @@ def open_run(
         return _open_file(place.folder, verify, chunks)
     if place.folder is not None and not place.folder.exists():
         _raise_absent(place)
+    if place.transactional:
+        return _open_old(place, verify, chunks)  # what was committed is whole
     for _ in range(3):  # somebody may append between the reading of root metadata and manifest
         root = read_root(place)
         if not root:
@@ -225,7 +227,10 @@ def _words(region: Mapping[str, slice], ds: xr.Dataset) -> str:
 
 def _open_old(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
     """A store of an hydroxr that wrote no manifest, which was complete or absent; or a foreign one."""
-    ds = xr.open_zarr(place.store, chunks=chunks)
+    try:
+        ds = xr.open_zarr(place.store, chunks=chunks)
+    except FileNotFoundError as error:
+        raise StoreError(f"{place.name} holds nothing; expected a run that hydroxr wrote.") from error
     if "hydroxr_format" not in ds.attrs:
         raise StoreError(f"{place.name} is no store of hydroxr; open it with xr.open_zarr.")
     if ATTRIBUTE in ds.attrs:

@@ -101,7 +101,8 @@ def to_zarr(
         A result of hydroxr, lazy or not.
     path : path, URL, or store of zarr
         A folder; an address that fsspec knows, such as ``s3://bucket/run.zarr``; a store such as
-        ``zarr.storage.ObjectStore``.
+        ``zarr.storage.ObjectStore``; the ``session.store`` of icechunk, in which a run is there for
+        others when you commit the session (:mod:`hydroxr.transactions`).
     overwrite : bool
         Replace a store of that name: in a folder when the new one is complete. In an object store
         the keys are the same, so the old one is removed before the new one is written; a run that is
@@ -145,14 +146,16 @@ def to_zarr(
         Where days to append do not follow, or cells are others.
     """
     from .places import Place
+    from .transactions import append_transaction, write_transaction
 
     place = Place.of(path, storage_options)
     if append_dim is not None:
         from .zarr_append import append
 
         given = (overwrite, layout, shards, zarr_format, packed, keep_bits)
-        append(
-            ds, place, append_dim, as_it_is=given == (False, None, False, 3, False, None), progress=progress
+        as_it_is = given == (False, None, False, 3, False, None)
+        (append_transaction if place.transactional else append)(
+            ds, place, append_dim, as_it_is=as_it_is, progress=progress
         )
         return path if place.folder is None else place.folder
     from .zarr_store import Run, write_folder, write_object_store
@@ -161,7 +164,8 @@ def to_zarr(
     run = Run.of(ds, layout, shards, progress, **options)
     if place.folder is not None:
         return write_folder(run, place.folder, overwrite=overwrite, resume=resume)
-    write_object_store(run, place, overwrite=overwrite, resume=resume)
+    write = write_transaction if place.transactional else write_object_store
+    write(run, place, overwrite=overwrite, resume=resume)
     return path
 
 

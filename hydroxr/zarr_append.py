@@ -56,19 +56,13 @@ _GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")  # the same from 1
 
 def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: bool) -> None:
     """Add the days of ``ds`` to the store; see :func:`hydroxr.store.to_zarr`."""
-    if dim != "time":
-        raise DimensionError(f"append_dim is {dim!r}; expected 'time': only days are added to a run.")
-    if not as_it_is:
-        raise DescriptionError(
-            "append_dim goes without overwrite, layout, shards, zarr_format, packed and keep_bits: days are "
-            "added with the layout and the encoding of the store."
-        )
+    check_append(dim, as_it_is=as_it_is)
     check_start(ds, place.name)
     with _locked(place):
         root = read_root(place)
         manifest = read_manifest(place, root) if root else None
         if manifest is None:
-            raise _no_run(place)
+            raise _noappend_run(place)
         options = {name: manifest.options[name] for name in ("packed", "keep_bits")}
         out = prepare(encode(for_file(unpacked(ds)), **options))
         out.attrs.pop(ATTRIBUTE, None)
@@ -78,20 +72,36 @@ def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: 
             tidy(place, manifest)
             return
         old = xr.open_zarr(place.store, consolidated=True, chunks=None, mask_and_scale=False)
-        _check_continues(old, out, place.name)
+        check_continues(old, out, place.name)
         if not is_lazy(ds):
             check_seam(place, for_file(ds))
-        run = _run(out, old, place, manifest, same, progress)
+        run = append_run(out, old, place, manifest.options, same, progress)
         _write(run, old, place, root, manifest)
+
+
+def check_append(dim: str, *, as_it_is: bool) -> None:
+    """Refuse what cannot be chosen of an append.
+
+    Raises
+    ------
+    DimensionError, DescriptionError
+    """
+    if dim != "time":
+        raise DimensionError(f"append_dim is {dim!r}; expected 'time': only days are added to a run.")
+    if not as_it_is:
+        raise DescriptionError(
+            "append_dim goes without overwrite, layout, shards, zarr_format, packed and keep_bits: days are "
+            "added with the layout and the encoding of the store."
+        )
 
 
 def _write(run: Run, old: xr.Dataset, place: Place, root: dict[str, bytes], manifest: Manifest) -> None:
     """Write all that is missing, and publish."""
     start, stop = old.sizes["time"], old.sizes["time"] + run.ds.sizes["time"]
-    pending = _longer(place, root, old, start, stop)
+    pending = longer(place, root, old, start, stop)
     begun = [plan for plan in plans(place) if plan.fingerprint == run.fingerprint and plan.grid == run.grid]
     recorder = Recorder(place.store, dict(pending))
-    for name, values in _coordinates(run.ds, old):
+    for name, values in coordinates(run.ds, old):
         axes = [slice(start, stop) if dim == "time" else slice(None) for dim in old[name].dims]
         write_region(recorder, name, tuple(axes), values)
     head = {key: raw for key, raw in recorder.kept.items() if key not in pending}
@@ -121,7 +131,7 @@ def _write(run: Run, old: xr.Dataset, place: Place, root: dict[str, bytes], mani
     place.sweep()
 
 
-def _check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
+def check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
     """The same model, cells and variables, and days that follow.
 
     Raises
@@ -182,13 +192,18 @@ def _calendar(ds: xr.Dataset) -> str:
     return calendar if early or calendar not in _GREGORIAN else _GREGORIAN[0]
 
 
-def _run(
-    out: xr.Dataset, old: xr.Dataset, place: Place, manifest: Manifest, same: dict[str, str], progress: bool
+def append_run(
+    out: xr.Dataset,
+    old: xr.Dataset,
+    place: Place,
+    options: dict[str, Any],
+    same: dict[str, str],
+    progress: bool,
 ) -> Run:
     """The new days in blocks of whole chunks of the store."""
     import zarr
 
-    group = zarr.open_group(place.store, mode="r", use_consolidated=True)
+    group = zarr.open_group(place.store, mode="r")
     names = [str(name) for name, array in old.data_vars.items() if "time" in array.dims]
     variables = {name: [str(dim) for dim in old[name].dims] for name in names}
     chunks: dict[str, int] = {}
@@ -210,10 +225,10 @@ def _run(
         sizes = {dim: tuple(np.diff(places).tolist()) for dim, places in edges.items()}
         for name, dims in variables.items():
             out[name] = out[name].chunk({dim: sizes[dim] for dim in dims})
-    return Run(out, Grid(edges, variables), {}, manifest.options, same, progress)
+    return Run(out, Grid(edges, variables), {}, options, same, progress)
 
 
-def _coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndarray]]:
+def coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndarray]]:
     """Coordinates over time, as numbers of the store's."""
     from xarray.coding.times import encode_cf_datetime
 
@@ -233,7 +248,7 @@ def _coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.nda
         yield name, values
 
 
-def _longer(place: Place, root: dict[str, bytes], old: xr.Dataset, start: int, stop: int) -> dict[str, bytes]:
+def longer(place: Place, root: dict[str, bytes], old: xr.Dataset, start: int, stop: int) -> dict[str, bytes]:
     """The metadata of all arrays over time, and of the root, with ``stop`` days instead of ``start``."""
     axes = {str(name): [str(dim) for dim in array.dims] for name, array in old.variables.items()}
     axes = {name: dims for name, dims in axes.items() if "time" in dims}
@@ -249,14 +264,14 @@ def _longer(place: Place, root: dict[str, bytes], old: xr.Dataset, start: int, s
         out[key] = _as_bytes(content)
     contents = {key: json.loads(raw) for key, raw in root.items()}
     if kind == "zarr.json":
-        nodes = contents[kind]["consolidated_metadata"]["metadata"]
+        nodes = (contents[kind].get("consolidated_metadata") or {}).get("metadata", {})
         places: list[Any] = [contents[kind]["attributes"]]
     else:
         nodes = {
             key.removesuffix("/.zarray"): node for key, node in contents[".zmetadata"]["metadata"].items()
         }
         places = [contents[".zattrs"], contents[".zmetadata"]["metadata"][".zattrs"]]
-    for name, dims in axes.items():
+    for name, dims in axes.items() if nodes else ():
         nodes[name]["shape"][dims.index("time")] = stop
     for attributes in places:
         attributes["history"] = f"{attributes.get('history', '')}\n{note}".strip()
@@ -267,7 +282,7 @@ def _as_bytes(content: Any) -> bytes:
     return json.dumps(content, indent=2).encode()
 
 
-def _no_run(place: Place) -> StoreError:
+def _noappend_run(place: Place) -> StoreError:
     return StoreError(
         f"{place.name} is no complete store with a manifest; expected one that to_zarr of this version "
         "wrote, to add days to."
@@ -281,6 +296,6 @@ def _locked(place: Place) -> Iterator[None]:
         return
     lock = place.folder / LOCK
     if not lock.parent.is_dir():
-        raise _no_run(place)
+        raise _noappend_run(place)
     with only_writer(lock, place.name):
         yield

@@ -52,13 +52,13 @@ def check_written_seam(place: Place, plan: Plan, start: int) -> None:
     StateError
     """
     kept = {key: text.encode() for texts in (plan.pending, plan.root) for key, text in texts.items()}
-    ds = _opened(Recorder(place.store, kept))
-    # That of the store is of its first day.
-    _compare(
-        ds.isel(time=start - 1),
-        ds.isel(time=start).drop_vars("initial_storage", errors="ignore"),
-        place.name,
-    )
+    compare_days(_opened(Recorder(place.store, kept)), start, place.name)
+
+
+def compare_days(ds: xr.Dataset, start: int, name: str) -> None:
+    """The same of a Dataset in which that day is the first of the new ones."""
+    first = ds.isel(time=start).drop_vars("initial_storage", errors="ignore")  # that of the first day of all
+    _compare(ds.isel(time=start - 1), first, name)
 
 
 def _opened(store: Store) -> xr.Dataset:

@@ -231,13 +231,13 @@ def tidy(place: Place, manifest: Manifest) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _begin(run: Run, place: Place) -> Plan:
-    """Write what is no block: metadata of the arrays, coordinates; then the plan."""
+def metadata_of(run: Run, attrs: Mapping[str, Any]) -> dict[str, bytes]:
+    """What is no block: metadata of the arrays and of the root, which gets ``attrs``, and coordinates."""
     import dask.array as da
     from zarr.storage import MemoryStore
 
     recorder = Recorder(MemoryStore())  # what lies at the place, an ended write's, is of no concern
-    template = run.ds.copy().assign_attrs({ATTRIBUTE: FOLDER})
+    template = run.ds.copy().assign_attrs(attrs)
     for name, dims in run.grid.variables.items():
         array = run.ds[name].variable
         zeros = da.zeros(array.shape, dtype=array.dtype, chunks=-1)
@@ -256,8 +256,14 @@ def _begin(run: Run, place: Place) -> Plan:
             write_empty_chunks=True,
             safe_chunks=False,
         )
-    root = {key: raw.decode() for key, raw in recorder.kept.items() if key in ROOT_KEYS}
-    head = {key: raw for key, raw in recorder.kept.items() if key not in ROOT_KEYS}
+    return recorder.kept
+
+
+def _begin(run: Run, place: Place) -> Plan:
+    """Write what is no block; then the plan."""
+    kept = metadata_of(run, {ATTRIBUTE: FOLDER})
+    root = {key: raw.decode() for key, raw in kept.items() if key in ROOT_KEYS}
+    head = {key: raw for key, raw in kept.items() if key not in ROOT_KEYS}
     files = {key: entry(raw) for key, raw in head.items()}
     plan = Plan(uuid4().hex[:12], run.fingerprint, run.grid, root, files=files, options=run.options)
     place.put(head)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,6 +18,7 @@ from ..pretrained import CARD, SCORES
 from ..variables import ATTRIBUTES
 
 _EVERY = 50  # iterations, of the history that ships
+CAMELS = "Catchments and attributes of CAMELS-US with Daymet forcing; PET after Hargreaves."
 _COLUMNS = ("nse", "kge", "r", "alpha", "beta", "log_nse", "flv", "fhv", "rmse", "baseflow_index")
 _LIMITS = (
     "Trained on catchments of the contiguous US with little human influence. Regulated rivers, glaciers and "
@@ -29,7 +31,7 @@ _LICENCE = (
 )
 
 
-def ship(run: str | os.PathLike[str], target: str | os.PathLike[str]) -> Path:
+def ship(run: str | os.PathLike[str], target: str | os.PathLike[str], *, data: str = CAMELS) -> Path:
     """Write the model of a finished run with its card and scores into the folder ``target``.
 
     Parameters
@@ -38,6 +40,8 @@ def ship(run: str | os.PathLike[str], target: str | os.PathLike[str]) -> Path:
         Folder of a run over time, see :mod:`hydroxr.reproduction.experiment`.
     target : path
         Its name is that of the model.
+    data : str
+        What the card says of the data: whose catchments, which forcing, which PET.
 
     Raises
     ------
@@ -60,11 +64,11 @@ def ship(run: str | os.PathLike[str], target: str | os.PathLike[str]) -> Path:
     named = [name for name in ("basin_id", "lat", "lon") if name in table]
     table = table[named + [name for name in _COLUMNS if name in table]].dropna(axis=1, how="all")
     table.to_csv(target / SCORES, float_format="%.4f", index=False)
-    (target / CARD).write_text(card(target.name, model, scores), encoding="utf-8")
+    (target / CARD).write_text(card(target.name, model, scores, data), encoding="utf-8")
     return target
 
 
-def card(name: str, model: Model, scores: xr.Dataset) -> str:
+def card(name: str, model: Model, scores: xr.Dataset, data: str) -> str:
     """The model card, Markdown.
 
     Parameters
@@ -73,6 +77,8 @@ def card(name: str, model: Model, scores: xr.Dataset) -> str:
     model : Model
     scores : Dataset, (cell,)
         Of :func:`hydroxr.reproduction.scores.scores`.
+    data : str
+        Of :func:`ship`.
     """
     training = model.training
     spec = model.description
@@ -102,10 +108,9 @@ def card(name: str, model: Model, scores: xr.Dataset) -> str:
         "",
         "## Training",
         "",
-        f"{training['cells']} catchments of CAMELS-US with Daymet forcing, {period}; PET after Hargreaves. "
+        f"{training['cells']} catchments, {period}. {data} "
         f"Preset {training['preset']!r}, {training['iterations_done']} iterations, seed {training['seed']}, "
-        f"{training['seconds'] / 60:.0f} minutes, hydroxr {training['hydroxr_version']}. No day after the "
-        "training period was used, nor to choose settings.",
+        f"{training['seconds'] / 60:.0f} minutes, hydroxr {training['hydroxr_version']}. {_judged(training)}",
         "",
         "## Scores",
         "",
@@ -136,3 +141,13 @@ def card(name: str, model: Model, scores: xr.Dataset) -> str:
         _LICENCE,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _judged(training: dict[str, Any]) -> str:
+    """What days the weights were chosen by."""
+    if "validation_nse" not in training:
+        return "The weights are those of the last iteration: no other days were looked at."
+    return (
+        f"The weights are those of iteration {training['best_iteration']}, the best in a validation (median NSE "
+        f"{training['validation_nse']:.3f})."
+    )
