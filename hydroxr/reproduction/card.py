@@ -18,17 +18,18 @@ from ..pretrained import CARD, SCORES
 from ..variables import ATTRIBUTES
 
 _EVERY = 50  # iterations, of the history that ships
-CAMELS = "Catchments and attributes of CAMELS-US with Daymet forcing; PET after Hargreaves."
+CAMELS = (
+    "Catchments and attributes of CAMELS-US (Newman et al., 2015, doi:10.5065/D6MW2F4D; Addor et al., 2017, "
+    "doi:10.5065/D6G73C3Q), of the contiguous US with little human influence; Daymet forcing; PET after "
+    "Hargreaves."
+)
 _COLUMNS = ("nse", "kge", "r", "alpha", "beta", "log_nse", "flv", "fhv", "rmse", "baseflow_index")
 _LIMITS = (
-    "Trained on catchments of the contiguous US with little human influence. Regulated rivers, glaciers and "
-    "water that crosses the divide are not in the model. Precipitation is taken as it is: where Daymet is "
-    "biased, so is streamflow. Another forcing product has other biases, and another PET other parameters."
+    "Regulated rivers, glaciers and water that crosses the divide are not in the model. Precipitation is "
+    "taken as it is: where that of the training is biased, so is streamflow. Another forcing product has "
+    "other biases, and another PET other parameters."
 )
-_LICENCE = (
-    "Apache-2.0, as hydroxr. The data that it was trained on have terms of their own: CAMELS-US (Newman et "
-    "al., 2015, doi:10.5065/D6MW2F4D; Addor et al., 2017, doi:10.5065/D6G73C3Q) and Daymet."
-)
+_LICENCE = "Apache-2.0, as hydroxr. The data that it was trained on have terms of their own."
 
 
 def ship(run: str | os.PathLike[str], target: str | os.PathLike[str], *, data: str = CAMELS) -> Path:
@@ -148,6 +149,6 @@ def _judged(training: dict[str, Any]) -> str:
     if "validation_nse" not in training:
         return "The weights are those of the last iteration: no other days were looked at."
     return (
-        f"The weights are those of iteration {training['best_iteration']}, the best in a validation (median NSE "
-        f"{training['validation_nse']:.3f})."
+        f"The weights are those of iteration {training['best_iteration']}, the best in a validation (median "
+        f"NSE {training['validation_nse']:.3f})."
     )

@@ -80,7 +80,7 @@ def test_the_card_says_what_it_is_told_of_the_data(done: tuple[xr.Dataset, Path]
     ship(done[1] / "dn/seed0", tmp_path / "model", data="Three rivers with ERA5; PET after Penman.")
     text = (tmp_path / "model" / pretrained.CARD).read_text(encoding="utf-8")
     assert "Three rivers with ERA5; PET after Penman." in text
-    assert "Daymet forcing;" not in text
+    assert "Daymet" not in text
     assert "no other days were looked at" in text
 
 
