@@ -102,7 +102,7 @@ def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool
         check_continues(old, out, place.name)
         start, stop = old.sizes["time"], old.sizes["time"] + out.sizes["time"]
         run = append_run(out, old, place, {"zarr_format": 3}, {}, progress)
-        pending = longer(place, {_ROOT: root}, old, start, stop)
+        pending = longer(place, {_ROOT: root}, old, run.ds)
         arrays = {key: raw for key, raw in pending.items() if key != _ROOT}
         recorder = Recorder(place.store, dict(pending))
         for name, values in coordinates(run.ds, old):

@@ -98,7 +98,7 @@ def check_append(dim: str, *, as_it_is: bool) -> None:
 def _write(run: Run, old: xr.Dataset, place: Place, root: dict[str, bytes], manifest: Manifest) -> None:
     """Write all that is missing, and publish."""
     start, stop = old.sizes["time"], old.sizes["time"] + run.ds.sizes["time"]
-    pending = longer(place, root, old, start, stop)
+    pending = longer(place, root, old, run.ds)
     begun = [plan for plan in plans(place) if plan.fingerprint == run.fingerprint and plan.grid == run.grid]
     recorder = Recorder(place.store, dict(pending))
     for name, values in coordinates(run.ds, old):
@@ -248,12 +248,13 @@ def coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndar
         yield name, values
 
 
-def longer(place: Place, root: dict[str, bytes], old: xr.Dataset, start: int, stop: int) -> dict[str, bytes]:
-    """The metadata of all arrays over time, and of the root, with ``stop`` days instead of ``start``."""
+def longer(place: Place, root: dict[str, bytes], old: xr.Dataset, new: xr.Dataset) -> dict[str, bytes]:
+    """The metadata of all arrays over time, and of the root, with the days of ``new`` as well."""
+    stop = old.sizes["time"] + new.sizes["time"]
     axes = {str(name): [str(dim) for dim in array.dims] for name, array in old.variables.items()}
     axes = {name: dims for name, dims in axes.items() if "time" in dims}
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    note = f"{now}: {stop - start} days appended with hydroxr {__version__}"
+    note = f"{now}: {new.sizes['time']} days appended with hydroxr {__version__}"
     root = {key: raw for key, raw in root.items() if key in ROOT_KEYS}
     out: dict[str, bytes] = {}
     kind = "zarr.json" if "zarr.json" in root else ".zarray"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from hydroxr.learning.checkpoint import CHECKPOINT_FILE
 from hydroxr.model import JSON_FILE, Model
 from hydroxr.model_files import weight_shapes
 from tests.conftest import FIT
-from tests.faults import model_faults
+from tests.faults import forgeries, model_faults
 from tests.labelled import make_dataset, untrained
 
 FORMATS = sorted(path for path in (Path(__file__).parent / "fixtures" / "models").iterdir())
@@ -44,7 +46,7 @@ def test_there_are_models_of_every_kind() -> None:
         assert {name for each, name in SAVED if each == folder} == kinds
 
 
-@pytest.mark.parametrize("name", model_faults.MALFORMED)
+@pytest.mark.parametrize("name", forgeries.MALFORMED)
 def test_what_a_forger_makes_is_refused(name: str, tmp_path: Path) -> None:
     """By a named error within a second; nothing is executed, and little memory is taken."""
     assert model_faults.try_malformed(tmp_path, [name]) == {name: "refused"}
@@ -52,15 +54,15 @@ def test_what_a_forger_makes_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_there_are_enough_of_them() -> None:
     """And the sound one, of which they are made, opens."""
-    assert len(model_faults.MALFORMED) >= 50
+    assert len(forgeries.MALFORMED) >= 50
 
 
 def test_the_sound_ones_open(tmp_path: Path) -> None:
     """Of which the others are made; resealed as a forger does, they still do."""
-    path = model_faults.save_sound(tmp_path)
+    path = forgeries.save_sound(tmp_path)
     model = hx.load_model(path)
     assert isinstance(model, Model)
-    model_faults.weights(lambda found: None)(path)
+    forgeries.weights(lambda found: None)(path)
     assert hx.load_model(path) == model
     assert len(hx.load_model(tmp_path / "ensemble")) == 2  # type: ignore[arg-type]
 
@@ -186,11 +188,9 @@ def test_a_checkpoint_that_nobody_should_trust(how: str, begun: Path, ds: xr.Dat
         path.write_bytes(begun.read_bytes())
         forged(path, how)
     elif how == "pickle":
-        model_faults.raw(
-            model_faults.pickle.dumps(model_faults.Executes(tmp_path / "executed")), CHECKPOINT_FILE
-        )(tmp_path)
+        forgeries.raw(pickle.dumps(forgeries.Executes(tmp_path / "executed")), CHECKPOINT_FILE)(tmp_path)
     else:
-        makers = {"pipe": model_faults.os.mkfifo, "folder": Path.mkdir}
+        makers = {"pipe": os.mkfifo, "folder": Path.mkdir}
         makers.get(how, lambda path: path.symlink_to("nothing"))(path)
     for option in ("checkpoint", "resume"):
         with model_faults.alarm(30), pytest.raises(CheckpointError):
