@@ -14,9 +14,9 @@ import xarray as xr
 from .manifest import ATTRIBUTE, Grid
 
 _OF_THE_WRITER = ("history",)  # when, not what
+TOKEN = "hydroxr_token"  # of a lazy simulation, in the encoding of the Dataset
 START = "hydroxr_start"  # global attribute: with what a simulation began, and when
 FIRST_DAY = "hydroxr_first_day"  # attribute of initial_storage: the day that it is of
-TOKEN = "hydroxr_token"  # of a lazy simulation, in the encoding of the Dataset
 # What stretches of one run may differ in.
 _OF_A_STRETCH = ("hydroxr_version", "hydroxr_format", START, ATTRIBUTE)
 
@@ -74,9 +74,9 @@ def model_and_cells(attrs: Mapping[str, Any], ds: xr.Dataset) -> dict[str, str]:
     return out
 
 
-def empty_start(day: Any) -> str:
-    """The attribute of a simulation that began with empty stores on that day."""
-    return f"nearly empty stores before {str(day)[:10]}"
+def start_of(day: Any, *, empty: bool = True) -> str:
+    """The attribute of a simulation that began on that day with empty stores, or with a state."""
+    return f"{'nearly empty stores' if empty else 'state at the end of the day'} before {str(day)[:10]}"
 
 
 def graph_names(ds: xr.Dataset) -> str:

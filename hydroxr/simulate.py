@@ -17,7 +17,7 @@ from .errors import (
     MissingVariableError,
 )
 from .extrapolation import attribute_flag
-from .fingerprint import FIRST_DAY, START, TOKEN, empty_start
+from .fingerprint import FIRST_DAY, START, TOKEN, start_of
 from .ingredients import Ingredients
 from .job import CARRY, NETWORK_STATE, Job, layout
 from .members import join_members, simulate_members
@@ -87,9 +87,7 @@ def simulate(
     results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
     names = [name for name in run.job.outputs if name != CARRY]
     attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
-    first = ds.indexes["time"][0]
-    begun = f"state at the end of the day before {str(first)[:10]}"
-    attrs |= {START: empty_start(first) if initial_state is None else begun}
+    attrs |= {START: start_of(ds.indexes["time"][0], empty=initial_state is None)}
     bare = xr.Dataset({name: results[name] for name in names})
     # A run for its state alone is a warm-up.
     regional = run.needed.model if wanted and flag_attributes else None

@@ -8,7 +8,7 @@ from zarr.abc.store import Store
 
 from .balance import FLUXES, stated_errors, total_storage
 from .errors import StateError
-from .fingerprint import FIRST_DAY, START, empty_start
+from .fingerprint import FIRST_DAY, START, start_of
 from .manifest import Plan
 from .places import Place, Recorder
 from .variables import STATES
@@ -24,7 +24,7 @@ def check_start(new: xr.Dataset, name: str) -> None:
     ------
     StateError
     """
-    if new.attrs.get(START) == empty_start(new.indexes["time"][0]):
+    if new.attrs.get(START) == start_of(new.indexes["time"][0]):
         raise StateError(
             f"the run to append to {name} began with nearly empty stores and not with the state at its end; "
             "expected ds.hbv.simulate(model, initial_state=state), with the state that return_state=True "
