@@ -20,9 +20,14 @@ test: $(MADE)
 	$(BIN)/python -m pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tutorials
 
-# Writers killed and stores damaged in great number; FAULTS="--kills 10 --appends 10 --damages 100" for fewer.
+# Writers and trainings killed, stores and models damaged in great number; for fewer
+# FAULTS="--kills 10 --appends 10 --damages 100" FIT_FAULTS="--kills 10".
+test-faults: export PYTHONPATH=.
+test-faults: export OMP_NUM_THREADS=1
 test-faults: $(MADE)
-	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/faults/store_faults.py $(FAULTS)
+	$(BIN)/python tests/faults/model_faults.py $(MODEL_FAULTS)
+	$(BIN)/python tests/faults/fit_faults.py $(FIT_FAULTS)
+	$(BIN)/python tests/faults/store_faults.py $(FAULTS)
 
 lint: $(MADE)
 	$(BIN)/ruff check .

@@ -365,11 +365,14 @@ class HBVAccessor:
 
         return evaluate(self._ds, observed, time, dim=dim, mask=mask)
 
-    def water_balance(self) -> xr.Dataset:
-        """Sums of the water balance a cell and its closure; see :func:`hydroxr.balance.water_balance`."""
+    def water_balance(self, by: str | None = None) -> xr.Dataset:
+        """Sums of the water balance a cell (``by="year"``: and year), and whether it closes.
+
+        See :func:`hydroxr.balance.water_balance`.
+        """
         from .balance import water_balance
 
-        return water_balance(self._ds)
+        return water_balance(self._ds, by)
 
     def to_zarr(self, path: Any, **options: Any) -> Any:
         """Write to a Zarr store, complete or not there; resume, append: :func:`hydroxr.store.to_zarr`."""

@@ -16,6 +16,7 @@ from ._version import FORMAT, __version__
 from .description import Spec
 from .errors import DescriptionError, ModelFileError
 from .model import ENSEMBLE_FILE, Model, check_target, load_member, write_file
+from .model_files import check_format, own_file, read_json
 from .store import replace
 
 
@@ -93,7 +94,7 @@ class Ensemble:
         target = check_target(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = target.with_name(f".{target.name}-{uuid4().hex}")
-        names = [f"member-{place}" for place in range(len(self))]
+        names = [_member_folder(place) for place in range(len(self))]
         content = {
             "hydroxr_format": FORMAT,
             "hydroxr_version": __version__,
@@ -111,6 +112,10 @@ class Ensemble:
         return target
 
 
+def _member_folder(place: int) -> str:
+    return f"member-{place}"
+
+
 def load_ensemble(folder: Path) -> Ensemble:
     """Read what :meth:`Ensemble.save` wrote.
 
@@ -120,14 +125,13 @@ def load_ensemble(folder: Path) -> Ensemble:
         Where it is damaged, or of a newer format.
     """
     try:
-        content = json.loads((folder / ENSEMBLE_FILE).read_text(encoding="utf-8"))
-        version = content["hydroxr_format"]
-        if not isinstance(version, int) or not 1 <= version <= FORMAT:
-            raise ModelFileError(
-                f"{folder} has format {version}; this hydroxr {__version__} reads formats up to {FORMAT}: "
-                "update hydroxr."
-            )
-        members = [load_member(folder / Path(name).name) for name in content["members"]]
+        path = own_file(folder, ENSEMBLE_FILE)
+        content = read_json(path)
+        check_format(content, path)
+        names = content["members"]
+        if names != [_member_folder(place) for place in range(len(names))]:
+            raise ValueError("its members have other names than member-0, member-1 and so on")
+        members = [load_member(folder / name) for name in names]
         if [member.hash for member in members] != content["model_sha256"]:
             raise ModelFileError(f"the members of {folder} are not those that were saved; copy it again.")
         return Ensemble(tuple(members))

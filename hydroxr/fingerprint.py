@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .manifest import Grid
+from .manifest import ATTRIBUTE, Grid
 
 _OF_THE_WRITER = ("history",)  # when, not what
 TOKEN = "hydroxr_token"  # of a lazy simulation, in the encoding of the Dataset
+START = "hydroxr_start"  # global attribute: with what a simulation began, and when
+FIRST_DAY = "hydroxr_first_day"  # attribute of initial_storage: the day that it is of
+# What stretches of one run may differ in.
+_OF_A_STRETCH = ("hydroxr_version", "hydroxr_format", START, ATTRIBUTE)
 
 
 def fingerprint(
@@ -58,7 +62,7 @@ def model_and_cells(attrs: Mapping[str, Any], ds: xr.Dataset) -> dict[str, str]:
     out = {
         f"attribute {name}": plain(value)
         for name, value in attrs.items()
-        if str(name).startswith("hydroxr_") and name not in ("hydroxr_version", "hydroxr_format")
+        if str(name).startswith("hydroxr_") and name not in _OF_A_STRETCH
     }
     for name, array in ds.variables.items():
         if "time" in array.dims and name not in ds.coords:
@@ -68,6 +72,16 @@ def model_and_cells(attrs: Mapping[str, Any], ds: xr.Dataset) -> dict[str, str]:
         elif name in ds.coords and "time" not in array.dims:
             out[f"coordinate {name}"] = digest(array.values)
     return out
+
+
+def start_of(day: Any, *, empty: bool = True) -> str:
+    """The attribute of a simulation that began on that day with empty stores, or with a state."""
+    return f"{'nearly empty stores' if empty else 'state at the end of the day'} before {str(day)[:10]}"
+
+
+def graph_names(ds: xr.Dataset) -> str:
+    """Names that dask made from all that the lazy variables are computed from."""
+    return plain([array.data.name for array in ds.variables.values() if array.chunks is not None])
 
 
 def source_of(ds: xr.Dataset) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import warnings
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 # Of the stores under the soil: what leaves them, and when. Feng et al. (2022), section 3.3, name
 # "groundwater recession parameters" among those that should not be dynamic.
 _RECESSION = ("K0", "K1", "K2", "PERC", "UZL")
+_NAMED = 10_000  # cells that a model knows by name
 _MANY = 3  # dynamic parameters; the paper has two at most
 
 
@@ -151,8 +153,10 @@ def _fit_one(
     training = {
         **model.training,
         "cells": data.observed.shape[1],
+        **_data_facts(data),
         **protocol.to_dict(),
         **trained.facts,
+        "last_loss": _last_finite(trained.history["loss"]),
         "seconds": round(trained.history["seconds"][-1], 1),  # of all calls that it took
         "hydroxr_version": __version__,
     }
@@ -160,6 +164,20 @@ def _fit_one(
         _warn_of_interruption(training, keeper)
     history = history_dataset(trained.history, training)
     return replace(model, weights=trained.weights, training=training, history=history)
+
+
+def _data_facts(data: TrainingData) -> dict[str, Any]:
+    """What was learned from: a checksum of all values, and the cells by name where they are not too many."""
+    from .learning.checkpoint import fingerprints
+
+    text = " ".join(f"{name} {value}" for name, value in fingerprints(data).items())
+    facts: dict[str, Any] = {"data_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return facts | ({"basins": list(data.names)} if len(data.names) <= _NAMED else {})
+
+
+def _last_finite(values: Sequence[float]) -> float | None:
+    finite = [value for value in values if np.isfinite(value)]
+    return float(finite[-1]) if finite else None
 
 
 def select_time(ds: xr.Dataset, time: slice | None) -> xr.Dataset:

@@ -84,7 +84,7 @@ class Ingredients:
         """Take a model; what to note about the parameter window."""
         spec = given.description
         self.attrs = cf.model_attrs(
-            spec.symbol, description=spec.to_dict(), model_sha256=given.hash, training=given.training
+            spec.symbol, description=spec.to_dict(), model_sha256=given.hash, training=given.provenance
         )
         if isinstance(spec, LSTMStreamflow):
             self.model = given

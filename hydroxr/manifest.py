@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 FOLDER = ".hydroxr"
 LOCK = f"{FOLDER}/lock"
-# In the order of publishing; a store is there for readers when the last of its format is.
-ROOT_KEYS = (".zattrs", ".zmetadata", ".zgroup", "zarr.json")
+ATTRIBUTE = "hydroxr_manifest"  # of the root: a copy without the folder is not taken for whole
+# In the order of publishing a new store, which is there when the last of its format is.
+ROOT_KEYS = (".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 
 Entry = list[Any]  # number of bytes, checksum
 Files = dict[str, Entry]
@@ -293,8 +294,9 @@ def read_manifest(place: Place, root: Mapping[str, bytes]) -> Manifest | None:
 
 
 def read_root(place: Place) -> dict[str, bytes]:
-    """The root metadata that is published."""
-    return {key: raw for key, raw in place.get_many(ROOT_KEYS) if raw is not None}
+    """The root metadata, where all of it is published; else nothing."""
+    found = {key: raw for key, raw in place.get_many(ROOT_KEYS) if raw is not None}
+    return found if {".zmetadata", "zarr.json"} & found.keys() else {}
 
 
 def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:

@@ -127,7 +127,7 @@ def _common_flag(sims: list[xr.Dataset]) -> tuple[list[xr.Dataset], xr.DataArray
 
 def _described(ds: xr.Dataset, ensemble: Ensemble) -> xr.Dataset:
     more = {"model_sha256": ensemble.hash, "members": len(ensemble)}
-    training = [member.training for member in ensemble.members]
+    training = [member.provenance for member in ensemble.members]
     ds.attrs |= cf.model_attrs(ensemble.description.symbol, **more, training=training)
     return ds
 

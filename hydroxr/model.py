@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,6 +23,7 @@ import xarray as xr
 from ._version import FORMAT, __version__
 from .description import DeltaHBV, LSTMStreamflow, Spec, description_from
 from .errors import DescriptionError, ModelFileError
+from .model_files import check_content, own_file, read_json, read_weights, sealed, weight_shapes
 from .physics.parameters import PARAMETERS, ROUTING
 from .store import replace
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "weights.safetensors"
 JSON_FILE = "model.json"
 ENSEMBLE_FILE = "ensemble.json"
+
+# What wrong values in a file lead to.
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, DescriptionError)
 
 # Losses in units of streamflow (the second name is that of models of version 0.1.0).
 _PAPER_LOSS = ("paper", "Feng et al. (2022), equation 1")
@@ -59,10 +64,12 @@ class Model:
     cells : Dataset
         The space that a constant network was fitted to: its index coordinates and names.
     training : dict
-        Provenance: period, number of days and cells, every value of the protocol, how many iterations
+        Provenance: period, number of days and cells, the ``basins`` by name (of up to 10,000),
+        ``data_sha256`` of all that was learned from, every value of the protocol, how many iterations
         were done (``iterations_done``), which one's weights these are (``best_iteration``), how many
         batches were left out because nothing finite came of them (``skipped``), whether the training
-        was ``interrupted`` or ``stopped_early``, seconds, version.
+        was ``interrupted`` or ``stopped_early``, the ``last_loss`` and, where there is a validation,
+        ``validation_nse``, seconds, version.
     history : Dataset
         ``loss``, ``learning_rate``, ``seconds`` and ``skipped`` over ``iteration``, and
         ``validation_nse``, NaN in the iterations without validation.
@@ -119,6 +126,11 @@ class Model:
 
     def __dask_tokenize__(self) -> str:
         return self.hash
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What results say of the training: all but the names of the basins."""
+        return {name: value for name, value in self.training.items() if name != "basins"}
 
     def network(self) -> ParameterNetwork | StreamflowNetwork:
         """The network with its weights, ready to be evaluated (regional models only)."""
@@ -210,7 +222,8 @@ class Model:
         try:
             folder.mkdir()
             write_file(folder / WEIGHTS_FILE, weights)
-            write_file(folder / JSON_FILE, json.dumps(content, indent=1, ensure_ascii=False).encode())
+            text = json.dumps(sealed(content), indent=1, ensure_ascii=False)
+            write_file(folder / JSON_FILE, text.encode())
             replace(folder, target)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -287,36 +300,21 @@ def _shipped(name: str) -> Path:
 
 def load_member(path: str | os.PathLike[str]) -> Model:
     """Read a single model; errors as of :func:`load_model`."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
-
     folder = Path(path)
-    for name in (JSON_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise ModelFileError(
-                f"{folder} is not a model of hydroxr: {name} is missing. Expected a folder that "
-                "model.save(path) wrote."
-            )
-    raw = (folder / WEIGHTS_FILE).read_bytes()
+    files = [own_file(folder, name) for name in (JSON_FILE, WEIGHTS_FILE)]
+    content = read_json(files[0])
+    check_content(content, files[0])
     try:
-        content = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
-        version = content["hydroxr_format"]
-        if not isinstance(version, int) or not 1 <= version <= FORMAT:
-            raise ModelFileError(
-                f"{folder} has format {version}; this hydroxr {__version__} reads formats up to {FORMAT}: "
-                "update hydroxr."
-            )
-        if hashlib.sha256(raw).hexdigest() != content["weights_sha256"]:
-            raise ModelFileError(
-                f"{folder / WEIGHTS_FILE} is not what was saved (its checksum differs); copy the model again."
-            )
         cells = xr.Dataset(
             coords={name: (part["dims"], part["values"]) for name, part in content["cells"].items()}
         )
+        description = description_from(content["description"])
+        attributes = tuple(content["attributes"])
+        shapes = weight_shapes(description, len(attributes), prod(cells.sizes.values()))
         model = Model(
-            description=description_from(content["description"]),
-            weights=from_bytes(raw),
-            attributes=tuple(content["attributes"]),
+            description=description,
+            weights=read_weights(files[1], content["weights_sha256"], shapes),
+            attributes=attributes,
             categories=content["categories"],
             cells=cells,
             training=content["training"],
@@ -324,10 +322,10 @@ def load_member(path: str | os.PathLike[str]) -> Model:
             forcing_units=content.get("forcing_units", {}),
             path=folder.resolve(),
         )
-        expected = content["model_sha256"]
-    except (KeyError, TypeError, ValueError, AttributeError, DescriptionError, SafetensorError) as error:
+        saved = content["model_sha256"] == model.hash
+    except _UNREADABLE as error:
         raise ModelFileError(f"{folder} cannot be read as a model of hydroxr: {error}") from error
-    if model.hash != expected:
+    if not saved:
         raise ModelFileError(
             f"{folder / JSON_FILE} is not what was saved (the model's checksum differs); copy the model "
             "again."

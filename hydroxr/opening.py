@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 from .errors import DamagedStoreError, IncompleteStoreError, StoreError
-from .manifest import FOLDER, Entry, Files, Plan, entry, plans, read_manifest, read_root, unseal
+from .manifest import ATTRIBUTE, FOLDER, Entry, Files, Plan, entry, plans, read_manifest, read_root, unseal
 from .places import Place, Recorder
 
 _NAMED = 5  # blocks or chunks that an error names; the others are counted
@@ -32,7 +32,8 @@ def open_run(
         What ``to_zarr`` or ``to_netcdf`` wrote.
     verify : bool
         Read everything and compare it with the checksums that were taken when it was written.
-        Otherwise a store is asked for its chunks and their sizes only.
+        Otherwise a folder is asked for its chunks and their sizes only, an object store for its
+        chunks.
     chunks
         As of :func:`xarray.open_dataset`; default: lazy, in the chunks of the store.
     storage_options : dict, optional
@@ -58,6 +59,8 @@ def open_run(
         return _open_file(place.folder, verify, chunks)
     if place.folder is not None and not place.folder.exists():
         _raise_absent(place)
+    if place.transactional:
+        return _open_old(place, verify, chunks)  # what was committed is whole
     for _ in range(3):  # somebody may append between the reading of root metadata and manifest
         root = read_root(place)
         if not root:
@@ -224,9 +227,18 @@ def _words(region: Mapping[str, slice], ds: xr.Dataset) -> str:
 
 def _open_old(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
     """A store of an hydroxr that wrote no manifest, which was complete or absent; or a foreign one."""
-    ds = xr.open_zarr(place.store, chunks=chunks)
+    try:
+        ds = xr.open_zarr(place.store, chunks=chunks)
+    except FileNotFoundError as error:
+        raise StoreError(f"{place.name} holds nothing; expected a run that hydroxr wrote.") from error
     if "hydroxr_format" not in ds.attrs:
         raise StoreError(f"{place.name} is no store of hydroxr; open it with xr.open_zarr.")
+    if ATTRIBUTE in ds.attrs:
+        raise DamagedStoreError(
+            f"{place.name} lacks its folder {FOLDER}, so that nobody can say whether it is whole: it was "
+            "copied without it (names that begin with a dot are easily left out), or written again by "
+            "another program. Copy the store with all files, or open it with xr.open_zarr."
+        )
     if verify:
         raise StoreError(
             f"{place.name} was written by hydroxr {ds.attrs.get('hydroxr_version')}, without a manifest, and "

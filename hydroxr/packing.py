@@ -59,6 +59,22 @@ def encode(ds: xr.Dataset, packed: Packed, keep_bits: KeepBits) -> xr.Dataset:
     return ds
 
 
+def unpacked(ds: xr.Dataset) -> xr.Dataset:
+    """Variables that were read from packed short integers in single precision, which exceeds theirs.
+
+    xarray reads them as double, since JSON does not tell of which type a scale factor is.
+    """
+    short = [
+        name
+        for name, array in ds.data_vars.items()
+        if array.dtype == "float64"
+        and "scale_factor" in array.encoding
+        and np.dtype(array.encoding.get("dtype", "float64")).kind in "iu"
+        and np.dtype(array.encoding["dtype"]).itemsize <= 2
+    ]
+    return ds.assign({name: ds[name].astype("float32") for name in short})
+
+
 def _chosen(ds: xr.Dataset, given: Any, option: str) -> dict[str, Any]:
     """The setting of each variable that has one."""
     if given is None or given is False:

@@ -70,6 +70,11 @@ class Place:
         folder = Path(str(path).removeprefix("file://"))
         return cls(LocalStore(folder), folder, str(folder))
 
+    @property
+    def transactional(self) -> bool:
+        """Whether the store is of a session of icechunk, which takes nothing but arrays and groups."""
+        return type(self.store).__module__.partition(".")[0] == "icechunk"
+
     def get(self, key: str) -> bytes | None:
         """The bytes of a key; None where there is none."""
         if self.folder is not None:

@@ -17,7 +17,7 @@ from .errors import (
     MissingVariableError,
 )
 from .extrapolation import attribute_flag
-from .fingerprint import TOKEN
+from .fingerprint import FIRST_DAY, START, TOKEN, start_of
 from .ingredients import Ingredients
 from .job import CARRY, NETWORK_STATE, Job, layout
 from .members import join_members, simulate_members
@@ -87,6 +87,7 @@ def simulate(
     results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
     names = [name for name in run.job.outputs if name != CARRY]
     attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
+    attrs |= {START: start_of(ds.indexes["time"][0], empty=initial_state is None)}
     bare = xr.Dataset({name: results[name] for name in names})
     # A run for its state alone is a warm-up.
     regional = run.needed.model if wanted and flag_attributes else None
@@ -256,7 +257,7 @@ def _prepared(
 def _describe(sim: xr.Dataset, ds: xr.Dataset, spec: Spec | None) -> None:
     """What is to be said of a simulation beyond the table of variables."""
     if not isinstance(spec, LSTMStreamflow):
-        sim["initial_storage"].attrs["hydroxr_first_day"] = str(ds.indexes["time"][0])[:10]
+        sim["initial_storage"].attrs[FIRST_DAY] = str(ds.indexes["time"][0])[:10]
         return
     sim.attrs["title"] = f"Streamflow simulated with {spec.called}"
     if "streamflow" in sim:  # the table's words are of the unit hydrograph

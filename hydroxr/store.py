@@ -53,10 +53,12 @@ def to_netcdf(
         Where ``path`` exists, or writing fails.
     """
 
-    from .packing import encode
+    from .manifest import ATTRIBUTE
+    from .packing import encode, unpacked
 
     def write(temporary: Path) -> None:
-        out = encode(for_file(ds), packed, keep_bits)
+        out = encode(for_file(unpacked(ds)), packed, keep_bits)
+        out.attrs.pop(ATTRIBUTE, None)  # of the Zarr store that it was read from
         compressed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
         encoding = {
             str(name): {**out[name].encoding, **compressed}
@@ -89,7 +91,9 @@ def to_zarr(
 
     It is written block by block; a block counts as done when the disk has all of it. In a folder
     it is written beside ``path``, as ``NAME.partial-ID``, and takes its name when it is complete. In
-    an object store the metadata of its root comes last, and until then nobody finds a store there.
+    an object store the metadata of its root comes last, and until then nobody finds a store there;
+    nothing there keeps two programs from writing to one path at once. Missing text, None, is written
+    as empty text, which NetCDF has in its place too.
 
     Parameters
     ----------
@@ -97,20 +101,24 @@ def to_zarr(
         A result of hydroxr, lazy or not.
     path : path, URL, or store of zarr
         A folder; an address that fsspec knows, such as ``s3://bucket/run.zarr``; a store such as
-        ``zarr.storage.ObjectStore``.
+        ``zarr.storage.ObjectStore``; the ``session.store`` of icechunk, in which a run is there for
+        others when you commit the session (:mod:`hydroxr.transactions`).
     overwrite : bool
-        Replace a store of that name.
+        Replace a store of that name: in a folder when the new one is complete. In an object store
+        the keys are the same, so the old one is removed before the new one is written; a run that is
+        still to be computed from it is refused.
     progress : bool
         Show a progress bar.
     resume : bool
         Go on with what an earlier call for the same run left there, and keep the finished blocks if
-        this one ends early. Names, shapes, attributes (the model's checksum among them), coordinates
-        and the input's path and date must be the same; values are not read again. A store that is
-        complete is left as it is.
+        this one ends early (with ``overwrite`` those of another run are given up). Names, shapes,
+        attributes (the model's checksum among them), coordinates and the input's path and date must
+        be the same; values are not read again. A store that is complete is left as it is.
     append_dim : "time", optional
         Add the days of ``ds`` to the complete store at ``path``, with its layout and encoding.
         Others may go on reading: they see the days before, and from one moment on all of them. A
-        call that was ended is finished by its repetition.
+        call that was ended is finished by its repetition. Days that do not go on from the state at the
+        end of the store are refused, a run from empty stores before anything is computed.
     layout : {None, "series", "maps"}
         Chunks for reading whole time series of few cells or maps of few days, within the blocks of
         a lazy Dataset; ``None``: these blocks themselves, and "series" for data in memory.
@@ -138,14 +146,16 @@ def to_zarr(
         Where days to append do not follow, or cells are others.
     """
     from .places import Place
+    from .transactions import append_transaction, write_transaction
 
     place = Place.of(path, storage_options)
     if append_dim is not None:
         from .zarr_append import append
 
         given = (overwrite, layout, shards, zarr_format, packed, keep_bits)
-        append(
-            ds, place, append_dim, as_it_is=given == (False, None, False, 3, False, None), progress=progress
+        as_it_is = given == (False, None, False, 3, False, None)
+        (append_transaction if place.transactional else append)(
+            ds, place, append_dim, as_it_is=as_it_is, progress=progress
         )
         return path if place.folder is None else place.folder
     from .zarr_store import Run, write_folder, write_object_store
@@ -154,7 +164,8 @@ def to_zarr(
     run = Run.of(ds, layout, shards, progress, **options)
     if place.folder is not None:
         return write_folder(run, place.folder, overwrite=overwrite, resume=resume)
-    write_object_store(run, place, overwrite=overwrite, resume=resume)
+    write = write_transaction if place.transactional else write_object_store
+    write(run, place, overwrite=overwrite, resume=resume)
     return path
 
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import lcm
 from typing import Any
 from uuid import uuid4
 
@@ -25,11 +26,13 @@ from .errors import (
     DescriptionError,
     DimensionError,
     MissingVariableError,
+    StateError,
     StoreError,
     TimeAxisError,
 )
-from .fingerprint import fingerprint, model_and_cells, source_of
+from .fingerprint import fingerprint, graph_names, model_and_cells, source_of
 from .manifest import (
+    ATTRIBUTE,
     LOCK,
     ROOT_KEYS,
     Grid,
@@ -41,15 +44,48 @@ from .manifest import (
     read_manifest,
     read_root,
 )
-from .packing import encode
+from .packing import encode, unpacked
 from .places import Place, Recorder, only_writer
 from .zarr_blocks import write_region
 from .zarr_layout import is_lazy, prepare
+from .zarr_seam import check_seam, check_start, check_written_seam
 from .zarr_store import Run, publish, tidy, write_missing
+
+_GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")  # the same from 1582-10-15 on
 
 
 def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: bool) -> None:
     """Add the days of ``ds`` to the store; see :func:`hydroxr.store.to_zarr`."""
+    check_append(dim, as_it_is=as_it_is)
+    check_start(ds, place.name)
+    with _locked(place):
+        root = read_root(place)
+        manifest = read_manifest(place, root) if root else None
+        if manifest is None:
+            raise _noappend_run(place)
+        options = {name: manifest.options[name] for name in ("packed", "keep_bits")}
+        out = prepare(encode(for_file(unpacked(ds)), **options))
+        out.attrs.pop(ATTRIBUTE, None)
+        same = fingerprint(out, Grid({}, {}), {}, {}, source_of(ds))
+        same["lazy values"] = graph_names(ds)  # other values for the same days are no repetition
+        if manifest.fingerprint == same:  # a call that was ended after the last step
+            tidy(place, manifest)
+            return
+        old = xr.open_zarr(place.store, consolidated=True, chunks=None, mask_and_scale=False)
+        check_continues(old, out, place.name)
+        if not is_lazy(ds):
+            check_seam(place, for_file(ds))
+        run = append_run(out, old, place, manifest.options, same, progress)
+        _write(run, old, place, root, manifest)
+
+
+def check_append(dim: str, *, as_it_is: bool) -> None:
+    """Refuse what cannot be chosen of an append.
+
+    Raises
+    ------
+    DimensionError, DescriptionError
+    """
     if dim != "time":
         raise DimensionError(f"append_dim is {dim!r}; expected 'time': only days are added to a run.")
     if not as_it_is:
@@ -57,30 +93,15 @@ def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: 
             "append_dim goes without overwrite, layout, shards, zarr_format, packed and keep_bits: days are "
             "added with the layout and the encoding of the store."
         )
-    with _locked(place):
-        root = read_root(place)
-        manifest = read_manifest(place, root) if root else None
-        if manifest is None:
-            raise _no_run(place)
-        options = {name: manifest.options[name] for name in ("packed", "keep_bits")}
-        out = prepare(encode(for_file(ds), **options))
-        same = fingerprint(out, Grid({}, {}), {}, {}, source_of(ds))
-        if manifest.fingerprint == same:  # a call that was ended after the last step
-            tidy(place, manifest)
-            return
-        old = xr.open_zarr(place.store, consolidated=True, chunks=None, mask_and_scale=False)
-        _check_continues(old, out, place.name)
-        run = _run(out, old, place, manifest, same, progress)
-        _write(run, old, place, root, manifest)
 
 
 def _write(run: Run, old: xr.Dataset, place: Place, root: dict[str, bytes], manifest: Manifest) -> None:
     """Write all that is missing, and publish."""
     start, stop = old.sizes["time"], old.sizes["time"] + run.ds.sizes["time"]
-    pending = _longer(place, root, old, start, stop)
+    pending = longer(place, root, old, run.ds)
     begun = [plan for plan in plans(place) if plan.fingerprint == run.fingerprint and plan.grid == run.grid]
     recorder = Recorder(place.store, dict(pending))
-    for name, values in _coordinates(run.ds, old):
+    for name, values in coordinates(run.ds, old):
         axes = [slice(start, stop) if dim == "time" else slice(None) for dim in old[name].dims]
         write_region(recorder, name, tuple(axes), values)
     head = {key: raw for key, raw in recorder.kept.items() if key not in pending}
@@ -100,11 +121,17 @@ def _write(run: Run, old: xr.Dataset, place: Place, root: dict[str, bytes], mani
     place.put(head)
     metadata = {key: text.encode() for key, text in plan.pending.items()}
     write_missing(run, place, plan, metadata)
+    if is_lazy(run.ds):  # its values are known only now
+        try:
+            check_written_seam(place, plan, start)
+        except StateError:
+            place.delete(place.sizes(f"{plan.folder}/"))
+            raise
     publish(place, plan, manifest)
     place.sweep()
 
 
-def _check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
+def check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
     """The same model, cells and variables, and days that follow.
 
     Raises
@@ -135,16 +162,22 @@ def _check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
             f"{name} is of another model than the run to append; what differs: {text}. Expected later days "
             "of the same model, from the state at the end of the store: simulate(model, initial_state=state)."
         )
-    calendars = [ds["time"].dt.calendar for ds in (old, new)]
+    calendars = [_calendar(ds) for ds in (old, new)]
     if calendars[0] != calendars[1]:
         raise TimeAxisError(f"{name} has the calendar {calendars[0]}, the run to append {calendars[1]}.")
-    index = old.indexes["time"].append(new.indexes["time"])
+    indexes = [ds.indexes["time"] for ds in (old, new)]
+    if calendars[0] == _GREGORIAN[0]:  # one may be of cftime
+        indexes = [
+            index.to_datetimeindex(time_unit="us") if isinstance(index, xr.CFTimeIndex) else index
+            for index in indexes
+        ]
+    index = indexes[0].append(indexes[1])
     steps = np.diff(index)
     first = steps[0] if old.sizes["time"] > 1 else np.timedelta64(1, "D")
     wrong = np.flatnonzero(steps[old.sizes["time"] - 1 :] != first)
     if len(wrong):
         place = old.sizes["time"] - 1 + int(wrong[0])
-        days = (old.indexes["time"][-1], index[place + 1], index[place])
+        days = (indexes[0][-1], index[place + 1], index[place])
         last, later, earlier = (str(day)[:10] for day in days)
         raise TimeAxisError(
             f"{name} ends on {last}, and in the run to append {later} follows {earlier}; expected the next "
@@ -152,35 +185,50 @@ def _check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
         )
 
 
-def _run(
-    out: xr.Dataset, old: xr.Dataset, place: Place, manifest: Manifest, same: dict[str, str], progress: bool
+def _calendar(ds: xr.Dataset) -> str:
+    """Its name; one name for those that agree on all days of the run."""
+    calendar = str(ds["time"].dt.calendar)
+    early = int(ds["time"].dt.year[0]) <= 1582
+    return calendar if early or calendar not in _GREGORIAN else _GREGORIAN[0]
+
+
+def append_run(
+    out: xr.Dataset,
+    old: xr.Dataset,
+    place: Place,
+    options: dict[str, Any],
+    same: dict[str, str],
+    progress: bool,
 ) -> Run:
     """The new days in blocks of whole chunks of the store."""
     import zarr
 
-    group = zarr.open_group(place.store, mode="r", use_consolidated=True)
+    group = zarr.open_group(place.store, mode="r")
     names = [str(name) for name, array in old.data_vars.items() if "time" in array.dims]
     variables = {name: [str(dim) for dim in old[name].dims] for name in names}
-    edges: dict[str, list[int]] = {}
+    chunks: dict[str, int] = {}
     for name, dims in variables.items():
         out[name] = out[name].transpose(*dims)
         array = group[name]
         assert isinstance(array, zarr.Array)
         for dim, chunk in zip(dims, array.shards or array.chunks, strict=True):
-            start = old.sizes["time"] if dim == "time" else 0
-            stop = start + out.sizes[dim]
-            block = out.chunksizes[dim][0] if dim in out.chunksizes else stop - start
-            step = max(1, block // chunk) * chunk
-            first = (start // chunk + 1) * chunk
-            edges.setdefault(dim, [start, *range(first if start else step, stop, step), stop])
+            chunks[dim] = lcm(chunks.get(dim, 1), chunk)
+    edges: dict[str, list[int]] = {}
+    for dim, chunk in chunks.items():
+        start = old.sizes["time"] if dim == "time" else 0
+        stop = start + out.sizes[dim]
+        block = out.chunksizes[dim][0] if dim in out.chunksizes else stop - start
+        step = max(1, block // chunk) * chunk
+        first = (start // chunk + 1) * chunk
+        edges[dim] = [start, *range(first if start else step, stop, step), stop]
     if is_lazy(out):
         sizes = {dim: tuple(np.diff(places).tolist()) for dim, places in edges.items()}
         for name, dims in variables.items():
             out[name] = out[name].chunk({dim: sizes[dim] for dim in dims})
-    return Run(out, Grid(edges, variables), {}, manifest.options, same, progress)
+    return Run(out, Grid(edges, variables), {}, options, same, progress)
 
 
-def _coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndarray]]:
+def coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndarray]]:
     """Coordinates over time, as numbers of the store's."""
     from xarray.coding.times import encode_cf_datetime
 
@@ -195,16 +243,18 @@ def _coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.nda
         array = new[name].transpose(*old[name].dims)
         values = array.values
         if name in ("time", "time_bnds"):
-            values = np.asarray(encode_cf_datetime(values, **units)[0], dtype="float64")
+            # As whole days, which it would choose by itself, the hour of the stamps is lost.
+            values = encode_cf_datetime(values, **units, dtype=np.dtype("float64"))[0]
         yield name, values
 
 
-def _longer(place: Place, root: dict[str, bytes], old: xr.Dataset, start: int, stop: int) -> dict[str, bytes]:
-    """The metadata of all arrays over time, and of the root, with ``stop`` days instead of ``start``."""
+def longer(place: Place, root: dict[str, bytes], old: xr.Dataset, new: xr.Dataset) -> dict[str, bytes]:
+    """The metadata of all arrays over time, and of the root, with the days of ``new`` as well."""
+    stop = old.sizes["time"] + new.sizes["time"]
     axes = {str(name): [str(dim) for dim in array.dims] for name, array in old.variables.items()}
     axes = {name: dims for name, dims in axes.items() if "time" in dims}
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    note = f"{now}: {stop - start} days appended with hydroxr {__version__}"
+    note = f"{now}: {new.sizes['time']} days appended with hydroxr {__version__}"
     root = {key: raw for key, raw in root.items() if key in ROOT_KEYS}
     out: dict[str, bytes] = {}
     kind = "zarr.json" if "zarr.json" in root else ".zarray"
@@ -215,14 +265,14 @@ def _longer(place: Place, root: dict[str, bytes], old: xr.Dataset, start: int, s
         out[key] = _as_bytes(content)
     contents = {key: json.loads(raw) for key, raw in root.items()}
     if kind == "zarr.json":
-        nodes = contents[kind]["consolidated_metadata"]["metadata"]
+        nodes = (contents[kind].get("consolidated_metadata") or {}).get("metadata", {})
         places: list[Any] = [contents[kind]["attributes"]]
     else:
         nodes = {
             key.removesuffix("/.zarray"): node for key, node in contents[".zmetadata"]["metadata"].items()
         }
         places = [contents[".zattrs"], contents[".zmetadata"]["metadata"][".zattrs"]]
-    for name, dims in axes.items():
+    for name, dims in axes.items() if nodes else ():
         nodes[name]["shape"][dims.index("time")] = stop
     for attributes in places:
         attributes["history"] = f"{attributes.get('history', '')}\n{note}".strip()
@@ -233,7 +283,7 @@ def _as_bytes(content: Any) -> bytes:
     return json.dumps(content, indent=2).encode()
 
 
-def _no_run(place: Place) -> StoreError:
+def _noappend_run(place: Place) -> StoreError:
     return StoreError(
         f"{place.name} is no complete store with a manifest; expected one that to_zarr of this version "
         "wrote, to add days to."
@@ -247,6 +297,6 @@ def _locked(place: Place) -> Iterator[None]:
         return
     lock = place.folder / LOCK
     if not lock.parent.is_dir():
-        raise _no_run(place)
+        raise _noappend_run(place)
     with only_writer(lock, place.name):
         yield

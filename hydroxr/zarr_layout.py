@@ -105,8 +105,9 @@ def encodings(ds: xr.Dataset, grid: Grid, chunks: Mapping[str, int], shards: boo
         if not ds[name].ndim:
             continue
         out[name] = {**ds[name].encoding, "compressors": (_compressor(zarr_format),)}
-        if name in grid.variables:
-            dims = grid.variables[name]
+        dims = [str(dim) for dim in ds[name].dims]
+        # Later days are appended to what is in memory beside lazy variables as to these.
+        if name in grid.variables or (name in ds.data_vars and "time" in dims and {*dims} <= {*grid.edges}):
             out[name]["chunks"] = tuple(chunks[dim] for dim in dims)
             if shards:
                 blocks = {dim: max(np.diff(grid.edges[dim])) for dim in dims}

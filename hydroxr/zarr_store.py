@@ -13,16 +13,19 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import xarray as xr
+from zarr.abc.store import Store
 
 from .cf import for_file
 from .errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
 from .fingerprint import fingerprint, source_of
 from .manifest import (
+    ATTRIBUTE,
     FOLDER,
     ROOT_KEYS,
     Grid,
@@ -35,7 +38,7 @@ from .manifest import (
     read_root,
     seal,
 )
-from .packing import encode
+from .packing import encode, unpacked
 from .places import Place, Recorder, only_writer
 from .store import PARTIAL, check_target, replace, sync_folder
 from .zarr_blocks import BlockWriter, write_blocks
@@ -66,7 +69,8 @@ class Run:
             raise DescriptionError(f"zarr_format={options['zarr_format']!r} is not known; expected 2 or 3.")
         if shards and options["zarr_format"] == 2:
             raise DescriptionError("shards are of Zarr format 3; expected zarr_format=3 or shards=False.")
-        out = prepare(encode(for_file(ds), options["packed"], options["keep_bits"]))
+        out = prepare(encode(for_file(unpacked(ds)), options["packed"], options["keep_bits"]))
+        out.attrs.pop(ATTRIBUTE, None)  # of the store that it was read from
         grid, chunks = lay_out(out, layout)
         same = fingerprint(out, grid, chunks, {**options, "shards": shards}, source_of(ds))
         encoding = encodings(out, grid, chunks, shards, options["zarr_format"])
@@ -81,7 +85,7 @@ def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Pa
         _tidy_beside(target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = _leftover(target, run) if resume else None
+    folder = _leftover(target, run, overwrite=overwrite) if resume else None
     folder = folder or target.with_name(f"{target.name}{PARTIAL}{uuid4().hex[:12]}")
     place = Place.of(folder / target.name)
     done = False
@@ -109,20 +113,23 @@ def write_object_store(run: Run, place: Place, *, overwrite: bool, resume: bool)
     """Write ``run`` where there is no renaming; see :func:`hydroxr.store.to_zarr`."""
     keys = place.sizes()
     begun = any(key.startswith(FOLDER) for key in keys)
-    if read_root(place) and not overwrite:
+    root = read_root(place)
+    if root and not overwrite:
         if not resume:
             raise StoreError(f"{place.name} exists; choose another path, or overwrite=True to replace it.")
         _check_is_run(place, run)
         return
     if keys and not begun and not any(key in ROOT_KEYS for key in keys):
         raise StoreError(f"{place.name} holds other things: it is not replaced. Choose another path.")
-    if resume and begun and not read_root(place):
+    goes_on = resume and begun and not root
+    if goes_on and not overwrite:
         _check_plan(place, run)
-    elif begun and not overwrite:
+    if begun and not resume and not overwrite:
         raise StoreError(
             f"{place.name} is half written; expected resume=True to go on, or overwrite=True to start anew."
         )
-    elif keys:
+    if keys and not (goes_on and any(not _differs(plan.fingerprint, run) for plan in plans(place))):
+        _check_reads_elsewhere(run, place)
         place.delete([*ROOT_KEYS, *keys])
     try:
         with _kept(place, resume):
@@ -176,8 +183,8 @@ def publish(place: Place, plan: Plan, before: Manifest | None = None) -> None:
     name = f"{FOLDER}/part-{plan.id}.json"
     root = {key: plan.root[key].encode() for key in ROOT_KEYS if key in plan.root}
     manifest = Manifest(
-        number=0 if before is None else before.number + 1,
-        root={key: entry(raw) for key, raw in root.items()},
+        number=0,
+        root={},
         parts=[*([] if before is None else before.parts), [name, entry(part)]],
         fingerprint=plan.fingerprint,
         options=plan.options,
@@ -185,11 +192,29 @@ def publish(place: Place, plan: Plan, before: Manifest | None = None) -> None:
     )
     # As a group of Zarr it is nothing strange to those who list a store instead of its metadata.
     place.put({name: part, **_GROUPS[3 if "zarr.json" in root else 2]})
-    place.put({manifest.key: manifest.sealed()})
-    place.put(metadata)
-    for key, raw in root.items():
-        place.put({key: raw})
+    published = read_root(place)
+    number = 0 if before is None else before.number + 1
+    for keys in _moments(published, root):
+        published |= {key: root[key] for key in keys}
+        checksums = {key: entry(raw) for key, raw in published.items()}
+        manifest = replace_fields(manifest, number=number, root=checksums)
+        place.put({manifest.key: manifest.sealed()})
+        place.put(metadata)
+        for key in keys:
+            place.put({key: root[key]})
+        number += 1
     tidy(place, manifest)
+
+
+def _moments(published: Mapping[str, bytes], root: Mapping[str, bytes]) -> list[list[str]]:
+    """Root keys in the order of publishing; what is there already changes one key at a time.
+
+    Of format 2 the shapes come first; what else the root says, its history, may come later.
+    """
+    if not published:
+        return [list(root)]
+    order = sorted(root, key=ROOT_KEYS.index, reverse=True)
+    return [[key] for key in order if root[key] != published.get(key)]
 
 
 def tidy(place: Place, manifest: Manifest) -> None:
@@ -206,13 +231,13 @@ def tidy(place: Place, manifest: Manifest) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _begin(run: Run, place: Place) -> Plan:
-    """Write what is no block: metadata of the arrays, coordinates; then the plan."""
+def metadata_of(run: Run, attrs: Mapping[str, Any]) -> dict[str, bytes]:
+    """What is no block: metadata of the arrays and of the root, which gets ``attrs``, and coordinates."""
     import dask.array as da
     from zarr.storage import MemoryStore
 
     recorder = Recorder(MemoryStore())  # what lies at the place, an ended write's, is of no concern
-    template = run.ds.copy()
+    template = run.ds.copy().assign_attrs(attrs)
     for name, dims in run.grid.variables.items():
         array = run.ds[name].variable
         zeros = da.zeros(array.shape, dtype=array.dtype, chunks=-1)
@@ -231,8 +256,14 @@ def _begin(run: Run, place: Place) -> Plan:
             write_empty_chunks=True,
             safe_chunks=False,
         )
-    root = {key: raw.decode() for key, raw in recorder.kept.items() if key in ROOT_KEYS}
-    head = {key: raw for key, raw in recorder.kept.items() if key not in ROOT_KEYS}
+    return recorder.kept
+
+
+def _begin(run: Run, place: Place) -> Plan:
+    """Write what is no block; then the plan."""
+    kept = metadata_of(run, {ATTRIBUTE: FOLDER})
+    root = {key: raw.decode() for key, raw in kept.items() if key in ROOT_KEYS}
+    head = {key: raw for key, raw in kept.items() if key not in ROOT_KEYS}
     files = {key: entry(raw) for key, raw in head.items()}
     plan = Plan(uuid4().hex[:12], run.fingerprint, run.grid, root, files=files, options=run.options)
     place.put(head)
@@ -265,7 +296,32 @@ def _check_is_run(place: Place, run: Run) -> None:
         )
 
 
-def _leftover(target: Path, run: Run) -> Path | None:
+def _check_reads_elsewhere(run: Run, place: Place) -> None:
+    """Refuse to remove what the run is still to be computed from."""
+    from zarr import Array
+
+    for array in run.ds.variables.values():
+        # What is not of dask is in memory by now: its fingerprint was taken.
+        for task in array.data.dask.to_dict().values() if array.chunks is not None else ():
+            found = getattr(task, "value", task)
+            while found is not None and not isinstance(found, Array):  # through xarray's wrappers
+                found = getattr(found, "array", getattr(found, "_array", None))
+            if found is not None and _same_store(found.store_path.store, place.store):
+                raise StoreError(
+                    f"{place.name} is what the run is computed from, lazily, and would be removed first; "
+                    "write to another path, or ds.load() before."
+                )
+
+
+def _same_store(one: Store, other: Store) -> bool:
+    """Stores are equal only where both are read-only, or none of them."""
+    if one.read_only != other.read_only:
+        with suppress(NotImplementedError):
+            other = other.with_read_only(one.read_only)
+    return one == other
+
+
+def _leftover(target: Path, run: Run, *, overwrite: bool) -> Path | None:
     """The folder of an earlier call for the same run, the one that came furthest."""
     found, differs = [], None
     for folder in partial_folders(target):
@@ -281,7 +337,7 @@ def _leftover(target: Path, run: Run) -> Path | None:
             differs = error
             continue
         found += [(len(plan.done(place)), folder) for plan in plans(place)]
-    if not found and differs is not None:
+    if not found and differs is not None and not overwrite:
         raise differs
     return max(found)[1] if found else None
 

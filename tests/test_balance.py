@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from hydroxr.errors import EmptySelectionError, HydroxrError, MissingVariableError
+from hydroxr.errors import DescriptionError, EmptySelectionError, HydroxrError, MissingVariableError
 from hydroxr.model import Model
-from tests.labelled import STATES, make_dataset, make_parameters
+from tests.labelled import FLUXES, STATES, make_dataset, make_parameters
 
 TERMS = ("precipitation", "evapotranspiration", "streamflow", "storage_change", "residual")
 LIMITS = {"float32": 2e-3, "float64": 1e-9}  # mm a step
@@ -68,7 +69,8 @@ def test_sums_are_those_of_the_run(ds: xr.Dataset, simulated: xr.Dataset) -> Non
     np.testing.assert_allclose(balance["residual"], 0.0, atol=1e-8)
     assert (balance["largest_daily_residual"] < 1e-9).all()
     assert balance.attrs["period"] == "2000-01-01 to 2000-02-29"
-    assert {array.attrs["units"] for array in balance.data_vars.values()} == {"kg m-2"}
+    amounts = balance.drop_vars(["closed", "days"])
+    assert {array.attrs["units"] for array in amounts.data_vars.values()} == {"kg m-2"}
 
 
 def test_a_leak_is_found(simulated: xr.Dataset) -> None:
@@ -112,7 +114,8 @@ def test_float32_is_summed_in_float64() -> None:
     ds = make_dataset(400)
     parameters = make_parameters(ds)
     balance = ds.hbv.simulate(parameters).hbv.water_balance()
-    assert {array.dtype for array in balance.data_vars.values()} == {np.dtype(float)}
+    amounts = balance.drop_vars(["closed", "days"])
+    assert {array.dtype for array in amounts.data_vars.values()} == {np.dtype(float)}
     assert (abs(balance["residual"]) < 2e-3).all()
 
 
@@ -158,4 +161,86 @@ def test_a_cell_without_simulation_has_no_balance(ds: xr.Dataset) -> None:
     ds["prcp"][1] = np.nan
     balance = ds.hbv.simulate(make_parameters(ds), missing="fill").hbv.water_balance()
     for name in balance.data_vars:
-        np.testing.assert_array_equal(balance[name].isnull(), [False, True, False])
+        if name not in ("closed", "days"):
+            np.testing.assert_array_equal(balance[name].isnull(), [False, True, False])
+    np.testing.assert_array_equal(balance["closed"], [True, False, True])  # nothing was verified there
+
+
+# --- What is called closed ------------------------------------------------------------------------
+
+
+def years_by_hand(sim: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Precipitation less losses less the change of storage from one New Year to the next, (basin, year)."""
+    water = {name: sim[name].transpose("basin", "time").values.astype(float) for name in (*FLUXES, *STATES)}
+    storage = sum(water[name] for name in STATES)
+    before = np.concatenate([sim["initial_storage"].values[:, None], storage[:, :-1]], axis=1)
+    residual = water["rainfall"] + water["snowfall"] - water["evapotranspiration"] - water["streamflow"]
+    residual = residual - (storage - before)
+    years = sim["time"].dt.year.values
+    numbers = np.unique(years)
+    return numbers, np.stack([residual[:, years == year].sum(1) for year in numbers], axis=1)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_closure_of_each_cell_and_year(lazy: bool) -> None:
+    """Each year by itself, as by hand; with what is lost in one of them the others stay closed."""
+    ds = make_dataset(800, start="2000-03-01")
+    sim = ds.hbv.simulate(make_parameters(ds), dtype="float64")
+    sim["streamflow"][2, 400] += 1e-3  # 2001
+    numbers, residual = years_by_hand(sim)
+    balance = (sim.chunk(basin=1, time=300) if lazy else sim).hbv.water_balance(by="year")
+    assert (balance["residual"].chunks is not None) == lazy
+    np.testing.assert_array_equal(balance["year"], numbers)
+    assert balance["residual"].dims == ("basin", "year")
+    np.testing.assert_allclose(balance["residual"], residual, atol=1e-10)
+    np.testing.assert_array_equal(balance["days"], [306, 365, 129])
+    expected = np.ones((3, 3), dtype=bool)
+    expected[2, 1] = False
+    np.testing.assert_array_equal(balance["closed"], expected)
+    np.testing.assert_array_equal(sim.hbv.water_balance()["closed"], [True, True, False])
+
+
+def test_what_cancels_is_not_closed(simulated: xr.Dataset) -> None:
+    """Water that is lost on one day and comes back on the next one."""
+    simulated["streamflow"][0, 20] += 1.0
+    simulated["streamflow"][0, 21] -= 1.0
+    balance = simulated.hbv.water_balance()
+    np.testing.assert_allclose(balance["residual"], 0.0, atol=1e-8)
+    np.testing.assert_array_equal(balance["closed"], [False, True, True])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sound_runs_are_closed_and_leaks_are_not(dtype: str) -> None:
+    """In single precision as well; the tolerance is some thousandths of the water that moved, at most."""
+    ds = make_dataset(1500, 8)
+    sim = ds.hbv.simulate(make_parameters(ds), dtype=dtype)
+    balance = sim.hbv.water_balance(by="year")
+    assert bool(balance["closed"].all())
+    ratio = (abs(balance["residual"]) / balance["tolerance"]).max()
+    assert ratio < 0.5
+    assert bool((balance["tolerance"] < 2e-5 * balance["precipitation"]).all())
+    sim["snowmelt"] = 2 * sim["snowmelt"]  # no term of the balance
+    assert bool(sim.hbv.water_balance()["closed"].all())
+    sim["channel_storage"] = 0 * sim["channel_storage"]
+    assert not bool(sim.hbv.water_balance(by="year")["closed"].any())
+
+
+@pytest.mark.parametrize("options", [{"packed": True}, {"keep_bits": 10}])
+def test_packed_files_are_closed_to_within_what_they_state(
+    options: dict[str, Any], ds: xr.Dataset, tmp_path: Path
+) -> None:
+    """And no better: the tolerance says so; nor is a leak beyond it closed."""
+    sim = ds.hbv.simulate(make_parameters(ds))
+    with xr.open_dataset(sim.hbv.to_netcdf(tmp_path / "a.nc", **options)) as opened:
+        balance = opened.load().hbv.water_balance()
+    assert bool(balance["closed"].all())
+    assert bool((balance["tolerance"] > 0.1).all())
+    sim["streamflow"] = sim["streamflow"] + (2 * balance["tolerance"] / 60).astype("float32")
+    with xr.open_dataset(sim.hbv.to_netcdf(tmp_path / "b.nc", **options)) as opened:
+        assert not bool(opened.hbv.water_balance()["closed"].any())
+
+
+def test_other_periods_are_not_known(simulated: xr.Dataset) -> None:
+    """Only the year."""
+    with pytest.raises(DescriptionError, match=r"'month'.*expected 'year'"):
+        simulated.hbv.water_balance(by="month")

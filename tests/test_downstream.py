@@ -15,7 +15,7 @@ import xarray as xr
 from tests.labelled import make_dataset, make_parameters
 
 SCRIPT = Path(__file__).parents[1] / "tutorials" / "downstream_nitrate.py"
-BLOCK = "import sys, runpy; sys.modules['hydroxr'] = sys.modules['torch'] = None; sys.argv = sys.argv[1:]; "
+BARE = [sys.executable, "-W", "error", str(Path(__file__).parent / "bare.py"), "xarray,zarr"]
 
 
 def load_script() -> Any:
@@ -29,26 +29,14 @@ def load_script() -> Any:
 
 
 def test_it_follows_a_run_that_is_appended_to(tmp_path: Path) -> None:
-    """In another process in which neither hydroxr nor torch can be imported; the loads are those of the
-    whole run at once, whatever the steps in which it saw them."""
+    """In another process in which xarray and zarr can be imported, with what they require, and nothing
+    else; the loads are those of the whole run at once, whatever the steps in which it saw them."""
     ds = make_dataset(120, 3)
     parameters, path, out = make_parameters(ds), tmp_path / "run.zarr", tmp_path / "nitrate.csv"
     parts = [ds.isel(time=slice(first, first + 40)) for first in (0, 40, 80)]
     sim, state = parts[0].hbv.simulate(parameters, return_state=True)
     sim.hbv.to_zarr(path)
-    code = f"{BLOCK} runpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-c",
-        code,
-        str(SCRIPT),
-        str(path),
-        str(out),
-        "--until",
-        "2000-04-29",
-    ]
+    command = [*BARE, str(SCRIPT), str(path), str(out), "--until", "2000-04-29"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"
     ) as reader:
@@ -66,6 +54,23 @@ def test_it_follows_a_run_that_is_appended_to(tmp_path: Path) -> None:
     expected, _ = script.advance(whole, np.full(3, 20.0))
     found = pd.read_csv(out, index_col=0, parse_dates=True)
     np.testing.assert_allclose(found.values.T, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_nothing_else_is_there(tmp_path: Path) -> None:
+    """What the reader above does without: an import of it fails, as where it is not installed."""
+    program = tmp_path / "program.py"
+    absent = ["hydroxr", "torch", "dask", "numba", "distributed", "netCDF4", "cf_xarray", "safetensors"]
+    program.write_text(
+        "import xarray, zarr, numpy, pandas\n"
+        f"for name in {absent}:\n"
+        "    try:\n"
+        "        __import__(name)\n"
+        "    except ModuleNotFoundError:\n"
+        "        print(name)\n"
+    )
+    done = subprocess.run([*BARE, str(program)], capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == absent
 
 
 def test_the_nitrate_is_conserved() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import store_faults
+from tests.faults import fit_faults, store_faults
 
 SIZE = store_faults.Size(cells=6, days=40, later=15)
 
@@ -22,6 +22,14 @@ def test_no_kill_makes_a_store_that_lies(append: bool, tmp_path: Path) -> None:
     """Three writers killed at random moments."""
     counts = store_faults.try_kills(3, SIZE, tmp_path, seed=1, append=append)
     assert counts["killed"] == 3
+    assert broken(counts) == []
+
+
+def test_a_killed_training_goes_on_to_the_last_bit(tmp_path: Path) -> None:
+    """Three kills at random moments of short trainings."""
+    counts = fit_faults.try_kills(3, tmp_path, seed=2, iterations=12)
+    assert counts["killed"] == 3
+    assert counts["trainings that went on, the same to the last bit"] >= 1
     assert broken(counts) == []
 
 

@@ -4,6 +4,7 @@ bit."""
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -20,7 +21,7 @@ import zarr
 
 import hydroxr as hx
 from hydroxr import store
-from hydroxr.errors import HydroxrError, MissingForcingError, StoreError
+from hydroxr.errors import DamagedStoreError, HydroxrError, MissingForcingError, StoreError
 from hydroxr.model import Model
 from tests.labelled import (
     OUTPUTS,
@@ -145,6 +146,27 @@ def test_what_was_read_can_be_written_again(sim: xr.Dataset, way: str, tmp_path:
         with xr.open_dataset(path, engine="zarr" if first == "to_zarr" else "netcdf4", chunks={}) as opened:
             again = write(opened, way, tmp_path / f"{first}-{way}")
         assert_same_values(sim, read(again, way))
+
+
+def test_a_copy_without_hidden_files_is_not_taken_for_whole(sim: xr.Dataset, tmp_path: Path) -> None:
+    """As some programs copy: without the manifest nobody can say what is missing."""
+    path = sim.hbv.to_zarr(tmp_path / "run.zarr")
+    shutil.copytree(path, tmp_path / "copy.zarr", ignore=shutil.ignore_patterns(".*"))
+    with pytest.raises(DamagedStoreError, match=r"copy.zarr lacks its folder .hydroxr"):
+        hx.open_run(tmp_path / "copy.zarr")
+    xr.testing.assert_identical(xr.open_zarr(tmp_path / "copy.zarr").load(), hx.open_run(path).load())
+    again = hx.open_run(path).hbv.to_netcdf(tmp_path / "run.nc")
+    with xr.open_dataset(again) as opened:
+        assert "hydroxr_manifest" not in opened.attrs
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_missing_text_is_empty_text(sim: xr.Dataset, way: str, tmp_path: Path) -> None:
+    """In both formats: they have no other text that stands for none."""
+    names = np.array(["a", None, "c"], dtype=object)
+    path = getattr(sim.assign_coords(river=("basin", names)).hbv, way)(tmp_path / "sim")
+    with xr.open_dataset(path, engine="zarr" if way == "to_zarr" else "netcdf4") as opened:
+        assert opened["river"].values.tolist() == ["a", "", "c"]
 
 
 @pytest.mark.parametrize("way", WAYS)

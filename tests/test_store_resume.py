@@ -22,6 +22,7 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
+from hydroxr.places import Place
 from tests.labelled import make_dataset, make_grid, make_parameters
 
 DAYS = 30
@@ -72,6 +73,40 @@ def test_only_what_is_missing_is_written(tmp_path: Path) -> None:
     assert 0 < len(set(computed)) < 4
     same(path)
     assert os.listdir(tmp_path) == ["run.zarr"]
+
+
+def test_another_run_is_given_up_on_request(tmp_path: Path) -> None:
+    """With overwrite=True what another run left does not stop this one, nor is it gone on with."""
+    path = tmp_path / "run.zarr"
+    broken(path)
+    other, computed = lazy(6)
+    with pytest.raises(StoreError, match="another run"):
+        other.hbv.to_zarr(path, resume=True)
+    other.hbv.to_zarr(path, resume=True, overwrite=True)
+    assert set(computed) == {0, 2, 4}
+    same(path, cells=6)
+    assert os.listdir(tmp_path) == ["run.zarr"]
+
+
+@pytest.mark.parametrize("at", range(4, 12))
+def test_format_2_is_whole_or_resumed(at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its root has three keys; ended between two of them it is not taken for complete."""
+    put, calls = Place.put, [0]
+
+    def end(self: Place, values: Any) -> None:
+        calls[0] += 1
+        if calls[0] >= at:
+            raise KeyboardInterrupt
+        put(self, values)
+
+    path = tmp_path / "run.zarr"
+    with monkeypatch.context() as patch, dask.config.set(scheduler="synchronous"):
+        patch.setattr(Place, "put", end)
+        with pytest.raises(KeyboardInterrupt):
+            lazy(4)[0].hbv.to_zarr(path, resume=True, zarr_format=2)
+    lazy(4)[0].hbv.to_zarr(path, resume=True, zarr_format=2)
+    same(path, cells=4)
+    assert {".zattrs", ".zgroup", ".zmetadata"} <= set(os.listdir(path))
 
 
 def test_the_error_says_that_the_blocks_are_kept(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
@@ -26,6 +26,9 @@ from ..description import Spec
 from ..errors import CheckpointError
 from .batches import TrainingData, ValidationData
 from .protocol import Protocol
+
+if TYPE_CHECKING:
+    from .training import _Training
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 
@@ -101,11 +104,13 @@ class Checkpoint:
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise CheckpointError(f"{self.folder} is a file; expected a folder for checkpoints, or none yet.")
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return None
+        if not self.path.is_file():
+            raise CheckpointError(f"{self.path} is no plain file; remove it, or choose another folder.")
         tensors, content = _read(self.path)
         version = content.get("hydroxr_format")
-        if not isinstance(version, int) or version > FORMAT:
+        if type(version) is not int or version > FORMAT:
             raise CheckpointError(
                 f"{self.path} has format {version}; this hydroxr {__version__} reads formats up to {FORMAT}: "
                 "update hydroxr."
@@ -124,10 +129,25 @@ def identity_of(
     """All that a training depends on, by the name that an error would call it."""
     out: dict[str, Any] = {f"model {name}": value for name, value in description.to_dict().items()}
     out |= {name: value for name, value in protocol.to_dict().items() if name != "preset"}
-    out |= {f"data {name}": value for name, value in _fingerprints(data).items()}
+    out |= {f"data {name}": value for name, value in fingerprints(data).items()}
     if validation is not None:
-        out |= {f"validation {name}": value for name, value in _fingerprints(validation).items()}
+        out |= {f"validation {name}": value for name, value in fingerprints(validation).items()}
     return out | dict(more)
+
+
+def fingerprints(data: TrainingData | ValidationData) -> dict[str, str]:
+    """SHA-256 of each array; what several trainings with the same data have in common."""
+    out = {}
+    for field in fields(data):
+        value = getattr(data, field.name)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+            raw = np.ascontiguousarray(value)
+            digest = hashlib.sha256(str(raw.shape).encode())
+            digest.update(raw.data.cast("B") if raw.size else b"")
+        else:
+            digest = hashlib.sha256("\n".join(map(str, value)).encode())
+        out[field.name] = digest.hexdigest()[:16]
+    return out
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -145,6 +165,42 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
+def restore_checked(
+    training: _Training, checkpoint: Checkpoint, tensors: dict[str, Tensor], content: dict[str, Any]
+) -> None:
+    """Let a training go on from what was read, which may have been made by anybody.
+
+    Raises
+    ------
+    CheckpointError
+        Where it does not fit the training.
+    """
+    try:
+        expected = training.module.state_dict()
+        for prefix in ("weights.", "best."):
+            part = {name: value for name, value in tensors.items() if name.startswith(prefix)}
+            for name, value in part.items():
+                like = expected[name.removeprefix(prefix)]
+                if value.shape != like.shape or value.dtype != like.dtype or not value.isfinite().all():
+                    raise ValueError(f"{name} is not finite, or of another shape or type")
+        if content["history"].keys() != training.history.keys():
+            raise ValueError(f"its history has {', '.join(content['history'])}"[:200])
+        training.restore(tensors, content)
+        state = training.optimizer.state
+        if not state and not all(training.history["skipped"]):
+            raise ValueError("the state of its optimiser is missing")
+        if any(part.ndim and part.shape != like.shape for like in state for part in state[like].values()):
+            raise ValueError("its optimiser is of other tensors")
+        lengths = {name: len(values) for name, values in training.history.items()}
+        if len({*lengths.values()}) != 1 or training.iteration > training.total:
+            raise ValueError(f"its history has {lengths}")
+    except (KeyError, RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise CheckpointError(
+            f"{checkpoint.path} is not a checkpoint of this training ({error}); remove it to start the "
+            "training anew, or choose another folder."
+        ) from error
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
@@ -156,9 +212,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if _digest(tensors, text) != metadata["sha256"]:
             raise ValueError("its checksum differs")
         content = json.loads(text)
-        if not isinstance(content, dict) or "identity" not in content:
+        if not isinstance(content, dict) or not isinstance(content.get("identity"), dict):
             raise ValueError("it is of another kind")
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{path} is not a checkpoint that can be read ({error}); remove it to start the training anew, "
             "or choose another folder."
@@ -173,21 +229,6 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _fingerprints(data: TrainingData | ValidationData) -> dict[str, str]:
-    """SHA-256 of each array; what several trainings with the same data have in common."""
-    out = {}
-    for field in fields(data):
-        value = getattr(data, field.name)
-        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
-            raw = np.ascontiguousarray(value)
-            digest = hashlib.sha256(str(raw.shape).encode())
-            digest.update(raw.data.cast("B") if raw.size else b"")
-        else:
-            digest = hashlib.sha256("\n".join(map(str, value)).encode())
-        out[field.name] = digest.hexdigest()[:16]
-    return out
 
 
 def _check_same(folder: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

@@ -27,7 +27,7 @@ from .batches import (
     batch_streamflow,
     make_module,
 )
-from .checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from .checkpoint import Checkpoint, optimizer_tensors, restore_checked, restore_optimizer
 from .interrupts import Interrupts
 from .losses import make_loss
 from .memory import kept_memory
@@ -103,7 +103,7 @@ def train(
         if checkpoint is not None:
             found = checkpoint.read(identity or {})
             if found is not None:
-                training.restore(*found)
+                restore_checked(training, checkpoint, *found)
         _run(training, interrupts, checkpoint, identity, progress)
     return training.result()
 

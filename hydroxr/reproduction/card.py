@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,21 +20,23 @@ from .scores import OBSERVED_INDICES
 from .table import summary
 
 _EVERY = 50  # iterations, of the history that ships
+CAMELS = (
+    "Catchments and attributes of CAMELS-US (Newman et al., 2015, doi:10.5065/D6MW2F4D; Addor et al., 2017, "
+    "doi:10.5065/D6G73C3Q), of the contiguous US with little human influence; Daymet forcing; PET after "
+    "Hargreaves."
+)
 _COLUMNS = ("nse", "kge", "r", "alpha", "beta", "log_nse", "flv", "fhv", "rmse", "baseflow_index")
 # Positions and observations are CAMELS' to give.
-_OF_THE_DATA = ("lat", "lon", "streamflow_observed", "precipitation")
+_OF_THE_DATA = ("lat", "lon", "basin_name", "streamflow_observed", "precipitation")
 _LIMITS = (
-    "Trained on catchments of the contiguous US with little human influence. Regulated rivers, glaciers and "
-    "water that crosses the divide are not in the model. Precipitation is taken as it is: where Daymet is "
-    "biased, so is streamflow. Another forcing product has other biases, and another PET other parameters."
+    "Regulated rivers, glaciers and water that crosses the divide are not in the model. Precipitation is "
+    "taken as it is: where that of the training is biased, so is streamflow. Another forcing product has "
+    "other biases, and another PET other parameters."
 )
-_LICENCE = (
-    "Apache-2.0, as hydroxr. The data that it was trained on have terms of their own: CAMELS-US (Newman et "
-    "al., 2015, doi:10.5065/D6MW2F4D; Addor et al., 2017, doi:10.5065/D6G73C3Q) and Daymet."
-)
+_LICENCE = "Apache-2.0, as hydroxr. The data that it was trained on have terms of their own."
 
 
-def ship(run: str | os.PathLike[str], target: str | os.PathLike[str]) -> Path:
+def ship(run: str | os.PathLike[str], target: str | os.PathLike[str], *, data: str = CAMELS) -> Path:
     """Write the model of a finished run with its card and scores into the folder ``target``.
 
     Parameters
@@ -42,6 +45,8 @@ def ship(run: str | os.PathLike[str], target: str | os.PathLike[str]) -> Path:
         Folder of a run over time, see :mod:`hydroxr.reproduction.experiment`.
     target : path
         Its name is that of the model.
+    data : str
+        What the card says of the data: whose catchments, which forcing, which PET.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def ship(run: str | os.PathLike[str], target: str | os.PathLike[str]) -> Path:
     named = ["basin_id"] if "basin_id" in table else []
     table = table[named + [name for name in _COLUMNS if name in table]].dropna(axis=1, how="all")
     table.to_csv(target / SCORES, float_format="%.4f", index=not named)
-    (target / CARD).write_text(card(target.name, model, scores), encoding="utf-8")
+    (target / CARD).write_text(card(target.name, model, scores, data), encoding="utf-8")
     return target
 
 
@@ -95,7 +100,7 @@ def ship_results(results: xr.Dataset, folder: str | os.PathLike[str]) -> Path:
     return Path(folder) / RESULTS
 
 
-def card(name: str, model: Model, scores: xr.Dataset) -> str:
+def card(name: str, model: Model, scores: xr.Dataset, data: str) -> str:
     """The model card, Markdown.
 
     Parameters
@@ -104,6 +109,8 @@ def card(name: str, model: Model, scores: xr.Dataset) -> str:
     model : Model
     scores : Dataset, (cell,)
         Of :func:`hydroxr.reproduction.scores.scores`.
+    data : str
+        Of :func:`ship`.
     """
     training = model.training
     spec = model.description
@@ -133,10 +140,9 @@ def card(name: str, model: Model, scores: xr.Dataset) -> str:
         "",
         "## Training",
         "",
-        f"{training['cells']} catchments of CAMELS-US with Daymet forcing, {period}; PET after Hargreaves. "
+        f"{training['cells']} catchments, {period}. {data} "
         f"Preset {training['preset']!r}, {training['iterations_done']} iterations, seed {training['seed']}, "
-        f"{training['seconds'] / 60:.0f} minutes, hydroxr {training['hydroxr_version']}. No day after the "
-        "training period was used, nor to choose settings.",
+        f"{training['seconds'] / 60:.0f} minutes, hydroxr {training['hydroxr_version']}. {_judged(training)}",
         "",
         "## Scores",
         "",
@@ -167,3 +173,13 @@ def card(name: str, model: Model, scores: xr.Dataset) -> str:
         _LICENCE,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _judged(training: dict[str, Any]) -> str:
+    """What days the weights were chosen by."""
+    if "validation_nse" not in training:
+        return "The weights are those of the last iteration: no other days were looked at."
+    return (
+        f"The weights are those of iteration {training['best_iteration']}, the best in a validation (median "
+        f"NSE {training['validation_nse']:.3f})."
+    )

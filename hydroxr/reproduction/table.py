@@ -124,7 +124,9 @@ def _model_row(part: xr.Dataset, name: str) -> str:
     cells += [_number(part[key].values, 3) for key in ("nse", "kge")]
     cells += [_number(part[key].values, 1) for key in ("flv", "fhv")]
     cells += [_number(part[key].values, 3) for key in ("r_bfi_l13", "r_bfi_usgs", "et_correlation")]
-    cells += [f"{int(part['iterations'].values[0])}", f"{part['seconds'].values.mean() / 60:.0f}"]
+    done = sorted({int(number) for number in part["iterations"].values})
+    cells += [" to ".join(str(number) for number in dict.fromkeys([done[0], done[-1]]))]
+    cells += [f"{part['seconds'].values.mean() / 60:.0f}"]
     cells += ["" if value is None else f"{value:.3f}" for value in PUBLISHED[name]]
     return _row(cells)
 

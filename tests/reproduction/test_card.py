@@ -76,6 +76,15 @@ def test_the_card(shelf: Path, done: tuple[xr.Dataset, Path]) -> None:
     assert "baseflow_index" not in pretrained.model_card("tiny-lstm")
 
 
+def test_the_card_says_what_it_is_told_of_the_data(done: tuple[xr.Dataset, Path], tmp_path: Path) -> None:
+    """And of the choice of weights what the training says."""
+    ship(done[1] / "dn/seed0", tmp_path / "model", data="Three rivers with ERA5; PET after Penman.")
+    text = (tmp_path / "model" / pretrained.CARD).read_text(encoding="utf-8")
+    assert "Three rivers with ERA5; PET after Penman." in text
+    assert "Daymet" not in text
+    assert "no other days were looked at" in text
+
+
 def test_scores_of_each_catchment(shelf: Path, done: tuple[xr.Dataset, Path]) -> None:
     """As a table that anything reads."""
     table = pd.read_csv(shelf / "tiny-dn" / "scores.csv")

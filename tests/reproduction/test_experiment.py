@@ -106,6 +106,15 @@ def test_results_tell_what_they_are_of(done: tuple[xr.Dataset, Path]) -> None:
         np.testing.assert_array_equal(written["nse"], results["nse"])
 
 
+def test_the_table_tells_of_all_seeds(done: tuple[xr.Dataset, Path]) -> None:
+    """Where one of them stopped earlier, from the least iterations to the most."""
+    results, _ = done
+    assert "| 3 | " in markdown(results)
+    changed = results.assign_coords(iterations=("run", [7, 3, 3, 5]))
+    assert "| 3 to 7 | " in markdown(changed)
+    assert "| 3 to 5 | " in markdown(changed)
+
+
 def test_what_is_done_is_not_done_again(
     done: tuple[xr.Dataset, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,131 @@
+"""Writing a run into a transaction: a session of icechunk, which commits all of it or nothing.
+
+What a manifest does for a plain store, completeness, checksums and appending while others read, the
+transaction does here; so there is no manifest, and nobody sees anything before the commit, which is
+the caller's::
+
+    session = repository.writable_session("main")
+    sim.hbv.to_zarr(session.store)
+    session.commit("first year")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dask
+import numpy as np
+import xarray as xr
+from zarr.core.sync import sync
+
+from .cf import for_file
+from .errors import DescriptionError, StoreError
+from .manifest import Plan
+from .packing import unpacked
+from .places import Place, Recorder
+from .zarr_append import append_run, check_append, check_continues, coordinates, longer
+from .zarr_blocks import BlockWriter, write_blocks, write_region
+from .zarr_layout import prepare
+from .zarr_seam import check_start, compare_days
+from .zarr_store import Run, metadata_of
+
+_ROOT = "zarr.json"
+
+
+@dataclass(frozen=True)
+class _Chunks(BlockWriter):
+    """Writes the chunks of a block, without a record of it."""
+
+    def __call__(self, block: tuple[int, ...], values: Mapping[str, np.ndarray]) -> None:
+        recorder = Recorder(self.place.store, dict(self.metadata))
+        for name, array in values.items():
+            region = self.plan.grid.region(block, self.plan.grid.variables[name])
+            write_region(recorder, name, region, array)
+        self.place.put({key: raw for key, raw in recorder.kept.items() if key not in self.metadata})
+
+
+def write_transaction(run: Run, place: Place, *, overwrite: bool, resume: bool) -> None:
+    """Write ``run`` into the session of ``place``; see :func:`hydroxr.store.to_zarr`.
+
+    Raises
+    ------
+    StoreError, DescriptionError
+    """
+    if resume or run.options["zarr_format"] != 3:
+        raise DescriptionError(
+            f"{place.name} is a session of icechunk, which is of Zarr format 3 and holds nothing before its "
+            "commit; expected zarr_format=3 and resume=False."
+        )
+    with _in_session(place):
+        if place.get(_ROOT) is not None and place.sizes():
+            if not overwrite:
+                raise StoreError(f"{place.name} holds a run; expected an empty one, or overwrite=True.")
+            sync(place.store.clear())
+        kept = metadata_of(run, {})
+        root = json.loads(kept.pop(_ROOT))
+        root.pop("consolidated_metadata", None)  # a snapshot is one already
+        arrays = {key: raw for key, raw in kept.items() if key.endswith(f"/{_ROOT}")}
+        place.put({_ROOT: json.dumps(root).encode()})
+        place.put(arrays)  # before their chunks
+        place.put({key: raw for key, raw in kept.items() if key not in arrays})
+        _write_blocks(run, place, arrays)
+
+
+def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: bool) -> None:
+    """Add days to the run in the session of ``place``; see :func:`hydroxr.store.to_zarr`.
+
+    Raises
+    ------
+    StoreError, StateError, TimeAxisError and others as of :func:`hydroxr.zarr_append.append`
+    """
+    check_append(dim, as_it_is=as_it_is)
+    check_start(ds, place.name)
+    root = place.get(_ROOT)
+    if root is None:
+        raise StoreError(f"{place.name} holds no run; expected one that to_zarr wrote, to add days to.")
+    with _in_session(place):
+        old = xr.open_zarr(place.store, consolidated=False, chunks=None, mask_and_scale=False)
+        packed = [
+            name
+            for name, array in old.data_vars.items()
+            if {"scale_factor", "quantization_nsb"} & {*array.attrs}
+        ]
+        if packed:
+            raise StoreError(
+                f"{place.name} has {packed[0]!r} packed or rounded, and days are added to a session as they "
+                "are; write the run without packed and keep_bits."
+            )
+        out = prepare(for_file(unpacked(ds)))
+        check_continues(old, out, place.name)
+        start, stop = old.sizes["time"], old.sizes["time"] + out.sizes["time"]
+        run = append_run(out, old, place, {"zarr_format": 3}, {}, progress)
+        pending = longer(place, {_ROOT: root}, old, run.ds)
+        arrays = {key: raw for key, raw in pending.items() if key != _ROOT}
+        recorder = Recorder(place.store, dict(pending))
+        for name, values in coordinates(run.ds, old):
+            axes = [slice(start, stop) if dim == "time" else slice(None) for dim in old[name].dims]
+            write_region(recorder, name, tuple(axes), values)
+        place.put(pending)
+        place.put({key: raw for key, raw in recorder.kept.items() if key not in pending})
+        _write_blocks(run, place, arrays)
+        compare_days(xr.open_zarr(place.store, consolidated=False, chunks={}), start, place.name)
+
+
+def _write_blocks(run: Run, place: Place, arrays: dict[str, bytes]) -> None:
+    plan = Plan("", run.fingerprint, run.grid, {}, options=run.options)
+    # In this process: a session that may be written to does not travel.
+    with dask.config.set(scheduler="threads"):
+        write_blocks(run.ds, _Chunks(place, plan, arrays), [*run.grid.blocks()], progress=run.progress)
+
+
+@contextmanager
+def _in_session(place: Place) -> Iterator[None]:
+    """Say of an error what is to be done with the session."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"Do not commit the session of {place.name}: session.discard_changes().")
+        raise
