@@ -13,7 +13,7 @@ import xarray as xr
 
 from .manifest import Grid
 
-_OF_THE_WRITER = ("history",)  # when, not what
+_OF_THE_WRITER = ("history", "date_created", "date_modified")  # when, not what
 TOKEN = "hydroxr_token"  # of a lazy simulation, in the encoding of the Dataset
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import xarray as xr
 from dask.base import tokenize
 
-from . import cf, inputs, segments
+from . import acdd, cf, inputs, segments
+from .derived import OF_A_DAY, finisher, ingredients
 from .description import LSTMStreamflow, Spec
 from .ensemble import Ensemble
 from .errors import (
@@ -51,12 +52,13 @@ def simulate(
     """
     spec = model_or_parameters.description if isinstance(model_or_parameters, Model | Ensemble) else None
     wanted = _checked_outputs(spec, variables, components, backend)
+    finish = finisher(ds, variables)
     _check_options(missing, dtype, backend)
     device = device if device == "auto" else torch_device(device)  # "auto": each worker decides
     if isinstance(model_or_parameters, Ensemble):
         options = {"variables": wanted, "components": components, "missing": missing, "dtype": dtype}
         options |= {"memory": memory}
-        return simulate_members(
+        found = simulate_members(
             ds,
             model_or_parameters,
             initial_state,
@@ -68,6 +70,7 @@ def simulate(
             flag_attributes=flag_attributes,
             **options,
         )
+        return (finish(found[0]), found[1]) if isinstance(found, tuple) else finish(found)
     if members:
         raise DescriptionError("members=True is for an ensemble; a single model has no members.")
     run = _prepared(
@@ -87,6 +90,7 @@ def simulate(
     results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
     names = [name for name in run.job.outputs if name != CARRY]
     attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
+    attrs |= acdd.provenance(ds, {name: inputs.called(ds, name) for name in run.forcing})
     bare = xr.Dataset({name: results[name] for name in names})
     # A run for its state alone is a warm-up.
     regional = run.needed.model if wanted and flag_attributes else None
@@ -102,6 +106,7 @@ def simulate(
     lazy = [array.data.name for array in results.values() if array.chunks is not None]
     if lazy:
         sim.encoding[TOKEN] = tokenize(lazy)
+    sim = finish(sim)
     if not return_state:
         return sim
     state = state_dataset(results[CARRY], run.job.carried, ds, run.space, attrs)
@@ -259,6 +264,10 @@ def _describe(sim: xr.Dataset, ds: xr.Dataset, spec: Spec | None) -> None:
         sim["initial_storage"].attrs["hydroxr_first_day"] = str(ds.indexes["time"][0])[:10]
         return
     sim.attrs["title"] = f"Streamflow simulated with {spec.called}"
+    sim.attrs["summary"] = (
+        f"Daily streamflow of each catchment or cell, simulated with {spec.called} that was trained on data. "
+        "Each value belongs to its time bounds, as cell_methods say."
+    )
     if "streamflow" in sim:  # the table's words are of the unit hydrograph
         sim["streamflow"].attrs["long_name"] = "streamflow per unit area"
 
@@ -280,6 +289,7 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
     """
     known = OUTPUTS if spec is None else spec.outputs
     wanted = [variables] if isinstance(variables, str) else known if variables is None else variables
+    wanted = ingredients(wanted)
     unknown = [name for name in wanted if name not in known]
     if not unknown:
         return list(dict.fromkeys(wanted))
@@ -289,7 +299,7 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
             f"{', '.join(known)}; ask for that, or use a δ model: hx.DeltaHBV(...)."
         )
     raise MissingVariableError(
-        f"{unknown[0]!r} is not an output of the model; expected some of {', '.join(known)}."
+        f"{unknown[0]!r} is not an output of the model; expected some of {', '.join((*known, *OF_A_DAY))}."
     )
 
 

@@ -201,7 +201,7 @@ def test_time_is_as_cf_wants_it(netcdf: Any) -> None:
 
 def test_it_is_a_collection_of_time_series(netcdf: Any) -> None:
     """CF chapter 9: one variable with a role, the time last, each series with its coordinates."""
-    assert netcdf.Conventions == "CF-1.11"
+    assert netcdf.Conventions == "CF-1.11, ACDD-1.3"
     assert netcdf.featureType == "timeSeries"
     assert netcdf["streamflow"].dimensions == ("basin", "time")
     assert "basin_id" in netcdf["streamflow"].coordinates.split()
