@@ -280,7 +280,7 @@ def _forcing(ds: xr.Dataset, given: Model | xr.Dataset) -> dict[str, xr.DataArra
 
 
 def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str]:
-    """The variables to simulate with a model of that description, or with given parameters (None).
+    """The variables that are asked of a model of that description, or of given parameters (None).
 
     Raises
     ------
@@ -289,8 +289,7 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
     """
     known = OUTPUTS if spec is None else spec.outputs
     wanted = [variables] if isinstance(variables, str) else known if variables is None else variables
-    wanted = ingredients(wanted)
-    unknown = [name for name in wanted if name not in known]
+    unknown = [name for name in ingredients(wanted) if name not in known]
     if not unknown:
         return list(dict.fromkeys(wanted))
     if spec is not None and unknown[0] in OUTPUTS:
@@ -306,8 +305,8 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
 def _checked_outputs(
     spec: Spec | None, variables: Sequence[str] | None, components: bool, backend: str
 ) -> list[str]:
-    """The variables to simulate, where the model has them and what else is asked for."""
-    wanted = output_names(spec, variables)
+    """The model's own variables to simulate, where it has them and what else is asked for."""
+    wanted = ingredients(output_names(spec, variables))
     if not isinstance(spec, LSTMStreamflow):
         return wanted
     if components:
