@@ -100,6 +100,8 @@ def _keywords(ds: xr.Dataset) -> dict[str, str]:
 
 def _time_coverage(ds: xr.Dataset) -> dict[str, str]:
     """First and last day, both included, how many they are, and how long a step is."""
+    if ds["time"].dtype.kind not in "MO":
+        return {}
     bounds = ds.coords.get(str(ds["time"].attrs.get("bounds")))
     if bounds is None or bounds.size == 0:
         stamps = ds["time"].values.ravel()
@@ -107,8 +109,6 @@ def _time_coverage(ds: xr.Dataset) -> dict[str, str]:
     else:
         starts, ends = bounds.transpose(..., bounds.dims[-1]).values.reshape(-1, 2).T
         ends = ends - _like(ends, timedelta(microseconds=1))
-    if starts.dtype.kind not in "MO":
-        return {}
     first, last = _days(np.array([starts.min(), ends.max()]))
     out = {"time_coverage_start": str(first)[:10], "time_coverage_end": str(last)[:10]}
     if "time" in ds.dims:

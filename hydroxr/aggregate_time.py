@@ -49,13 +49,12 @@ def aggregate_time(
     ------
     DescriptionError, DimensionError, TimeAxisError, EmptySelectionError
     """
-    for option, value, known in (
-        ("step", step, tuple(_WORDS)),
-        ("fluxes", fluxes, ("mean", "sum")),
-        ("states", states, ("end", "mean")),
-    ):
-        if value not in known:
-            raise DescriptionError(f"{option}={value!r} is not known; expected one of {', '.join(known)}.")
+    known = {"step": tuple(_WORDS), "fluxes": ("mean", "sum"), "states": ("end", "mean")}
+    for option, value in {"step": step, "fluxes": fluxes, "states": states}.items():
+        if value not in known[option]:
+            raise DescriptionError(
+                f"{option}={value!r} is not known; expected one of {', '.join(known[option])}."
+            )
     if (
         isinstance(first_month, bool)
         or first_month not in range(1, 13)
@@ -71,13 +70,11 @@ def aggregate_time(
             out[name], periods = _aggregated(array, given, fluxes, states)
         else:
             out[name] = array
+    out.encoding = dict(sim.encoding)  # of the input, which a write that goes on asks for
     out.attrs["title"] = f"{sim.attrs.get('title', 'Daily values')}: {_WORDS[step]}"
     out = with_bounds(out, periods)
-    if "initial_storage" in out:
-        first_day = out["initial_storage"].attrs.get("hydroxr_first_day")
-        if first_day not in (None, str(periods.starts[0])[:10]):
-            out = out.drop_vars("initial_storage")
-    return out
+    before = out["initial_storage"].attrs.get("hydroxr_first_day") if "initial_storage" in out else None
+    return out.drop_vars("initial_storage") if before not in (None, str(periods.starts[0])[:10]) else out
 
 
 def composite_8day(sim: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:

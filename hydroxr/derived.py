@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 
 from .cells import select_cells
 from .cf import name_flags
 from .errors import DescriptionError, MissingVariableError, TimeAxisError, ValueRangeError
+from .fingerprint import TOKEN
 from .inputs import find, select_days
 from .periods import days_of, span, time_index, whole_years
 from .units import convert
@@ -76,20 +78,21 @@ def derive(
     for option, value, name in (("area", area, DISCHARGE), ("reference_period", reference_period, ANOMALY)):
         if value is not None and name not in wanted:
             raise DescriptionError(f"{option} is for {name!r}, which is not asked for; expected it in names.")
-    made = {}
-    for name in wanted:
-        if name in sim and _stands(name, area, reference_period):
-            continue
-        if name == DISCHARGE:
-            made[name] = _discharge(sim, area)
-        elif name == ANOMALY:
-            made[name] = _anomaly(sim, reference_period)
-        elif name == BASEFLOW_INDEX:
-            made[name] = _baseflow_index(sim)
-        else:
-            made[name] = daily_sum(sim, name)
+    formulas: dict[str, Callable[[], xr.DataArray]] = {
+        DISCHARGE: lambda: _discharge(sim, area),
+        ANOMALY: lambda: _anomaly(sim, reference_period),
+        BASEFLOW_INDEX: lambda: _baseflow_index(sim),
+    }
+    made = {
+        name: formulas[name]() if name in formulas else daily_sum(sim, name)
+        for name in wanted
+        if name not in sim or not _stands(name, area, reference_period)
+    }
     out = sim.assign(made)
     name_flags(out)
+    lazy = [array.data.name for array in made.values() if array.chunks is not None]
+    if lazy:  # what a write that goes on asks, whether all is as it was
+        out.encoding[TOKEN] = tokenize([sim.encoding.get(TOKEN), *lazy])
     return out
 
 

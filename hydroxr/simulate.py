@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,21 +88,12 @@ def simulate(
     )
     cut = run.plan(memory)
     results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
-    names = [name for name in run.job.outputs if name != CARRY]
     attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
     attrs |= acdd.provenance(ds, {name: inputs.called(ds, name) for name in run.forcing})
-    bare = xr.Dataset({name: results[name] for name in names})
     # A run for its state alone is a warm-up.
-    regional = run.needed.model if wanted and flag_attributes else None
-    flag = None
-    if regional is not None:
-        flag = attribute_flag(run.needed.arrays["attributes"], regional, run.needed.mask)
-    if flag is not None:
-        bare["attribute_flag"] = flag
-    sim = cf.label(bare, ds, run.space, attrs)
+    sim = _labelled(ds, run, results, attrs, flag_attributes=bool(wanted and flag_attributes))
     _describe(sim, ds, spec)
-    sim = _on_its_projection(sim, ds, run.space)
-    sim = _in_chunks(sim, cut)
+    sim = _in_chunks(_on_its_projection(sim, ds, run.space), cut)
     lazy = [array.data.name for array in results.values() if array.chunks is not None]
     if lazy:
         sim.encoding[TOKEN] = tokenize(lazy)
@@ -111,6 +102,23 @@ def simulate(
         return sim
     state = state_dataset(results[CARRY], run.job.carried, ds, run.space, attrs)
     return sim, _in_chunks(state, cut)
+
+
+def _labelled(
+    ds: xr.Dataset,
+    run: _Run,
+    results: Mapping[str, xr.DataArray],
+    attrs: Mapping[str, Any],
+    *,
+    flag_attributes: bool,
+) -> xr.Dataset:
+    """The outputs of a run, with the flag of unlike cells where that is asked for."""
+    bare = xr.Dataset({name: results[name] for name in run.job.outputs if name != CARRY})
+    if flag_attributes and run.needed.model is not None:
+        flag = attribute_flag(run.needed.arrays["attributes"], run.needed.model, run.needed.mask)
+        if flag is not None:
+            bare["attribute_flag"] = flag
+    return cf.label(bare, ds, run.space, attrs)
 
 
 def _on_its_projection(sim: xr.Dataset, ds: xr.Dataset, space: tuple[Hashable, ...]) -> xr.Dataset:

@@ -16,10 +16,12 @@ from hydroxr.errors import (
     DescriptionError,
     EmptySelectionError,
     MissingVariableError,
+    StoreError,
     TimeAxisError,
     UnitsError,
     ValueRangeError,
 )
+from hydroxr.fingerprint import TOKEN
 from hydroxr.model import Model
 from hydroxr.variables import DERIVED, VARIABLES
 from tests.labelled import STATES, make_dataset, make_grid, make_parameters, untrained
@@ -125,9 +127,21 @@ def test_simulate_gives_those_of_a_day(ds: xr.Dataset, sim: xr.Dataset, lazy: bo
     assert set(out.data_vars) == {"runoff", "initial_storage", *DAILY}
     for name in DAILY:
         np.testing.assert_allclose(out[name], expected(sim)[name], rtol=2e-6, atol=2e-5)
+    assert (TOKEN in out.encoding) == lazy
     one, state = given.hbv.simulate(make_parameters(ds), variables="snow_water_equivalent", return_state=True)
     assert set(one.data_vars) == {"snow_water_equivalent", "initial_storage"}
     assert "snowpack" in state
+
+
+def test_a_write_does_not_go_on_with_another_area(ds: xr.Dataset, tmp_path: Path) -> None:
+    """Half of the discharge of one area and half of another is refused; the same one is finished."""
+    lazy = ds.chunk(basin=1).hbv.simulate(make_parameters(ds))
+    path = tmp_path / "run.zarr"
+    area = ds["area"]
+    lazy.hbv.derive("discharge", area=area).hbv.to_zarr(path, resume=True)
+    with pytest.raises(StoreError, match="input"):
+        lazy.hbv.derive("discharge", area=(2 * area).assign_attrs(area.attrs)).hbv.to_zarr(path, resume=True)
+    lazy.hbv.derive("discharge", area=area).hbv.to_zarr(path, resume=True)
 
 
 def test_ensembles_have_them_too(ds: xr.Dataset) -> None:

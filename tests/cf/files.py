@@ -19,7 +19,7 @@ from hydroxr.ensemble import Ensemble
 from tests.labelled import make_dataset, make_grid, make_parameters, untrained
 
 VARIABLE = "HYDROXR_CF_CHECKER"
-_OWN = Path(__file__).parents[2] / ".venv-cf" / "bin" / "compliance-checker"
+OWN = Path(__file__).parents[2] / ".venv-cf" / "bin" / "compliance-checker"
 DERIVED = (
     "snow_water_equivalent",
     "terrestrial_water_storage",
@@ -41,7 +41,7 @@ PROJECTION = {
 def checker() -> Path:
     """The program; where it was promised and is not there, a failure, else a skipped test."""
     promised = os.environ.get(VARIABLE)
-    path = Path(promised) if promised else _OWN
+    path = Path(promised) if promised else OWN
     if path.is_file():
         return path
     if promised:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cf.files import by_xarray_alone, check, checker, findings, results, write_all
+from tests.cf.files import VARIABLE, by_xarray_alone, check, checker, findings, results, write_all
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,26 @@ def test_every_file_is_cf_to_the_letter(files: tuple[Path, ...]) -> None:
     assert wrong == {}
     assert len(reports) == len(files) > len(results())
     assert code == 0
+
+
+def test_what_is_wrong_is_found(files: tuple[Path, ...], tmp_path: Path) -> None:
+    """The checker is what judges: units that the standard name does not have."""
+    wrong = results()["grid"][["runoff"]].copy()
+    wrong["runoff"].attrs["units"] = "mm day-1"
+    code, reports = check([wrong.hbv.to_netcdf(tmp_path / "wrong.nc")], "cf:1.11", "strict")
+    assert code == 1
+    assert any("units" in text for text in findings(reports["wrong"]))
+
+
+def test_a_checker_that_was_promised_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Else tests fail; where none was, they are skipped."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    with pytest.raises(pytest.fail.Exception, match="make cf"):
+        checker()
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setattr("tests.cf.files.OWN", tmp_path / "nothing")
+    with pytest.raises(pytest.skip.Exception, match="make cf"):
+        checker()
 
 
 def test_a_slice_of_a_store_is_cf_without_hydroxr(files: tuple[Path, ...], tmp_path: Path) -> None:
