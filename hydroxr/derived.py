@@ -15,7 +15,7 @@ from dask.base import tokenize
 from .cells import select_cells
 from .cf import name_flags
 from .errors import DescriptionError, MissingVariableError, TimeAxisError, ValueRangeError
-from .fingerprint import TOKEN
+from .fingerprint import PERIOD, TOKEN
 from .inputs import find, select_days
 from .periods import days_of, span, time_index, whole_years
 from .units import convert
@@ -204,7 +204,7 @@ def _anomaly(sim: xr.Dataset, reference_period: slice | None) -> xr.DataArray:
     reference = select_days(storage.to_dataset(name=STORAGE), reference_period, "the simulation")[STORAGE]
     mean = reference.astype(float).mean("time", skipna=False)
     out = _described((storage - mean).astype(storage.dtype), ANOMALY, storage)
-    out.attrs["comment"] = f"The reference period is {span(reference)}."
+    out.attrs[PERIOD] = span(reference)
     return out
 
 

@@ -262,7 +262,7 @@ _ROWS = (
     ),
     _derived(
         "terrestrial_water_storage_anomaly",
-        "terrestrial water storage less its mean over a reference period",
+        "terrestrial water storage less its mean over the reference period",
         AMOUNT,
         cell_methods=END_OF_DAY,
     ),

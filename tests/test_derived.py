@@ -87,7 +87,7 @@ def test_the_reference_period_of_an_anomaly_can_be_chosen(sim: xr.Dataset) -> No
     out = sim.hbv.derive(name, reference_period=slice("2001-03-01", "2001-03-31"))
     days = slice(366 + 31 + 28, 366 + 31 + 28 + 31)
     np.testing.assert_allclose(out[name], expected(sim, days)[name], rtol=1e-5, atol=2e-5)
-    assert out[name].attrs["comment"] == "The reference period is 2001-03-01 to 2001-03-31."
+    assert out[name].attrs["hydroxr_reference_period"] == "2001-03-01 to 2001-03-31"
     again = out.hbv.derive(name, reference_period=slice("2000", "2000"))
     assert abs(float(again[name].isel(time=slice(0, 366)).mean())) < 1e-4
 
@@ -131,6 +131,17 @@ def test_simulate_gives_those_of_a_day(ds: xr.Dataset, sim: xr.Dataset, lazy: bo
     one, state = given.hbv.simulate(make_parameters(ds), variables="snow_water_equivalent", return_state=True)
     assert set(one.data_vars) == {"snow_water_equivalent", "initial_storage"}
     assert "snowpack" in state
+
+
+def test_anomalies_of_other_periods_are_not_appended(ds: xr.Dataset, tmp_path: Path) -> None:
+    """They would not be less the same mean."""
+    parameters, name = make_parameters(ds), "terrestrial_water_storage_anomaly"
+    parts = [ds.isel(time=slice(0, 40)), ds.isel(time=slice(40, 60))]
+    first, state = parts[0].hbv.simulate(parameters, return_state=True)
+    later = parts[1].hbv.simulate(parameters, initial_state=state)
+    first.hbv.derive(name).hbv.to_zarr(tmp_path / "run.zarr")
+    with pytest.raises(StoreError, match=f"variable {name}"):
+        later.hbv.derive(name).hbv.to_zarr(tmp_path / "run.zarr", append_dim="time")
 
 
 def test_a_write_does_not_go_on_with_another_area(ds: xr.Dataset, tmp_path: Path) -> None:
