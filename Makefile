@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 MADE := .venv/.made
+CF := .venv-cf
+CF_MADE := .venv-cf/.made
 
-.PHONY: env demo test test-faults lint bench bench-scale gpu clean
+.PHONY: env cf demo test test-faults lint bench bench-scale gpu clean
 
 env: $(MADE)
 
@@ -12,12 +14,21 @@ $(MADE): pyproject.toml constraints.txt
 	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet -e ".[test,tutorial]"
 	touch $(MADE)
 
+# The CF checker's versions do not go with ours: it has an environment of its own.
+cf: $(CF_MADE)
+
+$(CF_MADE): tests/cf/requirements.txt
+	$(PYTHON) -m venv $(CF)
+	$(CF)/bin/python -m pip install --quiet -r tests/cf/requirements.txt
+	touch $(CF_MADE)
+
 demo: $(MADE)
 	$(BIN)/python -m hydroxr demo
 
 # The models of the tutorials are small: one thread is faster than several.
-test: $(MADE)
-	$(BIN)/python -m pytest
+# Named in the environment, the CF checker must be there: without it tests fail instead of being skipped.
+test: $(MADE) $(CF_MADE)
+	HYDROXR_CF_CHECKER=$(CURDIR)/$(CF)/bin/compliance-checker $(BIN)/python -m pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tutorials
 
 # Writers and trainings killed, stores and models damaged in great number; for fewer
@@ -48,4 +59,4 @@ gpu: $(MADE)
 	$(BIN)/python tests/benchmarks/bench_physics.py
 
 clean:
-	rm -rf .venv demo-output
+	rm -rf .venv $(CF) demo-output

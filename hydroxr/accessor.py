@@ -224,7 +224,7 @@ class HBVAccessor:
         initial_state : Dataset, optional
             Of an earlier run's end, with its static parameters; default: nearly empty stores.
         variables : sequence of str, optional
-            Only those are computed and kept; default all that the model has.
+            Only those, derived ones of a day among them, see :meth:`derive`; default all of the model.
         components : bool
             Keep the components apart (streamflow and channel_storage have none).
         return_state : bool
@@ -313,12 +313,6 @@ class HBVAccessor:
         -------
         Dataset
             As of ``simulate``, in memory, all cells in their order, with the coordinate ``fold``.
-
-        Examples
-        --------
-        >>> spec = hx.DeltaHBV(dynamic=("BETA", "BETAET"))  # doctest: +SKIP
-        >>> pub = ds.hbv.cross_validate(spec, "pub_fold", time=train, models="pub")  # doctest: +SKIP
-        >>> pub.hbv.evaluate(ds, time=test)["nse"].groupby("fold").median()  # doctest: +SKIP
         """
         from .cross_validation import cross_validate
 
@@ -373,6 +367,18 @@ class HBVAccessor:
         from .balance import water_balance
 
         return water_balance(self._ds, by)
+
+    def derive(self, names: str | Sequence[str], **options: Any) -> xr.Dataset:
+        """Add what follows from it, such as ``snow_water_equivalent``; see :func:`hydroxr.derived.derive`."""
+        from .derived import derive
+
+        return derive(self._ds, names, **options)
+
+    def aggregate_time(self, step: str, **options: Any) -> xr.Dataset:
+        """Months, years, 8-day composites; see :func:`hydroxr.aggregate_time.aggregate_time`."""
+        from .aggregate_time import aggregate_time
+
+        return aggregate_time(self._ds, step, **options)
 
     def to_zarr(self, path: Any, **options: Any) -> Any:
         """Write to a Zarr store, complete or not there; resume, append: :func:`hydroxr.store.to_zarr`."""

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from . import acdd
 from ._version import FORMAT, __version__
 from .errors import EmptySelectionError
 from .variables import VARIABLES
 
-CONVENTIONS = "CF-1.11"
+CONVENTIONS = "CF-1.11, ACDD-1.3"
 REFERENCES = "Feng, D., Liu, J., Lawson, K., & Shen, C. (2022), doi:10.1029/2022WR032404"
 
 # Attributes of coordinates that the name tells, where the input gives none.
@@ -30,6 +31,13 @@ _COORDINATES: dict[str, dict[str, str]] = {
     "time": {"standard_name": "time", "long_name": "time", "axis": "T", "bounds": "time_bnds"},
     "component": {"long_name": "component of the model, all of equal weight"},
 }
+_AXES = {"lat": "Y", "y": "Y", "lon": "X", "x": "X"}
+_LEFTMOST = ("member", "component", "lead", "hidden_unit")
+_SUMMARY = (
+    "Water fluxes and storages of each catchment or cell from the hydrological model HBV, whose parameters "
+    "were learned from data. Each value belongs to its time bounds, as cell_methods say. In kg m-2: "
+    "precipitation (rainfall + snowfall) = evapotranspiration + streamflow + change of all storages."
+)
 _FLAGS: dict[str, dict[str, Any]] = {
     "forcing_flag": {
         "flag_values": np.array([0, 1, 2], dtype="int8"),
@@ -78,23 +86,24 @@ def label(
         row = VARIABLES[str(name)]
         array.attrs = row.attrs()
         array.encoding = {}
+        array.attrs["coverage_content_type"] = "qualityInformation" if row.role == "flag" else "modelResult"
         if row.role == "flag":
             array.attrs |= _FLAGS[row.name]
     name_flags(ds)
+    ds = ds.assign_coords(_cell_bounds(ds, source, space))
     if "time" in ds.dims:
         ds = ds.assign_coords(time_bnds=(("time", "bnds"), time_bounds(ds["time"])))
     label_coordinates(ds)
-    for array in ds.coords.values():
-        if array.attrs.get("bounds") not in (None, *ds.variables):
-            del array.attrs["bounds"]  # bounds that stay behind with the input
     ds = ds.transpose(*dimension_order(space), ..., missing_dims="ignore")
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = timestamp()
     ds.attrs = {
         "Conventions": CONVENTIONS,
         "title": "Water balance simulated with a differentiable HBV model",
-        "source": f"hydroxr {__version__}",
+        "summary": _SUMMARY,
+        "source": f"{attrs.get('hydroxr_model', 'HBV')}, hydroxr {__version__}",
         "history": f"{now}: simulated with hydroxr {__version__}",
         "references": REFERENCES,
+        "date_created": now,
         **attrs,
         "hydroxr_version": __version__,
         "hydroxr_format": FORMAT,
@@ -102,6 +111,35 @@ def label(
     if "source" in source.encoding:  # a write that goes on asks whether the input is still the same
         ds.encoding = {"source": source.encoding["source"]}
     return ds
+
+
+def timestamp() -> str:
+    """Now, as ISO 8601 has it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _cell_bounds(
+    ds: xr.Dataset, source: xr.Dataset, space: tuple[Hashable, ...]
+) -> dict[Hashable, xr.Variable]:
+    """Bounds of the coordinates of space: the input's, else halfway between the rows of an even grid."""
+    out: dict[Hashable, xr.Variable] = {}
+    for name, array in ds.coords.items():
+        bounds = array.attrs.get("bounds")
+        given = source.variables.get(bounds) if isinstance(bounds, str) else None
+        if given is not None and name != "time":
+            if given.dims[:-1] == array.dims:
+                out[bounds] = given.copy(deep=False)
+                out[bounds].encoding = {}
+        elif len(space) > 1 and name in space and array.dtype.kind == "f" and array.size > 1:
+            centres = array.values.astype(float)
+            steps = np.diff(centres)
+            if steps[0] and np.allclose(steps, steps[0], rtol=1e-3, atol=0.0):
+                half = 0.5 * (centres[-1] - centres[0]) / len(steps)
+                edges = np.stack([centres - half, centres + half], axis=1)
+                edges = edges.clip(-90.0, 90.0) if name == "lat" else edges
+                out[f"{name}_bnds"] = xr.Variable((name, "bnds"), edges)
+                array.attrs["bounds"] = f"{name}_bnds"
+    return out
 
 
 def name_flags(ds: xr.Dataset) -> None:
@@ -121,8 +159,14 @@ def label_coordinates(ds: xr.Dataset) -> None:
     """Give coordinates the attributes that their name tells, where they have none of their own."""
     series = _series_names(ds)
     for name, array in ds.coords.items():
-        usual = _COORDINATES.get(str(name), {})
-        if name == "time":
+        usual = dict(_COORDINATES.get(str(name), {}))
+        if name in ds.dims and name in _AXES:
+            usual["axis"] = _AXES[str(name)]
+        if array.attrs.get("bounds") not in (None, *ds.variables):
+            del array.attrs["bounds"]  # bounds that stay behind with the input
+        if "grid_mapping_name" in array.attrs:
+            array.attrs = {"long_name": "projection of the grid", **array.attrs}
+        elif name == "time":
             array.attrs = (
                 {**usual}
                 if "time_bnds" in ds.coords
@@ -166,34 +210,40 @@ def model_attrs(model: str, **more: Any) -> dict[str, Any]:
 
 
 def for_file(ds: xr.Dataset) -> xr.Dataset:
-    """What a file holds of ``ds``: strict CF, encodings set.
+    """What a file holds of ``ds``: strict CF, the attributes of ACDD, encodings set.
 
     A text index becomes a number a cell beside a name with ``cf_role``; coordinates carry no
     ``_FillValue``; time is in days of its own calendar; the valid range has the data's type.
     """
+    if ds.sizes.get("time") == 0:
+        raise EmptySelectionError("there are no days to write: the selection in time is empty.")
     ds = ds.copy()
     texts = [dim for dim in ds.indexes if dim in ds.dims and dim != "time" and ds[dim].dtype.kind in "OTU"]
     for dim in map(str, texts):
         names = ds[dim].values
         ds = ds.drop_indexes(dim).drop_vars(dim)
-        ds = ds.assign_coords({dim: np.arange(len(names)), f"{dim}_id": (dim, names)})
+        free = (f"{dim}_{word}" for word in ("id", "name", "label"))  # one that is not another's
+        text = next(each for each in free if each not in ds.variables)
+        ds = ds.assign_coords({dim: np.arange(len(names)), text: (dim, names)})
     label_coordinates(ds)
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = timestamp()
     written = {"title": "Written by hydroxr", "history": f"{now}: written with hydroxr {__version__}"}
-    ds.attrs = {"Conventions": CONVENTIONS, **written, **ds.attrs}
+    ds.attrs = {**written, **ds.attrs, "Conventions": CONVENTIONS}
     ds.attrs |= {"hydroxr_version": __version__, "hydroxr_format": FORMAT}
-    ds = ds.transpose("component", ..., missing_dims="ignore")  # CF wants other dimensions leftmost
+    ds.attrs = acdd.describe(ds, now)
+    ds = ds.transpose(*_LEFTMOST, ..., missing_dims="ignore")  # CF wants dimensions beside space so
+    bounds = {array.attrs["bounds"] for array in ds.coords.values() if "bounds" in array.attrs}
     for name in ds.variables:
         array = ds[name]
         array.encoding = {}
         array.attrs = {key: _typed(key, value, array.dtype) for key, value in array.attrs.items()}
-        if name in ds.coords or array.dtype.kind not in "f":
+        if name in ds.data_vars and name not in bounds:
+            _say_more(array)
+        if name in ds.coords or name in bounds or array.dtype.kind not in "f":
             array.encoding["_FillValue"] = None
-    if ds.sizes.get("time") == 0:
-        raise EmptySelectionError("there are no days to write: the selection in time is empty.")
     if "time" in ds.coords:
         first = ds["time"].values.ravel()[0]
-        units = f"days since {str(first)[:10]} 00:00:00"
+        units = f"days since {str(first)[:10]}"  # as xarray spells it, for bounds that are lazy as well
         for name in {"time", "time_bnds"} & set(ds.coords):
             ds[name].encoding |= {"units": units, "calendar": ds["time"].dt.calendar, "dtype": "float64"}
         ds["time"].attrs["units_metadata"] = "leap_seconds: none"
@@ -203,5 +253,16 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     return ds
 
 
+def _say_more(array: xr.DataArray) -> None:
+    """What CF recommends, where a variable of the user's has not said it."""
+    if not {"long_name", "standard_name"} & array.attrs.keys():
+        array.attrs["long_name"] = str(array.name).replace("_", " ")
+    if array.attrs.get("standard_name") == "air_temperature":
+        array.attrs.setdefault("units_metadata", "temperature: on_scale")
+
+
 def _typed(key: str, value: Any, dtype: np.dtype) -> Any:
-    return dtype.type(value) if key in ("valid_min", "valid_max") and dtype.kind == "f" else value
+    """An attribute that CF wants in the type of the data, which a Zarr store does not keep."""
+    if key in ("valid_min", "valid_max") and dtype.kind == "f":
+        return dtype.type(value)
+    return np.asarray(value, dtype) if key in ("flag_values", "flag_masks") else value

@@ -13,7 +13,8 @@ import xarray as xr
 
 from .manifest import ATTRIBUTE, Grid
 
-_OF_THE_WRITER = ("history",)  # when, not what
+_OF_THE_WRITER = ("history", "date_created", "date_modified")  # when, not what
+PERIOD = "hydroxr_reference_period"  # in the attributes of an anomaly
 TOKEN = "hydroxr_token"  # of a lazy simulation, in the encoding of the Dataset
 START = "hydroxr_start"  # global attribute: with what a simulation began, and when
 FIRST_DAY = "hydroxr_first_day"  # attribute of initial_storage: the day that it is of
@@ -67,8 +68,9 @@ def model_and_cells(attrs: Mapping[str, Any], ds: xr.Dataset) -> dict[str, str]:
     for name, array in ds.variables.items():
         if "time" in array.dims and name not in ds.coords:
             shape = {str(dim): size for dim, size in array.sizes.items() if dim != "time"}
-            units = str(array.attrs.get("units"))
-            out[f"variable {name}"] = plain([str(array.dtype), list(map(str, array.dims)), shape, units])
+            told = [str(array.attrs.get("units"))]
+            told += [str(array.attrs[PERIOD])] if PERIOD in array.attrs else []
+            out[f"variable {name}"] = plain([str(array.dtype), list(map(str, array.dims)), shape, *told])
         elif name in ds.coords and "time" not in array.dims:
             out[f"coordinate {name}"] = digest(array.values)
     return out

@@ -104,11 +104,9 @@ def _mean(sims: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
         flows = [sim["streamflow"].variable for sim in sims]
         # Not from the mean: dask loses a result that another one is computed from (of a whole Dataset).
         spread = xr.Variable.concat(flows, "member").std("member")
-        attrs = {
-            "long_name": "standard deviation of streamflow over the members of the ensemble",
-            "units": first["streamflow"].attrs["units"],
-            "cell_methods": "time: mean realization: standard_deviation",
-        }
+        kept = ("grid_mapping", "coverage_content_type")
+        attrs = {key: value for key, value in first["streamflow"].attrs.items() if key in kept}
+        attrs |= VARIABLES[SPREAD].attrs()
         out[SPREAD] = spread.dims, spread.data.astype(flows[0].dtype), attrs
         out["streamflow"].attrs["ancillary_variables"] = " ".join(
             [*out["streamflow"].attrs.get("ancillary_variables", "").split(), SPREAD]

@@ -134,7 +134,8 @@ def evaluate(
             raise problem
     # Observations may have more places than the simulation, in any order; never fewer.
     flow = select_cells(flow.to_dataset(), sim, space, "the observations")["streamflow"]
-    return metrics(simulated, flow, dim, mask=mask)
+    scores = metrics(simulated, flow, dim, mask=mask)
+    return scores.assign_attrs(title="Metrics of simulated against observed streamflow")
 
 
 def _cells_first(array: xr.DataArray) -> np.ndarray:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import xarray as xr
 from dask.base import tokenize
 
-from . import cf, inputs, segments
+from . import acdd, cf, inputs, segments
+from .derived import OF_A_DAY, finisher, ingredients
 from .description import LSTMStreamflow, Spec
 from .ensemble import Ensemble
 from .errors import (
@@ -51,12 +52,13 @@ def simulate(
     """
     spec = model_or_parameters.description if isinstance(model_or_parameters, Model | Ensemble) else None
     wanted = _checked_outputs(spec, variables, components, backend)
+    finish = finisher(ds, variables)
     _check_options(missing, dtype, backend)
     device = device if device == "auto" else torch_device(device)  # "auto": each worker decides
     if isinstance(model_or_parameters, Ensemble):
         options = {"variables": wanted, "components": components, "missing": missing, "dtype": dtype}
         options |= {"memory": memory}
-        return simulate_members(
+        found = simulate_members(
             ds,
             model_or_parameters,
             initial_state,
@@ -68,6 +70,7 @@ def simulate(
             flag_attributes=flag_attributes,
             **options,
         )
+        return (finish(found[0]), found[1]) if isinstance(found, tuple) else finish(found)
     if members:
         raise DescriptionError("members=True is for an ensemble; a single model has no members.")
     run = _prepared(
@@ -85,28 +88,38 @@ def simulate(
     )
     cut = run.plan(memory)
     results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
-    names = [name for name in run.job.outputs if name != CARRY]
     attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
     attrs |= {START: start_of(ds.indexes["time"][0], empty=initial_state is None)}
-    bare = xr.Dataset({name: results[name] for name in names})
+    attrs |= acdd.provenance(ds, {name: inputs.called(ds, name) for name in run.forcing})
     # A run for its state alone is a warm-up.
-    regional = run.needed.model if wanted and flag_attributes else None
-    flag = None
-    if regional is not None:
-        flag = attribute_flag(run.needed.arrays["attributes"], regional, run.needed.mask)
-    if flag is not None:
-        bare["attribute_flag"] = flag
-    sim = cf.label(bare, ds, run.space, attrs)
+    sim = _labelled(ds, run, results, attrs, flag_attributes=bool(wanted and flag_attributes))
     _describe(sim, ds, spec)
-    sim = _on_its_projection(sim, ds, run.space)
-    sim = _in_chunks(sim, cut)
+    sim = _in_chunks(_on_its_projection(sim, ds, run.space), cut)
     lazy = [array.data.name for array in results.values() if array.chunks is not None]
     if lazy:
         sim.encoding[TOKEN] = tokenize(lazy)
+    sim = finish(sim)
     if not return_state:
         return sim
     state = state_dataset(results[CARRY], run.job.carried, ds, run.space, attrs)
     return sim, _in_chunks(state, cut)
+
+
+def _labelled(
+    ds: xr.Dataset,
+    run: _Run,
+    results: Mapping[str, xr.DataArray],
+    attrs: Mapping[str, Any],
+    *,
+    flag_attributes: bool,
+) -> xr.Dataset:
+    """The outputs of a run, with the flag of unlike cells where that is asked for."""
+    bare = xr.Dataset({name: results[name] for name in run.job.outputs if name != CARRY})
+    if flag_attributes and run.needed.model is not None:
+        flag = attribute_flag(run.needed.arrays["attributes"], run.needed.model, run.needed.mask)
+        if flag is not None:
+            bare["attribute_flag"] = flag
+    return cf.label(bare, ds, run.space, attrs)
 
 
 def _on_its_projection(sim: xr.Dataset, ds: xr.Dataset, space: tuple[Hashable, ...]) -> xr.Dataset:
@@ -260,6 +273,10 @@ def _describe(sim: xr.Dataset, ds: xr.Dataset, spec: Spec | None) -> None:
         sim["initial_storage"].attrs[FIRST_DAY] = str(ds.indexes["time"][0])[:10]
         return
     sim.attrs["title"] = f"Streamflow simulated with {spec.called}"
+    sim.attrs["summary"] = (
+        f"Daily streamflow of each catchment or cell, simulated with {spec.called} that was trained on data. "
+        "Each value belongs to its time bounds, as cell_methods say."
+    )
     if "streamflow" in sim:  # the table's words are of the unit hydrograph
         sim["streamflow"].attrs["long_name"] = "streamflow per unit area"
 
@@ -272,7 +289,7 @@ def _forcing(ds: xr.Dataset, given: Model | xr.Dataset) -> dict[str, xr.DataArra
 
 
 def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str]:
-    """The variables to simulate with a model of that description, or with given parameters (None).
+    """The variables that are asked of a model of that description, or of given parameters (None).
 
     Raises
     ------
@@ -281,7 +298,7 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
     """
     known = OUTPUTS if spec is None else spec.outputs
     wanted = [variables] if isinstance(variables, str) else known if variables is None else variables
-    unknown = [name for name in wanted if name not in known]
+    unknown = [name for name in ingredients(wanted) if name not in known]
     if not unknown:
         return list(dict.fromkeys(wanted))
     if spec is not None and unknown[0] in OUTPUTS:
@@ -290,15 +307,15 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
             f"{', '.join(known)}; ask for that, or use a δ model: hx.DeltaHBV(...)."
         )
     raise MissingVariableError(
-        f"{unknown[0]!r} is not an output of the model; expected some of {', '.join(known)}."
+        f"{unknown[0]!r} is not an output of the model; expected some of {', '.join((*known, *OF_A_DAY))}."
     )
 
 
 def _checked_outputs(
     spec: Spec | None, variables: Sequence[str] | None, components: bool, backend: str
 ) -> list[str]:
-    """The variables to simulate, where the model has them and what else is asked for."""
-    wanted = output_names(spec, variables)
+    """The model's own variables to simulate, where it has them and what else is asked for."""
+    wanted = ingredients(output_names(spec, variables))
     if not isinstance(spec, LSTMStreamflow):
         return wanted
     if components:

@@ -13,8 +13,9 @@ FLUX = "kg m-2 day-1"  # in number the same as mm/day
 AMOUNT = "kg m-2"  # in number the same as mm
 DAILY_MEAN = "time: mean"
 END_OF_DAY = "time: point (at the end of the time bounds)"
+NAME_TABLE = "CF Standard Name Table v93"
 
-Role = Literal["forcing", "observation", "flux", "state", "budget", "flag"]
+Role = Literal["forcing", "observation", "flux", "state", "derived", "ensemble", "budget", "flag"]
 Quantity = Literal["water flux", "temperature", "discharge", "area", "angle"]
 
 
@@ -28,6 +29,8 @@ class Variable:
         What hydroxr calls it, what it is for, what it is, in which unit hydroxr keeps it.
     standard_name, cell_methods, symbol
         Of CF and of the paper; None where there is none.
+    amount_name
+        The standard name of a flux summed over time, kg m-2.
     valid_min, valid_max
         Outside of these a value is an error of the data, in ``units``.
     quantity
@@ -45,6 +48,7 @@ class Variable:
     standard_name: str | None = None
     cell_methods: str | None = None
     symbol: str | None = None
+    amount_name: str | None = None
     valid_min: float | None = None
     valid_max: float | None = None
     quantity: Quantity | None = None
@@ -62,8 +66,18 @@ def _forcing(name: str, long_name: str, units: str, quantity: Quantity, **rest: 
     return Variable(name, "forcing", long_name, units, cell_methods=DAILY_MEAN, quantity=quantity, **rest)
 
 
-def _flux(name: str, symbol: str, long_name: str, standard_name: str | None = None) -> Variable:
-    return Variable(name, "flux", long_name, FLUX, standard_name, DAILY_MEAN, symbol, valid_min=0.0)
+def _flux(
+    name: str, symbol: str, long_name: str, standard_name: str | None = None, amount_name: str | None = None
+) -> Variable:
+    return Variable(
+        name, "flux", long_name, FLUX, standard_name, DAILY_MEAN, symbol, amount_name, valid_min=0.0
+    )
+
+
+def _derived(
+    name: str, long_name: str, units: str, standard_name: str | None = None, **rest: Any
+) -> Variable:
+    return Variable(name, "derived", long_name, units, standard_name, **rest)
 
 
 def _state(name: str, symbol: str | None, long_name: str, standard_name: str | None = None) -> Variable:
@@ -79,6 +93,7 @@ _ROWS = (
         "water flux",
         standard_name="precipitation_flux",
         symbol="P",
+        amount_name="precipitation_amount",
         valid_min=0.0,
         valid_max=2000.0,
         names=("prcp", "pr", "precipitation"),
@@ -127,6 +142,7 @@ _ROWS = (
         "water flux",
         standard_name="water_potential_evaporation_flux",
         symbol="Ep",
+        amount_name="water_potential_evaporation_amount",
         valid_min=0.0,
         valid_max=100.0,
         names=("pet", "evspsblpot"),
@@ -166,16 +182,37 @@ _ROWS = (
         names=("streamflow", "qobs", "q"),
         standard_names=("runoff_flux", "water_volume_transport_in_river_channel"),
     ),
-    _flux("runoff", "Q", "runoff before routing: quick flow, interflow and baseflow", "runoff_flux"),
     _flux(
-        "quick_flow", "Q0", "quick flow: fast runoff of the upper zone, before routing", "surface_runoff_flux"
+        "runoff",
+        "Q",
+        "runoff before routing: quick flow, interflow and baseflow",
+        "runoff_flux",
+        "runoff_amount",
+    ),
+    _flux(
+        "quick_flow",
+        "Q0",
+        "quick flow: fast runoff of the upper zone, before routing",
+        "surface_runoff_flux",
+        "surface_runoff_amount",
     ),
     _flux("interflow", "Q1", "interflow: slower runoff of the upper zone, before routing"),
-    _flux("baseflow", "Q2", "baseflow: runoff of the lower zone (groundwater), before routing"),
-    _flux("evapotranspiration", "ET", "actual evapotranspiration", "water_evapotranspiration_flux"),
-    _flux("rainfall", "Pr", "rainfall", "rainfall_flux"),
-    _flux("snowfall", "Ps", "snowfall", "snowfall_flux"),
-    _flux("snowmelt", "smelt", "snowmelt", "surface_snow_melt_flux"),
+    _flux(
+        "baseflow",
+        "Q2",
+        "baseflow: runoff of the lower zone (groundwater), before routing",
+        amount_name="baseflow_amount",
+    ),
+    _flux(
+        "evapotranspiration",
+        "ET",
+        "actual evapotranspiration",
+        "water_evapotranspiration_flux",
+        "water_evapotranspiration_amount",
+    ),
+    _flux("rainfall", "Pr", "rainfall", "rainfall_flux", "rainfall_amount"),
+    _flux("snowfall", "Ps", "snowfall", "snowfall_flux", "snowfall_amount"),
+    _flux("snowmelt", "smelt", "snowmelt", "surface_snow_melt_flux", "surface_snow_melt_amount"),
     _flux(
         "refreezing",
         "Rfz",
@@ -206,22 +243,67 @@ _ROWS = (
         "lower_zone_storage", "Slz", "water in the lower subsurface zone (groundwater)", "groundwater_amount"
     ),
     _state("channel_storage", None, "runoff still on its way through the unit hydrograph"),
+    # What is derived from these on request, by hydroxr.derived.
+    _derived(
+        "snow_water_equivalent",
+        "snow water equivalent: frozen and liquid water of the snowpack",
+        AMOUNT,
+        "surface_snow_amount",
+        cell_methods=END_OF_DAY,
+        valid_min=0.0,
+    ),
+    _derived(
+        "terrestrial_water_storage",
+        "terrestrial water storage: snow, soil, both subsurface zones, channel",
+        AMOUNT,
+        "land_water_amount",
+        cell_methods=END_OF_DAY,
+        valid_min=0.0,
+    ),
+    _derived(
+        "terrestrial_water_storage_anomaly",
+        "terrestrial water storage less its mean over the reference period",
+        AMOUNT,
+        cell_methods=END_OF_DAY,
+    ),
+    _derived(
+        "discharge",
+        "discharge of the river: streamflow over the catchment area",
+        "m3 s-1",
+        "water_volume_transport_in_river_channel",
+        cell_methods=DAILY_MEAN,
+        valid_min=0.0,
+    ),
+    _derived(
+        "baseflow_index",
+        "baseflow index: share of baseflow in streamflow",
+        "1",
+        valid_min=0.0,
+        valid_max=1.0,
+    ),
+    Variable(
+        "streamflow_spread",
+        "ensemble",
+        "standard deviation of streamflow over the members of the ensemble",
+        FLUX,
+        cell_methods=f"{DAILY_MEAN} (standard deviation over the members)",
+        valid_min=0.0,
+    ),
     Variable(
         "initial_storage",
         "budget",
         "all water in the model before the first day",
         AMOUNT,
-        "land_water_amount",
         valid_min=0.0,
-        comment="The sum of all storages at the end of a day, less initial_storage, is precipitation "
-        "(rainfall + snowfall) less evapotranspiration less streamflow, summed up to that day.",
+        comment="The sum of all storages, less initial_storage, is precipitation (rainfall + snowfall) less "
+        "evapotranspiration less streamflow, summed from the first day to the end of the time bounds.",
     ),
     Variable(
         "forcing_flag",
         "flag",
         "whether missing forcing was filled on that day",
         "1",
-        "quality_flag",
+        "status_flag",
     ),
     Variable(
         "attribute_flag",
@@ -238,6 +320,7 @@ FORCING = ("prcp", "tmean", "pet")  # what HBV is driven by
 FLUXES = tuple(row.name for row in _ROWS if row.role == "flux")
 STATES = tuple(row.name for row in _ROWS if row.role == "state")
 OUTPUTS = FLUXES + STATES  # what simulate returns, in this order
+DERIVED = tuple(row.name for row in _ROWS if row.role == "derived")
 
 # Table A1 of Feng et al. (2022), under the names of CAMELS-US (text attributes last).
 ATTRIBUTES = (

@@ -243,7 +243,7 @@ def _with_attributes(
         "geol_class_2nd_frac": (0.4 * own(14), "1"),
         "carbonate_rocks_frac": (np.clip(2.0 * own(15) - 1.0, 0.0, 1.0), "1"),
         "geol_porosity": (0.02 + 0.2 * own(16), "1"),
-        "geol_permeability": (-15.5 + 4.0 * own(17), "log10(m2)"),
+        "geol_permeability": (-15.5 + 4.0 * own(17), "1"),  # log10 of m2
     }
     for name, (values, units) in numbers.items():
         ds[name] = (space, values.astype("float32").reshape(shape), {"units": units})

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from math import lcm
 from typing import Any
 from uuid import uuid4
@@ -19,8 +18,9 @@ from uuid import uuid4
 import numpy as np
 import xarray as xr
 
+from . import acdd
 from ._version import __version__
-from .cf import for_file
+from .cf import for_file, timestamp
 from .errors import (
     CoordinateError,
     DescriptionError,
@@ -253,7 +253,7 @@ def longer(place: Place, root: dict[str, bytes], old: xr.Dataset, new: xr.Datase
     stop = old.sizes["time"] + new.sizes["time"]
     axes = {str(name): [str(dim) for dim in array.dims] for name, array in old.variables.items()}
     axes = {name: dims for name, dims in axes.items() if "time" in dims}
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = timestamp()
     note = f"{now}: {new.sizes['time']} days appended with hydroxr {__version__}"
     root = {key: raw for key, raw in root.items() if key in ROOT_KEYS}
     out: dict[str, bytes] = {}
@@ -275,6 +275,7 @@ def longer(place: Place, root: dict[str, bytes], old: xr.Dataset, new: xr.Datase
     for name, dims in axes.items() if nodes else ():
         nodes[name]["shape"][dims.index("time")] = stop
     for attributes in places:
+        attributes |= acdd.after_append(attributes, new.attrs, now)
         attributes["history"] = f"{attributes.get('history', '')}\n{note}".strip()
     return out | {key: _as_bytes(content) for key, content in contents.items()}
 

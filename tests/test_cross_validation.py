@@ -97,6 +97,14 @@ def test_order_and_labels_are_those_of_the_dataset(done: tuple[xr.Dataset, Path]
     assert not cv.chunks
 
 
+def test_what_follows_from_the_streamflow_can_be_asked_for() -> None:
+    """A derived variable, of the held-out cells' own areas."""
+    area = ("basin", np.arange(1.0, 6.0), {"units": "km2"})
+    cv = run(labelled().assign(area=area), variables=["streamflow", "discharge"])
+    assert set(cv.data_vars) == {"streamflow", "discharge", "initial_storage"}
+    np.testing.assert_allclose(cv["discharge"], cv["streamflow"] * np.arange(1, 6)[:, None] / 86.4, rtol=1e-5)
+
+
 def test_attributes_tell_what_it_is(done: tuple[xr.Dataset, Path]) -> None:
     """Those of a simulation, but for what differs between folds; and the models."""
     cv = done[0]

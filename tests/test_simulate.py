@@ -120,7 +120,7 @@ def test_bounds_that_are_left_behind_are_not_referred_to(grid: xr.Dataset) -> No
 def test_global_attributes_say_what_made_the_result(ds: xr.Dataset, static_model: Model) -> None:
     """Conventions, version, format, the model's symbol and hash, its description and training as JSON."""
     attrs = ds.hbv.simulate(static_model).attrs
-    assert attrs["Conventions"] == "CF-1.11"
+    assert attrs["Conventions"] == "CF-1.11, ACDD-1.3"
     assert attrs["hydroxr_version"] == hx.__version__
     assert isinstance(attrs["hydroxr_format"], int)
     assert attrs["hydroxr_model"] == "δn"

@@ -179,6 +179,16 @@ def test_text_labels_become_names_beside_numbers(way: str, tmp_path: Path) -> No
     assert back["basin"].dtype.kind == "i"
 
 
+def test_text_labels_leave_other_names_alone(tmp_path: Path) -> None:
+    """Where the Dataset has ids beside labels, both are in the file."""
+    ds = make_dataset(cells=2).isel(time=slice(0, 3))[["prcp"]]
+    ds = ds.assign_coords(basin=["upper", "lower"], basin_id=("basin", ["07", "09"]))
+    with xr.open_dataset(ds.hbv.to_netcdf(tmp_path / "run.nc")) as back:
+        assert back["basin_id"].values.tolist() == ["07", "09"]
+        assert back["basin_name"].values.tolist() == ["upper", "lower"]
+        assert back["basin"].values.tolist() == [0, 1]
+
+
 def test_writing_changes_nothing_in_memory(sim: xr.Dataset, tmp_path: Path) -> None:
     """Neither attributes nor encodings nor values of what is written."""
     before = sim.copy(deep=True)
@@ -223,7 +233,7 @@ def test_time_is_as_cf_wants_it(netcdf: Any) -> None:
 
 def test_it_is_a_collection_of_time_series(netcdf: Any) -> None:
     """CF chapter 9: one variable with a role, the time last, each series with its coordinates."""
-    assert netcdf.Conventions == "CF-1.11"
+    assert netcdf.Conventions == "CF-1.11, ACDD-1.3"
     assert netcdf.featureType == "timeSeries"
     assert netcdf["streamflow"].dimensions == ("basin", "time")
     assert "basin_id" in netcdf["streamflow"].coordinates.split()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import FrozenInstanceError
 
+import cf_xarray  # noqa: F401  registers ds.cf
 import pytest
 
 from hydroxr.physics import PARAMETERS
-from hydroxr.variables import ATTRIBUTES, OUTPUTS, VARIABLES
+from hydroxr.variables import ATTRIBUTES, DERIVED, OUTPUTS, VARIABLES
 from tests import labelled
 
 # Names that the CF standard-name table (version 93) has, with its canonical units. Looked up in the table
 # that comes with IOOS compliance-checker 6.1.0, as must be every name before it is added here.
 STANDARD_NAMES = {
     "air_temperature": "K",
+    "baseflow_amount": "kg m-2",
     "downward_liquid_water_mass_flux_into_groundwater": "kg m-2 s-1",
     "groundwater_amount": "kg m-2",
     "land_water_amount": "kg m-2",
@@ -23,15 +25,25 @@ STANDARD_NAMES = {
     "liquid_water_mass_flux_into_soil_due_to_surface_snow_melt": "kg m-2 s-1",
     "lwe_precipitation_rate": "m s-1",
     "mass_content_of_water_in_soil": "kg m-2",
+    "precipitation_amount": "kg m-2",
     "precipitation_flux": "kg m-2 s-1",
     "quality_flag": "1",
+    "rainfall_amount": "kg m-2",
     "rainfall_flux": "kg m-2 s-1",
+    "runoff_amount": "kg m-2",
     "runoff_flux": "kg m-2 s-1",
+    "snowfall_amount": "kg m-2",
     "snowfall_flux": "kg m-2 s-1",
+    "status_flag": "1",
+    "surface_runoff_amount": "kg m-2",
     "surface_runoff_flux": "kg m-2 s-1",
+    "surface_snow_amount": "kg m-2",
     "surface_snow_and_ice_refreezing_flux": "kg m-2 s-1",
+    "surface_snow_melt_amount": "kg m-2",
     "surface_snow_melt_flux": "kg m-2 s-1",
+    "water_evapotranspiration_amount": "kg m-2",
     "water_evapotranspiration_flux": "kg m-2 s-1",
+    "water_potential_evaporation_amount": "kg m-2",
     "water_potential_evaporation_flux": "kg m-2 s-1",
     "water_volume_transport_in_river_channel": "m3 s-1",
 }
@@ -42,6 +54,7 @@ SAME_DIMENSION = {
     "K": "degC",
     "degree_north": "degrees_north",
     "1": "1",
+    "m3 s-1": "m3 s-1",
 }
 
 # Ranges and units as published (facts.md, section 1).
@@ -122,12 +135,36 @@ def test_standard_names_exist_and_fit(name: str) -> None:
     assert {*row.standard_names} <= STANDARD_NAMES.keys()
     if row.standard_name is not None:
         assert SAME_DIMENSION[STANDARD_NAMES[row.standard_name]] == row.units
+    if row.amount_name is not None:
+        assert row.units == "kg m-2 day-1"
+        assert STANDARD_NAMES[row.amount_name] == "kg m-2"
 
 
-def test_no_two_outputs_share_a_standard_name() -> None:
-    """``sim.cf["runoff_flux"]`` finds one variable."""
-    names = [VARIABLES[name].standard_name for name in OUTPUTS if VARIABLES[name].standard_name]
-    assert len(names) == len(set(names))
+def test_what_is_written_bears_each_standard_name_once() -> None:
+    """``sim.cf["runoff_flux"]`` finds one variable, of a run with all that is derived from it as well."""
+    rows = [row for row in VARIABLES.values() if row.role not in ("forcing", "observation")]
+    for attribute in ("standard_name", "amount_name"):
+        names = [getattr(row, attribute) for row in rows if getattr(row, attribute)]
+        assert len(names) == len(set(names)) > 0
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_cf_xarray_finds_every_standard_name(summed: bool) -> None:
+    """In a simulation with everything that is derived, and in its monthly sums."""
+    ds = labelled.make_dataset(400)
+    ds["prcp"][0, 3] = float("nan")
+    sim = ds.hbv.simulate(labelled.make_parameters(ds), missing="fill")
+    area = ds["p_mean"].assign_attrs(units="km2")
+    made = sim.hbv.derive(DERIVED, area=area)
+    made = made.hbv.aggregate_time("month", fluxes="sum") if summed else made
+    standard = {name: array.attrs.get("standard_name") for name, array in made.data_vars.items()}
+    for name in set(OUTPUTS) | set(DERIVED) | {"forcing_flag"}:
+        row = VARIABLES[name]
+        expected = row.amount_name if summed and row.role == "flux" else row.standard_name
+        assert standard[name] == expected
+        if expected is not None:
+            assert made.cf[expected].name == name
+    assert {"surface_snow_amount", "land_water_amount", "status_flag"} <= set(standard.values())
 
 
 def test_parts_do_not_bear_the_name_of_the_whole() -> None:

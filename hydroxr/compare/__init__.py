@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..aggregate import aggregate, area_weights
+    from ..aggregate_time import composite_8day
     from .indices import baseflow, baseflow_index
     from .mod16 import open_mod16
-    from .periods import composite_8day
     from .products import (
         evapotranspiration,
         snow,
-        snow_water_equivalent,
         storage,
-        total_water_storage,
         water_balance_evapotranspiration,
     )
     from .separation import eckhardt, lyne_hollick, recession_constant
@@ -25,16 +23,14 @@ _FUNCTIONS = {
     "area_weights": "..aggregate",
     "baseflow": ".indices",
     "baseflow_index": ".indices",
-    "composite_8day": ".periods",
+    "composite_8day": "..aggregate_time",
     "eckhardt": ".separation",
     "evapotranspiration": ".products",
     "lyne_hollick": ".separation",
     "open_mod16": ".mod16",
     "recession_constant": ".separation",
     "snow": ".products",
-    "snow_water_equivalent": ".products",
     "storage": ".products",
-    "total_water_storage": ".products",
     "water_balance_evapotranspiration": ".products",
 }
 
@@ -50,9 +46,7 @@ __all__ = [
     "open_mod16",
     "recession_constant",
     "snow",
-    "snow_water_equivalent",
     "storage",
-    "total_water_storage",
     "water_balance_evapotranspiration",
 ]
 

@@ -6,7 +6,8 @@ import xarray as xr
 
 from ..errors import UnitsError
 from ..pair_selection import within
-from .periods import span, whole_years
+from ..periods import span, whole_years
+from ..variables import VARIABLES
 from .series import over_space, same_cells, simulated
 
 
@@ -30,7 +31,7 @@ def baseflow_index(baseflow: xr.DataArray, streamflow: xr.DataArray, dim: str = 
     total = streamflow.where(both).sum(dim, dtype=float)
     index = baseflow.where(both).sum(dim, dtype=float) / total.where(total > 0)
     index = index.rename("baseflow_index")
-    index.attrs = {"long_name": "baseflow index: share of baseflow in streamflow", "units": "1"}
+    index.attrs = VARIABLES["baseflow_index"].attrs()
     return index
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import xarray as xr
 
+from ..derived import STORAGE, SWE, daily_sum
 from ..errors import EmptySelectionError, MissingVariableError
 from ..inputs import find, observed_streamflow
+from ..periods import days_of, months, over_periods, with_bounds
 from ..units import convert
-from ..variables import AMOUNT, END_OF_DAY, FLUX, STATES, VARIABLES
-from .periods import days_of, months, over_periods, with_bounds
+from ..variables import AMOUNT, FLUX, VARIABLES
 from .series import find_in_product, in_time, over_space, simulated
 from .steps import amounts, depth, periods_of
 
@@ -19,9 +20,9 @@ _ET_STANDARD_NAMES = (
     "lwe_water_evaporation_rate",
     "water_evaporation_amount",
 )
-_SWE_NAMES = ("snow_water_equivalent", "swe", "SWE", "snw", "WTEQ")
+_SWE_NAMES = (SWE, "swe", "SWE", "snw", "WTEQ")
 _SWE_STANDARD_NAMES = ("surface_snow_amount", "lwe_thickness_of_surface_snow_amount")
-_STORAGE_NAMES = ("total_water_storage", "lwe_thickness", "tws", "TWS", "twsa")
+_STORAGE_NAMES = (STORAGE, "total_water_storage", "lwe_thickness", "tws", "TWS", "twsa")
 _STORAGE_STANDARD_NAMES = ("land_water_amount", "liquid_water_equivalent_thickness")
 
 
@@ -64,7 +65,7 @@ def evapotranspiration(
     estimate = amounts(estimate, periods)
     out, first, second = in_time(array, estimate, periods, "sum", ("r", "bias", "rmse"), time)
     for name in ("bias", "rmse"):
-        out[name].attrs["cell_methods"] = "time: sum"
+        out[name].attrs["comment"] = "of sums over the periods of the product"
     out = out.assign(over_space(first, second, FLUX))
     return _described(out, "evapotranspiration", "long-term mean evapotranspiration")
 
@@ -111,48 +112,6 @@ def water_balance_evapotranspiration(ds: xr.Dataset, first_month: int = 10) -> x
     return with_bounds(sums.to_dataset(name="evapotranspiration"), left)
 
 
-def snow_water_equivalent(sim: xr.Dataset) -> xr.DataArray:
-    """All water of the snowpack, frozen and liquid, at the end of each day, kg m-2.
-
-    Raises
-    ------
-    MissingVariableError
-    """
-    frozen, liquid = simulated(sim, "snowpack"), simulated(sim, "snow_liquid_water")
-    out = (frozen + liquid).rename("snow_water_equivalent")
-    out.attrs = {
-        "standard_name": "surface_snow_amount",
-        "long_name": "snow water equivalent: frozen and liquid water of the snowpack",
-        "units": AMOUNT,
-        "cell_methods": END_OF_DAY,
-    }
-    return out
-
-
-def total_water_storage(sim: xr.Dataset) -> xr.DataArray:
-    """All water in a simulation, from snow to channel, at the end of each day, kg m-2.
-
-    Raises
-    ------
-    MissingVariableError
-    """
-    absent = [name for name in STATES if name not in sim]
-    if absent:
-        raise MissingVariableError(
-            f"total water storage needs {', '.join(absent)}, which the simulation lacks; simulate with "
-            "variables=None."
-        )
-    out: xr.DataArray = sum(simulated(sim, name).astype(float) for name in STATES)  # type: ignore[assignment]
-    out = out.rename("total_water_storage")
-    out.attrs = {
-        "standard_name": "land_water_amount",
-        "long_name": "total water storage: snow, soil, both subsurface zones, channel",
-        "units": AMOUNT,
-        "cell_methods": END_OF_DAY,
-    }
-    return out
-
-
 def snow(
     sim: xr.Dataset | xr.DataArray, product: xr.Dataset | xr.DataArray, time: slice | None = None
 ) -> xr.Dataset:
@@ -178,7 +137,7 @@ def snow(
     ------
     As :func:`evapotranspiration`.
     """
-    array = snow_water_equivalent(sim) if isinstance(sim, xr.Dataset) else simulated(sim, "")
+    array = simulated(daily_sum(sim, SWE) if isinstance(sim, xr.Dataset) else sim, SWE)
     estimate = find_in_product(product, _SWE_NAMES, _SWE_STANDARD_NAMES)
     periods = periods_of(product)
     out, first, second = in_time(depth(array), depth(estimate), periods, "mean", ("r", "bias", "rmse"), time)
@@ -189,14 +148,14 @@ def snow(
 def storage(
     sim: xr.Dataset | xr.DataArray, product: xr.Dataset | xr.DataArray, time: slice | None = None
 ) -> xr.Dataset:
-    """Anomalies of the total water storage of a simulation against those of GRACE or the like.
+    """Anomalies of the terrestrial water storage of a simulation against those of GRACE or the like.
 
     Both are taken less their mean over the periods that both have, so that no baseline matters.
 
     Parameters
     ----------
     sim : Dataset or DataArray
-        A simulation with all its states, or total water storage.
+        A simulation with all its states, or terrestrial water storage.
     product : Dataset or DataArray
         In the same cells, monthly as a rule (months may be missing), kg m-2, mm, cm or m of water.
     time
@@ -212,7 +171,7 @@ def storage(
     ------
     As :func:`evapotranspiration`.
     """
-    array = total_water_storage(sim) if isinstance(sim, xr.Dataset) else simulated(sim, "")
+    array = simulated(daily_sum(sim, STORAGE) if isinstance(sim, xr.Dataset) else sim, STORAGE)
     estimate = find_in_product(product, _STORAGE_NAMES, _STORAGE_STANDARD_NAMES)
     out, _, _ = in_time(
         depth(array),
@@ -223,7 +182,7 @@ def storage(
         time,
         anomalies=True,
     )
-    out.attrs = {"title": "Comparison of anomalies of total water storage", **out.attrs}
+    out.attrs = {"title": "Comparison of anomalies of terrestrial water storage", **out.attrs}
     return out
 
 

@@ -14,8 +14,8 @@ from ..cells import select_cells
 from ..errors import AmbiguousVariableError, DimensionError, MissingVariableError
 from ..formulas import metrics
 from ..pair_selection import within
+from ..periods import Periods, over_periods
 from ..variables import AMOUNT
-from .periods import Periods, over_periods
 
 
 def simulated(sim: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
@@ -126,7 +126,8 @@ def in_time(
     if anomalies:
         pair = [(array - array.mean("time")).assign_attrs(units=AMOUNT) for array in pair]
     out = metrics(names, pair[0], pair[1], "time")
-    out["n_periods"] = both.sum("time").assign_attrs(long_name="number of periods compared", units="1")
+    out["n_periods"] = both.sum("time")
+    out["n_periods"].attrs = {"long_name": "number of periods compared", "units": "1"}
     last = _day_before(common.bounds()[-1, 1])
     out.attrs = {"period": f"{str(common.starts[0])[:10]} to {last}"}
     # The mean of a state is over periods, that of sums is over the days they hold.

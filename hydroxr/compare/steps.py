@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 from ..errors import TimeAxisError, UnitsError
+from ..periods import COMPOSITE, Index, Periods, composites, months, time_index
 from ..units import canonical, factor_offset, quantity_of
 from ..variables import AMOUNT
-from .periods import COMPOSITE, Index, Periods, composites, months, time_index
 
 _AMOUNTS = {"mm": 1.0, "kg m-2": 1.0, "cm": 10.0, "m": 1000.0}
 # Periods in units ('mm/month', 'kg/m^2/8day') -> how many days they have, at least and at most.

@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.compare.periods import whole_years
 from hydroxr.errors import DimensionError, EmptySelectionError, TimeAxisError
+from hydroxr.periods import whole_years
 from tests.labelled import make_dataset, make_parameters
 
 CALENDARS = ["standard", "noleap", "360_day"]
@@ -85,7 +85,7 @@ def test_attributes_say_what_was_done() -> None:
     out = hx.compare.composite_8day(daily("2001-01-01", 365))
     assert out["runoff"].attrs["units"] == "kg m-2"
     assert out["runoff"].attrs["cell_methods"] == "time: sum"
-    assert "standard_name" not in out["runoff"].attrs  # runoff_flux is not in kg m-2
+    assert out["runoff"].attrs["standard_name"] == "runoff_amount"  # runoff_flux is not in kg m-2
     assert out["snowpack"].attrs["cell_methods"].startswith("time: point")
     assert out["tmean"].attrs["cell_methods"] == "time: mean"
     assert out["time"].attrs["bounds"] == "time_bnds"

@@ -11,9 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..errors import CoordinateError, DimensionError, EmptySelectionError, TimeAxisError
-from ..units import factor_offset, quantity_of
-from ..variables import AMOUNT
+from .errors import CoordinateError, DimensionError, EmptySelectionError, TimeAxisError
 
 Index = Any  # a DatetimeIndex, or a CFTimeIndex of another calendar
 
@@ -83,6 +81,26 @@ def months(days: Index, number: int = 1) -> Periods:
         later = start.month - 1 + number
         ends.append(start.replace(year=start.year + later // 12, month=later % 12 + 1))
     return Periods(_like(starts, days), _like(ends, days))
+
+
+def periods_within(days: Index, step: str, first_month: int = 1) -> Periods:
+    """The 8-day composites, months, or years from ``first_month`` on, that some of ``days`` lie in.
+
+    Parameters
+    ----------
+    step : {"8day", "month", "year"}
+    """
+    if step == "8day":
+        return composites(days)
+    number = np.asarray(days.year) * 12 + np.asarray(days.month) - 1
+    key = number if step == "month" else (number - (first_month - 1)) // 12
+    firsts = days[np.flatnonzero(np.r_[True, key[1:] != key[:-1]])]
+    if step == "month":
+        return months(firsts)
+    starts = [
+        day.replace(year=day.year - (day.month < first_month), month=first_month, day=1) for day in firsts
+    ]
+    return months(_like(starts, days), 12)
 
 
 def days_of(array: xr.DataArray | xr.Dataset, what: str) -> Index:
@@ -213,69 +231,6 @@ def _reduced(data: Any, axis: int, lengths: np.ndarray, how: str) -> Any:
 
     chunks = tuple(number if place == axis else sizes for place, sizes in enumerate(data.chunks))
     return data.map_blocks(of_block, dtype=data.dtype, chunks=chunks, meta=data._meta)
-
-
-def composite_8day(sim: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
-    """Daily values as the 8-day composites of MODIS, lazily.
-
-    Composites begin on day 1, 9, ..., 361 of each year, so that the last has 5 days, 6 in leap years (8 in a
-    calendar of 360 days). Those of which a day is not there are left out, at both ends above all; those in
-    which a value is missing are missing.
-
-    Parameters
-    ----------
-    sim : Dataset or DataArray
-        Daily, in any calendar. Its attributes say what to do: fluxes (units such as kg m-2 day-1)
-        are summed, states (``cell_methods`` of a point in time) keep their value at the end, flags their
-        largest; of all else the mean is taken. Variables without time stay as they are.
-
-    Returns
-    -------
-    Dataset or DataArray
-        As given, stamped with the first day; fluxes in kg m-2 a composite with ``cell_methods``
-        ``time: sum``. A Dataset has ``time_bnds``, which a DataArray cannot carry.
-
-    Raises
-    ------
-    DimensionError, TimeAxisError, EmptySelectionError
-    """
-    if isinstance(sim, xr.DataArray):
-        return _composite(sim, composites(days_of(sim, "the series")))[0]
-    given = composites(days_of(sim, "the simulation"))
-    periods = given
-    out = xr.Dataset(attrs={**sim.attrs, "title": "8-day composites of a simulation"})
-    for name, array in sim.data_vars.items():
-        if "time" in array.dims:
-            out[name], periods = _composite(array, given)
-        else:
-            out[name] = array
-    return with_bounds(out, periods)
-
-
-def _composite(array: xr.DataArray, periods: Periods) -> tuple[xr.DataArray, Periods]:
-    units = array.attrs.get("units")
-    methods = str(array.attrs.get("cell_methods", ""))
-    name = str(array.name)
-    if quantity_of(str(units or "")) == "water flux":
-        factor, _ = factor_offset(str(units), "water flux", name=name)
-        out, left = over_periods(array if factor == 1.0 else array * factor, periods, "sum", repr(name))
-        out.attrs = {
-            "long_name": f"{array.attrs.get('long_name', name)}, sum over 8 days or what is left of the year",
-            "units": AMOUNT,
-            "cell_methods": "time: sum",
-        }
-        return out, left
-    if methods.startswith("time: point"):
-        how = "last"
-    elif array.dtype.kind in "iu" or array.attrs.get("standard_name") == "quality_flag":
-        how = "maximum"
-    else:
-        how = "mean"
-    out, left = over_periods(array, periods, how, repr(name))
-    out.attrs = dict(array.attrs)
-    if how != "last":
-        out.attrs["cell_methods"] = f"time: {how}"
-    return out, left
 
 
 def whole_years(array: xr.DataArray) -> xr.DataArray:

@@ -1,0 +1,160 @@
+"""Attributes by which catalogues find a file: ACDD 1.3, on top of CF's.
+
+What the data tell is found when they are written, from coordinates and attributes alone. Who made
+them and what others may do with them is for the user to say: ``sim.assign_attrs(creator_name=...,
+license=...)``; nothing of that is made up or taken from the input.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .variables import NAME_TABLE
+
+_TIME = tuple(f"time_coverage_{part}" for part in ("start", "end", "duration", "resolution"))
+_INPUT = ("title", "id", "doi", "institution", "creator_name", "source", "references", "license")
+# Lengths of steps in days, at least and at most, and what ISO 8601 calls them.
+_STEPS = ((1, 1, "P1D"), (5, 8, "P8D"), (28, 31, "P1M"), (360, 366, "P1Y"))
+
+
+def describe(ds: xr.Dataset, now: str) -> dict[str, Any]:
+    """Global attributes of a file: those of ``ds``, and those of ACDD that its coordinates tell.
+
+    Parameters
+    ----------
+    ds : Dataset
+        As it is to be written.
+    now : str
+        The time of writing.
+
+    Returns
+    -------
+    dict
+        The coverage is that of ``ds``, whatever its attributes say, which may be of a longer run.
+    """
+    attrs = dict(ds.attrs)
+    own = {"date_created": now, "standard_name_vocabulary": NAME_TABLE}
+    if "title" in attrs:
+        own["summary"] = attrs["title"]
+    attrs = {**own, **attrs}
+    if "keywords" not in attrs or attrs.get("keywords_vocabulary") == NAME_TABLE:
+        attrs |= _keywords(ds)
+    if "time" in ds.coords:
+        attrs = {key: value for key, value in attrs.items() if key not in _TIME} | _time_coverage(ds)
+    return attrs | _place(ds)
+
+
+def after_append(old: Mapping[str, Any], new: Mapping[str, Any], now: str) -> dict[str, Any]:
+    """What changes in the attributes of a store as days are added to it.
+
+    Parameters
+    ----------
+    old, new : mapping
+        Of the store, and of the days as they would be written (:func:`describe`).
+    now : str
+        The time of writing.
+
+    Returns
+    -------
+    dict
+        To update ``old`` with.
+    """
+    out = {"date_modified": now}
+    if {*_TIME[:3]} <= old.keys() & new.keys():
+        days = sum(int(str(part["time_coverage_duration"])[1:-1]) for part in (old, new))
+        out |= {"time_coverage_end": new["time_coverage_end"], "time_coverage_duration": f"P{days}D"}
+    return out
+
+
+def provenance(ds: xr.Dataset, used: Mapping[str, str]) -> dict[str, str]:
+    """Where the forcing came from, as JSON text: the input's file, what it says of itself, its variables.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The input.
+    used : mapping
+        For each role what plays it, as messages call it.
+    """
+    source = ds.encoding.get("source")
+    file = {"file": source if "://" in source else source.rstrip("/").rpartition("/")[2]} if source else {}
+    told = {key: str(ds.attrs[key]) for key in _INPUT if key in ds.attrs}
+    variables = {role: name.strip("'") if name.startswith("'") else name for role, name in used.items()}
+    return {"forcing_provenance": json.dumps({**told, **file, "variables": variables}, ensure_ascii=False)}
+
+
+def _keywords(ds: xr.Dataset) -> dict[str, str]:
+    names = {
+        str(array.attrs["standard_name"]) for array in ds.data_vars.values() if "standard_name" in array.attrs
+    }
+    if not names:
+        return {"keywords": "hydrology"}
+    return {"keywords": ", ".join(sorted(names)), "keywords_vocabulary": NAME_TABLE}
+
+
+def _time_coverage(ds: xr.Dataset) -> dict[str, str]:
+    """First and last day, both included, how many they are, and how long a step is."""
+    if ds["time"].dtype.kind not in "MO":
+        return {}
+    bounds = ds.coords.get(str(ds["time"].attrs.get("bounds")))
+    if bounds is None or bounds.size == 0:
+        stamps = ds["time"].values.ravel()
+        starts, ends = stamps, stamps
+    else:
+        starts, ends = bounds.transpose(..., bounds.dims[-1]).values.reshape(-1, 2).T
+        ends = ends - _like(ends, timedelta(microseconds=1))
+    first, last = _days(np.array([starts.min(), ends.max()]))
+    out = {"time_coverage_start": str(first)[:10], "time_coverage_end": str(last)[:10]}
+    if "time" in ds.dims:
+        days = np.asarray(last - first).astype("timedelta64[D]").astype(int) + 1
+        out["time_coverage_duration"] = f"P{days}D"
+        resolution = _resolution(starts, ends)
+        out |= {"time_coverage_resolution": resolution} if resolution else {}
+    return out
+
+
+def _resolution(starts: np.ndarray, ends: np.ndarray) -> str | None:
+    """The length of all steps, in words of ISO 8601, where they are of one kind."""
+    first, last = _days(starts), _days(ends)
+    alone = len(starts) > 1 and starts is ends  # without bounds
+    lengths = np.asarray(first[1:] - first[:-1] if alone else last - first)
+    lengths = lengths.astype("timedelta64[D]").astype(int) + (0 if alone else 1)
+    for least, most, name in _STEPS:
+        if least <= lengths.min() and lengths.max() <= most:
+            return name
+    return None
+
+
+def _place(ds: xr.Dataset) -> dict[str, Any]:
+    """The box of latitudes and longitudes; these coordinates are read."""
+    out: dict[str, Any] = {}
+    for part, standard_name in (("lat", "latitude"), ("lon", "longitude")):
+        found = [array for array in ds.coords.values() if array.attrs.get("standard_name") == standard_name]
+        if len(found) != 1 or found[0].dtype.kind != "f":
+            continue
+        values = found[0].values
+        known = values[np.isfinite(values)]
+        if known.size:
+            out |= {
+                f"geospatial_{part}_min": float(known.min()),
+                f"geospatial_{part}_max": float(known.max()),
+            }
+            out[f"geospatial_{part}_units"] = str(found[0].attrs.get("units", "degrees"))
+    return out
+
+
+def _like(values: np.ndarray, step: timedelta) -> Any:
+    return np.timedelta64(step) if values.dtype.kind == "M" else step
+
+
+def _days(stamps: np.ndarray) -> np.ndarray:
+    """Midnight of stamps, in their calendar."""
+    if stamps.dtype.kind == "M":
+        return stamps.astype("datetime64[D]")
+    return np.array([stamp.replace(hour=0, minute=0, second=0, microsecond=0) for stamp in stamps])

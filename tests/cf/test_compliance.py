@@ -1,0 +1,101 @@
+"""What hydroxr writes, judged by IOOS compliance-checker: CF 1.11 to the letter, ACDD 1.3 as far as it is
+for a program to say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cf.files import VARIABLE, by_xarray_alone, check, checker, findings, results, write_all
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    checker()
+    return write_all(tmp_path_factory.mktemp("cf"))
+
+
+def test_every_file_is_cf_to_the_letter(files: tuple[Path, ...]) -> None:
+    """Strict: recommendations count as well."""
+    code, reports = check(files, "cf:1.11", "strict")
+    wrong = {name: findings(report) for name, report in reports.items() if findings(report)}
+    assert wrong == {}
+    assert len(reports) == len(files) > len(results())
+    assert code == 0
+
+
+def test_what_is_wrong_is_found(files: tuple[Path, ...], tmp_path: Path) -> None:
+    """The checker is what judges: units that the standard name does not have."""
+    wrong = results()["grid"][["runoff"]].copy()
+    wrong["runoff"].attrs["units"] = "mm day-1"
+    code, reports = check([wrong.hbv.to_netcdf(tmp_path / "wrong.nc")], "cf:1.11", "strict")
+    assert code == 1
+    assert any("units" in text for text in findings(reports["wrong"]))
+
+
+def test_a_checker_that_was_promised_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Else tests fail; where none was, they are skipped."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    with pytest.raises(pytest.fail.Exception, match="make cf"):
+        checker()
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setattr("tests.cf.files.OWN", tmp_path / "nothing")
+    with pytest.raises(pytest.skip.Exception, match="make cf"):
+        checker()
+
+
+def test_a_slice_of_a_store_is_cf_without_hydroxr(files: tuple[Path, ...], tmp_path: Path) -> None:
+    """But for the types of attributes, which JSON, the language of Zarr's metadata, does not have."""
+    stores = [file.parent / f"{name}.zarr" for file in files[:1] for name in ("derived_filled", "projected")]
+    parts = [by_xarray_alone(store, tmp_path / f"{store.stem}.nc") for store in stores]
+    _, reports = check(parts, "cf:1.11", "strict")
+    assert len(reports) == 2
+    for report in reports.values():
+        others = [text for text in findings(report) if "equivalent datatypes" not in text]
+        others = [text for text in others if "must be the same data type" not in text]
+        assert others == []
+
+
+def test_acdd_finds_all_that_is_for_a_program_to_say(files: tuple[Path, ...]) -> None:
+    """Of what ACDD recommends highly only standard names are missing, of variables that CF has none for;
+    what else is missing is for the user to say, or of no meaning here."""
+    names = ("basins", "filled", "grid", "360_day", "month_sums", "lstm", "zarr_derived_filled")
+    chosen = [file for file in files if file.stem in names]
+    assert len(chosen) == len(names)
+    _, reports = check(chosen, "acdd:1.3", "strict")
+    for name, report in reports.items():
+        high = {text for result in report["high_priorities"] for text in result["msgs"]}
+        assert high <= {"standard_name"}, name
+        told = [text for text in findings(report) if "time_coverage" in text or "geospatial_l" in text]
+        told = [text for text in told if "resolution not present" not in text]
+        # Months are stamped with their first day; the checker wants that of the last one for the end.
+        assert all("Date time mismatch between time_coverage_end" in text for text in told), (name, told)
+        assert bool(told) == (name == "month_sums"), (name, told)
+
+
+def test_a_user_s_words_are_all_that_acdd_asks_for_beside(tmp_path: Path) -> None:
+    """With the attributes that README names, nothing that it recommends highly or else is missing but what
+    has no meaning for these data."""
+    said = {
+        "creator_name": "A. Person",
+        "creator_email": "a@example.org",
+        "creator_url": "https://example.org",
+        "publisher_name": "P",
+        "publisher_email": "p@example.org",
+        "publisher_url": "https://example.org",
+        "license": "CC-BY-4.0",
+        "institution": "An institute",
+        "project": "A project",
+        "id": "run-1",
+        "naming_authority": "org.example",
+        "processing_level": "4",
+        "acknowledgement": "Thanks.",
+        "comment": "A test.",
+    }
+    ds = results()["basins"].assign_attrs(said)
+    _, reports = check([ds.hbv.to_netcdf(tmp_path / "run.nc")], "acdd:1.3", "strict")
+    (report,) = reports.values()
+    missing = {text for result in report["medium_priorities"] for text in result["msgs"]}
+    meaningless = {text for text in missing if "vertical" in text or "geospatial_bounds" in text}
+    assert missing == meaningless

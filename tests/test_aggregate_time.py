@@ -1,0 +1,154 @@
+"""Months, years and composites, against NumPy over the days that the calendar gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from hydroxr.errors import DescriptionError, EmptySelectionError, TimeAxisError
+from hydroxr.variables import FLUXES, STATES, VARIABLES
+from tests.labelled import make_dataset, make_parameters
+
+CALENDARS = ("standard", "noleap", "360_day")
+
+
+def simulation(calendar: str = "standard", start: str = "1999-11-20", days: int = 830) -> xr.Dataset:
+    """Three basins over a leap year; neither its first nor its last month is whole."""
+    ds = make_dataset(days)
+    time = xr.date_range(start, periods=days, calendar=calendar, use_cftime=calendar != "standard")
+    return ds.assign_coords(time=time).hbv.simulate(make_parameters(ds))
+
+
+@pytest.fixture(scope="module")
+def sims() -> dict[str, xr.Dataset]:
+    return {calendar: simulation(calendar) for calendar in CALENDARS}
+
+
+def blocks(sim: xr.Dataset, step: str, first_month: int = 1) -> list[np.ndarray]:
+    """The positions of the days of each whole step, by walking through the calendar."""
+    keys = []
+    for day in sim.indexes["time"]:
+        if step == "month":
+            keys.append((day.year, day.month))
+        elif step == "year":
+            keys.append((day.year - (day.month < first_month), 0))
+        else:
+            keys.append((day.year, (day.dayofyr if hasattr(day, "dayofyr") else day.day_of_year) - 1 >> 3))
+    groups = {key: np.flatnonzero([key == other for other in keys]) for key in dict.fromkeys(keys)}
+    return list(groups.values())[1:-1]  # the first and the last are not whole
+
+
+@pytest.mark.parametrize("calendar", CALENDARS)
+@pytest.mark.parametrize(("step", "first_month"), [("month", 1), ("year", 1), ("year", 10), ("8day", 1)])
+@pytest.mark.parametrize(("fluxes", "states"), [("mean", "end"), ("sum", "mean")])
+def test_values_and_bounds(
+    calendar: str, step: str, first_month: int, fluxes: str, states: str, sims: dict[str, xr.Dataset]
+) -> None:
+    """Every variable, in every calendar; steps that are not whole are left out."""
+    sim = sims[calendar]
+    out = sim.hbv.aggregate_time(step, fluxes=fluxes, states=states, first_month=first_month)
+    groups = blocks(sim, step, first_month)
+    assert out.sizes["time"] == len(groups) > 0
+    for name in (*FLUXES, *STATES):
+        values = [sim[name].values[:, group].astype(float) for group in groups]
+        how = {"mean": np.mean, "sum": np.sum}[fluxes if name in FLUXES else "mean"]
+        expected = np.stack([how(block, axis=1) for block in values], axis=1)
+        if name in STATES and states == "end":
+            expected = np.stack([block[:, -1] for block in values], axis=1)
+        np.testing.assert_allclose(out[name], expected, rtol=2e-6, atol=2e-6, err_msg=name)
+        assert out[name].dtype == np.float32
+    days = sim["time_bnds"].values
+    np.testing.assert_array_equal(out["time_bnds"][:, 0], [days[group[0], 0] for group in groups])
+    np.testing.assert_array_equal(out["time_bnds"][:, 1], [days[group[-1], 1] for group in groups])
+    np.testing.assert_array_equal(out["time"], out["time_bnds"][:, 0])
+    assert out["time"].attrs["bounds"] == "time_bnds"
+
+
+def test_attributes_say_what_was_done(sims: dict[str, xr.Dataset]) -> None:
+    sim = sims["standard"]
+    means, sums = (
+        sim.hbv.aggregate_time("month"),
+        sim.hbv.aggregate_time("month", fluxes="sum", states="mean"),
+    )
+    for name in FLUXES:
+        assert means[name].attrs == sim[name].attrs | {"cell_methods": "time: mean"}
+        assert sums[name].attrs["cell_methods"] == "time: sum"
+        assert sums[name].attrs["units"] == "kg m-2"
+        assert sums[name].attrs.get("standard_name") == VARIABLES[name].amount_name
+    for name in STATES:
+        assert means[name].attrs == sim[name].attrs
+        assert sums[name].attrs == sim[name].attrs | {"cell_methods": "time: mean"}
+    assert means.attrs["title"].endswith(": months")
+    assert means.attrs["hydroxr_version"] == sim.attrs["hydroxr_version"]
+
+
+def test_the_balance_of_whole_steps_closes() -> None:
+    """Amounts and storages at the end: what came in is what went out and what is there more."""
+    sim = simulation(start="2000-01-01", days=800).astype("float64")
+    out = sim.hbv.aggregate_time("month", fluxes="sum")
+    stored = sum(out[name] for name in STATES)
+    came = (out["rainfall"] + out["snowfall"] - out["evapotranspiration"] - out["streamflow"]).cumsum("time")
+    np.testing.assert_allclose(stored - out["initial_storage"], came, atol=2e-3)
+    assert float(came.max()) > 10.0
+
+
+def test_initial_storage_stays_only_where_it_is_that(sims: dict[str, xr.Dataset]) -> None:
+    """Where the first whole month begins after the run, what was before the run was not before it."""
+    assert "initial_storage" not in sims["standard"].hbv.aggregate_time("month")
+    assert "initial_storage" in simulation(start="2000-01-01", days=60).hbv.aggregate_time("month")
+
+
+def test_what_is_no_plain_mean_is_not_summed() -> None:
+    """Flags keep the largest, temperatures their mean, a spread the mean of the days' spreads."""
+    sim = simulation(start="2001-01-01", days=59)
+    flag = np.zeros((3, 59), "int8")
+    flag[1, 40] = 2
+    sim["forcing_flag"] = (("basin", "time"), flag, {"flag_values": np.array([0, 1, 2], "int8")})
+    sim["streamflow_spread"] = sim["streamflow"].assign_attrs(VARIABLES["streamflow_spread"].attrs())
+    sim["tmin"] = sim["runoff"].assign_attrs(VARIABLES["tmin"].attrs())
+    out = sim.hbv.aggregate_time("month", fluxes="sum")
+    np.testing.assert_array_equal(out["forcing_flag"], [[0, 0], [0, 2], [0, 0]])
+    assert out["forcing_flag"].dtype == np.int8
+    for name, days in (("streamflow_spread", "streamflow"), ("tmin", "runoff")):
+        np.testing.assert_allclose(out[name][:, 0], sim[days].values[:, :31].mean(1), rtol=1e-6)
+        methods = VARIABLES[name].cell_methods
+        assert out[name].attrs["cell_methods"] == f"{methods} time: mean"
+        assert out[name].attrs["units"] == VARIABLES[name].units
+
+
+def test_a_missing_value_makes_its_step_missing(sims: dict[str, xr.Dataset]) -> None:
+    sim = sims["standard"].copy(deep=True)
+    sim["runoff"][1, 20] = np.nan
+    out = sim.hbv.aggregate_time("month")
+    assert out["runoff"].isnull().sum() == 1
+    assert bool(out["runoff"][1, 0].isnull())
+
+
+@pytest.mark.parametrize("chunks", [{"time": 50}, {"basin": 1}])
+def test_it_stays_lazy(
+    chunks: dict[str, int], sims: dict[str, xr.Dataset], raise_if_dask_computes: Any
+) -> None:
+    sim = sims["360_day"]
+    with raise_if_dask_computes():
+        lazy = sim.chunk(chunks).hbv.aggregate_time("month", fluxes="sum")
+    assert lazy["runoff"].chunks is not None
+    xr.testing.assert_allclose(lazy.compute(), sim.hbv.aggregate_time("month", fluxes="sum"))
+
+
+def test_what_cannot_be_done_is_refused(sims: dict[str, xr.Dataset]) -> None:
+    sim = sims["standard"]
+    with pytest.raises(DescriptionError, match="step='decade'"):
+        sim.hbv.aggregate_time("decade")
+    with pytest.raises(DescriptionError, match="fluxes='max'"):
+        sim.hbv.aggregate_time("month", fluxes="max")
+    with pytest.raises(DescriptionError, match="first_month is 10 with step='month'"):
+        sim.hbv.aggregate_time("month", first_month=10)
+    with pytest.raises(DescriptionError, match="first_month is 13"):
+        sim.hbv.aggregate_time("year", first_month=13)
+    with pytest.raises(EmptySelectionError, match="none of the 1 periods"):
+        sim.isel(time=slice(0, 5)).hbv.aggregate_time("month")
+    with pytest.raises(TimeAxisError, match="expected daily values"):
+        simulation(start="2000-01-01", days=60).hbv.aggregate_time("month").hbv.water_balance()
