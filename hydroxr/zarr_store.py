@@ -104,7 +104,7 @@ def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Pa
         raise StoreError(f"{target} could not be written: {error}. {left}") from error
     finally:
         if done or not resume:  # another writer may be at work in it
-            remove(folder)
+            remove(folder, busy=not done)
     _tidy_beside(target)
     return target
 
@@ -357,11 +357,13 @@ def _tidy_beside(target: Path) -> None:
             remove(folder)
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder into which threads may still be writing what nobody waits for any more."""
-    for _ in range(50):
+def remove(folder: Path, *, busy: bool = False) -> None:
+    """Remove a folder; ``busy``: threads may still write into it what nobody waits for any more."""
+    gone = 0
+    for _ in range(100):
         shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
+        gone = 0 if folder.exists() else gone + 1
+        if gone > (10 if busy else 0):  # they make it anew
             return
         time.sleep(0.1)
 
