@@ -205,7 +205,7 @@ def plan_run(
     cell_day += (together - 1) * out
     lazy = [array for array in (*forcing.values(), *arrays.values()) if array.chunks is not None]
     chunks = dict(zip(lazy[0].dims, map(max, lazy[0].chunks or ()), strict=True)) if lazy else {}
-    if lazy and len({*lazy[0].chunksizes.get("time", ())[:-1]}) > 1:
+    if lazy and len({*lazy[0].variable.chunksizes.get("time", ())[:-1]}) > 1:
         cell_day += into  # a chunk of which the next segment needs the rest
     source = {dim: min(chunks.get(dim, size), size) for dim, size in sizes.items()}
     source_days = chunks.get("time", days)
