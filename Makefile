@@ -20,9 +20,11 @@ test: $(MADE)
 	$(BIN)/python -m pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tutorials
 
-# Writers killed and stores damaged in great number; FAULTS="--kills 10 --appends 10 --damages 100" for fewer.
+# Writers killed and stores damaged in great number, then workers and whole runs of a cluster killed.
+# FAULTS="--kills 10 --appends 10 --damages 100" and CLUSTER_FAULTS="--workers 2 --runs 2" for fewer.
 test-faults: $(MADE)
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/faults/store_faults.py $(FAULTS)
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/faults/cluster_faults.py $(CLUSTER_FAULTS)
 
 lint: $(MADE)
 	$(BIN)/ruff check .
@@ -35,7 +37,7 @@ bench: $(MADE)
 
 # Two worker processes and some 20 GB of disk; smaller: make bench-scale SCALE="--cells 1000 --years 2"
 bench-scale: $(MADE)
-	$(BIN)/python tests/benchmarks/bench_scale.py $(SCALE)
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_scale.py $(SCALE)
 
 gpu: $(MADE)
 	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet -e ".[gpu]"

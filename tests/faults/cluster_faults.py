@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -178,23 +177,22 @@ def main() -> int:
         child(given.folder, given.path)
         return 0
     broken = 0
+    size = Size(given.cells, given.years, given.blocks)
     for name, number in (("workers", given.workers), ("runs", given.runs)):
-        with tempfile.TemporaryDirectory() as text, warnings.catch_warnings(), cluster() as client:
-            if not number:
-                continue
+        if not number:
+            continue
+        with tempfile.TemporaryDirectory() as text, cluster() as client:
             folder = Path(text)
-            prepare(folder, Size(given.cells, given.years, given.blocks))
+            prepare(folder, size)
             began = time.monotonic()
-            workers = name == "workers"
-            counts = (
-                kill_workers(number, folder, client, given.seed)
-                if workers
-                else kill_runs(number, folder, given.seed)
-            )
-            print(f"{name}: {number} killed, {time.monotonic() - began:.0f} s")
+            if name == "workers":
+                counts = kill_workers(number, folder, client, given.seed)
+            else:
+                counts = kill_runs(number, folder, given.seed)
+            print(f"{name}: {number} killed, {time.monotonic() - began:.0f} s", flush=True)
             for line, count in sorted(counts.items()):
                 if count:
-                    print(f"  {count:6d}  {line}")
+                    print(f"  {count:6d}  {line}", flush=True)
                     broken += line.startswith("BROKEN")
     return 1 if broken else 0
 
