@@ -124,9 +124,11 @@ def graph_of_chunks(number: int = 100_000) -> float:
 
     few = hx.virtual_continent(cells=2, years=10).drop_vars(["tmin", "tmax"]).load()
     model = untrained(256, 365, few)
-    ds = few.isel(basin=np.zeros(number, dtype=int)).assign_coords(basin=np.arange(number))
-    zeros = da.zeros(ds["prcp"].shape, dtype="f4", chunks=(1, -1))
-    ds = ds.assign({name: (ds[name].dims, zeros, ds[name].attrs) for name in ("prcp", "tmean", "pet")})
+    series = ["prcp", "tmean", "pet"]
+    ds = few.drop_vars(series).isel(basin=np.zeros(number, dtype=int))
+    ds = ds.assign_coords(basin=np.arange(number))
+    zeros = da.zeros((number, few.sizes["time"]), dtype="f4", chunks=(1, -1))
+    ds = ds.assign({name: (few[name].dims, zeros, few[name].attrs) for name in series})
     started = time.perf_counter()
     ds.hbv.simulate(model, variables=OUTPUTS)
     return time.perf_counter() - started
