@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +126,8 @@ def kill_run(folder: Path, path: Path, delay: float) -> bool:
             raise RuntimeError("the run did not start")
         time.sleep(delay)
         at_work = child.poll() is None
-        os.killpg(child.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended, and took its workers with it
+            os.killpg(child.pid, signal.SIGKILL)
     return at_work and child.returncode == -signal.SIGKILL
 
 
