@@ -105,7 +105,7 @@ def alone(seconds: float) -> int:
     model = untrained(256, 365, ds)
     number, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
-        ds.hbv.simulate(model, variables=OUTPUTS, flag_attributes=False)
+        ds.hbv.simulate(model, variables=OUTPUTS)
         number += 1
     return number
 
