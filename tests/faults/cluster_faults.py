@@ -99,7 +99,7 @@ def kill_workers(number: int, folder: Path, client: Client, seed: int) -> Counte
     with ThreadPoolExecutor(1) as thread:
         while counts["killed"] < number:
             shutil.rmtree(path, ignore_errors=True)
-            client.wait_for_workers(2, timeout=120)
+            client.wait_for_workers(2, timeout=600)
             pids = sorted(client.run(os.getpid).values())
             running = thread.submit(write, folder, path)
             time.sleep(rng.uniform(0, seconds))
