@@ -39,6 +39,7 @@ test-faults: $(MADE)
 	$(BIN)/python tests/faults/model_faults.py $(MODEL_FAULTS)
 	$(BIN)/python tests/faults/fit_faults.py $(FIT_FAULTS)
 	$(BIN)/python tests/faults/store_faults.py $(FAULTS)
+	$(BIN)/python tests/faults/cluster_faults.py $(CLUSTER_FAULTS)
 
 lint: $(MADE)
 	$(BIN)/ruff check .
@@ -51,7 +52,7 @@ bench: $(MADE)
 
 # Two worker processes and some 20 GB of disk; smaller: make bench-scale SCALE="--cells 1000 --years 2"
 bench-scale: $(MADE)
-	$(BIN)/python tests/benchmarks/bench_scale.py $(SCALE)
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_scale.py $(SCALE)
 
 gpu: $(MADE)
 	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet -e ".[gpu]"

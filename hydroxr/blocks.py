@@ -16,7 +16,7 @@ import numpy as np
 from .checks import check_forcing, fill_gaps
 from .description import DeltaHBV
 from .errors import BlockError, HydroxrError
-from .job import Job, width
+from .job import CARRY, ZERO_PET, Job, places, width
 from .run_cells import run_cells
 
 # Working memory of one piece; outputs and inputs of the block come on top. Larger pieces gain
@@ -119,7 +119,8 @@ def _run(given: dict[str, np.ndarray], cells: Cells, job: Job) -> dict[str, np.n
     if not land.all():
         forcing = {name: values[land] for name, values in forcing.items()}
         cells = cells.where(land)
-    check_forcing(forcing, job.days, cells, called=job.called, missing=job.missing)
+    zero_pet = given[CARRY][land, places(job.received)[ZERO_PET]][:, 0] if job.knows_zero_pet else None
+    check_forcing(forcing, job.days, cells, called=job.called, missing=job.missing, zero_pet=zero_pet)
     out = {name: _empty(name, len(land), job) for name in job.outputs}
     pieces = list(_pieces(len(land), job, device))[::-1]
     with torch.inference_mode(), one_thread_each():

@@ -69,12 +69,20 @@ def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> 
     Raises
     ------
     CoordinateError
-        Where ``given`` lacks a cell of ``ds``.
+        Where ``given`` lacks a cell of ``ds``, or has others more than once.
     """
     for dim in space:
         if dim not in given.dims or dim not in given.indexes or dim not in ds.indexes:
             continue
         given = _labelled_alike(given, ds, dim)
+        if given.indexes[dim].equals(ds.indexes[dim]):
+            continue
+        repeated = given.indexes[dim][given.indexes[dim].duplicated()]
+        if len(repeated):
+            raise CoordinateError(
+                f"{what} has {dim} {repeated[0]} more than once ({len(repeated)} repeats), and other labels "
+                f"than the Dataset; expected each once: drop_duplicates({str(dim)!r})."
+            )
         absent = ds.indexes[dim][~ds.indexes[dim].isin(given.indexes[dim])]
         if len(absent):
             raise CoordinateError(
@@ -99,8 +107,9 @@ def _labelled_alike(given: xr.Dataset, ds: xr.Dataset, dim: Hashable) -> xr.Data
     names = f"{dim}_id"
     if given.indexes[dim].dtype.kind in "OTU" and ds.indexes[dim].dtype.kind not in "OTU" and names in ds:
         numbers = dict(zip(map(str, ds[names].values), ds.indexes[dim], strict=True))
-        if {str(label) for label in given.indexes[dim]} <= set(numbers):
-            return given.assign_coords({dim: [numbers[str(label)] for label in given.indexes[dim]]})
+        shared = given.isel({dim: [str(label) in numbers for label in given.indexes[dim]]})
+        if shared.sizes[dim]:
+            return shared.assign_coords({dim: [numbers[str(label)] for label in shared.indexes[dim]]})
     if ds.indexes[dim].dtype.kind in "OTU" and given.indexes[dim].dtype.kind not in "OTU" and names in given:
         labels = pd.Index(given[names].values.astype(object), dtype=ds.indexes[dim].dtype)
         return given.assign_coords({dim: labels}).drop_vars(names)

@@ -34,6 +34,7 @@ def check_forcing(
     *,
     called: Mapping[str, str] | None = None,
     missing: str = "raise",
+    zero_pet: np.ndarray | None = None,
 ) -> None:
     """Refuse forcing that is missing or impossible.
 
@@ -48,6 +49,8 @@ def check_forcing(
         What messages call each of them; default: its name in quotes.
     missing : {"raise", "fill"}
         With "fill" missing values pass.
+    zero_pet : array, (cell,), optional
+        Of :func:`days_of_zero_pet` for the days before these; default: there are none.
 
     Raises
     ------
@@ -63,18 +66,48 @@ def check_forcing(
                 "expected a value every day. Select complete cells or days, or fill it yourself, for "
                 "instance with ds.interpolate_na('time'); simulate can do that and flag it: missing='fill'."
             )
-        if name == "pet" and "Hargreaves" in what and values.shape[1] >= _YEAR and (values == 0).all(1).any():
-            raise ValueRangeError(
-                f"potential evapotranspiration ({what}) is 0 on all {values.shape[1]} days in "
-                f"{int((values == 0).all(1).sum())} cells: the daily minimum and maximum temperatures are "
-                "equal there, as in CAMELS' NLDAS files. Add potential evapotranspiration of your own, 'pet'."
-            )
+        if name == "pet" and "Hargreaves" in what:
+            _check_pet(values, what, zero_pet)
         if name in FORCING:
             problem = range_problem(name, values, times, cells, what)
         else:
             problem = _infinite(values, times, cells, what)
         if problem is not None:
             raise problem
+
+
+def _check_pet(values: np.ndarray, what: str, before: np.ndarray | None) -> None:
+    """Refuse what Hargreaves gives where the extremes of the temperature are equal."""
+    days = _first_zeros(values, before)
+    if (days < _YEAR).all():
+        return
+    raise ValueRangeError(
+        f"potential evapotranspiration ({what}) is 0 on each of the first {int(days.max())} days in "
+        f"{int((days >= _YEAR).sum())} cells: the daily minimum and maximum temperatures are equal there, as "
+        "in CAMELS' NLDAS files. Add potential evapotranspiration of your own, 'pet'."
+    )
+
+
+def days_of_zero_pet(values: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+    """How many days of a run have a PET of 0 so far, (cell,); -1 where one day had more.
+
+    Parameters
+    ----------
+    values : (cell, time)
+        PET of some days.
+    before : (cell,), optional
+        The same for the days before; default: there are none.
+    """
+    return np.where((values == 0).all(axis=1), _first_zeros(values, before), -1)
+
+
+def _first_zeros(values: np.ndarray, before: np.ndarray | None) -> np.ndarray:
+    """Days on which PET is 0, from the run's first to the first on which it is not, (cell,)."""
+    other = values != 0
+    days = np.where(other.any(axis=1), other.argmax(axis=1), values.shape[1])
+    if before is None:
+        return days
+    return np.where(before < 0, -1, before + days)
 
 
 def _title(name: str, what: str) -> str:

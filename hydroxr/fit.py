@@ -60,7 +60,6 @@ def fit(
 ) -> Model | Ensemble:
     """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
     check_spec(spec)
-    from .learning.precision import lstm_precision
     from .learning.protocol import protocol_of
     from .simulate import torch_device
 
@@ -75,13 +74,11 @@ def fit(
         )
     folder = _folder(checkpoint, resume)
     every = _every(checkpoint_every, folder)
-    device = torch_device(device)
+    device = torch_device(device) if client is None else device  # each worker decides by itself
     if isinstance(spec, DeltaHBV):
         _warn_of_dynamic(spec)
     data, judged, model, period = gather(ds, spec, target, attributes, time, protocol, validation)
     protocol = protocol.for_data(data.observed.shape[1], len(data.observed))
-    precise = lstm_precision(protocol.precision, device, spec.hidden) if spec.regional else "float32"
-    protocol = replace(protocol, precision=precise)
     days = [str(value)[:10] for value in (period.indexes["time"][0], period.indexes["time"][-1])]
     facts = attribute_facts(data.attributes, model.attributes) if spec.regional else {}
     model = replace(model, training={"period": days, "days": len(data.observed), **facts})
@@ -144,7 +141,12 @@ def _fit_one(
     """Train one model, and say how."""
     from .learning import training as module
     from .learning.checkpoint import identity_of
+    from .learning.precision import lstm_precision
+    from .simulate import torch_device
 
+    device, spec = torch_device(device), model.description
+    precise = lstm_precision(protocol.precision, device, spec.hidden) if spec.regional else "float32"
+    protocol = replace(protocol, precision=precise)
     identity = None
     if keeper is not None:
         more = {"attributes": list(model.attributes), "period": model.training["period"]}

@@ -26,7 +26,7 @@ from .errors import (
     ParameterError,
     StateError,
 )
-from .job import CARRY, NETWORK_STATE, Days, Job, core_dims, layout
+from .job import CARRIED, CARRY, NETWORK_STATE, Days, Job, core_dims, layout
 from .model import Model
 from .physics.hbv import CHANNEL, LEADS, STORES
 from .physics.parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
@@ -102,8 +102,11 @@ class Ingredients:
         if carrier is not None:
             carrier = select_cells(carrier, self.ds, self.space, "the initial state")
             known = [name for name in spec.parameters if name in carrier]
-            for name in known:
-                self._parameter(name, carrier[name])
+            try:
+                for name in known:
+                    self._parameter(name, carrier[name])
+            except ParameterError as error:
+                raise StateError(f"{CARRIED}: {error}") from error
         if len(known) < len(spec.parameters) - len(self.dynamic):
             self.window, note = _window(self.ds, given, window)
         return note
@@ -243,14 +246,17 @@ class Ingredients:
 
     def _check_values(self, name: str, array: xr.DataArray) -> None:
         """What is in memory is checked now; the blocks check the rest."""
-        known = array.notnull() & ~np.isinf(array)
-        if self.mask is not None:
-            known = known | ~self.mask.drop_vars(self.mask.coords)
-        # Where the mask is lazy, the blocks know it.
-        if self.missing == "raise" and known.chunks is None and not bool(known.all()):
-            raise ParameterError(f"{name} has values that are not finite; every cell needs one.")
         dtype = str(array.dtype) if array.dtype.kind == "f" else "float64"
-        check_bounds(name, float(array.min()), float(array.max()), dtype)
+        known = np.isfinite(array)
+        if self.mask is not None:
+            if self.mask.chunks is not None:
+                return  # the blocks know it
+            land = self.mask.drop_vars(self.mask.coords)
+            known, array = known | ~land, array.where(land)
+        if self.missing == "raise" and not bool(known.all()):
+            raise ParameterError(f"{name} has values that are not finite; every cell needs one.")
+        if bool(array.notnull().any()):
+            check_bounds(name, float(array.min()), float(array.max()), dtype)
 
     def _state(self, state: xr.Dataset) -> None:
         absent = [name for name in self.state_names if name not in state]

@@ -19,6 +19,8 @@ from .reference import ModelReference
 from .variables import FORCING
 
 NETWORK_STATE = ("network_hidden", "network_cell")
+ZERO_PET = "zero_pet"  # part of a carry: days from the first on whose PET is 0, or -1 where there is one with
+CARRIED = "the initial state has static parameters that no run returns"  # what errors say of them
 CARRY = "carry"  # the array in which one segment of days hands to the next what that needs
 
 Layout = tuple[tuple[str, int], ...]  # names of what a carry has, and how many numbers of each
@@ -121,6 +123,11 @@ class Job:
         return bool(self.series) or "initial_storage" in self.outputs or carries_water
 
     @property
+    def knows_zero_pet(self) -> bool:
+        """Whether days before these were asked for their PET."""
+        return ZERO_PET in dict(self.received)
+
+    @property
     def needs_network(self) -> bool:
         """Whether the network runs: it does not where all of its parameters are known."""
         return self.model is not None and "attributes" in self.inputs
@@ -131,6 +138,8 @@ def core_dims(name: str, dynamic: tuple[str, ...], components: bool) -> tuple[st
     kind, _, bare = name.rpartition(":")
     if name == CARRY:
         return (CARRY,)
+    if name == ZERO_PET:
+        return ()
     if kind == "parameter":
         if bare in ROUTING:
             return ()

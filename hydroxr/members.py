@@ -56,9 +56,10 @@ def simulate_members(
         given: Any = simulate(
             ds,
             model,
-            _of_member(initial_state, place, ensemble, "the initial state"),
+            of_member(initial_state, place, ensemble, "the initial state"),
             return_state=return_state,
-            static=_of_member(static, place, ensemble, "static"),
+            together=1 if members else len(ensemble),
+            static=of_member(static, place, ensemble, "static"),
             **options,
         )
         sims.append(given[0] if return_state else given)
@@ -130,8 +131,14 @@ def _described(ds: xr.Dataset, ensemble: Ensemble) -> xr.Dataset:
     return ds
 
 
-def _of_member(given: xr.Dataset | None, place: int, ensemble: Ensemble, what: str) -> xr.Dataset | None:
-    """One member's part of a state, or of static parameters."""
+def of_member(given: xr.Dataset | None, place: int, ensemble: Ensemble, what: str) -> xr.Dataset | None:
+    """One member's part of a state, or of static parameters.
+
+    Raises
+    ------
+    StateError
+        Where it is not of that ensemble.
+    """
     if given is None:
         return None
     if given.sizes.get("member") != len(ensemble):

@@ -7,19 +7,21 @@ container may have) and as many threads as dask uses; or ``memory=`` for a proce
 be written, and for dask, which begins to move data to disk at 60 %. Of its share, at most 200 MB and
 at most half are working memory, within which a block cuts its cells into pieces.
 
-**The block.** The rest is for what comes in and goes out: each cell-day takes ``b`` bytes, twice those
-of the forcing (as it is read, as it is converted) and twice those of the outputs (as they are computed,
-as they are compressed). So a block may have ``(share - working) / b`` cell-days. Blocks need not be
-that large: 200 MB are enough, unless there would be more than 10,000 blocks, whose graph would take long
-to build.
+**The block.** The rest is for what comes in and goes out: each cell-day takes ``b`` bytes, twice those of
+the forcing (as it is read, as it is converted) and twice those of the outputs (as they are computed, as
+they are compressed); the mean of an ensemble needs the outputs of each other member once more. So a block
+may have ``(share - working) / b`` cell-days. Blocks need not be that large: 200 MB are enough, unless
+there would be more than 10,000 blocks, whose graph would take long to build.
 
-**Its shape.** Time stays whole where that fits, because then nothing is handed over: chunks of the
-input are merged or split in space. Where the input has chunks in time, as an archive with a file a year,
-and one of its chunks in space does not fit over all days, the days are cut into segments, some whole
-chunks of the input each and all alike. They run in order: each hands its water, the network's state and
-the static parameters to the next. So no chunk is read for the sake of others, and memory does not grow
-with the years. Chunks in space are merged only as long as four blocks a thread are left, and split where
-there is not one. ``missing="fill"`` looks for the next value however late it comes, and needs time whole.
+**Its shape.** Time stays whole where that fits, because then nothing is handed over: chunks of the input
+are merged or split in space. Where the input has chunks in time, as an archive with a file a year, and
+one of its chunks in space does not fit over all days, the days are cut into segments, some whole chunks
+of the input each and all alike. They run in order: each hands its water, the network's state and the
+static parameters to the next. So no chunk is read for the sake of others, and memory does not grow with
+the years. Segments are all alike, because a Zarr array has chunks of one length: where the files are not
+(years of 365 and 366 days), the rest of a file waits for the next segment, which ``b`` counts. Chunks in
+space are merged only as long as four blocks a thread are left, and split where there is not one.
+``missing="fill"`` looks for the next value however late it comes, and needs time whole.
 
 **The time.** From rates of one thread: see :data:`PHYSICS`, :data:`NETWORK`, :data:`CODEC`.
 """
@@ -168,6 +170,7 @@ def plan_run(
     space: tuple[Any, ...],
     job: Job,
     memory: str | float | None = None,
+    together: int = 1,
 ) -> Plan:
     """Cut a run.
 
@@ -181,6 +184,8 @@ def plan_run(
         Of all days.
     memory : str or float, optional
         Of a process: bytes, or "2GB".
+    together : int
+        Runs of the same cells whose results wait for each other, as those of members for their mean.
 
     Raises
     ------
@@ -197,8 +202,11 @@ def plan_run(
         itemsize * job.sizes.get("component", 1) for name, array in arrays.items() if "time" in array.dims
     )
     cell_day = 2.0 * (into + out) + 2.0 * itemsize * (width(job.received) + width(job.carried)) / days
+    cell_day += (together - 1) * out
     lazy = [array for array in (*forcing.values(), *arrays.values()) if array.chunks is not None]
     chunks = dict(zip(lazy[0].dims, map(max, lazy[0].chunks or ()), strict=True)) if lazy else {}
+    if lazy and len({*lazy[0].variable.chunksizes.get("time", ())[:-1]}) > 1:
+        cell_day += into  # a chunk of which the next segment needs the rest
     source = {dim: min(chunks.get(dim, size), size) for dim, size in sizes.items()}
     source_days = chunks.get("time", days)
     block, segment = sizes, days

@@ -14,6 +14,7 @@ simulate with ``hx.load_model(path)``, or set dask's ``temporary-directory`` to 
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from uuid import uuid4
 from .description import Spec
 from .errors import ModelFileError
 from .model import JSON_FILE, WEIGHTS_FILE, Model, load_member
+from .store import replace
 
 if TYPE_CHECKING:
     from .learning.network import ParameterNetwork
@@ -54,6 +56,7 @@ class ModelReference:
         self.description: Spec = model.description
         self._model: Model | None = model
         self._path: str | None = None
+        self._seen: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         return f"<ModelReference {self.description.symbol} {self.hash[:12]}>"
@@ -68,9 +71,16 @@ class ModelReference:
         return self.hash
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._model is not None:
-            self._path = str(_folder_of(self._model, self.hash))
-        return {"hash": self.hash, "description": self.description, "_path": self._path, "_model": None}
+        if self._model is not None and (self._seen is None or self._seen != _stamp(self._path)):
+            self._path = str(_folder_of(self._model, self.hash))  # once, not for each of thousands of tasks
+            self._seen = _stamp(self._path)
+        return {
+            "hash": self.hash,
+            "description": self.description,
+            "_path": self._path,
+            "_model": None,
+            "_seen": None,
+        }
 
     def model(self) -> Model:
         """The model; read from disk once a process.
@@ -147,12 +157,21 @@ def _folder_of(model: Model, checksum: str) -> Path:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = model.save(target.with_name(f"{checksum}-{uuid4().hex}"))
     try:
-        os.rename(made, target)
-    except OSError:  # another process was faster, or what is there is damaged
+        replace(made, target)  # where something is there, it is damaged
+    except OSError:  # another process was faster
         if not _holds(target, checksum):
             return made
         shutil.rmtree(made, ignore_errors=True)
     return target
+
+
+def _stamp(folder: str | None) -> tuple[int, int] | None:
+    """What changes when another model is saved there."""
+    try:
+        found = os.stat(Path(str(folder)) / JSON_FILE)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 def _cache() -> Path:
@@ -163,10 +182,10 @@ def _cache() -> Path:
 
 
 def _holds(folder: Path, checksum: str) -> bool:
-    if not (folder / WEIGHTS_FILE).is_file():
-        return False
     try:
         content = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
+        weights = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and content.get("model_sha256") == checksum
+    found = content if isinstance(content, dict) else {}
+    return found.get("model_sha256") == checksum and found.get("weights_sha256") == weights

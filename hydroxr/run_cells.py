@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .checks import days_of_zero_pet
 from .description import DeltaHBV
-from .errors import StateError
-from .job import CARRY, NETWORK_STATE, Job, core_dims, places, width
+from .errors import ParameterError, StateError
+from .job import CARRIED, CARRY, NETWORK_STATE, ZERO_PET, Job, core_dims, places, width
 from .physics.hbv import CHANNEL, STORES
 from .physics.parameters import ROUTING
 
@@ -41,9 +42,12 @@ def run_cells(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, 
     given = given | _unpacked(given.get(CARRY), job)
     if job.only_window:
         return _run_window(given, device, job)
-    if job.model is None or isinstance(job.model.description, DeltaHBV):
-        return _run_hbv(given, device, job)
-    return _run_lstm(given, device, job)
+    hbv = job.model is None or isinstance(job.model.description, DeltaHBV)
+    out = _run_hbv(given, device, job) if hbv else _run_lstm(given, device, job)
+    if CARRY in out and ZERO_PET in dict(job.carried):
+        zero = days_of_zero_pet(given["forcing:pet"], given.get(ZERO_PET))
+        out[CARRY][:, places(job.carried)[ZERO_PET]] = zero[:, None]
+    return out
 
 
 def _unpacked(carry: np.ndarray | None, job: Job) -> dict[str, np.ndarray]:
@@ -58,7 +62,8 @@ def _packed(parts: Mapping[str, torch.Tensor], n_cells: int, job: Job) -> np.nda
     """A carry, (cell, numbers)."""
     carry = np.empty((n_cells, width(job.carried)), dtype=job.dtype)
     for name, place in places(job.carried).items():
-        carry[:, place] = parts[name].cpu().numpy().reshape(n_cells, -1)
+        if name != ZERO_PET:
+            carry[:, place] = parts[name].cpu().numpy().reshape(n_cells, -1)
     return carry
 
 
@@ -131,7 +136,7 @@ def _run_window(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str
 
 def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
     """Parameters and physics of some cells, (cell, core dimensions)."""
-    from .physics.simulation import arrange_parameters, check_parameters, simulate_tensors, total_storage
+    from .physics.simulation import arrange_parameters, simulate_tensors, total_storage
 
     out: dict[str, np.ndarray] = {}
     # (cell, time) to (time, cell), as the physics has it
@@ -154,7 +159,7 @@ def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, n
         out[name] = _array(value.movedim(0, 1) if "time" in job.output_dims[name] else value)
     final: dict[str, torch.Tensor] = {}
     if job.runs_physics:
-        check_parameters(arranged)
+        _check_parameters(arranged, job)
         start = _start(state, prcp, arranged)
         processes = {}
         if job.runoff_of is not None:
@@ -170,6 +175,21 @@ def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, n
         parts |= {f"parameter:{name}": value for name, value in arranged.items()}
         out[CARRY] = _packed(_of_all_components(parts, job), prcp.shape[1], job)
     return out
+
+
+def _check_parameters(arranged: Mapping[str, torch.Tensor], job: Job) -> None:
+    """Where a network gives parameters, those that come in are a state's."""
+    from .physics.simulation import check_parameters
+
+    if job.model is None:
+        check_parameters(arranged)
+        return
+    given = {name: value for name, value in arranged.items() if f"parameter:{name}" in job.inputs}
+    try:
+        check_parameters(given)
+    except ParameterError as error:
+        raise StateError(f"{CARRIED}: {error}") from error
+    check_parameters({name: value for name, value in arranged.items() if name not in given})
 
 
 def _of_all_components(parts: dict[str, torch.Tensor], job: Job) -> dict[str, torch.Tensor]:

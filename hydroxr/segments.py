@@ -15,7 +15,8 @@ import xarray as xr
 
 from . import blocks
 from .description import DeltaHBV
-from .job import CARRY, NETWORK_STATE, Job, Layout, layout, width
+from .job import CARRY, NETWORK_STATE, ZERO_PET, Job, Layout, layout, width
+from .merging import rechunked
 from .plan import Plan
 
 Arrays = Mapping[str, xr.DataArray]
@@ -67,7 +68,7 @@ def _bare(arrays: Arrays) -> dict[str, xr.DataArray]:
 def _in_blocks(arrays: Arrays, plan: Plan) -> dict[str, xr.DataArray]:
     """Chunks of the plan in space; of time as they are."""
     return {
-        name: array.chunk({dim: plan.block[str(dim)] for dim in array.dims if dim in plan.block})
+        name: rechunked(array, {dim: plan.block[str(dim)] for dim in array.dims if dim in plan.block})
         for name, array in _bare(arrays).items()
     }
 
@@ -86,6 +87,9 @@ def _in_order(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> dict[str
     """Each segment with the carry of the one before; outputs one after the other."""
     carry: xr.DataArray | None = None
     received: Layout = ()
+    own = job.carried
+    if "Hargreaves" in job.called.get("pet", ""):  # whether it is 0 all year no segment knows
+        job = replace(job, carried=(*own, (ZERO_PET, 1)))
     if job.needs_network and job.window[1] > plan.segment:
         carry, received = _walk_window(forcing, arrays, job, plan)
     results: list[dict[str, xr.DataArray]] = []
@@ -102,6 +106,8 @@ def _in_order(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> dict[str
             continue
         step = _step(job, some, tuple(outputs), first, last)
         step = replace(step, received=received, window=job.window if number == 0 else (0, 0))
+        step = replace(step, carried=own if is_last else job.carried)
+        step = replace(step, sizes=step.sizes | {CARRY: width(step.carried)})
         results.append(_apply(_of_days(forcing, first, last), _of_days(some, first, last), step))
         carry, received = results[-1].get(CARRY), job.carried
     out = {

@@ -21,7 +21,7 @@ from .extrapolation import attribute_flag
 from .fingerprint import FIRST_DAY, START, TOKEN, start_of
 from .ingredients import Ingredients
 from .job import CARRY, NETWORK_STATE, Job, layout
-from .members import join_members, simulate_members
+from .members import join_members, of_member, simulate_members
 from .model import Model
 from .physics.parameters import PARAMETERS
 from .plan import Plan, plan_run
@@ -44,11 +44,13 @@ def simulate(
     static: xr.Dataset | None = None,
     flag_attributes: bool = True,
     memory: str | float | None = None,
+    together: int = 1,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
     """Simulate every cell of ``ds``; see :meth:`hydroxr.accessor.HBVAccessor.simulate`.
 
     ``static`` has static parameters of a regional model that were read from a longer input. With
-    ``flag_attributes`` cells unlike those of the training are marked and warned of.
+    ``flag_attributes`` cells unlike those of the training are marked and warned of. ``together`` runs of
+    the same cells, of which this is one, are in memory at once.
     """
     spec = model_or_parameters.description if isinstance(model_or_parameters, Model | Ensemble) else None
     wanted = _checked_outputs(spec, variables, components, backend)
@@ -86,7 +88,7 @@ def simulate(
         device=device,
         backend=backend,
     )
-    cut = run.plan(memory)
+    cut = run.plan(memory, together)
     results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
     attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
     attrs |= {START: start_of(ds.indexes["time"][0], empty=initial_state is None)}
@@ -128,7 +130,7 @@ def _on_its_projection(sim: xr.Dataset, ds: xr.Dataset, space: tuple[Hashable, .
     name = precipitation.attrs.get("grid_mapping", precipitation.encoding.get("grid_mapping"))
     if not isinstance(name, str) or name not in ds.variables or ds[name].ndim:
         return sim
-    sim = sim.assign_coords({name: ds[name].variable})
+    sim = sim.assign_coords({name: ds[name].variable.copy()})
     for array in sim.data_vars.values():
         if set(space) <= set(array.dims):
             array.attrs["grid_mapping"] = name
@@ -160,7 +162,8 @@ def plan(
 ) -> Plan:
     """How ``simulate`` would cut that run, and what it would take; see the accessor.
 
-    Of an ensemble it is the plan of one member, with the time of all: they have the same blocks.
+    Of an ensemble it is that of its mean: the members have the same blocks, and one after another takes
+    the time of all.
     """
     members: tuple[Model, ...] = ()
     given = model_or_parameters
@@ -169,11 +172,10 @@ def plan(
     spec = given.description if isinstance(given, Model) else None
     wanted = _checked_outputs(spec, variables, components, "auto")
     _check_options(missing, dtype, "auto")
-    if members and initial_state is not None:
-        initial_state = initial_state.isel(member=0, drop=True)
-        initial_state = initial_state.assign_attrs(hydroxr_model_sha256=members[0].hash)
+    if isinstance(model_or_parameters, Ensemble):
+        initial_state = of_member(initial_state, 0, model_or_parameters, "the initial state")
     run = _prepared(ds, given, initial_state, wanted, components=components, missing=missing, dtype=dtype)
-    found = run.plan(memory)
+    found = run.plan(memory, max(1, len(members)))
     return replace(found, seconds=found.seconds * max(1, len(members)))
 
 
@@ -216,13 +218,16 @@ def parameters(
     cut = run.plan(memory)
     results = segments.run(forcing, needed.arrays, run.job, cut)
     out = xr.Dataset({name.removeprefix("parameter:"): array for name, array in results.items()})
+    over = {dim for array in out.data_vars.values() for dim in (*array.dims, *space)}
     out = out.assign_coords(
-        {name: array.variable for name, array in ds.coords.items() if set(array.dims) <= {*space, "time"}}
+        {
+            name: array.variable.copy(deep=array.chunks is None)
+            for name, array in ds.coords.items()
+            if set(array.dims) <= over & {*space, "time"}
+        }
     )
     for name, array in out.data_vars.items():
         array.attrs = PARAMETERS[str(name)].attrs()
-    if not any("time" in array.dims for array in out.data_vars.values()):
-        out = out.drop_vars("time", errors="ignore")
     out.attrs = {**needed.attrs, "hydroxr_parameter_window": note}
     out = out.transpose(*cf.dimension_order(space), "component", missing_dims="ignore")
     return _in_chunks(out, cut)
@@ -238,8 +243,8 @@ class _Run:
     job: Job
     note: str
 
-    def plan(self, memory: str | float | None) -> Plan:
-        return plan_run(self.forcing, self.needed.arrays, self.space, self.job, memory)
+    def plan(self, memory: str | float | None, together: int = 1) -> Plan:
+        return plan_run(self.forcing, self.needed.arrays, self.space, self.job, memory, together)
 
 
 def _prepared(

@@ -50,11 +50,11 @@ def state_dataset(
         state[name] = part.drop_vars(list(part.coords))
         state[name].attrs = _attrs(name)
     coords = {
-        name: array.variable
+        name: array.variable.copy(deep=array.chunks is None)
         for name, array in ds.coords.items()
         if set(array.dims) <= set(space) and name != "time"
     }
-    state = state.assign_coords({**coords, "time": ds["time"].isel(time=-1).variable})
+    state = state.assign_coords({**coords, "time": ds["time"].isel(time=-1).variable.copy()})
     state.attrs = {
         "title": "State of hydroxr at the end of the day 'time'",
         "source": f"hydroxr {cf.__version__}",

@@ -74,7 +74,7 @@ def virtual_continent(
     Raises
     ------
     DescriptionError
-        Where a size is no whole number of at least 1.
+        Where a size is no whole number of at least 1, or chunks are of another dimension.
     """
     _check(
         cells=cells, years=years, **({} if shape is None else dict(zip(("lat", "lon"), shape, strict=True)))
@@ -83,6 +83,12 @@ def virtual_continent(
     time = pd.date_range(_START, end, inclusive="left")
     ds = _places(cells, seed) if shape is None else _grid(shape, seed)
     space = tuple(ds["elev_mean"].dims)
+    unknown = [dim for dim in chunks or {} if dim not in (*space, "time")]
+    if unknown:
+        raise DescriptionError(
+            f"chunks has {unknown[0]!r}, which is no dimension of the continent; expected some of "
+            f"{', '.join(map(str, (*space, 'time')))}."
+        )
     ds = ds.assign_coords(time=time)
     for name, values in _weather(ds, space, time, seed, chunks or {}).items():
         ds[name] = values

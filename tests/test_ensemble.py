@@ -287,3 +287,20 @@ def test_a_cluster_is_for_the_members_of_an_ensemble() -> None:
 
 class _NoClient:
     submit = scatter = None
+
+
+def test_a_worker_decides_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client without a GPU says nothing of the machines that train."""
+    told = {}
+
+    def recorded(client: Any, seeds: Any, train: Any, data: Any, progress: bool) -> Any:
+        told["device"] = train.args[2]
+        told["precision"] = train.args[1].precision
+        raise TimeoutError
+
+    monkeypatch.setattr("hydroxr.fit.fit_side_by_side", recorded)
+    monkeypatch.setattr("hydroxr.fit.check_client", lambda *given: None)
+    options = {"seeds": 2, "client": object(), "warmup": 5, "window": 20, "iterations": 1}
+    with pytest.raises(TimeoutError):
+        make_dataset().hbv.fit(hx.DeltaHBV(components=1, hidden=4), **options)
+    assert told == {"device": "auto", "precision": "auto"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import fit_faults, store_faults
+from tests.faults import cluster_faults, fit_faults, store_faults
 
 SIZE = store_faults.Size(cells=6, days=40, later=15)
 
@@ -37,4 +37,13 @@ def test_no_damage_passes(tmp_path: Path) -> None:
     """Thirty flipped bits and truncated files."""
     counts = store_faults.try_damages(30, SIZE, tmp_path, seed=1)
     assert sum(counts.values()) == 30
+    assert broken(counts) == []
+
+
+def test_no_kill_of_a_whole_run_changes_the_result(tmp_path: Path) -> None:
+    """Client, scheduler and workers at once; what they left is gone on with."""
+    with cluster_faults.cluster():
+        cluster_faults.prepare(tmp_path, cluster_faults.Size(cells=24, years=2, blocks=4))
+        counts = cluster_faults.kill_runs(1, tmp_path, seed=1)
+    assert counts["killed"] == 1
     assert broken(counts) == []

@@ -18,7 +18,15 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr import blocks
 from hydroxr.ensemble import Ensemble
-from hydroxr.errors import BlockError, DescriptionError, MissingForcingError, ModelFileError
+from hydroxr.errors import (
+    BlockError,
+    DescriptionError,
+    MissingForcingError,
+    ModelFileError,
+    StateError,
+    ValueRangeError,
+)
+from hydroxr.merging import rechunked
 from hydroxr.model import Model
 from hydroxr.reference import ModelReference
 from tests.labelled import (
@@ -27,6 +35,7 @@ from tests.labelled import (
     make_parameters,
     raise_if_dask_computes,
     untrained,
+    with_extremes,
 )
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-5}  # mm; float32 rounds sums that are taken in another order
@@ -121,6 +130,40 @@ def test_gaps_are_filled_across_chunks_of_time() -> None:
     assert_same_values(sim.compute(), ds.hbv.simulate(parameters, missing="fill"), **CLOSE)
 
 
+@pytest.mark.parametrize("first", [365, 380, 364])
+def test_a_year_without_evaporation_is_refused_however_it_is_cut(first: int) -> None:
+    """Hargreaves of equal extremes is 0: refused from a whole year on, which no segment has."""
+    ds = with_extremes(make_dataset(420, 2))
+    ds["lat"] = ("basin", [40.0, 45.0], {"units": "degrees_north"})
+    equal = xr.DataArray(np.arange(420) < first, dims="time") & (ds["basin"] == 20)
+    attrs = ds["tmin"].attrs
+    for name in ("tmin", "tmax"):
+        ds[name] = ds[name].where(~equal, ds["tmean"]).assign_attrs(attrs)
+    parameters = make_parameters(ds)
+    lazy, _ = in_segments(ds, parameters, 1, 100)
+    if first < 365:
+        assert_same_values(lazy.compute(), ds.hbv.simulate(parameters), **CLOSE)
+        return
+    with pytest.raises(ValueRangeError, match="temperatures are equal"):
+        ds.hbv.simulate(parameters)
+    with pytest.raises(ValueRangeError, match=r"temperatures are equal.*block of basin g1"):
+        lazy.compute(scheduler="sync")
+
+
+def test_chunks_are_merged_by_one_task_a_block() -> None:
+    """Values as of dask's own way, along several dimensions, where chunks are whole in the new ones."""
+    values = np.arange(7 * 6 * 4).reshape(7, 6, 4)
+    lazy = xr.DataArray(da.from_array(values, chunks=(1, 2, 3)), dims=("y", "x", "time"))
+    merged = rechunked(lazy, {"y": 3, "x": 4})
+    assert merged.chunks == ((3, 3, 1), (4, 2), (3, 1))
+    np.testing.assert_array_equal(merged.values, values)
+    assert len(merged.data.dask.layers[merged.data.name]) == 3 * 2 * 2
+    other = rechunked(lazy, {"x": 3})  # cuts a chunk
+    assert other.chunks == lazy.chunk(x=3).chunks
+    np.testing.assert_array_equal(other.values, values)
+    assert rechunked(lazy, {"x": 2}).data.name == lazy.data.name
+
+
 # --- The plan -------------------------------------------------------------------------------------
 
 
@@ -183,6 +226,42 @@ def test_a_grid_is_cut_in_its_dimensions() -> None:
     assert plan.blocks == -(-30 // plan.block["lat"])
 
 
+def test_an_ensemble_needs_room_for_its_members() -> None:
+    """Their outputs wait for the mean; simulated in the blocks that the plan says."""
+    ds = wide(600, 60, (600, 60))
+    options = {"variables": ["streamflow", "runoff"], "memory": "1.2MB"}
+    with dask.config.set(num_workers=1):
+        one = ds.hbv.plan(model("dn-bt-gt"), **options)
+        several = ds.hbv.plan(model("ensemble"), **options)
+        sim = ds.hbv.simulate(model("ensemble"), **options)
+    assert several.cell_day == one.cell_day + 8  # two outputs of four bytes of one member more
+    assert several.block["basin"] < one.block["basin"]
+    assert sim.chunksizes["basin"][0] == several.block["basin"]
+
+
+def test_a_plan_refuses_a_state_of_one_model_for_an_ensemble() -> None:
+    """As the simulation does."""
+    ds = make_dataset(60, 3)
+    _, state = ds.isel(time=slice(0, 45)).hbv.simulate(model("dn-bt-gt"), return_state=True)
+    later = ds.isel(time=slice(45, None))
+    with pytest.raises(StateError, match="no members"):
+        later.hbv.plan(model("ensemble"), initial_state=state)
+
+
+def test_years_that_are_not_alike_take_more_memory() -> None:
+    """Segments are all alike for Zarr, so that the rest of a file waits for the next one."""
+    alike, leap = wide(1000, 1461, (1000, 365)), wide(1000, 1461, (1000, 365))
+    leap = leap.chunk(time=(366, 365, 365, 365))
+    elevation = da.zeros(1000, chunks=300)  # a coordinate in chunks of its own is no hindrance
+    leap = leap.assign_coords(elevation=("basin", elevation))
+    options = {"variables": ["runoff"], "memory": "20MB"}
+    with dask.config.set(num_workers=1):
+        first, second = (ds.hbv.plan(make_parameters(ds), **options) for ds in (alike, leap))
+    assert len(first.edges) > 1
+    assert second.cell_day == pytest.approx(first.cell_day + 12)  # three forcings of four bytes
+    assert second.block_bytes <= second.machine.block
+
+
 def test_memory_that_is_no_size_is_refused(ds: xr.Dataset) -> None:
     """With what would be understood."""
     for wrong in ("much", -1, 0):
@@ -227,6 +306,24 @@ def test_a_reference_finds_its_model(tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(ModelFileError, match=r"all workers see.*temporary-directory"):
         lost.model()
+
+
+def test_a_reference_looks_at_its_model_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many tasks have it; what is damaged in the cache is replaced and leaves nothing behind."""
+    fitted = model("dn")
+    with dask.config.set({"temporary-directory": str(tmp_path)}):
+        reference = ModelReference(fitted)
+        pickle.dumps(reference)
+        with monkeypatch.context() as patched:
+            patched.setattr("hydroxr.reference._folder_of", lambda *given: pytest.fail("read again"))
+            pickle.dumps(reference)
+        (folder,) = tmp_path.glob("*/*")
+        weights = folder / "weights.safetensors"
+        sound = weights.read_bytes()
+        weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+        for _ in range(2):
+            assert pickle.loads(pickle.dumps(ModelReference(fitted)))._read() == fitted
+        assert [path.name for path in tmp_path.glob("*/*")] == [fitted.hash]
 
 
 def test_threads_do_not_multiply(monkeypatch: pytest.MonkeyPatch) -> None:

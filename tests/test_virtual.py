@@ -169,3 +169,9 @@ def test_a_projection_is_kept(grid: xr.Dataset, tmp_path: Path) -> None:
     with xr.open_dataset(tmp_path / "sim.nc", decode_coords="all") as opened:
         assert opened["crs"].attrs["grid_mapping_name"] == "lambert_azimuthal_equal_area"
         assert opened["streamflow"].encoding["grid_mapping"] == "crs"
+
+
+def test_chunks_of_other_dimensions_are_refused() -> None:
+    """Catchments have no latitude to cut along."""
+    with pytest.raises(DescriptionError, match=r"'lat'.*basin, time"):
+        hx.virtual_continent(cells=4, years=1, chunks={"lat": 2})

@@ -2,11 +2,17 @@
 
     python tests/benchmarks/bench_scale.py [--cells 20000] [--years 10] [--hidden 256] [--window 365]
 
+It prints, in this order: the graph of 100,000 chunks of one cell; one worker; two; how much faster two
+processes of this machine are that share nothing at all, which is the most that two workers can reach; four
+times the cells; and the table of ``tutorials/continent_arithmetic.md``. Nothing else may run meanwhile.
+
 Weather and catchments are those of ``hx.virtual_continent``; the model is δn with 16 components and static
 parameters, whose weights nobody has trained, read at the end of ``--window`` days. Five outputs are
-written. Every run has worker processes of its own, of one thread each; three timers in them round the
-physics, the network and Zarr's reading and writing; memory is the peak of a worker process, libraries
-included. The input is written once for each number of cells, and not timed.
+written. Every run has worker processes of its own, of one thread each. Timers in them are round the
+physics, the network, Zarr's reading and encoding ("codec") and the writing of chunks, which waits until the
+disk has them ("disk"); what is left is conversion, checks, dask, and its scheduler's and client's waiting
+for one another, which no timer separates. Memory is the peak of a worker process, libraries included. The
+input is written once for each number of cells, and not timed.
 """
 
 from __future__ import annotations
@@ -22,13 +28,16 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 from distributed import Client, LocalCluster
 
 import hydroxr as hx
 from hydroxr.model import Model
+from tests.benchmarks import arithmetic
 
+TIMERS = ("physics", "network", "codec", "disk")
 OUTPUTS = ["streamflow", "evapotranspiration", "snowpack", "soil_moisture", "baseflow"]
 
 
@@ -70,6 +79,9 @@ def install_timers(dask_worker: Any) -> None:
 
         return inner
 
+    from hydroxr.places import Place
+
+    Place.put = timed("disk", Place.put)
     simulation.simulate_tensors = timed("physics", simulation.simulate_tensors)
     ParameterNetwork.last_parameters = timed("network", ParameterNetwork.last_parameters)
     zarr.Array.__getitem__ = timed("codec", zarr.Array.__getitem__)
@@ -87,15 +99,63 @@ def warm_up() -> None:
     ds.hbv.simulate(untrained(8, 100, ds), variables=OUTPUTS)
 
 
-def run(folder: Path, cells: int, given: argparse.Namespace, workers: int) -> dict[str, float]:
-    """One run; seconds of the whole, of the graph, of the timers (a worker), and peak memory."""
+def alone(seconds: float) -> int:
+    """In a worker: how often some cells in memory are simulated in that time, network and physics."""
+    ds = hx.virtual_continent(cells=100, years=2).load()
+    model = untrained(256, 365, ds)
+    number, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        ds.hbv.simulate(model, variables=OUTPUTS)
+        number += 1
+    return number
+
+
+def ceiling(client: Client) -> float:
+    """How many times as much two processes of this machine do as one, without anything in common."""
+    first, second = client.scheduler_info()["workers"]
+    one = client.submit(alone, 8.0, workers=first, pure=False).result()
+    both = [client.submit(alone, 8.0, workers=each, pure=False) for each in (first, second)]
+    return sum(future.result() for future in both) / one
+
+
+def graph_of_chunks(number: int = 100_000) -> tuple[float, float]:
+    """Seconds to describe a run of so many chunks of one cell each, and those of the processor."""
+    import dask.array as da
+
+    few = hx.virtual_continent(cells=2, years=10).drop_vars(["tmin", "tmax"]).load()
+    model = untrained(256, 365, few)
+    series = ["prcp", "tmean", "pet"]
+    ds = few.drop_vars(series).isel(basin=np.zeros(number, dtype=int))
+    ds = ds.assign_coords(basin=np.arange(number))
+    zeros = da.zeros((number, few.sizes["time"]), dtype="f4", chunks=(1, -1))
+    ds = ds.assign({name: (few[name].dims, zeros, few[name].attrs) for name in series})
+    few.hbv.simulate(model, variables=OUTPUTS)  # what is imported is not counted
+    started, used = time.perf_counter(), time.process_time()
+    ds.hbv.simulate(model, variables=OUTPUTS)
+    return time.perf_counter() - started, time.process_time() - used
+
+
+def bytes_of(store: Path) -> int:
+    """On disk."""
+    return sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
+
+
+def forcing(folder: Path, cells: int, given: argparse.Namespace) -> Path:
+    """The input, made by processes that end before anything is timed."""
     source = folder / f"forcing-{cells}.zarr"
-    limits = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": given.memory}
-    with LocalCluster(processes=True, dashboard_address=":0", **limits) as cluster, Client(cluster) as client:
-        if not source.exists():
+    if not source.exists():
+        limits = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": given.memory}
+        with LocalCluster(dashboard_address=":0", **limits) as cluster, Client(cluster):
             ds = hx.virtual_continent(cells=cells, years=given.years)
             ds.drop_vars(["tmin", "tmax"]).hbv.to_zarr(source)
-            client.restart()
+    return source
+
+
+def run(folder: Path, cells: int, given: argparse.Namespace, workers: int) -> dict[str, float]:
+    """One run; seconds of the whole, of the graph, of the timers (a worker), and peak memory."""
+    source = forcing(folder, cells, given)
+    limits = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": given.memory}
+    with LocalCluster(processes=True, dashboard_address=":0", **limits) as cluster, Client(cluster) as client:
         client.run(warm_up)
         client.run(install_timers)
         ds = xr.open_zarr(source)
@@ -104,23 +164,26 @@ def run(folder: Path, cells: int, given: argparse.Namespace, workers: int) -> di
         plan = ds.hbv.plan(model, variables=OUTPUTS)
         sim = ds.hbv.simulate(model, variables=OUTPUTS)
         graph = time.perf_counter() - started
-        sim.hbv.to_zarr(folder / "sim.zarr", overwrite=True)
+        sim.hbv.to_zarr(folder / "sim.zarr")
         wall = time.perf_counter() - started
         found = client.run(what_was_spent).values()
+        most = ceiling(client) if workers == 2 else 1.0
     if workers == 1:
         print(plan)
-    out = {
-        name: sum(one.get(name, 0.0) for one in found) / workers for name in ("physics", "network", "codec")
-    }
-    return {**out, "wall": wall, "graph": graph, "peak": max(one["peak"] for one in found)}
+    out = {name: sum(one.get(name, 0.0) for one in found) / workers for name in TIMERS}
+    out |= {"wall": wall, "graph": graph, "peak": max(one["peak"] for one in found), "ceiling": most}
+    out |= {"forcing_bytes": bytes_of(source), "output_bytes": bytes_of(folder / "sim.zarr")}
+    shutil.rmtree(folder / "sim.zarr")
+    return out
 
 
 def tell(what: str, found: dict[str, float]) -> None:
     """A line or two of a run."""
-    shares = {name: found[name] / found["wall"] for name in ("physics", "network", "codec")}
+    shares = {name: found[name] / found["wall"] for name in TIMERS}
     parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    asked = sum(shares[name] for name in ("physics", "network", "codec"))
     print(
-        f"{what}: {found['wall']:.1f} s, of which {parts}: {sum(shares.values()):.0%}; "
+        f"{what}: {found['wall']:.1f} s, of which {parts}; physics, network and codec {asked:.0%}; "
         f"peak {found['peak']:.2f} GB a worker; graph {found['graph']:.2f} s"
     )
 
@@ -134,15 +197,21 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--window", type=int, default=365, help="days of the parameter window")
     parser.add_argument("--memory", default="3GB", help="limit of a worker process")
+    parser.add_argument("--folder", type=Path, help="where some 20 GB have room; default: the system's")
     parser.add_argument("--skip-more-cells", action="store_true")
     given = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="bench-scale-"))
+    folder = Path(tempfile.mkdtemp(prefix="bench-scale-", dir=given.folder))
     try:
+        seconds, used = graph_of_chunks()
+        print(f"graph of 100,000 chunks of one cell: {seconds:.2f} s, {used:.2f} s of the processor")
         one = run(folder, given.cells, given, workers=1)
         tell(f"{given.cells} cells x {given.years} years, one worker", one)
         two = run(folder, given.cells, given, workers=2)
         tell("two workers", two)
-        print(f"two workers are {one['wall'] / two['wall']:.2f} times as fast as one")
+        print(
+            f"two workers are {one['wall'] / two['wall']:.2f} times as fast as one; two processes of this "
+            f"machine that share nothing do {two['ceiling']:.2f} times as much as one"
+        )
         if not given.skip_more_cells:
             more = run(folder, 4 * given.cells, given, workers=1)
             tell("four times the cells, one worker", more)
@@ -150,6 +219,9 @@ def main() -> None:
                 f"four times the cells: time x {more['wall'] / one['wall']:.2f}, "
                 f"memory x {more['peak'] / one['peak']:.2f}"
             )
+        days = arithmetic.days_of(given.years)
+        rates = arithmetic.Rates.of(one, given.cells, days, given.window)
+        print(f"\n{arithmetic.table(rates, arithmetic.days_of(15))}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
