@@ -99,8 +99,8 @@ class Grid:
 
     @property
     def dims(self) -> list[str]:
-        """Those that are cut into several blocks."""
-        return [dim for dim, edges in self.edges.items() if len(edges) > 2]
+        """Those that are cut into several blocks, by name: a plan that is read again has the same order."""
+        return sorted(dim for dim, edges in self.edges.items() if len(edges) > 2)
 
     def blocks(self) -> Iterator[tuple[int, ...]]:
         """The number of each block along :attr:`dims`."""

@@ -377,3 +377,25 @@ def test_after_kill_9_it_goes_on(tmp_path: Path) -> None:
     lazy()[0].hbv.to_zarr(path, resume=True)
     same(path)
     assert os.listdir(tmp_path) == ["run.zarr"]
+
+
+@pytest.mark.parametrize("space", [("lat", "lon"), ("y", "x")])
+def test_a_grid_goes_on_where_it_was(space: tuple[str, str], tmp_path: Path) -> None:
+    """Blocks along three dimensions: what is finished is not mistaken for other blocks."""
+    values = np.arange(4 * 4 * 6, dtype="float32").reshape(4, 4, 6)
+    path, failing = tmp_path / "run.zarr", [True]
+
+    def fail_late(block: np.ndarray) -> np.ndarray:
+        if failing[0] and block.size and block.flat[0] == 84:  # time 3, the third of its four blocks in space
+            raise RuntimeError("the power went")
+        return block
+
+    array = da.from_array(values, chunks=(1, 2, 3)).map_blocks(fail_late, dtype="float32", meta=values)
+    ds = xr.Dataset({"runoff": (("time", *space), array)})
+    ds = ds.assign_coords(time=np.datetime64("2000-01-01", "ns") + np.arange(4) * np.timedelta64(1, "D"))
+    with dask.config.set(scheduler="sync"):
+        with pytest.raises(RuntimeError):
+            ds.hbv.to_zarr(path, resume=True)
+        failing[0] = False
+        ds.hbv.to_zarr(path, resume=True)
+    np.testing.assert_array_equal(hx.open_run(path, verify=True)["runoff"].values, values)
