@@ -18,6 +18,7 @@ import xarray as xr
 from . import inputs
 from .cells import attribute_names, space_names
 from .checks import check_forcing, range_problem
+from .derived import finisher
 from .description import LSTMStreamflow, Spec, check_spec
 from .errors import DescriptionError, HydroxrError
 from .fit_members import ONE_TRAINING, as_they_end, check_client
@@ -124,6 +125,7 @@ def cross_validate(
     and 25 years).
     """
     variables = _check_options(spec, variables, client, missing, options)
+    finisher(ds, variables)  # whether the Dataset has what derived ones need
     dim = cell_dimension(inputs.space_dims(ds))
     name, labels = fold_labels(ds, dim, folds)
     unlabelled = missing_labels(labels)
