@@ -17,7 +17,7 @@ from ..model import Model, load_model
 from ..pretrained import CARD, RESULTS, SCORES
 from ..variables import ATTRIBUTES
 from .scores import OBSERVED_INDICES
-from .table import summary
+from .table import CORRELATIONS, summary
 
 _EVERY = 50  # iterations, of the history that ships
 CAMELS = (
@@ -87,12 +87,9 @@ def ship_results(results: xr.Dataset, folder: str | os.PathLike[str]) -> Path:
     kept = results.drop_vars(
         [name for name in (*_OF_THE_DATA, *OBSERVED_INDICES) if name in results.variables]
     )
-    for name, (_, text) in OBSERVED_INDICES.items():
-        about = {
-            "long_name": f"correlation over the cells of the {text}, with that of the model",
-            "units": "1",
-        }
-        kept[f"r_{name}"] = numbers[f"r_{name}"].drop_attrs().assign_attrs(about)
+    for name, (_, _, text) in CORRELATIONS.items():
+        about = {"long_name": f"correlation over the cells of {text}", "units": "1"}
+        kept[name] = numbers[name].drop_attrs().assign_attrs(about)
     for each, array in kept.data_vars.items():
         if array.dtype == "float64":
             kept[each] = array.astype("float32")

@@ -40,7 +40,7 @@ def scores(sim: xr.Dataset, observed: xr.Dataset) -> xr.Dataset:
     -------
     Dataset
         Over the cells: what ``sim.hbv.evaluate`` gives; ``baseflow_index``, ΣQ2/ΣQ (NaN for an LSTM);
-        means over the days, kg m-2 day-1 (NaN for what the simulation has not).
+        means over the days with an observation, kg m-2 day-1 (NaN for what the simulation has not).
     """
     from .. import inputs
 
@@ -55,8 +55,9 @@ def scores(sim: xr.Dataset, observed: xr.Dataset) -> xr.Dataset:
     if "rainfall" in sim:
         series["evapotranspiration"] = sim["evapotranspiration"]
         series["precipitation"] = sim["rainfall"] + sim["snowfall"]
+    seen = flow.notnull()  # the same days for all, so that they are of one water balance
     for name in _MEANS:
-        out[name] = _mean(series[name], name) if name in series else _described(missing, name)
+        out[name] = _mean(series[name].where(seen), name) if name in series else _described(missing, name)
     return out.compute()
 
 
@@ -103,7 +104,8 @@ def observed_means(ds: xr.Dataset) -> xr.Dataset:
         "precipitation": inputs.forcing(ds, ("prcp",))["prcp"],
         "streamflow_observed": inputs.observed_streamflow(ds),
     }
-    return xr.Dataset({name: _mean(array, name) for name, array in series.items()})
+    seen = series["streamflow_observed"].notnull()
+    return xr.Dataset({name: _mean(array.where(seen), name) for name, array in series.items()})
 
 
 def one_dataset(parts: dict[str, xr.Dataset], facts: dict[str, dict[str, Any]]) -> xr.Dataset:

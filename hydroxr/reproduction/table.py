@@ -33,6 +33,17 @@ _NO_NLDAS = (
     "NLDAS (the paper's Figure A1) is not done: PET is computed from the range of temperatures, and CAMELS' "
     "NLDAS files have the same temperature as minimum and maximum."
 )
+# Over the cells, of a run with what was observed; README's and the model cards' claims are of these.
+# Name, of which variable with which, what it is.
+CORRELATIONS = {
+    "r_bfi_l13": ("baseflow_index", "bfi_l13", "ΣQ2/ΣQ with the baseflow index of Ladson et al. (2013)"),
+    "r_bfi_usgs": ("baseflow_index", "bfi_usgs", "ΣQ2/ΣQ with the baseflow index of the USGS (GAGES-II)"),
+    "r_et_water_balance": (
+        "evapotranspiration",
+        "et_water_balance",
+        "mean evapotranspiration with precipitation less observed streamflow",
+    ),
+}
 _HEADER = (
     "model",
     "seeds",
@@ -42,6 +53,7 @@ _HEADER = (
     "FHV %",
     "r(BFI L13)",
     "r(BFI USGS)",
+    "r(ET, P - Q)",
     "r(ET)",
     "iterations",
     "minutes",
@@ -63,18 +75,24 @@ def summary(results: xr.Dataset) -> xr.Dataset:
     -------
     Dataset, (run,)
         ``nse``, ``kge``, ``flv``, ``fhv``, ``et_correlation`` (medians, NaN where there is none),
-        ``r_bfi_l13``, ``r_bfi_usgs`` (correlation of ΣQ2/ΣQ with the observed index).
+        ``r_bfi_l13``, ``r_bfi_usgs`` (correlation of ΣQ2/ΣQ with the observed index),
+        ``r_et_water_balance`` (of mean evapotranspiration with precipitation less observed streamflow).
     """
     dim = _cell_dimension(results)
     out = {name: results[name].median(dim) for name in ("nse", "kge", "flv", "fhv")}
     nothing = xr.full_like(results["nse"].isel({dim: 0}, drop=True), np.nan)
     out["et_correlation"] = results["et_correlation"].median(dim) if "et_correlation" in results else nothing
-    for name in ("bfi_l13", "bfi_usgs"):
-        if f"r_{name}" in results:  # of those that come with hydroxr
-            out[f"r_{name}"] = results[f"r_{name}"]
+    with_water_balance = results
+    if "streamflow_observed" in results:
+        left = results["precipitation"] - results["streamflow_observed"]
+        with_water_balance = results.assign(et_water_balance=left)
+    for name, (own, other, _) in CORRELATIONS.items():
+        if name in results:  # of those that come with hydroxr
+            out[name] = results[name]
+        elif other in with_water_balance:
+            out[name] = xr.corr(results[own], with_water_balance[other], dim)
         else:
-            known = name in results
-            out[f"r_{name}"] = xr.corr(results["baseflow_index"], results[name], dim) if known else nothing
+            out[name] = nothing
     return xr.Dataset(out)
 
 
@@ -123,7 +141,7 @@ def _model_row(part: xr.Dataset, name: str) -> str:
     cells = [symbol, seeds]
     cells += [_number(part[key].values, 3) for key in ("nse", "kge")]
     cells += [_number(part[key].values, 1) for key in ("flv", "fhv")]
-    cells += [_number(part[key].values, 3) for key in ("r_bfi_l13", "r_bfi_usgs", "et_correlation")]
+    cells += [_number(part[key].values, 3) for key in (*CORRELATIONS, "et_correlation")]
     done = sorted({int(number) for number in part["iterations"].values})
     cells += [" to ".join(str(number) for number in dict.fromkeys([done[0], done[-1]]))]
     cells += [f"{part['seconds'].values.mean() / 60:.0f}"]

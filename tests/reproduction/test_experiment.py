@@ -91,6 +91,17 @@ def test_the_scores_are_those_of_the_model_on_the_test_period(done: tuple[xr.Dat
     )
 
 
+def test_means_are_of_the_same_days(tmp_path: Path) -> None:
+    """Of those with an observation: else precipitation of winters is compared with streamflow of summers."""
+    ds = make_data()
+    ds["streamflow"][{"basin": 0, "time": slice(-5, None)}] = np.nan
+    found = reproduce(ds, tmp_path, **{"models": ["dn"], "seeds": [0]} | OPTIONS).isel(run=0)
+    seen = ds.isel(basin=[0, 1, 2, 4]).sel(time=slice("2000-02-15", "2000-02-29"))
+    seen = seen.where(seen["streamflow"].notnull())
+    np.testing.assert_allclose(found["precipitation"], seen["prcp"].mean("time"), rtol=1e-5)
+    np.testing.assert_allclose(found["streamflow_observed"], seen["streamflow"].mean("time"), rtol=1e-5)
+
+
 def test_results_tell_what_they_are_of(done: tuple[xr.Dataset, Path]) -> None:
     """Coordinates of ``run``, observed indices, and NaN for what an LSTM does not have."""
     results, out = done
@@ -248,6 +259,10 @@ def test_the_table(done: tuple[xr.Dataset, Path]) -> None:
     varied = results.assign(baseflow_index=(("run", "basin"), index))
     r = [np.corrcoef(one, results["bfi_usgs"])[0, 1] for one in index]
     np.testing.assert_allclose(summary(varied)["r_bfi_usgs"], r, rtol=1e-6)
+    left = (results["precipitation"] - results["streamflow_observed"]).sel(run="dn/seed0")
+    r_et = np.corrcoef(left, results["evapotranspiration"].sel(run="dn/seed0"))[0, 1]
+    np.testing.assert_allclose(summary(results)["r_et_water_balance"].sel(run="dn/seed0"), r_et, rtol=1e-6)
+    assert f" | {r_et:.3f} | " in markdown(results.sel(run=["dn/seed0"]))
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_trained(
