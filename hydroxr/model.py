@@ -23,7 +23,7 @@ import xarray as xr
 from ._version import FORMAT, __version__
 from .description import DeltaHBV, LSTMStreamflow, Spec, description_from
 from .errors import DescriptionError, ModelFileError
-from .model_content import check_content, sealed
+from .model_content import check_content, labels, sealed
 from .model_files import as_path, own_file, parse_json, read_json, read_weights, weight_shapes
 from .physics.parameters import PARAMETERS, ROUTING
 from .store import replace
@@ -323,7 +323,7 @@ def load_member(path: str | os.PathLike[str]) -> Model:
     check_content(content, files[0])
     try:
         cells = xr.Dataset(
-            coords={name: (part["dims"], part["values"]) for name, part in content["cells"].items()}
+            coords={name: (part["dims"], labels(part["values"])) for name, part in content["cells"].items()}
         )
         description = description_from(content["description"])
         attributes = tuple(content["attributes"])

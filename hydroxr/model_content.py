@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ._version import FORMAT, __version__
 from .errors import ModelFileError
 
@@ -87,6 +89,13 @@ def check_ensemble(content: Mapping[str, Any], path: Path) -> None:
         },
         content,
     )
+
+
+def labels(values: Any) -> np.ndarray:
+    """Labels of cells as they were: NumPy alone would make the text "nan" of a name that is missing."""
+    array = np.asarray(values)
+    kept = np.asarray(values, dtype=object)
+    return kept if array.dtype.kind == "U" and not all(map(_is_text, kept.flat)) else array
 
 
 def member_folder(place: int) -> str:
