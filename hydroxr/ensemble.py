@@ -16,7 +16,8 @@ from ._version import FORMAT, __version__
 from .description import Spec
 from .errors import DescriptionError, ModelFileError
 from .model import ENSEMBLE_FILE, Model, check_target, load_member, write_file
-from .model_files import check_format, own_file, read_json
+from .model_content import check_ensemble, member_folder, sealed
+from .model_files import own_file, read_json
 from .store import replace
 
 
@@ -94,7 +95,7 @@ class Ensemble:
         target = check_target(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = target.with_name(f".{target.name}-{uuid4().hex}")
-        names = [_member_folder(place) for place in range(len(self))]
+        names = [member_folder(place) for place in range(len(self))]
         content = {
             "hydroxr_format": FORMAT,
             "hydroxr_version": __version__,
@@ -105,15 +106,11 @@ class Ensemble:
             folder.mkdir()
             for name, member in zip(names, self.members, strict=True):
                 member.save(folder / name)
-            write_file(folder / ENSEMBLE_FILE, json.dumps(content, indent=1).encode())
+            write_file(folder / ENSEMBLE_FILE, json.dumps(sealed(content), indent=1).encode())
             replace(folder, target)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return target
-
-
-def _member_folder(place: int) -> str:
-    return f"member-{place}"
 
 
 def load_ensemble(folder: Path) -> Ensemble:
@@ -127,11 +124,8 @@ def load_ensemble(folder: Path) -> Ensemble:
     try:
         path = own_file(folder, ENSEMBLE_FILE)
         content = read_json(path)
-        check_format(content, path)
-        names = content["members"]
-        if names != [_member_folder(place) for place in range(len(names))]:
-            raise ValueError("its members have other names than member-0, member-1 and so on")
-        members = [load_member(folder / name) for name in names]
+        check_ensemble(content, path)
+        members = [load_member(folder / name) for name in content["members"]]
         if [member.hash for member in members] != content["model_sha256"]:
             raise ModelFileError(f"the members of {folder} are not those that were saved; copy it again.")
         return Ensemble(tuple(members))

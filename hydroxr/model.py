@@ -23,7 +23,8 @@ import xarray as xr
 from ._version import FORMAT, __version__
 from .description import DeltaHBV, LSTMStreamflow, Spec, description_from
 from .errors import DescriptionError, ModelFileError
-from .model_files import check_content, own_file, read_json, read_weights, sealed, weight_shapes
+from .model_content import check_content, labels, sealed
+from .model_files import as_path, own_file, parse_json, read_json, read_weights, weight_shapes
 from .physics.parameters import PARAMETERS, ROUTING
 from .store import replace
 
@@ -77,6 +78,11 @@ class Model:
         The units in training of those inputs that an LSTM takes in the Dataset's own.
     path : Path, optional
         The folder that it was read from, from which workers of a cluster can read it as well.
+
+    Raises
+    ------
+    DescriptionError
+        Where an attribute stands twice.
     """
 
     description: Spec
@@ -90,6 +96,10 @@ class Model:
     path: Path | None = None
 
     def __post_init__(self) -> None:
+        if len(set(self.attributes)) < len(self.attributes):
+            raise DescriptionError(
+                f"attributes are {', '.join(self.attributes)}; expected names that differ."
+            )
         frozen = {}
         for name, array in self.weights.items():
             frozen[name] = np.array(array)
@@ -117,7 +127,11 @@ class Model:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all that a simulation depends on: two models with the same hash simulate alike."""
+        """SHA-256 of all that a simulation depends on: two models with the same hash simulate alike.
+
+        Which cells are marked as unlike those of the training depends on its ``attribute_ranges`` and
+        ``attributes_with_gaps`` beside it, which the checksum of ``model.json`` covers.
+        """
         digest = hashlib.sha256(json.dumps(self._identity(), sort_keys=True).encode())
         for name in sorted(self.weights):
             digest.update(name.encode())
@@ -202,7 +216,8 @@ class Model:
         Raises
         ------
         ModelFileError
-            Where ``path`` is something else than a model.
+            Where ``path`` is something else than a model, or the model has what could not be read again:
+            no training period, or a history of more than some 200,000 iterations.
         """
         from safetensors.numpy import save as to_bytes
 
@@ -218,12 +233,13 @@ class Model:
             "training": self.training,
             "history": {str(name): _plain(self.history[name].values) for name in self.history.data_vars},
         }
+        text = json.dumps(sealed(content), indent=1, ensure_ascii=False).encode()
+        check_content(parse_json(text, target / JSON_FILE, len(weights)), target / JSON_FILE)
         folder = target.with_name(f".{target.name}-{uuid4().hex}")
         try:
             folder.mkdir()
             write_file(folder / WEIGHTS_FILE, weights)
-            text = json.dumps(sealed(content), indent=1, ensure_ascii=False)
-            write_file(folder / JSON_FILE, text.encode())
+            write_file(folder / JSON_FILE, text)
             replace(folder, target)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -251,7 +267,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     ------
     ModelFileError
     """
-    target = Path(path)
+    target = as_path(path)
     if target.exists() and not any((target / name).is_file() for name in (JSON_FILE, ENSEMBLE_FILE)):
         raise ModelFileError(f"{target} exists and is not a model of hydroxr; choose another path.")
     return target
@@ -271,13 +287,14 @@ def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
     ModelFileError
         Where it is absent, damaged, of a newer format, or not a model.
     """
-    if not Path(path).exists():
-        path = _shipped(str(path))
-    if (Path(path) / ENSEMBLE_FILE).is_file():
+    folder = as_path(path)
+    if not folder.exists():
+        folder = _shipped(str(path))
+    if (folder / ENSEMBLE_FILE).is_file():
         from .ensemble import load_ensemble
 
-        return load_ensemble(Path(path))
-    return load_member(path)
+        return load_ensemble(folder)
+    return load_member(folder)
 
 
 def _shipped(name: str) -> Path:
@@ -302,14 +319,17 @@ def load_member(path: str | os.PathLike[str]) -> Model:
     """Read a single model; errors as of :func:`load_model`."""
     folder = Path(path)
     files = [own_file(folder, name) for name in (JSON_FILE, WEIGHTS_FILE)]
-    content = read_json(files[0])
+    content = read_json(files[0], files[1].stat().st_size)
     check_content(content, files[0])
     try:
         cells = xr.Dataset(
-            coords={name: (part["dims"], part["values"]) for name, part in content["cells"].items()}
+            coords={name: (part["dims"], labels(part["values"])) for name, part in content["cells"].items()}
         )
         description = description_from(content["description"])
         attributes = tuple(content["attributes"])
+        units = content.get("forcing_units", {})
+        if not units.keys() <= {*getattr(description, "own_forcing", ())}:
+            raise ValueError("it has units of inputs that the model does not take in the Dataset's own")
         shapes = weight_shapes(description, len(attributes), prod(cells.sizes.values()))
         model = Model(
             description=description,
@@ -319,7 +339,7 @@ def load_member(path: str | os.PathLike[str]) -> Model:
             cells=cells,
             training=content["training"],
             history=history_dataset(content["history"], content["training"]),
-            forcing_units=content.get("forcing_units", {}),
+            forcing_units=units,
             path=folder.resolve(),
         )
         saved = content["model_sha256"] == model.hash

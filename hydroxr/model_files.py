@@ -9,39 +9,49 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ._version import FORMAT, __version__
 from .description import DeltaHBV, LSTMStreamflow, Spec
 from .errors import ModelFileError
 
 # What a file may be longer than its content says: padding, metadata of other programs.
 _SPARE = 2**20
-_LONGEST_JSON = 2**28
 _TYPES = {"F32": 4, "F64": 8}
-_CHECKSUM = "json_sha256"
-_NEEDED = (
-    "hydroxr_format",
-    "hydroxr_version",
-    "weights_sha256",
-    "model_sha256",
-    "description",
-    "attributes",
-    "categories",
-    "parameter_window",
-    "cells",
-    "training",
-    "history",
-)
-_OPTIONAL = ("forcing_units", _CHECKSUM)  # of some models, or not of the first ones
+
+# What a JSON file may have, in bytes and in values, beside what cells need: names, coordinates, ranges
+# and the history of 200,000 iterations. And per byte of weights, of which a cell of a constant network
+# has 56 and more.
+_JSON_BYTES, _JSON_BYTES_A_BYTE = 2**24, 4
+_JSON_MOST = 2**28
+_JSON_VALUES, _VALUES_A_BYTE = 2**20, 1 / 8
+_JSON_PARTS, _PARTS_A_BYTE = 2**17, 1 / 16  # objects, lists and names, which are costlier
 
 Shapes = dict[str, tuple[int, ...]]
+
+
+def as_path(path: Any) -> Path:
+    """The path, which the system could have.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ModelFileError(f"path is {type(path).__name__}; expected text or a pathlib.Path.")
+    try:
+        found = Path(path)
+        found.exists()
+    except (OSError, TypeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)  # without a name that is too long
+        raise ModelFileError(f"{str(path)[:80]!r} cannot be the path of a model: {reason}") from error
+    return found
 
 
 def own_file(folder: Path, name: str) -> Path:
@@ -53,7 +63,11 @@ def own_file(folder: Path, name: str) -> Path:
         Where it is absent, no plain file, or a link to somewhere else.
     """
     path = folder / name
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error}") from error
+    if not there:
         raise ModelFileError(
             f"{folder} is not a model of hydroxr: {name} is missing, or no plain file. Expected a folder "
             "that model.save(path) wrote."
@@ -65,8 +79,14 @@ def own_file(folder: Path, name: str) -> Path:
     return path
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object in which no name stands twice.
+def read_json(path: Path, weights: int = 0) -> dict[str, Any]:
+    """A JSON object in which no name stands twice, not larger than a model needs.
+
+    Parameters
+    ----------
+    path : Path
+    weights : int
+        Size of the model's weights in bytes: a constant network has coordinates for each of its cells.
 
     Raises
     ------
@@ -74,69 +94,35 @@ def read_json(path: Path) -> dict[str, Any]:
         Where it is no such thing.
     """
     try:
-        if path.stat().st_size > _LONGEST_JSON:
-            raise ValueError(f"it has more than {_LONGEST_JSON} bytes")
-        content = json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=_once)
+        _check_size(path.stat().st_size, weights)
+        return parse_json(path.read_bytes(), path, weights)
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path} cannot be read as a file of hydroxr: {error}") from error
+
+
+def parse_json(raw: bytes, path: Path, weights: int = 0) -> dict[str, Any]:
+    """The JSON object in those bytes; parameters and errors as of :func:`read_json`."""
+    try:
+        _check_size(len(raw), weights)
+        # A reader takes 10 to 100 times the memory of what it reads; counting takes none.
+        parts = sum(raw.count(mark) for mark in (b"[", b"{", b":"))
+        if parts > _JSON_PARTS + _PARTS_A_BYTE * weights:
+            raise ValueError(f"it has {parts} objects, lists and names, which no such model has")
+        values = raw.count(b",")
+        if values > _JSON_VALUES + _VALUES_A_BYTE * weights:
+            raise ValueError(f"it has {values} values, which no such model has")
+        content = json.loads(raw.decode("utf-8"), object_pairs_hook=_once)
         if not isinstance(content, dict):
             raise ValueError("it is no JSON object")
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} cannot be read as a file of hydroxr: {error}") from error
     return content
 
 
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of ``model.json`` with a checksum of all of it."""
-    return {**content, _CHECKSUM: _digest(content)}
-
-
-def check_content(content: Mapping[str, Any], path: Path) -> None:
-    """The JSON of a model has what a model has, of the right types, as it was written.
-
-    Raises
-    ------
-    ModelFileError
-    """
-    check_format(content, path)
-    absent = [name for name in _NEEDED if name not in content]
-    unknown = [name for name in content if name not in (*_NEEDED, *_OPTIONAL)]
-    if absent or unknown:
-        what = f"lacks {absent[0]!r}" if absent else f"has {unknown[0][:40]!r}, which no model has"
-        raise ModelFileError(f"{path} {what}; expected what model.save(path) wrote.")
-    given = {name: value for name, value in content.items() if name != _CHECKSUM}
-    if content.get(_CHECKSUM) not in (None, _digest(given)):
-        raise ModelFileError(f"{path} is not what was saved (its checksum differs); copy the model again.")
-    training = content["training"]
-    sound = {
-        "attributes": _are_texts(content["attributes"]),
-        "categories": _is_mapping(content["categories"], _are_texts),
-        "forcing_units": _is_mapping(content.get("forcing_units", {}), lambda value: isinstance(value, str)),
-        "description": _is_mapping(content["description"]),
-        "cells": _is_mapping(
-            content["cells"], lambda value: _is_mapping(value) and {*value} == {"dims", "values"}
-        ),
-        "history": _is_mapping(content["history"], _are_numbers),
-        "training": _is_mapping(training)
-        and _are_texts(training.get("period", []))
-        and type(training.get("days", 0)) is int,
-    }
-    wrong = [name for name, fine in sound.items() if not fine]
-    if wrong:
-        raise ModelFileError(f"{path} has {wrong[0]!r} of another type than model.save(path) writes.")
-
-
-def check_format(content: Mapping[str, Any], path: Path) -> None:
-    """Refuse the format of a later version.
-
-    Raises
-    ------
-    ModelFileError
-    """
-    version = content.get("hydroxr_format")
-    if type(version) is not int or not 1 <= version <= FORMAT:
-        raise ModelFileError(
-            f"{path} has format {str(version)[:40]}; this hydroxr {__version__} reads formats up to "
-            f"{FORMAT}: update hydroxr."
-        )
+def _check_size(size: int, weights: int) -> None:
+    most = min(_JSON_BYTES + _JSON_BYTES_A_BYTE * weights, _JSON_MOST)
+    if size > most:
+        raise ValueError(f"it has {size} bytes, and such a model at most {most}")
 
 
 def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
@@ -196,6 +182,11 @@ def read_weights(path: Path, checksum: str, shapes: Shapes) -> dict[str, np.ndar
     wrong = [name for name, array in weights.items() if not np.isfinite(array).all()]
     if wrong:
         raise ModelFileError(f"{path}: {wrong[0]} has values that are not finite; copy the model again.")
+    wrong = [name for name, array in weights.items() if name.endswith("_std") and not (array > 0).all()]
+    if wrong:
+        raise ModelFileError(
+            f"{path}: {wrong[0]} has standard deviations that are not above 0; copy the model again."
+        )
     return weights
 
 
@@ -204,8 +195,8 @@ def _check_header(raw: bytes, shapes: Shapes) -> None:
     if len(raw) < 8:
         raise ValueError("it has no header")
     (length,) = struct.unpack("<Q", raw[:8])
-    if length > len(raw) - 8:
-        raise ValueError("its header is longer than the file")
+    if length > min(len(raw) - 8, _SPARE):
+        raise ValueError(f"its header is longer than the file, or than {_SPARE} bytes")
     header = json.loads(raw[8 : 8 + length].decode("utf-8"), object_pairs_hook=_once)
     if not isinstance(header, dict):
         raise ValueError("its header is no JSON object")
@@ -241,20 +232,3 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(out) < len(pairs):
         raise ValueError("a name stands twice in one object")
     return out
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(part, str) for part in value)
-
-
-def _are_numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(part is None or type(part) in (int, float, bool) for part in value)
-
-
-def _is_mapping(value: Any, of: Any = lambda part: True) -> bool:
-    return isinstance(value, dict) and all(of(part) for part in value.values())

@@ -19,6 +19,8 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr.errors import DescriptionError, ModelFileError
 from hydroxr.model import JSON_FILE, WEIGHTS_FILE, Model
+from hydroxr.model_content import sealed
+from tests.faults import forgeries
 from tests.labelled import assert_same_values, make_dataset
 
 KINDS = ("constant", "static", "dynamic")
@@ -213,10 +215,9 @@ def test_a_model_of_the_first_version_still_opens(static_model: Model, tmp_path:
     content["training"] = {name: content["training"][name] for name in kept}
     content["training"] |= {"loss": "Feng et al. (2022), equation 1", "hydroxr_version": "0.1.0"}
     content["history"] = {"loss": [2.0, 1.0, 0.5], "seconds": [0.1, 0.2, 0.3]}
-    del content["json_sha256"]
     assert content["hydroxr_format"] == 1
     assert content["description"]["dropout"] == 0.1
-    (path / JSON_FILE).write_text(json.dumps(content), encoding="utf-8")
+    forgeries.write(path, content)
     loaded = hx.load_model(path)
     assert loaded == static_model
     assert loaded.history["loss"].attrs["units"] == "kg m-2 day-1"
@@ -290,7 +291,8 @@ def edit(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
     def apply(path: Path) -> None:
         content = json.loads((path / JSON_FILE).read_text(encoding="utf-8"))
         change(content)
-        del content["json_sha256"]  # found out by what it says, not by its checksum
+        del content["json_sha256"]
+        content = sealed(content)  # found out by what it says, not by its checksum
         (path / JSON_FILE).write_text(json.dumps(content), encoding="utf-8")
 
     return apply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pickle
@@ -14,7 +15,7 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr._version import FORMAT
-from hydroxr.errors import CheckpointError, ModelFileError
+from hydroxr.errors import CheckpointError, DescriptionError, ModelFileError
 from hydroxr.learning import checkpoint as checkpoints
 from hydroxr.learning.checkpoint import CHECKPOINT_FILE
 from hydroxr.model import JSON_FILE, Model
@@ -54,7 +55,7 @@ def test_what_a_forger_makes_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_there_are_enough_of_them() -> None:
     """And the sound one, of which they are made, opens."""
-    assert len(forgeries.MALFORMED) >= 50
+    assert len(forgeries.MALFORMED) >= 100
 
 
 def test_the_sound_ones_open(tmp_path: Path) -> None:
@@ -120,6 +121,47 @@ def test_where_a_model_comes_from_is_in_its_file(ds: xr.Dataset, static_model: M
     assert training["data_sha256"] in hashes
     attrs = json.loads(ds.hbv.simulate(static_model).attrs["hydroxr_training"])
     assert attrs == {name: value for name, value in training.items() if name != "basins"}
+
+
+def test_what_could_not_be_read_again_is_not_saved(static_model: Model, tmp_path: Path) -> None:
+    """Told before anything is written."""
+    numbers = np.zeros(600_000)
+    history = xr.Dataset({"loss": ("iteration", numbers), "seconds": ("iteration", numbers)})
+    for changes, words in (
+        ({"history": history}, r"values, which no such model has"),
+        ({"training": {}}, r"training\.period is absent"),
+    ):
+        with pytest.raises(ModelFileError, match=words):
+            dataclasses.replace(static_model, **changes).save(tmp_path / "model")  # type: ignore[arg-type]
+    assert not [*tmp_path.iterdir()]
+
+
+def test_cells_without_a_name(constant_model: Model, tmp_path: Path) -> None:
+    """Are cells; what names there are comes back."""
+    names = np.array(["Rhine", None, float("nan")], dtype=object)
+    cells = constant_model.cells.assign_coords(river=("basin", names))
+    dataclasses.replace(constant_model, cells=cells).save(tmp_path / "model")
+    loaded = hx.load_model(tmp_path / "model")
+    assert isinstance(loaded, Model)
+    xr.testing.assert_equal(loaded.cells, cells)
+
+
+def test_no_attribute_stands_twice(static_model: Model) -> None:
+    """Told before a training begins."""
+    with pytest.raises(DescriptionError, match=r"p_mean, p_mean; expected names that differ"):
+        make_dataset().hbv.fit(hx.DeltaHBV(), **FIT, attributes=["p_mean", "p_mean"])
+
+
+NO_PATHS = {"None": None, "a number": 3, "bytes": b"model", "too long": "a" * 5000, "too deep": "a/" * 5000}
+
+
+@pytest.mark.parametrize("what", NO_PATHS)
+def test_what_is_no_path(static_model: Model, what: str) -> None:
+    """A named error of a few words, when it is read and when it is written."""
+    for use in (hx.load_model, static_model.save, hx.Ensemble((static_model,)).save):
+        with pytest.raises(ModelFileError, match="path") as found:
+            use(NO_PATHS[what])  # type: ignore[arg-type]
+        assert len(str(found.value)) < 300
 
 
 # --- Checkpoints ----------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ Checksums fit wherever a forger could make them fit.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -16,11 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save as to_bytes
 
 import hydroxr as hx
-from hydroxr.model import ENSEMBLE_FILE, JSON_FILE, WEIGHTS_FILE, Model
+from hydroxr.extrapolation import attribute_facts
+from hydroxr.model import ENSEMBLE_FILE, JSON_FILE, WEIGHTS_FILE
+from hydroxr.model_content import sealed
 from tests.labelled import untrained
 
 MARKER = "executed"  # what code in a file would make
@@ -40,7 +45,10 @@ class Executes:
 
 def save_sound(folder: Path) -> Path:
     """A model and an ensemble."""
-    model = untrained(hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), runoff_network=3))
+    spec = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), runoff_network=3)
+    model = untrained(spec)
+    facts = attribute_facts(np.array([[1.0, 2.0, np.nan], [3.0, 4.0, 5.0]]), model.attributes)
+    model = dataclasses.replace(model, training={**model.training, **facts, "cells": 2, "basins": ["a", "b"]})
     hx.Ensemble((model, model)).save(folder / "ensemble")
     return model.save(folder / "model")
 
@@ -53,10 +61,27 @@ def read(path: Path) -> dict[str, Any]:
     return json.loads((path / JSON_FILE).read_text(encoding="utf-8"))
 
 
-def write(path: Path, content: dict[str, Any], text: str | None = None) -> None:
-    """The JSON of a model, without the checksum that the first models did not have."""
+def write(path: Path, content: dict[str, Any]) -> None:
+    """The JSON of a model, with checksums that fit it and the weights that are there."""
     content.pop("json_sha256", None)
-    (path / JSON_FILE).write_text(text or json.dumps(content), encoding="utf-8", errors="surrogatepass")
+    with contextlib.suppress(SafetensorError, AttributeError, KeyError, OSError, TypeError, ValueError):
+        content["model_sha256"] = model_hash(content, (path / WEIGHTS_FILE).read_bytes())
+    raw = json.dumps(sealed(content), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    (path / JSON_FILE).write_bytes(raw)
+
+
+def model_hash(content: dict[str, Any], raw: bytes) -> str:
+    """The checksum of a model with that JSON and those weights."""
+    names = ("attributes", "categories", "cells", *(["forcing_units"] if "forcing_units" in content else []))
+    identity = {name: content[name] for name in names}
+    identity["parameter_window"] = {name: content["training"].get(name) for name in ("period", "days")}
+    dynamic = content["description"].get("dynamic")
+    identity["description"] = {**content["description"], "dynamic": list(dict.fromkeys(dynamic))}
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+    for name, array in sorted(from_bytes(raw).items()):
+        digest.update(name.encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def edit(change: Callable[[dict[str, Any]], Any]) -> Change:
@@ -75,20 +100,28 @@ def described(**values: Any) -> Change:
     return edit(lambda content: content["description"].update(values))
 
 
+def learned(**values: Any) -> Change:
+    """Change what is said of the training."""
+    return edit(lambda content: content["training"].update(values))
+
+
 def text(change: Callable[[str], str]) -> Change:
     """Change the JSON as text."""
-    return lambda path: write(path, {}, change((path / JSON_FILE).read_text(encoding="utf-8")))
+
+    def apply(path: Path) -> None:
+        found = (path / JSON_FILE).read_text(encoding="utf-8")
+        changed = change(found)
+        assert changed != found
+        (path / JSON_FILE).write_text(changed, encoding="utf-8")
+
+    return apply
 
 
-def forge(path: Path, raw: bytes, weights: dict[str, np.ndarray] | None = None) -> None:
+def forge(path: Path, raw: bytes) -> None:
     """Put other weights in, with every checksum that fits them."""
     (path / WEIGHTS_FILE).write_bytes(raw)
     content = read(path)
     content["weights_sha256"] = hashlib.sha256(raw).hexdigest()
-    if weights is not None:
-        model = hx.load_model(path.parent / "ensemble").members[0]  # type: ignore[union-attr]
-        fields = (model.description, weights, model.attributes, model.categories)
-        content["model_sha256"] = Model(*fields, training=model.training).hash
     write(path, content)
 
 
@@ -98,7 +131,7 @@ def weights(change: Callable[[dict[str, np.ndarray]], Any]) -> Change:
     def apply(path: Path) -> None:
         found = {name: array.copy() for name, array in from_bytes((path / WEIGHTS_FILE).read_bytes()).items()}
         change(found)
-        forge(path, to_bytes(found), found)
+        forge(path, to_bytes(found))
 
     return apply
 
@@ -131,6 +164,19 @@ def raw(data: bytes | Callable[[bytes], bytes], name: str = WEIGHTS_FILE) -> Cha
             forge(path, new)
         else:
             (path / name).write_bytes(new)
+
+    return apply
+
+
+def filled(first: bytes, part: bytes, times: int) -> Change:
+    """JSON of so many times the same, written a piece at a time, to take no memory here."""
+
+    def apply(path: Path) -> None:
+        with (path / JSON_FILE).open("wb") as file:
+            file.write(first)
+            for _ in range(times // 10_000):
+                file.write(part * 10_000)
+            file.write(b"1]}")
 
     return apply
 
@@ -168,17 +214,31 @@ def torch_file(path: Path) -> None:
     forge(path, (path.parent / "weights.pt").read_bytes())
 
 
-def of_ensemble(change: Callable[[dict[str, Any]], Any]) -> Change:
-    """Put an ensemble in the place of the model, and change its JSON."""
+def of_ensemble(change: Callable[[dict[str, Any]], Any], checksum: str = "new") -> Change:
+    """Put an ensemble in the place of the model, and change its JSON, with a new, the old or no checksum."""
 
     def apply(path: Path) -> None:
         shutil.rmtree(path)
         (path.parent / "ensemble").rename(path)
         content = json.loads((path / ENSEMBLE_FILE).read_text(encoding="utf-8"))
+        before = {"json_sha256": content.pop("json_sha256")}
         change(content)
+        content = {"new": sealed(content), "old": content | before, "no": content}[checksum]
         (path / ENSEMBLE_FILE).write_text(json.dumps(content), encoding="utf-8")
 
     return apply
+
+
+def last_dropped(content: dict[str, Any]) -> None:
+    """One member less, and nothing left that names it."""
+    del content["members"][-1], content["model_sha256"][-1]
+
+
+def without_checksum(path: Path) -> None:
+    """The JSON as if it had never had one, so that anything could be edited."""
+    content = read(path)
+    del content["json_sha256"]
+    (path / JSON_FILE).write_text(json.dumps(content), encoding="utf-8")
 
 
 def infinite(found: dict[str, np.ndarray]) -> None:
@@ -198,6 +258,7 @@ MALFORMED: dict[str, Change] = {
     "header of no bytes": header(lambda content: None, length=0),
     "header no JSON": header(lambda content: b"{" * 100),
     "header a list": header(lambda content: b"[]      "),
+    "a header of 2 MB": header(lambda content: b'{"a":[' + b"[]," * 700_000 + b"[]]}"),
     "header nested": header(lambda content: b'{"a":' * 100_000),
     "header with a tensor twice": header(
         lambda content: json.dumps(content).encode()[:-1] + b',"decode.bias":{}}'
@@ -223,7 +284,16 @@ MALFORMED: dict[str, Change] = {
     "weights of another program": raw(to_bytes({"model.embed_tokens.weight": np.zeros((8, 4), "float32")})),
     "weights that are a pickle": executed(WEIGHTS_FILE),
     "weights that torch saved": torch_file,
+    "standard deviations of 0": weights(lambda found: found["attribute_std"].fill(0.0)),
+    "standard deviations below 0": weights(lambda found: found["forcing_std"].fill(-1.0)),
     # JSON.
+    "JSON without its checksum": without_checksum,
+    "JSON of 90 MB of lists": filled(b'{"a":[', b"[],", 30_000_000),
+    "JSON of many lists": filled(b'{"a":[', b"[],", 5_000_000),
+    "JSON of many names": filled(b'{"a":[', b'{"a":1},', 1_500_000),
+    "JSON of many texts": filled(b'{"a":[', b'"ab",', 3_000_000),
+    "JSON of many numbers": filled(b'{"a":[', b"1,", 7_000_000),
+    "JSON as large as may be": filled(b'{"a":[' + b"[]," * 100_000, b'"abcdefghijklm",', 900_000),
     "JSON that is a pickle": executed(JSON_FILE),
     "JSON not UTF-8": raw(b'{"hydroxr_format": 1, "a": "\xff\xfe"}', JSON_FILE),
     "JSON nested": raw(b"[" * 200_000, JSON_FILE),
@@ -245,6 +315,45 @@ MALFORMED: dict[str, Change] = {
     "history of two lengths": edit(lambda content: content.update(history={"loss": [1.0], "seconds": []})),
     "training a list": edit(lambda content: content.update(training=[])),
     "training of other days": edit(lambda content: content["training"].update(days=10**30)),
+    "training without a period": edit(lambda content: content["training"].pop("period")),
+    "training without days": edit(lambda content: content["training"].pop("days")),
+    "a period of nothing": learned(period=[]),
+    "a period of one day": learned(period=["2000-01-06"]),
+    "a period of words": learned(period=["x", "y"]),
+    "a period backwards": learned(period=["2000-02-14", "2000-01-06"]),
+    "a period of numbers": learned(period=[2000, 2001]),
+    "days below zero": learned(days=-5),
+    "10**18 days": learned(days=10**18),
+    "more days than the period has": learned(days=44),
+    "days that are true": learned(days=True),
+    "ranges that are a number": learned(attribute_ranges=5),
+    "a range of text": learned(attribute_ranges={"p_mean": "x"}),
+    "a range of one number": learned(attribute_ranges={"p_mean": [1.0]}),
+    "a range backwards": learned(attribute_ranges={"p_mean": [2.0, 1.0]}),
+    "a range without end": learned(attribute_ranges={"p_mean": [0.0, float("inf")]}),
+    "a range of something else": learned(attribute_ranges={"aspect": [0.0, 1.0]}),
+    "gaps that are a number": learned(attributes_with_gaps=1),
+    "gaps in something else": learned(attributes_with_gaps=["aspect"]),
+    "cells that are text": learned(cells="2"),
+    "basins that are a number": learned(basins=5),
+    "more basins than cells": learned(basins=["a", "b", "c"]),
+    "a seed of another kind": learned(seed={"a": 1}),
+    "a loss of another kind": learned(loss=[1]),
+    "interrupted by text": learned(interrupted="no"),
+    "seconds of text": learned(seconds="1"),
+    "folds of another kind": learned(cross_validation=[1]),
+    "a dynamic parameter twice": described(dynamic=["BETA", "BETA"]),
+    "attributes that stand twice": edit(lambda content: content.update(attributes=["p_mean"] * 3)),
+    "categories that stand twice": edit(lambda content: content.update(categories={"p_mean": ["a", "a"]})),
+    "categories of something else": edit(lambda content: content.update(categories={"aspect": ["a"]})),
+    "units of something else": edit(lambda content: content.update(forcing_units={"prcp": "furlong"})),
+    "cells of several kinds": edit(
+        lambda content: content.update(cells={"basin": {"dims": ["basin"], "values": ["a", 1, None]}})
+    ),
+    "cells of objects": edit(lambda content: content.update(cells={"a": {"dims": [], "values": {"x": 1}}})),
+    "history of iterations": edit(lambda content: content.update(history={"iteration": [1]})),
+    "history of 10**400": edit(lambda content: content.update(history={"loss": [10**400]})),
+    "a version of another kind": edit(lambda content: content.update(hydroxr_version={"a": 1})),
     "a format to come": edit(lambda content: content.update(hydroxr_format=99)),
     "a format as text": edit(lambda content: content.update(hydroxr_format="1")),
     "a format that is true": edit(lambda content: content.update(hydroxr_format=True)),
@@ -275,5 +384,8 @@ MALFORMED: dict[str, Change] = {
     "members of no kind": of_ensemble(lambda content: content.update(members=None)),
     "an ensemble to come": of_ensemble(lambda content: content.update(hydroxr_format=99)),
     "an ensemble without members": of_ensemble(lambda content: content.update(members=[], model_sha256=[])),
+    "an ensemble with a member dropped": of_ensemble(last_dropped, checksum="old"),
+    "an ensemble without its checksum": of_ensemble(lambda content: None, checksum="no"),
+    "an ensemble of another member": of_ensemble(lambda content: content.update(model_sha256=["0" * 64] * 2)),
     "an ensemble without checksums": of_ensemble(lambda content: content.pop("model_sha256")),
 }

@@ -1,0 +1,240 @@
+"""What ``model.json`` and ``ensemble.json`` may say: all that is read later, checked when it is opened.
+
+A file that was edited is found by its checksum. Whoever edits it can make a checksum that fits, so
+that what a simulation reads has its type and range checked as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._version import FORMAT, __version__
+from .errors import ModelFileError
+
+_CHECKSUM = "json_sha256"
+_MODEL = (
+    "hydroxr_format",
+    "hydroxr_version",
+    "weights_sha256",
+    "model_sha256",
+    "description",
+    "attributes",
+    "categories",
+    "parameter_window",
+    "cells",
+    "training",
+    "history",
+)
+_OF_SOME = ("forcing_units",)  # models only
+_ENSEMBLE = ("hydroxr_format", "hydroxr_version", "members", "model_sha256")
+
+_DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
+_ALWAYS = ("period", "days")  # of a training
+_LARGEST = 3.4e38  # of float32, in which attributes are compared
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a JSON file with a checksum of all of it."""
+    return {**content, _CHECKSUM: _digest(content)}
+
+
+def check_content(content: Mapping[str, Any], path: Path) -> None:
+    """The JSON of a model has what a model has, of the right types, as it was written.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    _check_whole(content, path, _MODEL, _OF_SOME)
+    sound = {
+        "hydroxr_version": _is_text(content["hydroxr_version"]),
+        "attributes": _are_names(content["attributes"]),
+        "forcing_units": _is_mapping(content.get("forcing_units", {}), _is_text),
+        "description": _is_mapping(content["description"])
+        and _are_names(content["description"].get("dynamic", [])),
+        "cells": _is_mapping(content["cells"], _is_coordinate),
+        "history": _is_mapping(content["history"], _are_numbers) and "iteration" not in content["history"],
+    }
+    _refuse(path, sound, content)
+    categories = _is_mapping(content["categories"], _are_names, {*content["attributes"]})
+    _refuse(path, {"categories": categories}, content)
+    _check_training(content["training"], content["attributes"], path)
+
+
+def check_ensemble(content: Mapping[str, Any], path: Path) -> None:
+    """The JSON of an ensemble is as it was written.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    _check_whole(content, path, _ENSEMBLE, ())
+    members, hashes = content["members"], content["model_sha256"]
+    names = [member_folder(place) for place in range(len(members) if isinstance(members, list) else 0)]
+    _refuse(
+        path,
+        {
+            "members": bool(names) and members == names,
+            "model_sha256": isinstance(hashes, list)
+            and len(hashes) == len(names)
+            and all(map(_is_text, hashes)),
+        },
+        content,
+    )
+
+
+def labels(values: Any) -> np.ndarray:
+    """Labels of cells as they were: NumPy alone would make the text "nan" of a name that is missing."""
+    array = np.asarray(values)
+    kept = np.asarray(values, dtype=object)
+    return kept if array.dtype.kind == "U" and not all(map(_is_text, kept.flat)) else array
+
+
+def member_folder(place: int) -> str:
+    """The folder of a member in that of its ensemble."""
+    return f"member-{place}"
+
+
+def _check_whole(
+    content: Mapping[str, Any], path: Path, needed: Sequence[str], optional: Sequence[str]
+) -> None:
+    """The format is known, nothing is missing, nothing is new, and the checksum fits."""
+    version = content.get("hydroxr_format")
+    if type(version) is not int or not 1 <= version <= FORMAT:
+        raise ModelFileError(
+            f"{path} has format {str(version)[:40]}; this hydroxr {__version__} reads formats up to "
+            f"{FORMAT}: update hydroxr."
+        )
+    needed = (*needed, _CHECKSUM)
+    absent = [name for name in needed if name not in content]
+    unknown = [name for name in content if name not in (*needed, *optional)]
+    if absent or unknown:
+        what = f"lacks {absent[0]!r}" if absent else f"has {unknown[0][:40]!r}, which no model has"
+        raise ModelFileError(f"{path} {what}; expected what model.save(path) wrote.")
+    given = {name: value for name, value in content.items() if name != _CHECKSUM}
+    if content[_CHECKSUM] != _digest(given):
+        raise ModelFileError(f"{path} is not what was saved (its checksum differs); copy the model again.")
+
+
+def _check_training(training: Any, attributes: Sequence[str], path: Path) -> None:
+    """The provenance, of which simulations, warnings and reports read some entries.
+
+    All but the period and its days may be absent.
+    """
+    _refuse(path, {"training": _is_mapping(training)}, {"training": training})
+    names = {*attributes}
+    checks = {
+        "period": _is_period,
+        "days": lambda value: _is_whole(value, 1) and _could_have(value, *training["period"]),
+        "attribute_ranges": lambda value: _is_mapping(value, _is_range, names),
+        "attributes_with_gaps": lambda value: _are_names(value) and names.issuperset(value),
+        "cells": lambda value: _is_whole(value, 1),
+        "basins": lambda value: _are_texts(value) and len(value) == training.get("cells"),
+        "loss": lambda value: _is_text(value) or _is_mapping(value, _is_number),
+        "cross_validation": lambda value: _is_mapping(value) and _is_mapping(value.get("run", {})),
+        "seed": lambda value: _is_whole(value, 0),
+    }
+    checks |= dict.fromkeys(
+        ("iterations_done", "best_iteration", "skipped"), lambda value: _is_whole(value, 0)
+    )
+    checks |= dict.fromkeys(("stopped_early", "interrupted"), lambda value: isinstance(value, bool))
+    checks |= dict.fromkeys(("preset", "data_sha256", "hydroxr_version"), _is_text)
+    checks |= {"seconds": lambda value: _is_number(value) and value >= 0}
+    checks |= dict.fromkeys(
+        ("last_loss", "validation_nse"), lambda value: value is None or _is_number(value, finite=False)
+    )
+    for name, fine in checks.items():  # the period before its days
+        sound = fine(training[name]) if name in training else name not in _ALWAYS
+        _refuse(path, {name: sound}, training, "training.")
+
+
+def _refuse(path: Path, sound: Mapping[str, bool], values: Mapping[str, Any], where: str = "") -> None:
+    wrong = [name for name, fine in sound.items() if not fine]
+    if wrong:
+        found = repr(values[wrong[0]])[:60] if wrong[0] in values else "absent"
+        raise ModelFileError(
+            f"{path}: {where}{wrong[0]} is {found}, of another type or range than model.save(path) writes; "
+            "copy the model again, or fit it anew."
+        )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _are_names(value: Any) -> bool:
+    """Texts that differ."""
+    return _are_texts(value) and len(set(value)) == len(value)
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return type(value) is int and least <= value < 2**63
+
+
+def _is_number(value: Any, finite: bool = True) -> bool:
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return type(value) is float and (math.isfinite(value) or not finite)
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        part is None or type(part) is bool or _is_number(part, finite=False) for part in value
+    )
+
+
+def _is_range(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(map(_is_number, value))
+        and -_LARGEST <= value[0] <= value[1] <= _LARGEST
+    )
+
+
+def _is_mapping(value: Any, of: Any = lambda part: True, names: set[str] | None = None) -> bool:
+    """An object whose values are such, under some of the names."""
+    return isinstance(value, dict) and all(map(of, value.values())) and (names is None or names >= {*value})
+
+
+def _is_coordinate(value: Any) -> bool:
+    """Labels of cells: texts or numbers, as deeply nested as there are dimensions."""
+    if not _is_mapping(value) or {*value} != {"dims", "values"} or not _are_names(value["dims"]):
+        return False
+    labels = [value["values"]]
+    for _ in value["dims"]:
+        if not all(isinstance(part, list) for part in labels):
+            return False
+        labels = [label for part in labels for label in part]
+    labels = [label for label in labels if label is not None and label == label]  # names may be missing
+    kinds = {bool if type(label) is bool else str if _is_text(label) else float for label in labels}
+    return len(kinds) <= 1 and (kinds != {float} or all(_is_number(label, finite=False) for label in labels))
+
+
+def _is_period(value: Any) -> bool:
+    """First and last day, in any calendar."""
+    return _are_texts(value) and len(value) == 2 and all(map(_DATE.fullmatch, value)) and value[0] <= value[1]
+
+
+def _could_have(days: int, first: str, last: str) -> bool:
+    """Whether a calendar has that many days from the first to the last: months of 28 to 31."""
+    years, months, rest = (int(b) - int(a) for a, b in zip(first.split("-"), last.split("-"), strict=True))
+    least, most = (length * (12 * years + months) + rest + 1 for length in (28, 31))
+    return least <= days <= most
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
