@@ -17,7 +17,7 @@ AMOUNTS = {"mm": 1.0, "kg m-2": 1.0, "cm": 10.0, "m": 1000.0}  # canonical unit 
 _METHOD = re.compile(
     r"(?P<dims>(?:\w+:\s*)+)(?P<method>\w+)(?P<where>(?:\s+(?:where|over|within)\s+\w+)*)\s*(?P<note>\([^)]*\))?"
 )
-_SPREAD = re.compile(r"standard.deviation|variance|range", re.IGNORECASE)
+_SPREAD = re.compile(r"standard.deviation|variance|\brange\b", re.IGNORECASE)
 
 
 def time_method(methods: str) -> str | None:

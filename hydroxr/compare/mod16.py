@@ -65,10 +65,9 @@ def open_mod16(path: Paths, fill_codes: bool = False) -> xr.Dataset:
         ``evapotranspiration`` and ``pet`` (those that are there) ``(time, y, x)`` or ``(time, lat, lon)``,
         kg m-2 a composite (``time: sum``), missing where the product has one of its seven codes, or the file
         its own fill value or less than its valid range. Values that no scale makes possible raise UnitsError,
-        when they are read. ``time`` is
-        the first day of each composite and ``time_bnds`` says how long it is: 8 days, or what is left of the
-        year, 5 or 6. The grid mapping (MODIS' sinusoidal grid is on a sphere) is kept. ET_QC is
-        left out, since it says nothing about the quality of evapotranspiration.
+        when they are read. ``time`` is the first day of each composite and ``time_bnds`` says how long it is:
+        8 days, or what is left of the year, 5 or 6. The grid mapping (MODIS' sinusoidal grid is on a sphere)
+        is kept. ET_QC is left out, since it says nothing about the quality of evapotranspiration.
 
     Raises
     ------
