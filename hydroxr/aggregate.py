@@ -40,7 +40,8 @@ def area_weights(
     target
         Polygons as a GeoDataFrame or GeoSeries (its index names them) or a mapping of name to
         shapely geometry; or a Dataset or DataArray on another grid. Polygons, and grids in different
-        projections, need the extra ``basins``.
+        projections, need the extra ``basins``. One that crosses the 180th meridian is split there, or counts
+        on: 178 to 182 degrees.
     dim
         What the dimension of polygons is called.
     crs

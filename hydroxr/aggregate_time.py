@@ -6,9 +6,10 @@ from typing import Any
 
 import xarray as xr
 
-from .errors import DescriptionError
+from .cell_methods import AMOUNTS, daily_kind, with_time_method
+from .errors import DescriptionError, UnitsError
 from .periods import Periods, days_of, over_periods, periods_within, with_bounds
-from .units import factor_offset, quantity_of
+from .units import canonical, factor_offset
 from .variables import AMOUNT, DAILY_MEAN, FLUX, VARIABLES
 
 _WORDS = {"8day": "8-day composites", "month": "months", "year": "years"}
@@ -23,8 +24,9 @@ def aggregate_time(
     Parameters
     ----------
     sim : Dataset
-        Daily. The attributes say what a variable is: fluxes have units such as kg m-2 day-1 and
-        are means of a day, states have ``cell_methods`` of a point in time.
+        Daily. The attributes say what a variable is: fluxes have units such as kg m-2 day-1 and are means of
+        a day (or amounts of a day: mm or kg m-2 with ``time: sum``), states have ``cell_methods`` of a point
+        in time.
     step : {"month", "year", "8day"}
         8-day composites are those of MODIS: they begin on day 1, 9, ..., 361 of each year, and the last has
         5 days, 6 in leap years (8 in a calendar of 360 days).
@@ -88,15 +90,36 @@ def composite_8day(sim: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
     Returns
     -------
     Dataset or DataArray
-        As given; fluxes in kg m-2 a composite. A Dataset has ``time_bnds``, which a DataArray cannot carry.
+        As given; fluxes and daily amounts in kg m-2 a composite. A Dataset has ``time_bnds``, which a
+        DataArray cannot carry; what is no water in it (temperatures, flags) is reduced as there.
 
     Raises
     ------
+    UnitsError
+        Where the attributes do not say whether a variable is a flux, an amount of the day or a state.
     DimensionError, TimeAxisError, EmptySelectionError
     """
     if isinstance(sim, xr.Dataset):
+        for array in sim.data_vars.values():
+            if "time" in array.dims and array.dtype.kind in "iuf":
+                _require_known(array, water=False)
         return aggregate_time(sim, "8day", fluxes="sum")
-    return _aggregated(sim, periods_within(days_of(sim, "the series"), "8day"), "sum", "end")[0]
+    periods = periods_within(days_of(sim, "the series"), "8day")
+    _require_known(sim, water=True)
+    return _aggregated(sim, periods, "sum", "end")[0]
+
+
+def _require_known(array: xr.DataArray, water: bool) -> None:
+    """Refuse what is not clearly something; with ``water`` all but fluxes, amounts and states."""
+    units = str(array.attrs.get("units", "")).strip()
+    flag = "flag_values" in array.attrs or "flag_masks" in array.attrs
+    unclear = not units or (canonical(units) in AMOUNTS and not array.attrs.get("cell_methods"))
+    if daily_kind(array) is None and (water or (unclear and not flag)):
+        raise UnitsError(
+            f"{array.name!r} has units {units or 'none'!r} and cell_methods "
+            f"{array.attrs.get('cell_methods', 'none')!r}; expected a flux (mm/day, kg m-2 day-1), an amount "
+            "of the day (kg m-2 with 'time: sum') or a state (kg m-2 with 'time: point'). Set its attributes."
+        )
 
 
 def _aggregated(
@@ -105,16 +128,19 @@ def _aggregated(
     """One variable over the periods of which it has all days, with its attributes."""
     methods = str(array.attrs.get("cell_methods", ""))
     units = str(array.attrs.get("units", ""))
-    flux = quantity_of(units) == "water flux" and methods in ("", DAILY_MEAN)
-    if flux:
-        factor, _ = factor_offset(units, "water flux", name=str(array.name))
+    kind = daily_kind(array)
+    if kind in ("flux", "amount"):
+        flux = kind == "flux"
+        factor = (
+            factor_offset(units, "water flux", name=str(array.name))[0] if flux else AMOUNTS[canonical(units)]
+        )
         scaled = array if factor == 1.0 else array * factor
         out, left = over_periods(scaled, periods, fluxes, repr(array.name))
         out.attrs = _flux_attrs(array, fluxes)
         return out, left
-    if methods.startswith("time: point"):
+    if kind == "state":
         how = _HOW[states]
-        methods = "time: mean" if states == "mean" else methods
+        methods = with_time_method(methods, "mean") if states == "mean" else methods
     elif "flag_values" in array.attrs or "flag_masks" in array.attrs or array.dtype.kind in "iu":
         how, methods = "maximum", "time: maximum"
     else:  # a mean of means is one; of anything else it comes after what was done before
@@ -127,12 +153,18 @@ def _aggregated(
 
 def _flux_attrs(array: xr.DataArray, fluxes: str) -> dict[str, Any]:
     attrs: dict[str, Any] = {key: value for key, value in array.attrs.items() if key != "valid_max"}
-    if fluxes == "mean":
-        return attrs | {"units": FLUX, "cell_methods": DAILY_MEAN}
-    row = VARIABLES.get(str(array.name))
+    methods = with_time_method(str(attrs.get("cell_methods", "")), fluxes)
     standard_name = attrs.pop("standard_name", None)
-    amount = row.amount_name if row and row.standard_name == standard_name else None
-    if amount:
-        attrs = {"standard_name": amount} | attrs
+    own = VARIABLES.get(str(array.name))
+    rows = VARIABLES.values() if standard_name else [own] if own and not own.standard_name else []
+    row = next((row for row in rows if standard_name in (row.standard_name, row.amount_name)), None)
+    if row:  # the name of the flux, or of its amount
+        standard_name = row.standard_name if fluxes == "mean" else row.amount_name
+    elif (fluxes == "sum") != str(standard_name).endswith("_amount"):
+        standard_name = None
+    if standard_name:
+        attrs = {"standard_name": standard_name} | attrs
+    if fluxes == "mean":
+        return attrs | {"units": FLUX, "cell_methods": methods}
     long_name = f"{attrs.get('long_name', array.name)}, sum over the time bounds"
-    return attrs | {"long_name": long_name, "units": AMOUNT, "cell_methods": "time: sum"}
+    return attrs | {"long_name": long_name, "units": AMOUNT, "cell_methods": methods}

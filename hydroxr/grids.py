@@ -21,6 +21,7 @@ GEOGRAPHIC = "EPSG:4326"
 
 _NAMES = (("lat", "lon"), ("latitude", "longitude"), ("y", "x"), ("ydim", "xdim"))
 _DEGREES = ("degrees_north", "degrees_east", "degree_north", "degree_east", "degrees", "degree")
+_HALF_A_TURN = 180.0 + 1e-6
 _STRAIGHT = 32  # pieces that the longest side of a shape is cut into before it is projected
 
 
@@ -189,11 +190,19 @@ def cells_as_polygons(grid: Grid) -> np.ndarray:
 
 
 def polygons_in_plane(polygons: np.ndarray, crs: Any, grid: Grid) -> np.ndarray:
-    """Shapes in the plane of ``grid``, from coordinates of ``crs``; long sides bend as they should."""
+    """Shapes in the plane of ``grid``, from coordinates of ``crs``; long sides bend as they should.
+
+    Raises
+    ------
+    CoordinateError
+        Where a projection is not known or has no coordinates for a shape; a part wider than 180 degrees.
+    """
     shapely = optional("shapely")
     extent = shapely.bounds(polygons)
     longest = np.maximum(extent[:, 2] - extent[:, 0], extent[:, 3] - extent[:, 1])
     polygons = shapely.segmentize(polygons, np.maximum(longest, 1e-12) / _STRAIGHT)
+    if crs == GEOGRAPHIC:
+        _require_narrow(shapely, polygons)
     known = (crs == GEOGRAPHIC and grid.geographic) or (crs is None and grid.crs is None)
     if not known:
         if crs is None or grid.crs is None:
@@ -208,6 +217,7 @@ def polygons_in_plane(polygons: np.ndarray, crs: Any, grid: Grid) -> np.ndarray:
                 polygons, lambda points: np.stack(change.transform(points[:, 0], points[:, 1]), axis=1)
             )
     if grid.geographic:
+        _require_narrow(shapely, polygons)
         polygons = shapely.transform(
             polygons, lambda points: np.stack([to_plane_x(points[:, 0]), to_plane_y(points[:, 1])], axis=1)
         )
@@ -217,3 +227,17 @@ def polygons_in_plane(polygons: np.ndarray, crs: Any, grid: Grid) -> np.ndarray:
             f"in {crs!r}."
         )
     return np.asarray(shapely.make_valid(polygons, method="structure", keep_collapsed=False))
+
+
+def _require_narrow(shapely: Any, polygons: np.ndarray) -> None:
+    """No part of a shape, degrees, goes round more than half of the world: it crosses 180 degrees unsplit."""
+    parts, numbers = shapely.get_parts(polygons, return_index=True)
+    west, _, east, _ = shapely.bounds(parts).T
+    wide = np.flatnonzero(east - west > _HALF_A_TURN)
+    if len(wide):
+        place = wide[0]
+        raise CoordinateError(
+            f"polygon number {numbers[place]} reaches from longitude {west[place]:g} to {east[place]:g}; "
+            "expected parts of at most 180 degrees. Where it crosses the 180th meridian, split it there or "
+            "count on: 178 to 182. One that is as wide in truth: cut it into narrower parts."
+        )

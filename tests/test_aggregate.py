@@ -298,3 +298,20 @@ def test_flags_have_no_mean() -> None:
     weights = area_weights(ds, geographic(np.array([41.0, 43.0]), np.array([1.0, 3.0])))
     with pytest.raises(DescriptionError, match="drop_vars"):
         aggregate(ds, weights)
+
+
+def test_a_polygon_across_the_antimeridian_is_split_or_refused() -> None:
+    """From 178 E to 177 W: as two parts, counted on, or, unsplit, round the world."""
+    shapely = pytest.importorskip("shapely")
+    globe = geographic(np.arange(-89.5, 90), np.arange(-179.5, 180))
+    parts = shapely.MultiPolygon([shapely.box(178, 60, 180, 65), shapely.box(-180, 60, -177, 65)])
+    weights = area_weights(globe, {"split": parts, "on": shapely.box(178, 60, 183, 65)})
+    np.testing.assert_allclose(weights["target_area"], zone(60, 65, 5), rtol=1e-9)
+    columns = np.r_[358:360, 0:3]
+    rows = np.array([zone(lat, lat + 1, 1) for lat in range(60, 65)])
+    mean = (globe["et"].values[150:155][:, columns].mean(1) * rows).sum() / rows.sum()
+    np.testing.assert_allclose(aggregate(globe, weights)["et"], mean, rtol=1e-9)
+    unsplit = shapely.Polygon([(178, 60), (-177, 60), (-177, 65), (178, 65)])
+    for grid in (globe, sinusoidal()):
+        with pytest.raises(CoordinateError, match="polygon number 1 reaches from longitude -177 to 178"):
+            area_weights(grid, {"a": shapely.box(6, 45, 6.1, 45.2), "b": unsplit})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from hydroxr.aggregate_time import aggregate_time
 from hydroxr.errors import DescriptionError, EmptySelectionError, TimeAxisError
 from hydroxr.variables import FLUXES, STATES, VARIABLES
 from tests.labelled import make_dataset, make_parameters
@@ -152,3 +153,42 @@ def test_what_cannot_be_done_is_refused(sims: dict[str, xr.Dataset]) -> None:
         sim.isel(time=slice(0, 5)).hbv.aggregate_time("month")
     with pytest.raises(TimeAxisError, match="expected daily values"):
         simulation(start="2000-01-01", days=60).hbv.aggregate_time("month").hbv.water_balance()
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        "",
+        "time: mean",
+        "time: mean area: mean",
+        "area: mean time: mean",
+        "area: time: mean",
+        "time: mean (interval: 1 hour)",
+    ],
+)
+@pytest.mark.parametrize("fluxes", ["mean", "sum"])
+def test_a_flux_is_one_however_its_cell_methods_are_spelled(methods: str, fluxes: str) -> None:
+    values = np.random.default_rng(0).gamma(1.0, 2.0, 59)
+    attrs = {"units": "mm/day", "standard_name": "runoff_flux", "cell_methods": methods}
+    time = xr.date_range("2001-01-01", periods=59)
+    ds = xr.Dataset({"runoff": ("time", values, attrs)}, {"time": time})
+    out = aggregate_time(ds, "month", fluxes=fluxes)["runoff"]
+    expected = [getattr(np, fluxes)(values[:31]), getattr(np, fluxes)(values[31:])]
+    np.testing.assert_allclose(out, expected, rtol=1e-12)
+    assert out.attrs["units"] == {"mean": "kg m-2 day-1", "sum": "kg m-2"}[fluxes]
+    assert f"time: {fluxes}" in out.attrs["cell_methods"]
+    assert ("area: mean" in out.attrs["cell_methods"]) == ("area" in methods)
+    assert out.attrs["standard_name"] == {"mean": "runoff_flux", "sum": "runoff_amount"}[fluxes]
+
+
+@pytest.mark.parametrize(("units", "factor"), [("mm", 1.0), ("kg m-2", 1.0), ("cm", 10.0)])
+def test_amounts_of_a_day_are_summed_or_become_a_rate(units: str, factor: float) -> None:
+    values = np.random.default_rng(0).gamma(1.0, 2.0, 31)
+    attrs = {"units": units, "standard_name": "runoff_amount", "cell_methods": "area: mean time: sum"}
+    ds = xr.Dataset({"runoff": ("time", values, attrs)}, {"time": xr.date_range("2001-01-01", periods=31)})
+    total, mean = (aggregate_time(ds, "month", fluxes=how)["runoff"] for how in ("sum", "mean"))
+    np.testing.assert_allclose(total, [factor * values.sum()], rtol=1e-12)
+    np.testing.assert_allclose(mean, [factor * values.mean()], rtol=1e-12)
+    assert (total.attrs["units"], total.attrs["standard_name"]) == ("kg m-2", "runoff_amount")
+    assert (mean.attrs["units"], mean.attrs["standard_name"]) == ("kg m-2 day-1", "runoff_flux")
+    assert total.attrs["cell_methods"] == "area: mean time: sum"

@@ -10,6 +10,10 @@ from ..periods import span, whole_years
 from ..variables import VARIABLES
 from .series import over_space, same_cells, simulated
 
+_PERCENT = ("%", "percent", "per cent", "pct", "percentage")
+_FRACTION = ("", "-", "1", "fraction", "dimensionless", "unitless")
+_CLEARLY_PERCENT = 2.0  # no error of rounding brings a fraction above
+
 
 def baseflow_index(baseflow: xr.DataArray, streamflow: xr.DataArray, dim: str = "time") -> xr.DataArray:
     """Share of baseflow in streamflow: sum of one over sum of the other, 0 to 1.
@@ -45,7 +49,7 @@ def baseflow(sim: xr.Dataset, index: xr.DataArray, time: slice | None = None) ->
     index : DataArray
         The other estimate for the same cells, such as CAMELS' ``baseflow_index`` (Ladson et al.,
         2013), the USGS index, or a gridded product after :func:`hydroxr.aggregate.aggregate`. A
-        fraction (units 1) or percent (units %); without units, values above 1 say percent.
+        fraction (units 1) or percent (units %); without units, values above 2 say percent.
     time
         The period; by default all of the simulation. Whole years from its first day count.
 
@@ -83,15 +87,17 @@ def as_fraction(index: xr.DataArray) -> xr.DataArray:
     Raises
     ------
     UnitsError
-        Where the values contradict the units, or lie outside 0 to 100.
+        Where the values contradict the units (all of at most 1 percent are fractions), lie outside 0 to 100,
+        or up to between 1 and 2 without units.
     """
     units = str(index.attrs.get("units", "")).strip()
     values = index.astype(float)
     least, most = float(values.min()), float(values.max())
-    percent = units in ("%", "percent") or (not units and most > 1.0)
-    fraction = not percent and units.lower() in ("", "-", "1", "fraction")
+    percent = units.lower() in _PERCENT or (not units and most > _CLEARLY_PERCENT)
+    fraction = not percent and units.lower() in _FRACTION
     limit = 100.0 if percent else 1.0
-    if not (percent or fraction) or least < 0.0 or most > limit * (1.0 + 1e-6):
+    known = (percent or fraction) and not (percent and 0.0 < most <= 1.0)  # a fraction that is called percent
+    if not known or least < 0.0 or most > limit * (1.0 + 1e-6):
         raise UnitsError(
             f"the baseflow index {index.name!r} has units {units or 'none'!r} and values from {least:g} to "
             f"{most:g}; expected 0 to 1 with units '1' or 0 to 100 with units '%'. Correct its 'units'."

@@ -23,7 +23,7 @@ _GRANULE = re.compile(
     r"(?P<product>M[OY]D16A2(?:GF)?)\.A(?P<year>\d{4})(?P<day>\d{3})\.(?P<tile>h\d\dv\d\d)\.(?P<version>\d{3})"
 )
 _SUBDATASET = 'HDF4_EOS:EOS_GRID:"{path}":MOD_Grid_MOD16A2:{layer}'
-_FILL = 32767
+_LARGEST, _FILL = 32700, 32767  # valid values end and codes do
 
 
 def open_rasters(files: list[Path], layers: tuple[str, ...]) -> xr.Dataset:
@@ -138,10 +138,7 @@ def _stack(dated: list[tuple[pd.Timestamp, str]], grid: dict[str, Any], layer: s
     import dask.array as da
 
     read = dask.delayed(_read, pure=True)
-    blocks = [
-        da.from_delayed(read(name, grid["transform"], grid["shape"]), grid["shape"], grid["dtype"])[None]
-        for _, name in dated
-    ]
+    blocks = [da.from_delayed(read(name, grid), grid["shape"], grid["dtype"])[None] for _, name in dated]
     matched = _RASTER.search(dated[0][1])
     name = layer or (matched["layer"] if matched else "")
     dims = ("lat", "lon") if grid["geographic"] else ("y", "x")
@@ -155,7 +152,7 @@ def _stack(dated: list[tuple[pd.Timestamp, str]], grid: dict[str, Any], layer: s
     )
     for dim, unit, standard_name in zip(dims, units, names, strict=True):
         out[dim].attrs = {"standard_name": standard_name, "units": unit}
-    out[name].attrs = {"grid_mapping": "spatial_ref"}
+    out[name].attrs = {"grid_mapping": "spatial_ref", "_FillValue": _FILL}
     return out.assign_coords(spatial_ref=((), 0, mapping_attrs(grid["wkt"])))
 
 
@@ -170,9 +167,10 @@ def mapping_attrs(wkt: str) -> dict[str, Any]:
     return dict(pyproj.CRS.from_wkt(wkt).to_cf())
 
 
-def _read(name: str, transform: tuple[float, ...], shape: tuple[int, int]) -> np.ndarray:
-    """The values of a file, which must lie where the first one does."""
+def _read(name: str, grid: dict[str, Any]) -> np.ndarray:
+    """The values of a file, which must be like the first one; its own missing values as the product's."""
     rasterio = _rasterio()
+    shape, transform = grid["shape"], grid["transform"]
     with _opened(rasterio, name) as raster:
         if (raster.height, raster.width) != shape or not np.allclose(tuple(raster.transform)[:6], transform):
             raise DataFileError(
@@ -180,4 +178,13 @@ def _read(name: str, transform: tuple[float, ...], shape: tuple[int, int]) -> np
                 f"{raster.transform.f:g}; expected those of the first file, {shape[0]} x {shape[1]} at "
                 f"{transform[2]:g}, {transform[5]:g}: one area a folder."
             )
-        return np.asarray(raster.read(1))
+        if raster.dtypes[0] != grid["dtype"]:
+            raise DataFileError(
+                f"{name} holds {raster.dtypes[0]}, the first file {grid['dtype']}; expected one kind of "
+                "numbers, all of them scaled or none."
+            )
+        values = np.asarray(raster.read(1))
+        own = raster.nodata
+    if own is None or np.isnan(own) or _LARGEST < own <= _FILL:
+        return values
+    return np.where(values == own, values.dtype.type(_FILL), values)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import xarray as xr
 
 from ..derived import STORAGE, SWE, daily_sum
-from ..errors import EmptySelectionError, MissingVariableError
+from ..errors import EmptySelectionError, HydroxrWarning, MissingVariableError
 from ..inputs import find, observed_streamflow
 from ..periods import days_of, months, over_periods, with_bounds
 from ..units import convert
@@ -19,6 +21,7 @@ _ET_STANDARD_NAMES = (
     "water_evaporation_flux",
     "lwe_water_evaporation_rate",
     "water_evaporation_amount",
+    "water_evapotranspiration_amount",
 )
 _SWE_NAMES = (SWE, "swe", "SWE", "snw", "WTEQ")
 _SWE_STANDARD_NAMES = ("surface_snow_amount", "lwe_thickness_of_surface_snow_amount")
@@ -41,7 +44,8 @@ def evapotranspiration(
         In the same cells (:func:`hydroxr.aggregate.aggregate` brings it there), of any time step:
         :func:`open_mod16`, GLEAM, FLUXCOM, SSEBop, or :func:`water_balance_evapotranspiration`.
         ``time_bnds`` say what a step stands for; without them daily, 8-day (as MODIS), monthly and yearly
-        dates are understood. In a rate (mm/day) or as sums over the steps (mm, kg/m^2/8day, mm/month).
+        dates are understood (years only as calendar years). In a rate (mm/day) or as sums over the steps
+        (mm, kg/m^2/8day, mm/month).
     time
         The part of the simulation to look at; by default all.
 
@@ -63,11 +67,23 @@ def evapotranspiration(
     estimate = find_in_product(product, _ET_NAMES, _ET_STANDARD_NAMES)
     periods = periods_of(product)
     estimate = amounts(estimate, periods)
+    _warn_where_negative(estimate)
     out, first, second = in_time(array, estimate, periods, "sum", ("r", "bias", "rmse"), time)
     for name in ("bias", "rmse"):
         out[name].attrs["comment"] = "of sums over the periods of the product"
     out = out.assign(over_space(first, second, FLUX))
     return _described(out, "evapotranspiration", "long-term mean evapotranspiration")
+
+
+def _warn_where_negative(estimate: xr.DataArray) -> None:
+    """Water that leaves the land is negative in ERA5; looked for in what is in memory only."""
+    if estimate.chunks is None and estimate.size and float(estimate.quantile(0.95)) < 0.0:
+        warnings.warn(
+            f"{estimate.name!r} of the product is negative nearly everywhere; expected evapotranspiration "
+            "to be positive. Where the product counts fluxes downward, as ERA5 does, give -product.",
+            HydroxrWarning,
+            stacklevel=3,
+        )
 
 
 def water_balance_evapotranspiration(ds: xr.Dataset, first_month: int = 10) -> xr.Dataset:

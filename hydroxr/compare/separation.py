@@ -12,6 +12,7 @@ from ..errors import DescriptionError, DimensionError
 from ..variables import FLUX
 
 _RECEDING = 5  # days that streamflow must have fallen before a recession counts
+_BRIDGED = 2  # days of a gap that Lyne and Hollick's filter is led across
 _ENVELOPE = 0.95  # quantile of the daily ratios that stands for their upper envelope
 
 
@@ -33,9 +34,11 @@ def lyne_hollick(
     Parameters
     ----------
     streamflow : DataArray
-        ``(..., dim)``, daily, any unit; lazy where it is lazy (blocks along ``dim`` are merged). A gap
-        parts the series: each unbroken piece is filtered and mirrored on its own, so a record of many
-        short pieces tells little.
+        ``(..., dim)``, daily, any unit; lazy where it is lazy (blocks along ``dim`` are merged). Gaps of one
+        or two days are bridged by a straight line for the filter, and stay missing. A longer gap parts the
+        series: each piece is filtered and mirrored on its own. What is no longer than ``reflect`` days
+        between gaps is missing, because the filter takes the first day of a piece as quick flow alone, which
+        only mirrored days let it forget.
     alpha
         Filter parameter, 0 to 1 (excluding both).
     passes
@@ -48,7 +51,7 @@ def lyne_hollick(
     Returns
     -------
     DataArray
-        As ``streamflow``, float64: from 0 to streamflow, missing where that is missing.
+        As ``streamflow``, float64: from 0 to streamflow, missing where that is missing, and in short pieces.
 
     Raises
     ------
@@ -184,8 +187,34 @@ def _run_lyne_hollick(flow: np.ndarray, alpha: float, passes: int, reflect: int)
     from .filters import lyne_hollick_kernel
 
     rows, out = _rows(flow)
-    lyne_hollick_kernel()(rows, alpha, passes, reflect, out)
+    bridged = np.ascontiguousarray([_bridged(row, reflect) for row in rows]).reshape(rows.shape)
+    lyne_hollick_kernel()(bridged, alpha, passes, reflect, out)
+    out[np.isnan(rows)] = np.nan
     return out.reshape(flow.shape)
+
+
+def _bridged(row: np.ndarray, reflect: int) -> np.ndarray:
+    """A series with its short gaps bridged, and without pieces that are too short for the filter."""
+    valid = ~np.isnan(row)
+    if valid.all() or not valid.any():
+        return row
+    starts, ends = _pieces(valid)
+    out = row.copy()
+    for first, after in zip(ends[:-1], starts[1:], strict=True):
+        if after - first <= _BRIDGED:
+            out[first:after] = np.interp(
+                np.arange(first, after), [first - 1, after], [row[first - 1], row[after]]
+            )
+    for first, after in zip(*_pieces(~np.isnan(out)), strict=True):
+        if after - first <= reflect and after - first < len(row):
+            out[first:after] = np.nan
+    return out
+
+
+def _pieces(valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first day of each unbroken piece, and the day after its last."""
+    edges = np.flatnonzero(np.diff(np.r_[False, valid, False].astype("int8")))
+    return edges[::2], edges[1::2]
 
 
 def _run_eckhardt(flow: np.ndarray, bfi_max: np.ndarray, recession: np.ndarray) -> np.ndarray:

@@ -15,7 +15,24 @@ from ..errors import AmbiguousVariableError, DimensionError, MissingVariableErro
 from ..formulas import metrics
 from ..pair_selection import within
 from ..periods import Periods, over_periods
-from ..variables import AMOUNT
+from ..variables import AMOUNT, VARIABLES, Variable
+
+# Names, in small letters, that mean neither evapotranspiration nor snow nor stored water, beside the table's.
+_ELSE = {
+    "ep",
+    "et0",
+    "eto",
+    "pev",
+    "evspsblpot",
+    "precip",
+    "ppt",
+    "rain",
+    "tp",
+    "p",
+    "discharge",
+    "qsim",
+    "le",
+}
 
 
 def simulated(sim: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
@@ -40,6 +57,8 @@ def find_in_product(
 ) -> xr.DataArray:
     """The variable of a product: by name, by standard name, or the only one that has time.
 
+    The only one is not taken where its name or standard name is known to mean something else.
+
     Raises
     ------
     AmbiguousVariableError, MissingVariableError
@@ -48,21 +67,41 @@ def find_in_product(
         return product
     timed = {str(name): array for name, array in product.data_vars.items() if "time" in array.dims}
     timed = {name: array for name, array in timed.items() if name != product["time"].attrs.get("bounds")}
+    others = [name for name in timed if name not in ("time_bnds", "fill_code")]
     for candidates in (
         [name for name in timed if name in names],
         [name for name, array in timed.items() if array.attrs.get("standard_name") in standard_names],
-        [name for name in timed if name not in ("time_bnds", "fill_code")],
+        others,
     ):
-        if len(candidates) == 1:
+        if len(candidates) == 1 and (candidates is not others or not _means_else(timed[others[0]], names)):
             return timed[candidates[0]]
-        if candidates:
+        if len(candidates) > 1:
             raise AmbiguousVariableError(
                 f"{', '.join(map(repr, candidates))} of the product can each be meant; give one: "
                 f"product[{candidates[0]!r}]."
             )
+    if others:
+        raise MissingVariableError(
+            f"the product has {others[0]!r} only, which is something else; expected one named "
+            f"{', '.join(names)}. Rename it if it is that."
+        )
     raise MissingVariableError(
         f"the product has no variable along 'time'; it has {', '.join(map(str, product.variables))}."
     )
+
+
+def _means_else(array: xr.DataArray, names: tuple[str, ...]) -> bool:
+    """Whether a variable, of none of ``names``, is known under its own name or standard name."""
+    name = str(array.name).lower()
+    standard_name = array.attrs.get("standard_name")
+    known = {each.lower() for row in VARIABLES.values() for each in (row.name, *row.names)}
+    standard = {each for row in VARIABLES.values() for each in _standard_names(row) if each}
+    potential = "potential" in f"{name} {standard_name} {array.attrs.get('long_name', '')}".lower()
+    return name in known | _ELSE or name.startswith("pet") or standard_name in standard or potential
+
+
+def _standard_names(row: Variable) -> tuple[str | None, ...]:
+    return (row.standard_name, row.amount_name, *row.standard_names)
 
 
 def same_cells(product: xr.DataArray, sim: xr.DataArray, what: str) -> xr.DataArray:

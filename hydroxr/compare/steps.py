@@ -9,31 +9,41 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..cell_methods import AMOUNTS
 from ..errors import TimeAxisError, UnitsError
 from ..periods import COMPOSITE, Index, Periods, composites, months, time_index
 from ..units import canonical, factor_offset, quantity_of
 from ..variables import AMOUNT
 
-_AMOUNTS = {"mm": 1.0, "kg m-2": 1.0, "cm": 10.0, "m": 1000.0}
 # Periods in units ('mm/month', 'kg/m^2/8day') -> how many days they have, at least and at most.
 _SPELLED = {
     "day": (1, 1),
     "8day": (5, 8),
     "month": (28, 31),
     "mon": (28, 31),
+    "mo": (28, 31),
     "year": (360, 366),
     "yr": (360, 366),
+    "y": (360, 366),
+    "a": (360, 366),
     "composite": (5, 8),
 }
-_PER = re.compile(r"(?:/|per|\s)\s*(8\s*-?\s*day|day|month|mon|year|yr|composite)s?\s*(?:\^?-1)?$")
-_STEPS_IN_WORDS = "daily, the 8-day composites of MODIS, monthly or yearly"
+_PER = re.compile(
+    r"(?:/|per|\s)\s*\(?\s*(8\s*-?\s*d(?:ay)?|day|month|mon|mo|year|yr|y|a|composite)s?\s*\)?\s*(?:\^?-1)?$"
+)
+# 'm of water equivalent' (ERA5), 'mm w.e.', 'mm h2o'
+_OF_WATER = re.compile(r"\s*(?:of\s+)?(?:liquid\s+)?(?:water(?:[\s_]+equivalent)?|w e|we|h2o)$")
+_STEPS_IN_WORDS = (
+    "daily, the 8-day composites of MODIS, monthly ones, or calendar years stamped on 1 January, in the "
+    "middle or on 31 December"
+)
 
 
 def periods_of(product: xr.Dataset | xr.DataArray) -> Periods:
     """What each time step of a product stands for, from its bounds or else from its dates.
 
     Without bounds, dates are understood that are daily, days 1, 9, ..., 361 of a year, one in
-    each month (wherever in it) or one in each year: calendar years.
+    each month (wherever in it) or one in each year (1 January, the middle, 31 December): calendar years.
 
     Raises
     ------
@@ -80,14 +90,21 @@ def _from_dates(index: Index, what: str) -> Periods:
         return starts
     if 28 <= usual <= 31 and (np.diff(year * 12 + month) >= 1).all():
         return months(days)
-    if 360 <= usual <= 366 and (np.diff(year) >= 1).all():
+    if 360 <= usual <= 366 and (np.diff(year) >= 1).all() and _of_calendar_years(days):
         return months(_new_years(days), 12)
     distance = f"{usual:g} days apart in the middle" if len(steps) else "of which there is one"
     raise TimeAxisError(
         f"the time steps of {what}, {distance}, do not say which days they stand for; expected "
-        f"{_STEPS_IN_WORDS} ones, or bounds: product.assign_coords("
+        f"{_STEPS_IN_WORDS}, or bounds: product.assign_coords("
         "time_bnds=(('time', 'bnds'), ...)) of a Dataset with the first day and the day after the last."
     )
+
+
+def _of_calendar_years(days: Index) -> bool:
+    """Whether dates are the first, the middle or the last of a year; 1 October says a hydrologic year."""
+    stamps = set(zip(np.asarray(days.month).tolist(), np.asarray(days.day).tolist(), strict=True))
+    last = {(12, 30)} if getattr(days, "calendar", "") == "360_day" else {(12, 31)}
+    return any(stamps <= usual for usual in ({(1, 1)}, {(6, 30), (7, 1), (7, 2)}, last))
 
 
 def _new_years(days: Index) -> Index:
@@ -122,22 +139,22 @@ def depth(product: xr.DataArray) -> xr.DataArray:
     UnitsError
     """
     units = str(product.attrs.get("units", "")).strip()
-    if canonical(units) not in _AMOUNTS:
+    if _bare(units) not in AMOUNTS:
         raise UnitsError(
             f"{product.name!r} has units {units or 'none'!r}, which are not understood for stored water; "
             f"expected {_spelled_amounts()}. Convert the values and set its 'units'."
         )
-    out = product * _AMOUNTS[canonical(units)]
+    out = product * AMOUNTS[_bare(units)]
     out.attrs = {"units": AMOUNT}
     return out
 
 
 def _factor_of_amount(units: str, periods: Periods, name: str) -> float:
     """From a sum over each period to kg m-2."""
-    spelled = units.lower().replace("**", "").replace("^", "").replace(".", " ")
+    spelled = " ".join(units.lower().replace("**", "").replace("^", "").replace(".", " ").split())
     per = _PER.search(spelled)
-    bare = canonical(spelled[: per.start()] if per else spelled)
-    if bare not in _AMOUNTS:
+    bare = _bare(spelled[: per.start()] if per else spelled)
+    if bare not in AMOUNTS:
         heat = (
             " Latent heat becomes water when divided by 2.45 MJ kg-1."
             if re.search("[wj] ?/?m", spelled)
@@ -149,7 +166,7 @@ def _factor_of_amount(units: str, periods: Periods, name: str) -> float:
             "Convert the values and set its 'units'."
         )
     if per:
-        word = re.sub(r"[\s-]", "", per.group(1))
+        word = re.sub(r"[\s-]", "", per.group(1)).replace("8day", "8d").replace("8d", "8day")
         least, most = _SPELLED[word]
         lengths = periods.lengths
         if lengths.min() < least or lengths.max() > most:
@@ -158,8 +175,14 @@ def _factor_of_amount(units: str, periods: Periods, name: str) -> float:
                 f"expected steps of {least} to {most}, or a rate: mm/day. Convert the values and set its "
                 "'units'."
             )
-    return _AMOUNTS[bare]
+    return AMOUNTS[bare]
+
+
+def _bare(units: str) -> str:
+    """A unit of water without words that say that it is water, as a key of the table where it is known."""
+    key = canonical(_OF_WATER.sub("", units.lower().replace(".", " ").strip()))
+    return {"meters": "m", "metres": "m", "millimeters": "mm", "millimetres": "mm"}.get(key, key)
 
 
 def _spelled_amounts() -> str:
-    return ", ".join(_AMOUNTS)
+    return ", ".join(AMOUNTS)

@@ -30,7 +30,19 @@ def index(values: list[float], units: str | None, basins: list[int] | None = Non
     return xr.DataArray(values, {"basin": basins or [1, 2, 3]}, ["basin"], "bfi", attrs)
 
 
-@pytest.mark.parametrize(("factor", "units"), [(1.0, "1"), (1.0, None), (100.0, "%"), (100.0, None)])
+@pytest.mark.parametrize(
+    ("factor", "units"),
+    [
+        (1.0, "1"),
+        (1.0, None),
+        (1.0, "dimensionless"),
+        (1.0, "Fraction"),
+        (100.0, "%"),
+        (100.0, "Percent"),
+        (100.0, "pct"),
+        (100.0, None),
+    ],
+)
 def test_whole_years_are_compared_in_either_unit(sim: xr.Dataset, factor: float, units: str | None) -> None:
     out = hx.compare.baseflow(sim, index([0.3 * factor, 0.5 * factor, 0.7 * factor], units))
     np.testing.assert_allclose(out["baseflow_index"], [0.2, 0.5, 0.8])
@@ -64,6 +76,10 @@ def test_what_cannot_be_compared_is_refused(sim: xr.Dataset) -> None:
     good = index([0.2, 0.5, 0.8], "1")
     with pytest.raises(UnitsError, match="from 20 to 80"):
         hx.compare.baseflow(sim, index([20.0, 50.0, 80.0], "1"))
+    with pytest.raises(UnitsError, match=r"'%' and values from 0.2 to 0.8"):  # would be 0.002 to 0.008
+        hx.compare.baseflow(sim, index([0.2, 0.5, 0.8], "%"))
+    with pytest.raises(UnitsError, match=r"'none' and values from 0.4 to 1.02"):
+        hx.compare.baseflow(sim, index([0.4, 0.5, 1.02], None))
     with pytest.raises(UnitsError, match="'mm'"):
         hx.compare.baseflow(sim, index([0.2, 0.5, 0.8], "mm"))
     with pytest.raises(CoordinateError, match="no basin 3"):

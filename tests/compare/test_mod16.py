@@ -66,6 +66,9 @@ def test_a_zarr_store_packed_or_scaled(tmp_path: Path) -> None:
     values = granules.write_netcdf(tmp_path / "et.nc")
     for name, scaled in (("packed", False), ("scaled", True)):
         with xr.open_dataset(tmp_path / "et.nc", mask_and_scale=scaled, engine="netcdf4") as ds:
+            if scaled:  # as large as no water is; that is refused, see below
+                ds = ds.where(~(abs(ds - 3270.0) < 1.0), 320.0)
+                values = np.where(values == 32700, 3200, values)
             for array in ds.variables.values():
                 array.encoding = {}
             ds["time"] = ds.indexes["time"].to_datetimeindex(unsafe=True, time_unit="ns")
@@ -191,7 +194,7 @@ def test_granules_are_put_side_by_side(tmp_path: Path, monkeypatch: pytest.Monke
 def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="nothing at"):
         hx.compare.open_mod16(tmp_path / "absent.nc")
-    with pytest.raises(DataFileError, match="holds no GeoTIFF"):
+    with pytest.raises(DataFileError, match="holds no GeoTIFF, HDF4 or NetCDF"):
         hx.compare.open_mod16(tmp_path)
     (tmp_path / "broken.nc").write_bytes(b"CDF")
     with pytest.raises(DataFileError, match="cannot be read"):
@@ -215,3 +218,94 @@ def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
 
 def for_change(path: Path) -> granules.netCDF4.Dataset:
     return granules.netCDF4.Dataset(path, "a")
+
+
+def scaled_file(folder: Path, values: np.ndarray, name: str = "scaled.nc", **attrs: object) -> Path:
+    """One layer as floating-point numbers without a scale, as other tools write it."""
+    granules.write_netcdf(folder / "et.nc", number=len(values))
+    with xr.open_dataset(folder / "et.nc", mask_and_scale=False, decode_times=False) as ds:
+        layer = ds["ET_500m"].copy(data=values.astype("float32"))
+        layer.attrs, layer.encoding = {"units": "kg/m^2/8day", **attrs}, {}
+        if "_FillValue" not in attrs:
+            layer.encoding = {"_FillValue": None}
+        ds[["lat", "lon", "time"]].assign(ET_500m=layer).to_netcdf(folder / name)
+    return folder / name
+
+
+@pytest.mark.parametrize("key", ["_FillValue", "missing_value"])
+def test_the_fill_value_of_a_file_is_missing(tmp_path: Path, key: str) -> None:
+    """-9999, as GDAL and others write, in integers and in scaled numbers."""
+    values = granules.raw(2)
+    own = np.where(values > 32700, -9999.0, np.minimum(values, 3000) * 0.1)
+    ds = hx.compare.open_mod16(scaled_file(tmp_path, own, **{key: np.float32(-9999)}), fill_codes=True)
+    want = np.where(own == -9999, np.nan, own)
+    np.testing.assert_allclose(ds["evapotranspiration"], want, rtol=1e-6)
+    np.testing.assert_array_equal(ds["fill_code"], np.where(np.isnan(want), 32767, 0))
+    with xr.open_dataset(tmp_path / "et.nc", mask_and_scale=False, decode_times=False) as raw:
+        raw = raw.load()
+    raw["ET_500m"] = raw["ET_500m"].where(raw["ET_500m"] <= 32700, -9999).astype("int16")
+    raw["ET_500m"].attrs = {"scale_factor": 0.1, key: np.int16(-9999)}
+    raw.to_netcdf(tmp_path / "packed.nc")
+    ds = hx.compare.open_mod16(tmp_path / "packed.nc")
+    np.testing.assert_allclose(ds["evapotranspiration"], expected(values), rtol=1e-6)
+
+
+def test_less_than_the_valid_range_is_missing_or_refused(tmp_path: Path) -> None:
+    values = np.minimum(granules.raw(2), 600) * 0.1
+    values[1, 0, 0] = -9999.0
+    ds = hx.compare.open_mod16(
+        scaled_file(tmp_path, values, "ranged.nc", valid_range=np.array([-100.0, 3270.0]))
+    )
+    np.testing.assert_allclose(ds["evapotranspiration"], np.where(values < -100, np.nan, values), rtol=1e-6)
+    ds = hx.compare.open_mod16(scaled_file(tmp_path, values))
+    with pytest.raises(UnitsError, match=r"down to -9999.*_FillValue"):
+        ds.load()
+
+
+@pytest.mark.parametrize("codes", [True, False])
+def test_numbers_that_nobody_scaled_are_refused(tmp_path: Path, codes: bool) -> None:
+    """Found by their codes, or by values that are no water of 8 days."""
+    values = granules.raw(2)
+    values = values if codes else np.where(values > 600, 0, values)
+    with pytest.raises(UnitsError, match="no scale_factor and values up to"):
+        hx.compare.open_mod16(scaled_file(tmp_path, values)).load()
+    ds = hx.compare.open_mod16(scaled_file(tmp_path, values, "stated.nc", scale_factor=0.1))
+    np.testing.assert_allclose(ds["evapotranspiration"], expected(values), rtol=1e-6)
+
+
+def test_geotiffs_with_a_fill_value_or_a_kind_of_numbers_of_their_own(tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio")
+    values = granules.write_geotiffs(tmp_path / "tif", number=3, layers=False)
+
+    def rewrite(name: Path, block: np.ndarray, **changed: object) -> None:
+        with rasterio.open(name) as file:
+            profile = {**file.profile, **changed, "dtype": block.dtype}
+        with rasterio.open(name, "w", **profile) as file:
+            file.write(block, 1)
+
+    names = sorted((tmp_path / "tif").iterdir())
+    rewrite(names[0], np.where(values[0] > 32700, -9999, values[0]).astype("int16"), nodata=-9999)
+    ds = hx.compare.open_mod16(tmp_path / "tif", fill_codes=True)
+    np.testing.assert_allclose(ds["evapotranspiration"], expected(values), rtol=1e-6)
+    np.testing.assert_array_equal(ds["fill_code"][0], np.where(values[0] > 32700, 32767, 0))
+    rewrite(names[1], (0.1 * values[1]).astype("float32"))
+    with pytest.raises(DataFileError, match="holds float32, the first file int16"):
+        hx.compare.open_mod16(tmp_path / "tif").load()
+
+
+def test_several_netcdf_files_in_any_order(tmp_path: Path) -> None:
+    """A list, a folder or a pattern, whatever the ending is; dates are put in order."""
+    granules.write_netcdf(tmp_path / "et.nc")
+    whole = hx.compare.open_mod16(tmp_path / "et.nc").load()
+    (tmp_path / "parts").mkdir()
+    with xr.open_dataset(tmp_path / "et.nc", mask_and_scale=False, decode_times=False) as ds:
+        for name, steps in {"b.nc": [1, 0, 2], "a.NC": [6, 7], "c.nc4": [3, 4, 5]}.items():
+            ds.isel(time=steps).to_netcdf(tmp_path / "parts" / name)
+        ds.isel(time=[0, 0]).to_netcdf(tmp_path / "twice.nc")
+    files = sorted((tmp_path / "parts").iterdir())
+    for path in (files, tmp_path / "parts", str(tmp_path / "parts" / "*")):
+        out = hx.compare.open_mod16(path)
+        xr.testing.assert_equal(out.load(), whole)
+        assert out["evapotranspiration"].attrs == whole["evapotranspiration"].attrs
+    with pytest.raises(DataFileError, match="comes twice"):
+        hx.compare.open_mod16(tmp_path / "twice.nc")

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.errors import DimensionError, EmptySelectionError, TimeAxisError
+from hydroxr.errors import DimensionError, EmptySelectionError, TimeAxisError, UnitsError
 from hydroxr.periods import whole_years
 from tests.labelled import make_dataset, make_parameters
 
@@ -156,3 +156,41 @@ def test_whole_years_begin_on_the_first_day(calendar: str) -> None:
     ds = daily("2000-10-01", 1000, calendar)
     out = whole_years(ds["runoff"])
     assert out.sizes["time"] == {"standard": 730, "noleap": 730, "360_day": 720}[calendar]
+
+
+def test_means_over_basins_and_composites_commute() -> None:
+    """Sums of basin means are basin means of sums, whichever is first; attributes too."""
+    rng = np.random.default_rng(0)
+    attrs = {"units": "mm/day", "cell_methods": "time: mean"}
+    coords = {
+        "time": xr.date_range("2001-01-01", periods=24),
+        "lat": [45.5, 44.5],
+        "lon": [0.5, 1.5, 2.5],
+    }
+    grid = xr.DataArray(rng.gamma(1.0, 2.0, (24, 2, 3)), coords, ("time", "lat", "lon"), "et", attrs)
+    share = rng.random((2, 2, 3))
+    weights = xr.DataArray(
+        share, {"basin": [1, 2], "lat": grid["lat"], "lon": grid["lon"]}, ("basin", "lat", "lon")
+    )
+    for given in (grid, grid.to_dataset()):
+        first = hx.compare.composite_8day(hx.compare.aggregate(given, weights))
+        second = hx.compare.aggregate(hx.compare.composite_8day(given), weights)
+        first, second = (out if isinstance(out, xr.DataArray) else out["et"] for out in (first, second))
+        means = np.einsum("bij,tij->tb", share / share.sum((1, 2), keepdims=True), grid.values)
+        np.testing.assert_allclose(first, means.reshape(3, 8, 2).sum(1), rtol=1e-12)
+        xr.testing.assert_allclose(first, second)
+        assert first.attrs == second.attrs
+        assert first.attrs["cell_methods"] == "time: sum area: mean"
+
+
+@pytest.mark.parametrize(
+    "attrs", [{}, {"units": "mm"}, {"units": "degC"}, {"units": "mm/day", "cell_methods": "time: maximum"}]
+)
+def test_what_is_neither_flux_amount_nor_state_is_refused(attrs: dict[str, str]) -> None:
+    series = daily("2001-01-01", 16)["runoff"].copy()
+    series.attrs = attrs
+    with pytest.raises(UnitsError, match="expected a flux"):
+        hx.compare.composite_8day(series)
+    if attrs.get("units", "mm") == "mm":  # in a Dataset a temperature may be beside
+        with pytest.raises(UnitsError, match="'runoff'"):
+            hx.compare.composite_8day(series.to_dataset(name="runoff"))

@@ -170,7 +170,7 @@ def test_modis_pixels_to_basins_to_metrics(tmp_path: Path, raise_if_dask_compute
     out = lazy.compute()
     pixels = np.where(values > 32700, np.nan, 0.1 * values)[:, 1:]
     means = np.nanmean(pixels, axis=(1, 2))  # rows are 1/240 of a degree: equal to 1e-5
-    sums = hx.compare.composite_8day(sim)["evapotranspiration"].sel(time=modis["time"])[0]
+    sums = hx.compare.composite_8day(sim["evapotranspiration"]).sel(time=modis["time"])[0]
     np.testing.assert_allclose(out["r"][0], np.corrcoef(sums, means)[0, 1], rtol=1e-4)
     np.testing.assert_allclose(out["bias"][0], (sums.values - means).mean(), rtol=1e-4)
     assert out["n_periods"] == 52
@@ -327,3 +327,82 @@ def test_all_of_it_is_lazy(raise_if_dask_computes: object) -> None:
             out = compare(lazy, given.chunk(time=12))
         assert out["r"].chunks is not None
         xr.testing.assert_allclose(out.compute(), compare(sim, given))
+
+
+@pytest.mark.parametrize(
+    ("name", "attrs"),
+    [
+        ("pet", {}),
+        ("PET_500m", {}),
+        ("prcp", {}),
+        ("streamflow", {}),
+        ("x", {"standard_name": "water_potential_evaporation_flux"}),
+        ("x", {"standard_name": "precipitation_amount"}),
+        ("x", {"long_name": "Potential evapotranspiration"}),
+    ],
+)
+def test_the_only_variable_is_not_taken_where_it_is_something_else(name: str, attrs: dict[str, str]) -> None:
+    sim = simulation()
+    given = product(frame(sim).resample("MS").sum(), "mm", name)
+    given[name].attrs.update(attrs)
+    with pytest.raises(MissingVariableError, match=f"'{name}' only, which is something else"):
+        hx.compare.evapotranspiration(sim, given)
+    given[name].attrs["standard_name"] = "water_evapotranspiration_amount"
+    np.testing.assert_allclose(hx.compare.evapotranspiration(sim, given)["rmse"], 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("days", ["YS", "YE", "YS-OCT", "YE-SEP", "YS-APR"])
+def test_years_without_bounds_are_calendar_years_or_refused(days: str) -> None:
+    sim = simulation("2003-01-01", "2007-12-31")
+    given = product(frame(sim).resample(days).sum().iloc[1:-1], "mm")
+    if days in ("YS", "YE"):
+        out = hx.compare.evapotranspiration(sim, given)
+        np.testing.assert_allclose(out["rmse"], 0.0, atol=1e-9)
+    else:
+        with pytest.raises(TimeAxisError, match=r"calendar years stamped on 1 January.*time_bnds"):
+            hx.compare.evapotranspiration(sim, given)
+
+
+def test_years_stamped_in_the_middle() -> None:
+    sim = simulation()
+    table = frame(sim).resample("YS").sum()
+    table.index = pd.DatetimeIndex(["2003-07-02", "2004-07-01", "2005-06-30"])
+    out = hx.compare.evapotranspiration(sim, product(table, "mm a-1"))
+    np.testing.assert_allclose(out["rmse"], 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("units", "step", "factor"),
+    [
+        ("mm/8d", "8day", 1.0),
+        ("mm (8 days)-1", "8day", 1.0),
+        ("kg/m^2/8day", "8day", 1.0),
+        ("mm 8d-1", "8day", 1.0),
+        ("mm/mo", "MS", 1.0),
+        ("meters", "MS", 1000.0),
+        ("m of water equivalent", "MS", 1000.0),
+        ("mm a-1", "YS", 1.0),
+        ("mm y-1", "YS", 1.0),
+        ("mm/yr", "YS", 1.0),
+    ],
+)
+def test_spellings_of_units(units: str, step: str, factor: float) -> None:
+    sim = simulation()
+    table = frame(sim)
+    if step == "8day":
+        first = [
+            pd.Timestamp(day.year, 1, 1) + pd.Timedelta(days=(day.day_of_year - 1) // 8 * 8)
+            for day in table.index
+        ]
+        sums = table.groupby(pd.DatetimeIndex(first)).sum()
+    else:
+        sums = table.resample(step).sum()
+    out = hx.compare.evapotranspiration(sim, product(sums / factor, units))
+    np.testing.assert_allclose(out["rmse"], 0.0, atol=1e-9)
+
+
+def test_evapotranspiration_of_the_other_sign_is_noticed() -> None:
+    sim = simulation()
+    given = product(-frame(sim).resample("MS").sum(), "mm")
+    with pytest.warns(hx.HydroxrWarning, match=r"'ET' of the product is negative.*-product"):
+        hx.compare.evapotranspiration(sim, given)

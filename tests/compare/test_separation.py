@@ -84,7 +84,7 @@ def test_a_constant_flow_is_baseflow_alone() -> None:
 @pytest.mark.parametrize("method", ["lyne_hollick", "eckhardt"])
 def test_pieces_between_gaps_are_filtered_on_their_own(method: str) -> None:
     flow = flows()
-    flow[0, 100] = np.nan
+    flow[0, 100:103] = np.nan
     flow[1, :50] = np.nan
     flow[1, 350:] = np.inf
     flow[2] = np.nan
@@ -92,7 +92,7 @@ def test_pieces_between_gaps_are_filtered_on_their_own(method: str) -> None:
     run = getattr(hx.compare, method)
     out = run(flow, **options)
     np.testing.assert_array_equal(out.isnull(), ~np.isfinite(flow))
-    for cell, piece in ((0, slice(0, 100)), (0, slice(101, 400)), (1, slice(50, 350))):
+    for cell, piece in ((0, slice(0, 100)), (0, slice(103, 400)), (1, slice(50, 350))):
         alone = run(flow.isel(basin=[cell], time=piece), **options)
         np.testing.assert_allclose(out.isel(basin=[cell], time=piece), alone, rtol=1e-13)
 
@@ -102,6 +102,40 @@ def test_a_single_day_between_gaps_stays_finite() -> None:
     flow[:, [1, 3]] = np.nan
     out = hx.compare.lyne_hollick(flow)
     assert ((out >= 0) & (out <= flow))[:, [0, 2, 4]].all()
+
+
+def test_short_gaps_are_bridged_for_the_filter_and_stay_missing() -> None:
+    flow = flows(cells=1)
+    gappy = flow.copy(deep=True)
+    gappy[0, [40, 41, 200]] = np.nan
+    line = flow.values[0].copy()
+    line[[40, 41, 200]] = np.nan
+    good = ~np.isnan(line)
+    line = np.interp(np.arange(400), np.flatnonzero(good), line[good])
+    expected = np.where(good, lyne_hollick(line, 0.925, 3, 30), np.nan)
+    np.testing.assert_allclose(hx.compare.lyne_hollick(gappy)[0], expected, rtol=1e-12)
+    assert np.isnan(gappy.values[0, 40])  # what was given is as it was
+
+
+def test_short_pieces_between_longer_gaps_are_missing() -> None:
+    """They would count as nearly all quick flow."""
+    flow = flows(cells=1)
+    flow[0, [100, 101, 102, 133, 134, 135, 166, 167, 168]] = np.nan  # pieces of 100, 30, 30 and 231 days
+    out = hx.compare.lyne_hollick(flow)
+    assert np.isnan(out.values[0, 100:169]).all()
+    assert np.isfinite(np.delete(out.values[0], np.arange(100, 169))).all()
+    assert np.isfinite(hx.compare.lyne_hollick(flow, reflect=29).values[0, 103:133]).all()
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_days_missing_at_random_leave_the_index(share: float) -> None:
+    """Against the index of the record without gaps; parted at each gap it would be 0.1 too small and more."""
+    flow = flows(cells=5, days=4000)
+    gone = xr.DataArray(np.random.default_rng(1).random(4000) < share, dims="time")
+    whole = hx.compare.baseflow_index(hx.compare.lyne_hollick(flow), flow)
+    gappy = flow.where(~gone)
+    index = hx.compare.baseflow_index(hx.compare.lyne_hollick(gappy), gappy)
+    np.testing.assert_allclose(index, whole, atol=0.02)
 
 
 def test_eckhardt_is_what_its_formula_says() -> None:

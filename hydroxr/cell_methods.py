@@ -1,0 +1,65 @@
+"""The time part of CF cell methods, and what daily values it makes of a variable."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import xarray as xr
+
+from .units import canonical, quantity_of
+
+Kind = Literal["flux", "amount", "state"]
+
+AMOUNTS = {"mm": 1.0, "kg m-2": 1.0, "cm": 10.0, "m": 1000.0}  # canonical unit -> factor to kg m-2
+
+# 'lat: lon: mean where land (interval: 1 hour)': dimensions, method, what restricts it, what is said of it.
+_METHOD = re.compile(
+    r"(?P<dims>(?:\w+:\s*)+)(?P<method>\w+)(?P<where>(?:\s+(?:where|over|within)\s+\w+)*)\s*(?P<note>\([^)]*\))?"
+)
+_SPREAD = re.compile(r"standard.deviation|variance|\brange\b", re.IGNORECASE)
+
+
+def time_method(methods: str) -> str | None:
+    """The method along time: ``mean`` of ``area: mean time: mean (interval: 1 hour)``.
+
+    Empty where none is stated; None where more than one is, so that the values are not of plain days.
+    """
+    found = [match["method"] for match in _METHOD.finditer(methods) if _is_of_time(match)]
+    return (found or [""])[0] if len(found) < 2 else None
+
+
+def with_time_method(methods: str, method: str) -> str:
+    """Cell methods with another method along time, what they say of other dimensions kept."""
+    parts, done = [], False
+    for match in _METHOD.finditer(methods):
+        if not _is_of_time(match):
+            parts.append(match[0].strip())
+            continue
+        others = match["dims"].replace("time:", "").split()
+        if others:  # 'lat: lon: time: mean' is one method of three
+            parts.append(f"{' '.join(others)} {match['method']}{match['where']}")
+        parts.append(f"time: {method}")
+        done = True
+    return " ".join(parts if done else [*parts, f"time: {method}"])
+
+
+def daily_kind(array: xr.DataArray) -> Kind | None:
+    """Whether daily values are a flux, an amount of the day, or a state at a point in time.
+
+    None for all else: a temperature, a spread over members or cells, an amount whose cell methods
+    do not say whether it is of the day (``time: sum``) or stored (``time: point``).
+    """
+    methods, units = str(array.attrs.get("cell_methods", "")), str(array.attrs.get("units", ""))
+    method = time_method(methods)
+    if method == "point":
+        return "state"
+    if _SPREAD.search(methods):
+        return None
+    if quantity_of(units) == "water flux" and method in ("", "mean"):
+        return "flux"
+    return "amount" if method == "sum" and canonical(units) in AMOUNTS else None
+
+
+def _is_of_time(match: re.Match[str]) -> bool:
+    return "time:" in match["dims"].split()
