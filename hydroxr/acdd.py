@@ -19,6 +19,7 @@ from .variables import NAME_TABLE
 
 _TIME = tuple(f"time_coverage_{part}" for part in ("start", "end", "duration", "resolution"))
 _INPUT = ("title", "id", "doi", "institution", "creator_name", "source", "references", "license")
+_BOX = tuple(f"geospatial_{part}_{end}" for part in ("lat", "lon") for end in ("min", "max", "units"))
 # Lengths of steps in days, at least and at most, and what ISO 8601 calls them.
 _STEPS = ((1, 1, "P1D"), (5, 8, "P8D"), (28, 31, "P1M"), (360, 366, "P1Y"))
 
@@ -36,7 +37,8 @@ def describe(ds: xr.Dataset, now: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        The coverage is that of ``ds``, whatever its attributes say, which may be of a longer run.
+        The coverage is that of the coordinates of ``ds``, whatever its attributes say, which may be of
+        a longer run or of more cells; where it has no such coordinate, none is told.
     """
     attrs = dict(ds.attrs)
     own = {"date_created": now, "standard_name_vocabulary": NAME_TABLE}
@@ -44,10 +46,8 @@ def describe(ds: xr.Dataset, now: str) -> dict[str, Any]:
         own["summary"] = attrs["title"]
     attrs = {**own, **attrs}
     if "keywords" not in attrs or attrs.get("keywords_vocabulary") == NAME_TABLE:
-        attrs |= _keywords(ds)
-    if "time" in ds.coords:
-        attrs = {key: value for key, value in attrs.items() if key not in _TIME} | _time_coverage(ds)
-    return attrs | _place(ds)
+        attrs = _without(attrs, ("keywords", "keywords_vocabulary")) | _keywords(ds)
+    return _without(attrs, (*_TIME, *_BOX)) | _time_coverage(ds) | _place(ds)
 
 
 def after_append(old: Mapping[str, Any], new: Mapping[str, Any], now: str) -> dict[str, Any]:
@@ -89,6 +89,10 @@ def provenance(ds: xr.Dataset, used: Mapping[str, str]) -> dict[str, str]:
     return {"forcing_provenance": json.dumps({**told, **file, "variables": variables}, ensure_ascii=False)}
 
 
+def _without(attrs: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in attrs.items() if key not in keys}
+
+
 def _keywords(ds: xr.Dataset) -> dict[str, str]:
     names = {
         str(array.attrs["standard_name"]) for array in ds.data_vars.values() if "standard_name" in array.attrs
@@ -100,7 +104,7 @@ def _keywords(ds: xr.Dataset) -> dict[str, str]:
 
 def _time_coverage(ds: xr.Dataset) -> dict[str, str]:
     """First and last day, both included, how many they are, and how long a step is."""
-    if ds["time"].dtype.kind not in "MO":
+    if "time" not in ds.coords or ds["time"].dtype.kind not in "MO":
         return {}
     bounds = ds.coords.get(str(ds["time"].attrs.get("bounds")))
     if bounds is None or bounds.size == 0:

@@ -7,7 +7,9 @@ from typing import Any
 import xarray as xr
 
 from .cell_methods import AMOUNTS, daily_kind, with_time_method
+from .cf import EQUATION
 from .errors import DescriptionError, UnitsError
+from .packing import restated, stated
 from .periods import Periods, days_of, over_periods, periods_within, with_bounds
 from .units import canonical, factor_offset
 from .variables import AMOUNT, DAILY_MEAN, FLUX, VARIABLES
@@ -44,8 +46,10 @@ def aggregate_time(
     Dataset
         Stamped with the first day of each step, with ``time_bnds``. Steps of which a day is not there
         (at both ends, as a rule) are left out; where a value is missing, that of the step is. Flags
-        keep their largest value; all else is averaged. ``initial_storage`` stays only where the
-        first step begins with the run.
+        keep their largest value, or with ``flag_masks`` every bit that was set; amounts of a day
+        (``time: sum``) are added where fluxes are; all else is averaged. ``initial_storage`` stays only
+        where the first step begins with the run and the balance closes. The errors that packed or
+        rounded variables state are those of the sums and means.
 
     Raises
     ------
@@ -66,13 +70,17 @@ def aggregate_time(
             f"first_month is {first_month!r} with step={step!r}; expected 1 to 12, and 1 for all but years."
         )
     given = periods = periods_within(days_of(sim, "the simulation"), step, first_month)
-    out = xr.Dataset(attrs=sim.attrs)
+    out = xr.Dataset(attrs=dict(sim.attrs))
     for name, array in sim.drop_vars(sim["time"].attrs.get("bounds", "time_bnds"), errors="ignore").items():
         if "time" in array.dims:
             out[name], periods = _aggregated(array, given, fluxes, states)
         else:
             out[name] = array
     out.encoding = dict(sim.encoding)  # of the input, which a write that goes on asks for
+    if states == "mean":  # from which no balance follows
+        out = out.drop_vars("initial_storage", errors="ignore")
+        if "summary" in out.attrs:
+            out.attrs["summary"] = str(out.attrs["summary"]).replace(EQUATION, "")
     out.attrs["title"] = f"{sim.attrs.get('title', 'Daily values')}: {_WORDS[step]}"
     out = with_bounds(out, periods)
     before = out["initial_storage"].attrs.get("hydroxr_first_day") if "initial_storage" in out else None
@@ -126,29 +134,61 @@ def _aggregated(
     array: xr.DataArray, periods: Periods, fluxes: str, states: str
 ) -> tuple[xr.DataArray, Periods]:
     """One variable over the periods of which it has all days, with its attributes."""
+    if array.dtype.kind not in "fiub":
+        raise DescriptionError(
+            f"{array.name!r} holds {array.dtype} a day, of which there is no mean; expected numbers. Leave "
+            f"it out: .drop_vars({array.name!r})."
+        )
     methods = str(array.attrs.get("cell_methods", ""))
     units = str(array.attrs.get("units", ""))
-    kind = daily_kind(array)
+    kind, factor = daily_kind(array), 1.0
     if kind in ("flux", "amount"):
-        flux = kind == "flux"
-        factor = (
-            factor_offset(units, "water flux", name=str(array.name))[0] if flux else AMOUNTS[canonical(units)]
-        )
-        scaled = array if factor == 1.0 else array * factor
-        out, left = over_periods(scaled, periods, fluxes, repr(array.name))
-        out.attrs = _flux_attrs(array, fluxes)
-        return out, left
-    if kind == "state":
+        name = str(array.name)
+        rate = kind == "flux"
+        factor = factor_offset(units, "water flux", name=name)[0] if rate else AMOUNTS[canonical(units)]
+        how, attrs = fluxes, _flux_attrs(array, fluxes)
+    elif kind == "state":
         how = _HOW[states]
         methods = with_time_method(methods, "mean") if states == "mean" else methods
-    elif "flag_values" in array.attrs or "flag_masks" in array.attrs or array.dtype.kind in "iu":
-        how, methods = "maximum", "time: maximum"
+        attrs = {**array.attrs, "cell_methods": methods}
+    elif "flag_masks" in array.attrs or "flag_values" in array.attrs:
+        how, methods = _flags(array)
+        attrs = {**array.attrs, "cell_methods": methods}
     else:  # a mean of means is one; of anything else it comes after what was done before
         how = "mean"
         methods = DAILY_MEAN if methods in ("", DAILY_MEAN) else f"{methods} {DAILY_MEAN}"
-    out, left = over_periods(array, periods, how, repr(array.name))
-    out.attrs = {**array.attrs, "cell_methods": methods}
+        attrs = {**array.attrs, "cell_methods": methods}
+    if how in ("mean", "sum") and array.dtype.kind != "f":
+        array = array.astype(float)  # a mean of whole numbers is none
+    out, left = over_periods(array if factor == 1.0 else array * factor, periods, how, repr(array.name))
+    out.attrs = _with_errors(array, attrs, how, factor, int(left.lengths.max()))
     return out, left
+
+
+def _flags(array: xr.DataArray) -> tuple[str, str]:
+    """How flags of days are put together, and what that is in cell methods."""
+    if "flag_masks" not in array.attrs:
+        return "maximum", "time: maximum"
+    if "flag_values" in array.attrs or array.dtype.kind not in "iu":
+        raise DescriptionError(
+            f"{array.name!r} has flag_masks, and {array.dtype} as type or flag_values beside them, of which "
+            f"a step keeps nothing that is true; expected integers of bits. Leave it out: "
+            f".drop_vars({array.name!r})."
+        )
+    return "or", "time: maximum (of each bit)"
+
+
+def _with_errors(
+    array: xr.DataArray, attrs: dict[str, Any], how: str, factor: float, days: int
+) -> dict[str, Any]:
+    """Attributes with the largest error that a step can have of those that its days state."""
+    if how not in ("mean", "sum"):
+        return attrs
+    absolute, relative = stated(array)
+    row = VARIABLES.get(str(array.name))
+    if not (row and row.valid_min == 0):  # what may cancel has errors that are no share of the sum
+        relative = 0.0
+    return restated(attrs, absolute * factor * (days if how == "sum" else 1), relative)
 
 
 def _flux_attrs(array: xr.DataArray, fluxes: str) -> dict[str, Any]:

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .description import LSTMStreamflow
-from .errors import DescriptionError, EmptySelectionError, MissingVariableError
+from .errors import (
+    DescriptionError,
+    EmptySelectionError,
+    MissingVariableError,
+    TimeAxisError,
+    UnitsError,
+)
 from .fingerprint import FIRST_DAY
 from .inputs import check_time
-from .variables import AMOUNT, STATES
+from .packing import stated
+from .units import same_units
+from .variables import AMOUNT, FLUX, STATES
 
 FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")
 # Units of the last place of the water that moved and was stored, which rounding may add up to. Measured
 # in ten years of 50 cells, in single and double precision: at most a twentieth of it.
 _ROUNDINGS = 16
+# Where the stated errors of packed or rounded variables may add up to more than this share of the
+# precipitation, a leak could hide in them.
+_SHARE = 0.01
+
+Error = Callable[[tuple[str, ...]], Any]  # of the sum of the variables of those names
 
 
 def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
@@ -36,14 +50,20 @@ def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
     Dataset
         Over space, mm (kg m-2) in float64, lazy where ``sim`` is: ``precipitation``,
         ``evapotranspiration``, ``streamflow``, ``storage_change``, ``residual`` (what does not close
-        over the whole), ``largest_daily_residual`` and the ``tolerance`` of both, which is what
-        rounding to the type of ``sim`` (and the stated errors of packed or rounded variables) can
-        amount to. ``closed`` is True where both are within it; it is False as well where a value is
-        missing, so that nothing counts as closed that was not verified. ``days`` are those counted.
+        over the whole) and its ``tolerance``, ``largest_daily_residual`` and the largest
+        ``daily_tolerance``. A tolerance is what rounding to the type of each variable, and the errors
+        that packed or rounded ones state, can amount to; each day has its own. ``closed`` is True
+        where the residual is within it on every day and over the whole. It is False as well where that
+        cannot be told, because a value is missing or infinite, or the stated errors may amount to more
+        than 1 % of the precipitation: nothing counts as closed that was not verified. ``days`` are
+        those counted.
 
     Raises
     ------
-    MissingVariableError, TimeAxisError, EmptySelectionError, DescriptionError
+    MissingVariableError, TimeAxisError, EmptySelectionError, UnitsError
+    DescriptionError
+        Of another ``by``, or where a variable is not in single or double precision (packed integers,
+        say, that were not unpacked).
     """
     if by not in (None, "year"):
         raise DescriptionError(f"by={by!r} is not known; expected 'year', or None for all days as one.")
@@ -58,23 +78,18 @@ def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
             f"the water balance needs {', '.join(absent)}, which the simulation lacks; simulate with "
             "variables=None."
         )
-    check_time(sim)
-    whole = xr.Dataset({name: sim[name].astype(float) for name in (*FLUXES, *STATES)})
-    if "component" in whole.dims:
-        whole = whole.mean("component")
-    storage = total_storage(whole)
-    before = storage.shift(time=1)
-    from_start = sim["initial_storage"].attrs.get(FIRST_DAY) == str(sim.indexes["time"][0])[:10]
-    if from_start:
-        first_day = storage["time"] == storage["time"][0]
-        before = before.where(~first_day, sim["initial_storage"].astype(float))
-    change = (storage - before).isel(time=slice(0 if from_start else 1, None))
-    if change.sizes["time"] == 0:
+    _check(sim)
+    whole = xr.Dataset({name: sim[name].astype(float) for name in (*FLUXES, *STATES, "initial_storage")})
+    whole = whole.where(np.isfinite(whole))  # what is infinite is as unknown as what is missing
+    if "component" in whole.dims:  # a mean of those that are not missing would be of other water
+        whole = whole.mean("component", skipna=False)
+    after, before = _ends_of_days(sim, total_storage(whole), whole["initial_storage"])
+    if after.sizes["time"] == 0:
         raise EmptySelectionError(
             "one day in the middle of a run has no balance: the storage before it is not known. "
             "Select two or more."
         )
-    fluxes = whole[list(FLUXES)].sel(time=change["time"])
+    fluxes = whole[list(FLUXES)].sel(time=after["time"])
     precipitation = fluxes["rainfall"] + fluxes["snowfall"]
     lost = fluxes["evapotranspiration"] + fluxes["streamflow"]
     daily = xr.Dataset(
@@ -82,19 +97,87 @@ def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
             "precipitation": precipitation,
             "evapotranspiration": fluxes["evapotranspiration"],
             "streamflow": fluxes["streamflow"],
-            "storage_change": change,
-            "residual": precipitation - lost - change,
+            "storage_change": after - before,
+            "residual": precipitation - lost - (after - before),
         }
     )
-    rounding = _ROUNDINGS * max(float(np.finfo(sim[name].dtype).eps) for name in (*FLUXES, *STATES))
-    daily["tolerance"] = rounding * (precipitation + lost) + stated_errors(sim, FLUXES)
-    # The storages of two days enter, whatever their number.
-    at_the_ends = rounding * storage.sel(time=change["time"]) + 2 * stated_errors(sim, STATES)
+    rounding, rounding_a_day = _tolerance(sim, whole, lambda names: _rounding_errors(sim, whole, names), by)
+    of_packing, of_packing_a_day = _tolerance(sim, whole, lambda names: stated_errors(sim, names), by)
+    a_day = rounding_a_day + of_packing_a_day
     out = _in_years(daily, by).sum("time", skipna=False)
+    out["tolerance"] = rounding + of_packing
     out["largest_daily_residual"] = _in_years(abs(daily["residual"]), by).max("time", skipna=False)
-    out["tolerance"] += _in_years(at_the_ends, by).max("time", skipna=False)
-    out["days"] = _in_years(xr.ones_like(change["time"], dtype="int32"), by).sum("time")
-    return _labelled(out, change["time"])
+    out["daily_tolerance"] = _in_years(a_day, by).max("time", skipna=False)
+    out["closed"] = (
+        _in_years(_within(daily["residual"], a_day), by).all("time")
+        & _within(out["residual"], out["tolerance"])
+        & (of_packing <= _SHARE * out["precipitation"])
+    )
+    out["days"] = _in_years(xr.ones_like(after["time"], dtype="int32"), by).sum("time")
+    return _labelled(out, after["time"])
+
+
+def _check(sim: xr.Dataset) -> None:
+    """Refuse what is not daily, or in other numbers than those of a run, which would be judged by them."""
+    check_time(sim)
+    bounds = sim.get(sim["time"].attrs.get("bounds", "time_bnds"))
+    if sim.sizes["time"] == 1 and bounds is not None:  # of more, the stamps tell
+        first, last = bounds.values.ravel()
+        if np.asarray(last - first).astype("timedelta64[us]") != np.timedelta64(1, "D"):
+            raise TimeAxisError(
+                f"the only step of 'time' is from {str(first)[:10]} to {str(last)[:10]}; expected daily "
+                "values: take the water balance before aggregate_time."
+            )
+    for name in (*FLUXES, *STATES, "initial_storage"):
+        if sim[name].dtype not in ("float32", "float64"):
+            raise DescriptionError(
+                f"{name} is of type {sim[name].dtype}; expected float32 or float64, as simulated. Open "
+                "packed variables with mask_and_scale=True; of other types no balance can be told."
+            )
+        expected = (FLUX, "mm/day") if name in FLUXES else (AMOUNT, "mm")
+        found = sim[name].attrs.get("units")
+        if not any(same_units(str(found), each) for each in expected):
+            raise UnitsError(
+                f"{name!r} has units {found!r}; expected {expected[0]!r}, as simulated. Convert it, or say "
+                f"what it holds: sim[{name!r}].attrs['units'] = ..."
+            )
+
+
+def _ends_of_days(sim: xr.Dataset, stored: xr.DataArray, at_start: Any) -> tuple[xr.DataArray, xr.DataArray]:
+    """What is stored at the end of each day that counts, and of the day before it."""
+    before = stored.shift(time=1)
+    if sim["initial_storage"].attrs.get(FIRST_DAY) == str(sim.indexes["time"][0])[:10]:
+        return stored, before.where(stored["time"] != stored["time"][0], at_start)
+    later = slice(1, None)
+    return stored.isel(time=later), before.isel(time=later)
+
+
+def _tolerance(
+    sim: xr.Dataset, whole: xr.Dataset, error: Error, by: str | None
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """What an error of each value can amount to over all days (or each year), and on each of them."""
+    none = xr.zeros_like(whole[STATES[0]])
+    after, before = _ends_of_days(sim, none + error(STATES), error(("initial_storage",)))
+    moved = (none + error(FLUXES)).sel(time=after["time"])
+    # In the sum over days the storages of two days are left, whatever their number.
+    end = _in_years(np.maximum(after, before), by).max("time", skipna=False)
+    return _in_years(moved, by).sum("time", skipna=False) + 2 * end, moved + after + before
+
+
+def _rounding_errors(sim: xr.Dataset, whole: xr.Dataset, names: tuple[str, ...]) -> Any:
+    """Of the sum of some variables, each rounded to its own type."""
+    return sum(_ROUNDINGS * _precision(sim[name]) * abs(whole[name]) for name in names)
+
+
+def _precision(array: xr.DataArray) -> float:
+    """The unit of the last place; of what was packed, that of the single precision of most runs."""
+    own = float(np.finfo(array.dtype).eps)
+    return max(own, float(np.finfo("float32").eps)) if any(stated(array)) else own
+
+
+def _within(residual: xr.DataArray, tolerance: xr.DataArray) -> xr.DataArray:
+    """False where either is not finite."""
+    return (abs(residual) <= tolerance) & np.isfinite(tolerance)
 
 
 def total_storage(ds: xr.Dataset) -> xr.DataArray:
@@ -108,11 +191,12 @@ def stated_errors(ds: xr.Dataset, names: tuple[str, ...]) -> xr.DataArray | floa
     """The largest error of the sum of some variables that packing and rounding have stated, a value."""
     error: xr.DataArray | float = 0.0
     for name in names:
-        error = error + float(ds[name].attrs.get("packing_maximum_absolute_error", 0.0))
-        relative = float(ds[name].attrs.get("quantization_maximum_relative_error", 0.0))
+        absolute, relative = stated(ds[name])
+        error = error + absolute
         if relative:
             values = abs(ds[name].astype(float))
-            error = error + relative * (values.mean("component") if "component" in values.dims else values)
+            values = values.mean("component", skipna=False) if "component" in values.dims else values
+            error = error + relative * values
     return error
 
 
@@ -123,8 +207,6 @@ def _in_years(values: Any, by: str | None) -> Any:
 
 def _labelled(out: xr.Dataset, time: xr.DataArray) -> xr.Dataset:
     """Verdict, attributes, period."""
-    within = [abs(out[name]) <= out["tolerance"] for name in ("residual", "largest_daily_residual")]
-    out["closed"] = within[0] & within[1]
     first, last = (str(time.to_index()[place])[:10] for place in (0, -1))
     for name, array in out.data_vars.items():
         array.attrs = {"long_name": str(name).replace("_", " "), "units": AMOUNT}

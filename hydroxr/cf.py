@@ -35,8 +35,12 @@ _AXES = {"lat": "Y", "y": "Y", "lon": "X", "x": "X"}
 _LEFTMOST = ("member", "component", "lead", "hidden_unit")
 _SUMMARY = (
     "Water fluxes and storages of each catchment or cell from the hydrological model HBV, whose parameters "
-    "were learned from data. Each value belongs to its time bounds, as cell_methods say. In kg m-2: "
-    "precipitation (rainfall + snowfall) = evapotranspiration + streamflow + change of all storages."
+    "were learned from data. Each value belongs to its time bounds, as cell_methods say."
+)
+# Of fluxes and what is stored at the end of a day: not of mean storages.
+EQUATION = (
+    " In kg m-2: precipitation (rainfall + snowfall) = evapotranspiration + streamflow + change of all "
+    "storages."
 )
 _FLAGS: dict[str, dict[str, Any]] = {
     "forcing_flag": {
@@ -99,7 +103,7 @@ def label(
     ds.attrs = {
         "Conventions": CONVENTIONS,
         "title": "Water balance simulated with a differentiable HBV model",
-        "summary": _SUMMARY,
+        "summary": _SUMMARY + EQUATION,
         "source": f"{attrs.get('hydroxr_model', 'HBV')}, hydroxr {__version__}",
         "history": f"{now}: simulated with hydroxr {__version__}",
         "references": REFERENCES,

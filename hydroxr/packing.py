@@ -20,6 +20,10 @@ _ERRORS = {"flux": 0.005, "state": 0.05}
 _RANGES = {"flux": 600.0, "state": 6000.0}
 _FLOAT_BITS = {"float32": 23, "float64": 52}
 
+# What of the original a variable may be off by: kg m-2 day-1 or whatever its units are, and a share.
+ABSOLUTE, RELATIVE = "packing_maximum_absolute_error", "quantization_maximum_relative_error"
+_BITS = "quantization_nsb"
+
 Packed = bool | Mapping[str, float]
 KeepBits = int | Mapping[str, int] | None
 
@@ -37,6 +41,11 @@ def encode(ds: xr.Dataset, packed: Packed, keep_bits: KeepBits) -> xr.Dataset:
     keep_bits : int or dict, optional
         Bits of the mantissa to keep, of all floating variables or by name: the relative error is at
         most 2 to the power of -(keep_bits + 1).
+
+    Returns
+    -------
+    Dataset
+        What a variable states of an earlier packing or rounding is added to its error.
 
     Raises
     ------
@@ -57,6 +66,20 @@ def encode(ds: xr.Dataset, packed: Packed, keep_bits: KeepBits) -> xr.Dataset:
     for name, error in errors.items():
         ds[name] = _packed(ds[name], error)
     return ds
+
+
+def stated(array: xr.DataArray) -> tuple[float, float]:
+    """The largest absolute and the largest relative error that packing and rounding have written with it."""
+    return float(array.attrs.get(ABSOLUTE, 0.0)), float(array.attrs.get(RELATIVE, 0.0))
+
+
+def restated(attrs: Mapping[Any, Any], absolute: float, relative: float) -> dict[Any, Any]:
+    """Attributes of what was computed from packed or rounded variables: with those errors, none where 0.
+
+    The number of bits goes, as a sum or a mean has all of them again.
+    """
+    kept = {key: value for key, value in attrs.items() if key not in (ABSOLUTE, RELATIVE, _BITS)}
+    return kept | {key: value for key, value in ((ABSOLUTE, absolute), (RELATIVE, relative)) if value}
 
 
 def unpacked(ds: xr.Dataset) -> xr.Dataset:
@@ -106,10 +129,8 @@ def _rounded(array: xr.DataArray, bits: int) -> xr.DataArray:
     out = xr.apply_ufunc(
         partial(round_mantissa, bits=bits), array, dask="parallelized", output_dtypes=[array.dtype]
     )
-    out.attrs = array.attrs | {
-        "quantization_nsb": np.int32(bits),
-        "quantization_maximum_relative_error": 2.0 ** -(bits + 1),
-    }
+    before, now = stated(array)[1], 2.0 ** -(bits + 1)
+    out.attrs = array.attrs | {_BITS: np.int32(bits), RELATIVE: before + now + before * now}
     out.encoding = array.encoding
     return out
 
@@ -127,11 +148,13 @@ def _packed(array: xr.DataArray, error: float) -> xr.DataArray:
     out = xr.apply_ufunc(pack, array, dask="parallelized", output_dtypes=[dtype])
     # A range is in the units of the packed numbers (CF 2.5.1): of no use to a reader.
     kept = {key: value for key, value in array.attrs.items() if key not in ("valid_min", "valid_max")}
-    out.attrs = kept | {
+    before, relative = stated(array)
+    same_steps = (array.encoding.get("scale_factor"), array.encoding.get("add_offset")) == (scale, offset)
+    absolute = max(before, float(error)) if same_steps else before + float(error)
+    out.attrs = restated(kept, absolute, relative) | {
         "scale_factor": scale,
         "add_offset": offset,
         "_FillValue": dtype.type(np.iinfo(dtype).min),
-        "packing_maximum_absolute_error": float(error),
     }
     out.encoding = {}
     return out

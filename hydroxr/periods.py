@@ -24,6 +24,7 @@ _REDUCE: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarra
     ),
     "last": lambda values, starts, lengths, axis: np.take(values, starts + lengths - 1, axis),
     "maximum": lambda values, starts, lengths, axis: np.maximum.reduceat(values, starts, axis),
+    "or": lambda values, starts, lengths, axis: np.bitwise_or.reduceat(values, starts, axis),
 }
 
 
@@ -151,7 +152,8 @@ def over_periods(array: xr.DataArray, periods: Periods, how: str, what: str) -> 
     periods
         In the calendar of ``array``.
     how
-        ``"sum"``, ``"mean"``, ``"last"`` or ``"maximum"``. A period with a missing value is missing.
+        ``"sum"``, ``"mean"``, ``"last"``, ``"maximum"``, or of integers ``"or"``, bit by bit. A period
+        with a missing value is missing.
     what
         What messages call ``array``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -192,3 +193,115 @@ def test_amounts_of_a_day_are_summed_or_become_a_rate(units: str, factor: float)
     assert (total.attrs["units"], total.attrs["standard_name"]) == ("kg m-2", "runoff_amount")
     assert (mean.attrs["units"], mean.attrs["standard_name"]) == ("kg m-2 day-1", "runoff_flux")
     assert total.attrs["cell_methods"] == "area: mean time: sum"
+
+
+def month_of(sim: xr.Dataset, values: np.ndarray, **attrs: Any) -> tuple[xr.Dataset, xr.Dataset]:
+    """January and February of a variable of a day of one's own: of means and of sums."""
+    sim = sim.assign(own=(("basin", "time"), values, attrs))
+    return tuple(sim.hbv.aggregate_time("month", fluxes=fluxes) for fluxes in ("mean", "sum"))  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def two_months() -> xr.Dataset:
+    return simulation(start="2001-01-01", days=59)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("units", ["kg m-2 day-1", "1"])
+@pytest.mark.parametrize("dtype", ["int32", "bool", "uint8"])
+def test_means_of_whole_numbers_are_no_whole_numbers(
+    dtype: str, units: str, lazy: bool, two_months: xr.Dataset
+) -> None:
+    """Rainfall that is stored as integers, a count, whether it rained."""
+    values = np.random.default_rng(0).integers(0, 7, (3, 59)).astype(dtype)
+    given = two_months[["time_bnds"]].assign_coords(basin=two_months["basin"])
+    given = given.assign(own=(("basin", "time"), values, {"units": units}))
+    given = given.chunk(time=40) if lazy else given
+    out = given.hbv.aggregate_time("month")["own"]
+    expected = np.stack([values[:, :31].astype(float).mean(1), values[:, 31:].astype(float).mean(1)], axis=1)
+    np.testing.assert_allclose(out, expected, rtol=1e-12)
+    assert out.dtype == np.float64
+    assert out.attrs["cell_methods"] == "time: mean"
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_masks_keep_every_bit(lazy: bool, two_months: xr.Dataset) -> None:
+    """Which the largest number does not: 1 on one day and 2 on another are 3."""
+    values = np.random.default_rng(0).choice(np.array([0, 1, 2, 4], "uint8"), (3, 59))
+    flag = xr.DataArray(values, two_months["runoff"].coords, ("basin", "time"))
+    flag.attrs["flag_masks"] = np.array([1, 2, 4], "uint8")
+    given = two_months.assign(own=flag)
+    out = (given.chunk(time=40) if lazy else given).hbv.aggregate_time("month")["own"]
+    expected = [[np.bitwise_or.reduce(row[:31]), np.bitwise_or.reduce(row[31:])] for row in values]
+    np.testing.assert_array_equal(out, expected)
+    assert out.dtype == np.uint8
+    assert int(np.max(expected)) > values.max()
+    with pytest.raises(DescriptionError, match="'own' has flag_masks, and float64"):
+        given.assign(own=flag.astype(float)).hbv.aggregate_time("month")
+
+
+@pytest.mark.parametrize(
+    "values", [np.full((3, 59), "wet"), np.full((3, 59), np.datetime64("2000-01-01", "ns"))]
+)
+def test_text_and_dates_have_no_mean(values: np.ndarray, two_months: xr.Dataset) -> None:
+    with pytest.raises(DescriptionError, match=r"'own' holds .*\.drop_vars\('own'\)"):
+        month_of(two_months, values)
+
+
+def test_amounts_of_a_day_are_added(two_months: xr.Dataset) -> None:
+    """As fluxes are: rainfall in kg m-2, a sum over its day."""
+    values = two_months["rainfall"].values
+    _, sums = month_of(two_months, values, units="kg m-2", cell_methods="time: sum")
+    np.testing.assert_allclose(sums["own"][:, 0], values[:, :31].sum(1, dtype=float), rtol=1e-6)
+    attrs = {"long_name": "own, sum over the time bounds", "units": "kg m-2", "cell_methods": "time: sum"}
+    assert sums["own"].attrs == attrs
+
+
+def test_of_mean_storages_no_balance_is_told(two_months: xr.Dataset) -> None:
+    """Neither what it would begin with, nor that it closes."""
+    for states, told in (("end", True), ("mean", False)):
+        out = two_months.hbv.aggregate_time("month", states=states)
+        assert ("initial_storage" in out) == told
+        assert ("change of all storages" in out.attrs["summary"]) == told
+        assert out.attrs["summary"].startswith("Water fluxes")
+    assert "change of all storages" in two_months.attrs["summary"]
+
+
+@pytest.mark.parametrize("options", [{"packed": True}, {"keep_bits": 6}])
+def test_stated_errors_are_those_of_the_aggregates(
+    options: dict[str, Any], two_months: xr.Dataset, tmp_path: Path
+) -> None:
+    """A sum of a month is off by what each of its days is; no more than stated, and by more than one day."""
+    with xr.open_dataset(two_months.hbv.to_netcdf(tmp_path / "a.nc", **options)) as opened:
+        stored = opened.load()
+    for fluxes, days in (("mean", 1), ("sum", 31)):
+        out, exact = (
+            ds.hbv.aggregate_time("month", fluxes=fluxes, states="mean") for ds in (stored, two_months)
+        )
+        for name in (*FLUXES, *STATES):
+            attrs = out[name].attrs
+            absolute = attrs.get("packing_maximum_absolute_error", 0.0)
+            relative = attrs.get("quantization_maximum_relative_error", 0.0)
+            if "packed" in options:
+                assert absolute == pytest.approx(0.005 * days if name in FLUXES else 0.05)
+            else:
+                assert relative == 2.0**-7
+                assert "quantization_nsb" not in attrs
+            off = np.abs(out[name].values.astype(float) - exact[name].values)
+            assert (off <= absolute + relative * np.abs(exact[name].values) + 1e-4).all(), name
+    first = stored["evapotranspiration"].attrs.get("packing_maximum_absolute_error", 0.0)
+    assert first in (0.0, 0.005)
+
+
+def test_errors_are_stated_in_the_units_of_the_aggregate(two_months: xr.Dataset) -> None:
+    """Metres a second become kg m-2 day-1; of what may cancel no share is stated."""
+    values = two_months["rainfall"].values / 86400e3
+    own = {
+        "units": "m s-1",
+        "packing_maximum_absolute_error": 1e-10,
+        "quantization_maximum_relative_error": 0.1,
+    }
+    means, sums = month_of(two_months, values, **own)
+    assert means["own"].attrs["packing_maximum_absolute_error"] == pytest.approx(1e-10 * 86400e3)
+    assert sums["own"].attrs["packing_maximum_absolute_error"] == pytest.approx(1e-10 * 86400e3 * 31)
+    assert "quantization_maximum_relative_error" not in means["own"].attrs

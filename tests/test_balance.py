@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hydroxr.errors import DescriptionError, EmptySelectionError, HydroxrError, MissingVariableError
+from hydroxr.errors import (
+    DescriptionError,
+    EmptySelectionError,
+    HydroxrError,
+    MissingVariableError,
+    TimeAxisError,
+    UnitsError,
+)
 from hydroxr.model import Model
 from tests.labelled import FLUXES, STATES, make_dataset, make_parameters
 
@@ -225,19 +232,118 @@ def test_sound_runs_are_closed_and_leaks_are_not(dtype: str) -> None:
     assert not bool(sim.hbv.water_balance(by="year")["closed"].any())
 
 
+def wet(days: int = 60) -> xr.Dataset:
+    """Enough rain that the errors of packing are a small share of it."""
+    ds = make_dataset(days)
+    ds["prcp"] = (4 * ds["prcp"]).assign_attrs(ds["prcp"].attrs)
+    return ds.hbv.simulate(make_parameters(ds))
+
+
 @pytest.mark.parametrize("options", [{"packed": True}, {"keep_bits": 10}])
-def test_packed_files_are_closed_to_within_what_they_state(
-    options: dict[str, Any], ds: xr.Dataset, tmp_path: Path
-) -> None:
+def test_packed_files_are_closed_to_within_what_they_state(options: dict[str, Any], tmp_path: Path) -> None:
     """And no better: the tolerance says so; nor is a leak beyond it closed."""
-    sim = ds.hbv.simulate(make_parameters(ds))
+    sim = wet()
     with xr.open_dataset(sim.hbv.to_netcdf(tmp_path / "a.nc", **options)) as opened:
         balance = opened.load().hbv.water_balance()
     assert bool(balance["closed"].all())
     assert bool((balance["tolerance"] > 0.1).all())
-    sim["streamflow"] = sim["streamflow"] + (2 * balance["tolerance"] / 60).astype("float32")
+    assert bool((balance["tolerance"] < 0.01 * balance["precipitation"]).all())
+    leak = (2 * balance["tolerance"].drop_attrs() / 60).astype("float32")
+    sim["streamflow"] = (sim["streamflow"] + leak).assign_attrs(sim["streamflow"].attrs)
     with xr.open_dataset(sim.hbv.to_netcdf(tmp_path / "b.nc", **options)) as opened:
         assert not bool(opened.hbv.water_balance()["closed"].any())
+
+
+def test_a_day_has_a_tolerance_of_its_own(tmp_path: Path) -> None:
+    """What packing may add up to over all days does not hide what is lost on one; both as by hand."""
+    sim = wet(400)
+    sim["streamflow"][0, 200] += 2.0
+    with xr.open_dataset(sim.hbv.to_netcdf(tmp_path / "a.nc", packed=True)) as opened:
+        balance = opened.hbv.water_balance()
+    # Half a step of packing: four fluxes of 0.005, six storages of 0.05 at both ends of the day.
+    fluxes, storages = 4 * 0.005, 6 * 0.05
+    np.testing.assert_allclose(balance["daily_tolerance"], fluxes + 2 * storages, atol=0.02)
+    np.testing.assert_allclose(balance["tolerance"], 400 * fluxes + 2 * storages, atol=0.1)
+    assert float(balance["tolerance"][0]) > 2.5 > float(balance["largest_daily_residual"][0]) > 1.0
+    assert abs(float(balance["residual"][0])) < float(balance["tolerance"][0])
+    np.testing.assert_array_equal(balance["closed"], [False, True, True])
+
+
+@pytest.mark.parametrize("name", ["rainfall", "streamflow", "soil_moisture", "initial_storage"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_is_not_closed(name: str, value: float, simulated: xr.Dataset) -> None:
+    """Nothing is within a tolerance that is infinite; the other cells are as they were."""
+    at = {"basin": 1, "time": 20} if "time" in simulated[name].dims else {"basin": 1}
+    simulated[name][at] = value
+    np.testing.assert_array_equal(simulated.hbv.water_balance()["closed"], [True, False, True])
+    np.testing.assert_array_equal(simulated.hbv.water_balance(by="year")["closed"][:, 0], [True, False, True])
+
+
+def test_a_component_that_is_missing_is_not_left_out(ds: xr.Dataset) -> None:
+    """Its water is: here of a day on which it has no snow, so that the sums are the same without it."""
+    sim = ds.hbv.simulate(make_parameters(ds), components=True, dtype="float64")
+    dry = sim["snowpack"].transpose("basin", "time", "component").values[0].max(axis=1) == 0
+    day = int(np.flatnonzero(dry)[0])
+    assert bool(sim.hbv.water_balance()["closed"].all())
+    sim["snowpack"] = sim["snowpack"].where(
+        (sim["basin"] != sim["basin"][0])
+        | (sim["time"] != sim["time"][day])
+        | (sim["component"] != sim["component"][1])
+    )
+    np.testing.assert_array_equal(sim.hbv.water_balance()["closed"], [False, True, True])
+
+
+def test_each_variable_is_rounded_to_its_own_type(simulated: xr.Dataset) -> None:
+    """One in single precision allows for its own roundings, by hand, and not for those of all water."""
+    simulated["snowfall"] = simulated["snowfall"].astype("float32")
+    single, double = 16 * np.finfo("float32").eps, 16 * np.finfo("float64").eps
+    water = {name: simulated[name].values.astype(float) for name in (*FLUXES, *STATES, "initial_storage")}
+    storage = sum(water[name] for name in STATES)
+    storage = np.concatenate([water["initial_storage"][:, None], storage], axis=1)
+    moved = double * (water["rainfall"] + water["evapotranspiration"] + water["streamflow"])
+    moved = moved + single * water["snowfall"]
+    ends = double * np.maximum(storage[:, 1:], storage[:, :-1])
+    balance = simulated.hbv.water_balance()
+    np.testing.assert_allclose(balance["tolerance"], moved.sum(1) + 2 * ends.max(1), rtol=1e-9)
+    a_day = (moved + double * (storage[:, 1:] + storage[:, :-1])).max(1)
+    np.testing.assert_allclose(balance["daily_tolerance"], a_day, rtol=1e-9)
+    assert bool(balance["closed"].all())
+    simulated["streamflow"][0, int(water["snowfall"][0].argmin())] += 1e-8
+    np.testing.assert_array_equal(simulated.hbv.water_balance()["closed"], [False, True, True])
+
+
+def test_stated_errors_that_hide_a_leak_verify_nothing(simulated: xr.Dataset) -> None:
+    """More than a hundredth of the precipitation: to be within such a tolerance is no proof."""
+    simulated["streamflow"][0, 20] += 1.0
+    simulated["streamflow"].attrs["packing_maximum_absolute_error"] = 10.0
+    balance = simulated.hbv.water_balance()
+    assert bool((balance["tolerance"] > 600.0).all())
+    assert not bool(balance["closed"].any())
+
+
+def test_a_desert_is_closed_without_rain(ds: xr.Dataset) -> None:
+    """Where nothing is packed no share of the precipitation is asked for."""
+    ds["prcp"] = (0 * ds["prcp"]).assign_attrs(ds["prcp"].attrs)
+    assert bool(ds.hbv.simulate(make_parameters(ds)).hbv.water_balance()["closed"].all())
+
+
+def test_what_cannot_be_judged_is_refused(simulated: xr.Dataset, tmp_path: Path) -> None:
+    """Other numbers than a run's, in other units, or not of days."""
+    with pytest.raises(DescriptionError, match="rainfall is of type float16"):
+        simulated.astype("float16").hbv.water_balance()
+    path = simulated.hbv.to_netcdf(tmp_path / "a.nc", packed={"snowpack": 0.05})
+    with (
+        xr.open_dataset(path, mask_and_scale=False) as raw,
+        pytest.raises(DescriptionError, match=r"snowpack is of type int.*mask_and_scale=True"),
+    ):
+        raw.hbv.water_balance()
+    metres = (simulated["soil_moisture"] / 1000).assign_attrs(units="m")
+    with pytest.raises(UnitsError, match="'soil_moisture' has units 'm'; expected 'kg m-2'"):
+        simulated.assign(soil_moisture=metres).hbv.water_balance()
+    for fluxes in ("mean", "sum"):
+        month = simulated.hbv.aggregate_time("month", fluxes=fluxes).isel(time=[0])
+        with pytest.raises(TimeAxisError, match="from 2000-01-01 to 2000-02-01; expected daily"):
+            month.hbv.water_balance()
 
 
 def test_other_periods_are_not_known(simulated: xr.Dataset) -> None:

@@ -14,6 +14,7 @@ from hydroxr.ensemble import Ensemble
 from hydroxr.errors import (
     CoordinateError,
     DescriptionError,
+    DimensionError,
     EmptySelectionError,
     MissingVariableError,
     StoreError,
@@ -262,3 +263,82 @@ def test_an_lstm_has_discharge_and_nothing_of_hbv(ds: xr.Dataset) -> None:
     np.testing.assert_allclose(out["discharge"], out["streamflow"] * AREA[:, None] / 86.4, rtol=1e-5)
     with pytest.raises(MissingVariableError, match="'snowpack' is an output of HBV"):
         short.hbv.simulate(model, variables=["snow_water_equivalent"])
+
+
+def test_discharge_says_of_which_area_it_is(ds: xr.Dataset, sim: xr.Dataset) -> None:
+    """The same of the same one in other units, order, type or laziness; another of another one."""
+    area = ds["area"]
+    metres = (area * 1e6).astype("float32").assign_attrs(units="m2").isel(basin=[2, 0, 1])
+    told = [
+        sim.hbv.derive("discharge", area=each)["discharge"].attrs["hydroxr_area"]
+        for each in (area, metres, area.chunk(basin=1), (area * 1.001).assign_attrs(units="km2"))
+    ]
+    assert told[0] == told[1] == told[2] != told[3]
+    assert len(told[0]) == 32
+    for given in (ds, ds.chunk(basin=1)):
+        out = given.isel(time=slice(0, 5)).hbv.simulate(make_parameters(ds), variables=["discharge"])
+        assert out["discharge"].attrs["hydroxr_area"] == told[0]
+
+
+def test_a_part_of_a_run_has_its_own_baseflow_index(sim: xr.Dataset) -> None:
+    """Not silently that of the whole; where it cannot be computed, that is said."""
+    whole = sim.hbv.derive("baseflow_index")
+    later = whole.isel(time=slice(400, 790))
+    values = {name: sim[name].values[:, 400 : 400 + 365].astype(float) for name in ("baseflow", "runoff")}
+    out = later.hbv.derive("baseflow_index")
+    np.testing.assert_allclose(
+        out["baseflow_index"], values["baseflow"].sum(1) / values["runoff"].sum(1), rtol=1e-6
+    )
+    assert "2001-02-04 to 2002-02-03" in out["baseflow_index"].attrs["comment"]
+    with pytest.raises(EmptySelectionError, match="no whole year"):
+        whole.isel(time=slice(0, 30)).hbv.derive("baseflow_index")
+    with pytest.raises(MissingVariableError, match="needs baseflow, runoff"):
+        later.drop_vars(["baseflow", "runoff"]).hbv.derive("baseflow_index")
+    kept = whole.drop_vars(["baseflow", "runoff"])
+    np.testing.assert_array_equal(
+        kept.hbv.derive("baseflow_index")["baseflow_index"], whole["baseflow_index"]
+    )
+
+
+@pytest.mark.parametrize("options", [{"packed": True}, {"keep_bits": 6}])
+def test_errors_follow_from_those_that_are_stated(
+    options: dict[str, Any], ds: xr.Dataset, sim: xr.Dataset, tmp_path: Path
+) -> None:
+    """By hand, and no value is off by more."""
+    names = [*DAILY, "terrestrial_water_storage_anomaly", "baseflow_index"]
+    exact = expected(sim)
+    with xr.open_dataset(sim.hbv.to_netcdf(tmp_path / "a.nc", **options)) as opened:
+        out = opened.load().hbv.derive(names, area=ds["area"])
+    stated = {name: out[name].attrs.get("packing_maximum_absolute_error", 0.0) for name in names}
+    shares = {name: out[name].attrs.get("quantization_maximum_relative_error", 0.0) for name in names}
+    by_hand = {DAILY[0]: 2 * 0.05, DAILY[1]: 6 * 0.05, DAILY[2]: 0.005 * 3000 / 86.4, names[3]: 12 * 0.05}
+    for name in names[:4]:
+        assert stated[name] == pytest.approx(by_hand[name] if "packed" in options else 0.0)
+        assert shares[name] == (0.0 if "packed" in options or name == names[3] else 2.0**-7)
+        if stated[name] or shares[name]:
+            off = np.abs(out[name].values - exact[name])
+            assert (off <= stated[name] + shares[name] * exact[name] + 1e-4).all(), name
+    assert stated[names[4]] == shares[names[4]] == 0.0  # not told
+
+
+def test_areas_that_are_none_are_refused(ds: xr.Dataset, sim: xr.Dataset) -> None:
+    """Of a wrong type, of other dimensions, without a name, lazy and negative."""
+    area = ds["area"]
+    for wrong in ([1, 2, 3], 5.0):
+        with pytest.raises(DescriptionError, match=f"area is {type(wrong).__name__} .*expected a DataArray"):
+            sim.hbv.derive("discharge", area=wrong)
+    for other in (area.rename(basin="gauge"), area.expand_dims(time=sim["time"])):
+        with pytest.raises(DimensionError, match=r"expected those of space alone, \('basin',\)"):
+            sim.hbv.derive("discharge", area=other)
+    with pytest.raises(DimensionError, match="the area has dimensions"):
+        sim.isel(basin=0).hbv.derive("discharge", area=area)
+    with pytest.raises(UnitsError, match="'area' has no 'units'"):
+        sim.hbv.derive("discharge", area=area.rename(None).drop_attrs())
+    with pytest.raises(ValueRangeError, match="-250 km2"):
+        sim.hbv.derive("discharge", area=(area.chunk(basin=1) * [1, -1, 1]).assign_attrs(units="km2"))
+
+
+def test_what_is_missing_of_a_component_is_missing(ds: xr.Dataset) -> None:
+    sim = ds.isel(time=slice(0, 5)).hbv.simulate(make_parameters(ds), components=True)
+    sim["snowpack"] = sim["snowpack"].where(sim["component"] != sim["component"][0])
+    assert bool(sim.hbv.derive("terrestrial_water_storage")["terrestrial_water_storage"].isnull().all())

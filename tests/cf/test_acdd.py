@@ -182,3 +182,17 @@ def test_given_bounds_come_along(tmp_path: Path) -> None:
         assert opened["laea"].attrs["grid_mapping_name"] == "lambert_azimuthal_equal_area"
     with xr.open_dataset(tmp_path / "state.nc") as opened:
         assert "bounds" not in opened["y"].attrs
+
+
+def test_what_a_file_said_of_other_data_is_not_said_again(sim: xr.Dataset) -> None:
+    """No vocabulary of words that are not in it, no box, no days without coordinates that tell them."""
+    written = for_file(sim)
+    assert written.attrs["keywords_vocabulary"]
+    attrs = for_file(written[["streamflow"]]).attrs
+    assert attrs["keywords"] == "hydrology"
+    assert "keywords_vocabulary" not in attrs
+    placeless = for_file(written.drop_vars("lat")).attrs
+    assert not [key for key in placeless if key.startswith("geospatial_lat")]
+    assert placeless["geospatial_lon_max"] == -70.0
+    timeless = for_file(written.isel(time=0, drop=True).drop_vars("time_bnds")).attrs
+    assert not [key for key in timeless if key.startswith("time_coverage")]
