@@ -220,13 +220,16 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     EmptySelectionError
-        Where there are no days.
+        Where there are no days, or no cells.
     DescriptionError
-        Where a name cannot be in a file.
+        Where a name, or an index, cannot be in a file.
     """
     if ds.sizes.get("time") == 0:
         raise EmptySelectionError("there are no days to write: the selection in time is empty.")
     _check_names(ds)
+    empty = [dim for array in ds.data_vars.values() for dim in array.dims if ds.sizes[dim] == 0]
+    if empty:
+        raise EmptySelectionError(f"there is nothing to write: the selection along {empty[0]!r} is empty.")
     ds = ds.copy()
     texts = [dim for dim in ds.indexes if dim in ds.dims and dim != "time" and ds[dim].dtype.kind in "OTU"]
     for dim in map(str, texts):
@@ -274,6 +277,34 @@ def _check_names(ds: xr.Dataset) -> None:
                 f"{name!r} cannot be a name in a file; expected text without '/', which does not begin with "
                 "'.' or '__': ds.rename(...)."
             )
+
+    stacked = [name for name, index in ds.indexes.items() if index.nlevels > 1]
+    if stacked:
+        raise DescriptionError(
+            f"{stacked[0]!r} is of a stacked index, which no file can hold; expected ds.unstack(...), or "
+            f"ds.reset_index({stacked[0]!r})."
+        )
+
+
+def check_netcdf(ds: xr.Dataset) -> None:
+    """Refuse types that NetCDF lacks.
+
+    Raises
+    ------
+    DescriptionError
+    """
+    for name, array in ds.variables.items():
+        if array.dtype == "float16" or array.dtype.kind == "c":
+            raise DescriptionError(f"{name!r} is {array.dtype}, which NetCDF lacks; expected float32.")
+    owners = {"the Dataset": ds.attrs, **{repr(name): array.attrs for name, array in ds.variables.items()}}
+    for owner, attrs in owners.items():
+        for key, value in attrs.items():
+            dtype = np.asarray(value).dtype
+            if dtype.kind not in "iufSU" or dtype == "float16":
+                raise DescriptionError(
+                    f"the attribute {key!r} of {owner} is {value!r}, which NetCDF lacks a type for; expected "
+                    "text or numbers."
+                )
 
 
 def _time_unit(ds: xr.Dataset) -> str:

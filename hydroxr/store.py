@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import xarray as xr
 
-from .cf import for_file
+from .cf import check_netcdf, for_file
 from .errors import StoreError
 
 if TYPE_CHECKING:
@@ -52,12 +52,14 @@ def to_netcdf(
     StoreError
         Where ``path`` exists, or writing fails.
     DescriptionError
-        Where a variable has a name that no file can have.
+        Where a variable has a name, or it or an attribute a type, that no file can have.
     """
 
     from .file_digest import write_digest
     from .manifest import ATTRIBUTE
     from .packing import encode, unpacked
+
+    check_netcdf(ds)
 
     def write(temporary: Path) -> None:
         out = encode(for_file(unpacked(ds)), packed, keep_bits)

@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.errors import DamagedStoreError, DescriptionError
+from hydroxr.errors import DamagedStoreError, DescriptionError, EmptySelectionError
 from hydroxr.fingerprint import without_secrets
-from tests.labelled import make_dataset, make_parameters
+from tests.labelled import make_dataset, make_grid, make_parameters
 from tests.test_store_seam import parts
 
 ADDRESS = "https://SOMEONE:PASSWORD@host.org/data/forcing.nc?signature=SECRET"
@@ -118,3 +118,26 @@ def test_secrets_of_addresses_are_not_written(way: str, tmp_path: Path) -> None:
 )
 def test_addresses_without_secrets(address: str, bare: str) -> None:
     assert without_secrets(address) == bare
+
+
+@pytest.mark.parametrize("way", ["to_netcdf", "to_zarr"])
+def test_what_no_file_can_hold(way: str, tmp_path: Path) -> None:
+    """No cells, and a stacked grid; before anything is there."""
+    sim = make_grid(20).hbv.simulate(make_parameters(make_grid(20)), variables=["streamflow"])
+    with pytest.raises(EmptySelectionError, match="'lat'"):
+        getattr(sim.isel(lat=slice(0, 0)).hbv, way)(tmp_path / "run")
+    stacked = sim.drop_vars(["lat_bnds", "lon_bnds"]).stack(cell=("lat", "lon"))
+    with pytest.raises(DescriptionError, match="stacked index"):
+        getattr(stacked.hbv, way)(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [None, True, {"a": 1}, [1, None], np.float16(1)])
+def test_attributes_without_a_type_in_netcdf(sim: xr.Dataset, value: object, tmp_path: Path) -> None:
+    """Named with their owner, before a folder is made; so is a type of the data."""
+    sim["streamflow"].attrs["mine"] = value
+    with pytest.raises(DescriptionError, match="'mine' of 'streamflow'"):
+        sim.hbv.to_netcdf(tmp_path / "folder" / "run.nc")
+    with pytest.raises(DescriptionError, match="float16"):
+        sim[["runoff"]].astype("float16").hbv.to_netcdf(tmp_path / "folder" / "run.nc")
+    assert list(tmp_path.iterdir()) == []
