@@ -118,8 +118,9 @@ def to_zarr(
     resume : bool
         Go on with what an earlier call for the same run left there, and keep the finished blocks if
         this one ends early (with ``overwrite`` those of another run are given up). Names, shapes,
-        attributes (the model's checksum among them), coordinates and the input's path and date must
-        be the same; values are not read again. A store that is complete is left as it is.
+        attributes (the model's checksum among them), coordinates, the input's path and date, and what
+        is done with a lazy simulation must be the same; values are not read again. A store that
+        is complete is left as it is.
     append_dim : "time", optional
         Add the days of ``ds`` to the complete store at ``path``, with its layout and encoding.
         Others may go on reading: they see the days before, and from one moment on all of them. A
