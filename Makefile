@@ -11,7 +11,7 @@ env: $(MADE)
 
 $(MADE): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet -e ".[test,tutorial]"
+	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/python -m pip install --quiet -e ".[test,tutorial]"
 	touch $(MADE)
 
 # The CF checker's versions do not go with ours: it has an environment of its own.
@@ -28,7 +28,7 @@ demo: $(MADE)
 # The models of the tutorials are small: one thread is faster than several.
 # Named in the environment, the CF checker must be there: without it tests fail instead of being skipped.
 test: $(MADE) $(CF_MADE)
-	HYDROXR_CF_CHECKER=$(CURDIR)/$(CF)/bin/compliance-checker $(BIN)/python -m pytest
+	HYDROXR_CF_CHECKER="$(CURDIR)/$(CF)/bin/compliance-checker" $(BIN)/python -m pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tutorials
 
 # Writers and trainings killed, stores and models damaged in great number; for fewer
@@ -55,7 +55,7 @@ bench-scale: $(MADE)
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_scale.py $(SCALE)
 
 gpu: $(MADE)
-	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet -e ".[gpu]"
+	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/python -m pip install --quiet -e ".[gpu]"
 	$(BIN)/python -m pytest tests/physics/test_loop_cuda.py
 	$(BIN)/python tests/benchmarks/bench_physics.py
 

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .fingerprint import without_secrets
 from .variables import NAME_TABLE
 
 _TIME = tuple(f"time_coverage_{part}" for part in ("start", "end", "duration", "resolution"))
+_FORCING = "forcing_provenance"
 _INPUT = ("title", "id", "doi", "institution", "creator_name", "source", "references", "license")
 _BOX = tuple(f"geospatial_{part}_{end}" for part in ("lat", "lon") for end in ("min", "max", "units"))
 # Lengths of steps in days, at least and at most, and what ISO 8601 calls them.
@@ -63,13 +65,29 @@ def after_append(old: Mapping[str, Any], new: Mapping[str, Any], now: str) -> di
     Returns
     -------
     dict
-        To update ``old`` with.
+        To update ``old`` with. Where the forcing is from elsewhere, that is added under "appended".
     """
     out = {"date_modified": now}
     if {*_TIME[:3]} <= old.keys() & new.keys():
         days = sum(int(str(part["time_coverage_duration"])[1:-1]) for part in (old, new))
         out |= {"time_coverage_end": new["time_coverage_end"], "time_coverage_duration": f"P{days}D"}
+    if _FORCING in old and _FORCING in new:
+        told, added = (_object(part[_FORCING]) for part in (old, new))
+        later = told.pop("appended", [])
+        last = {key: value for key, value in (later or [told])[-1].items() if key != "from"}
+        if added != last:
+            later = [*later, {"from": new.get("time_coverage_start"), **added}]
+            out[_FORCING] = json.dumps({**told, "appended": later}, ensure_ascii=False)
     return out
+
+
+def _object(text: str) -> dict[str, Any]:
+    """JSON that :func:`provenance` made, or what a user has put in its place."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = text
+    return found if isinstance(found, dict) else {"text": found}
 
 
 def provenance(ds: xr.Dataset, used: Mapping[str, str]) -> dict[str, str]:
@@ -82,11 +100,11 @@ def provenance(ds: xr.Dataset, used: Mapping[str, str]) -> dict[str, str]:
     used : mapping
         For each role what plays it, as messages call it.
     """
-    source = ds.encoding.get("source")
+    source = without_secrets(str(ds.encoding.get("source", "")))
     file = {"file": source if "://" in source else source.rstrip("/").rpartition("/")[2]} if source else {}
     told = {key: str(ds.attrs[key]) for key in _INPUT if key in ds.attrs}
     variables = {role: name.strip("'") if name.startswith("'") else name for role, name in used.items()}
-    return {"forcing_provenance": json.dumps({**told, **file, "variables": variables}, ensure_ascii=False)}
+    return {_FORCING: json.dumps({**told, **file, "variables": variables}, ensure_ascii=False)}
 
 
 def _without(attrs: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

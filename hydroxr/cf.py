@@ -16,7 +16,8 @@ import xarray as xr
 
 from . import acdd
 from ._version import FORMAT, __version__
-from .errors import EmptySelectionError
+from .errors import DescriptionError, EmptySelectionError
+from .file_digest import DIGEST
 from .variables import VARIABLES
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
@@ -217,10 +218,22 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     """What a file holds of ``ds``: strict CF, the attributes of ACDD, encodings set.
 
     A text index becomes a number a cell beside a name with ``cf_role``; coordinates carry no
-    ``_FillValue``; time is in days of its own calendar; the valid range has the data's type.
+    ``_FillValue``; time is in days of its own calendar, in minutes or less where days are not whole; the
+    valid range has the data's type.
+
+    Raises
+    ------
+    EmptySelectionError
+        Where there are no days, or no cells.
+    DescriptionError
+        Where a name, or an index, cannot be in a file.
     """
     if ds.sizes.get("time") == 0:
         raise EmptySelectionError("there are no days to write: the selection in time is empty.")
+    _check_names(ds)
+    empty = [dim for array in ds.data_vars.values() for dim in array.dims if ds.sizes[dim] == 0]
+    if empty:
+        raise EmptySelectionError(f"there is nothing to write: the selection along {empty[0]!r} is empty.")
     ds = ds.copy()
     texts = [dim for dim in ds.indexes if dim in ds.dims and dim != "time" and ds[dim].dtype.kind in "OTU"]
     for dim in map(str, texts):
@@ -233,6 +246,7 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     now = timestamp()
     written = {"title": "Written by hydroxr", "history": f"{now}: written with hydroxr {__version__}"}
     ds.attrs = {**written, **ds.attrs, "Conventions": CONVENTIONS}
+    ds.attrs.pop(DIGEST, None)  # of the file that it was read from
     ds.attrs |= {"hydroxr_version": __version__, "hydroxr_format": FORMAT}
     ds.attrs = acdd.describe(ds, now)
     ds = ds.transpose(*_LEFTMOST, ..., missing_dims="ignore")  # CF wants dimensions beside space so
@@ -247,14 +261,78 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
             array.encoding["_FillValue"] = None
     if "time" in ds.coords:
         first = ds["time"].values.ravel()[0]
-        units = f"days since {str(first)[:10]}"  # as xarray spells it, for bounds that are lazy as well
+        unit = _time_unit(ds)
+        units = f"{unit} since {str(first)[:10]}"  # as xarray spells it, for bounds that are lazy as well
+        dtype = "float64" if unit == "days" else "int64"
         for name in {"time", "time_bnds"} & set(ds.coords):
-            ds[name].encoding |= {"units": units, "calendar": ds["time"].dt.calendar, "dtype": "float64"}
+            ds[name].encoding |= {"units": units, "calendar": ds["time"].dt.calendar, "dtype": dtype}
         ds["time"].attrs["units_metadata"] = "leap_seconds: none"
     named = any(array.attrs.get("cf_role") == "timeseries_id" for array in ds.coords.values())
     if named and "time" in ds.dims:
         ds.attrs["featureType"] = "timeSeries"
     return ds
+
+
+def _check_names(ds: xr.Dataset) -> None:
+    """Names that NetCDF and Zarr can both take; a slash would make a group."""
+    for name in (*ds.dims, *ds.variables):
+        if not isinstance(name, str) or not name or "/" in name or name.startswith((".", "__")):
+            raise DescriptionError(
+                f"{name!r} cannot be a name in a file; expected text without '/', which does not begin with "
+                "'.' or '__': ds.rename(...)."
+            )
+
+    stacked = [name for name, index in ds.indexes.items() if index.nlevels > 1]
+    if stacked:
+        raise DescriptionError(
+            f"{stacked[0]!r} is of a stacked index, which no file can hold; expected ds.unstack(...), or "
+            f"ds.reset_index({stacked[0]!r})."
+        )
+
+
+def check_netcdf(ds: xr.Dataset) -> None:
+    """Refuse types that NetCDF lacks.
+
+    Raises
+    ------
+    DescriptionError
+    """
+    for name, array in ds.variables.items():
+        if array.dtype == "float16" or array.dtype.kind == "c":
+            raise DescriptionError(f"{name!r} is {array.dtype}, which NetCDF lacks; expected float32.")
+    owners = {"the Dataset": ds.attrs, **{repr(name): array.attrs for name, array in ds.variables.items()}}
+    for owner, attrs in owners.items():
+        for key, value in attrs.items():
+            dtype = np.asarray(value).dtype
+            if dtype.kind not in "iufSU" or dtype == "float16":
+                raise DescriptionError(
+                    f"the attribute {key!r} of {owner} is {value!r}, which NetCDF lacks a type for; expected "
+                    "text or numbers."
+                )
+
+
+def _time_unit(ds: xr.Dataset) -> str:
+    """The longest unit of which all stamps and bounds are whole numbers: fractions of days are not exact."""
+    offsets = [
+        _since_midnight(ds[name].values.ravel())
+        for name in ("time", "time_bnds")
+        if name in ds.coords and ds[name].chunks is None
+    ]
+    units = {"days": 86400 * 10**9, "minutes": 60 * 10**9, "seconds": 10**9, "milliseconds": 10**6}
+    units |= {"microseconds": 10**3, "nanoseconds": 1}
+    return next(unit for unit, length in units.items() if all((part % length == 0).all() for part in offsets))
+
+
+def _since_midnight(stamps: np.ndarray) -> np.ndarray:
+    """Nanoseconds."""
+    if stamps.dtype.kind == "M":
+        known = stamps[~np.isnat(stamps)]
+        return (known - known.astype("datetime64[D]")).astype("timedelta64[ns]").astype("int64")
+    seconds = [(stamp.hour * 60 + stamp.minute) * 60 + stamp.second for stamp in stamps]
+    return np.array(
+        [s * 10**9 + stamp.microsecond * 10**3 for s, stamp in zip(seconds, stamps, strict=True)],
+        dtype="int64",
+    )
 
 
 def _say_more(array: xr.DataArray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ _OF_THE_WRITER = ("history", "date_created", "date_modified")  # when, not what
 PERIOD = "hydroxr_reference_period"  # in the attributes of an anomaly
 TOKEN = "hydroxr_token"  # of a lazy simulation, in the encoding of the Dataset
 START = "hydroxr_start"  # global attribute: with what a simulation began, and when
+LAST_START = "hydroxr_last_start"  # the same of the days that were appended last
 FIRST_DAY = "hydroxr_first_day"  # attribute of initial_storage: the day that it is of
 # What stretches of one run may differ in.
-_OF_A_STRETCH = ("hydroxr_version", "hydroxr_format", START, ATTRIBUTE)
+_OF_A_STRETCH = ("hydroxr_version", "hydroxr_format", START, LAST_START, ATTRIBUTE)
+# What makes numbers of the same name comparable; words in which one is described may change.
+_MEANING = ("units", "standard_name", "cell_methods", "flag_values", "flag_masks", "flag_meanings")
 
 
 def fingerprint(
@@ -68,9 +72,10 @@ def model_and_cells(attrs: Mapping[str, Any], ds: xr.Dataset) -> dict[str, str]:
     for name, array in ds.variables.items():
         if "time" in array.dims and name not in ds.coords:
             shape = {str(dim): size for dim, size in array.sizes.items() if dim != "time"}
-            told = [str(array.attrs.get("units"))]
-            told += [str(array.attrs[PERIOD])] if PERIOD in array.attrs else []
-            out[f"variable {name}"] = plain([str(array.dtype), list(map(str, array.dims)), shape, *told])
+            out[f"variable {name}"] = plain([str(array.dtype), list(map(str, array.dims)), shape])
+            for key, value in array.attrs.items():
+                if key in _MEANING or str(key).startswith("hydroxr_"):
+                    out[f"{key} of {name}"] = plain(value)
         elif name in ds.coords and "time" not in array.dims:
             out[f"coordinate {name}"] = digest(array.values)
     return out
@@ -87,12 +92,16 @@ def graph_names(ds: xr.Dataset) -> str:
 
 
 def source_of(ds: xr.Dataset) -> str | None:
-    """Path and date of the file or store that the Dataset came from; of an address, its etag.
+    """Digest of path and date of the file or store that the Dataset came from; of an address, its etag.
 
-    Of a simulation that is lazy also the names of its arrays, which dask makes from inputs and model.
+    Of a simulation that is lazy also the names of its arrays, which dask makes from inputs and model, and
+    of what was made of them since: ``assign`` keeps the token.
     """
     found = [text for text in (_file_of(ds), ds.encoding.get(TOKEN)) if text]
-    return "; ".join(found) or None
+    if ds.encoding.get(TOKEN):
+        found.append(_digest(graph_names(ds))[:32])
+    # A path or an address may hold what is for nobody else to read.
+    return _digest("; ".join(found))[:32] if found else None
 
 
 def _file_of(ds: xr.Dataset) -> str | None:
@@ -113,6 +122,14 @@ def _file_of(ds: xr.Dataset) -> str | None:
         except Exception:  # whatever the address has against being asked: its name is left
             return source
     return source
+
+
+def without_secrets(address: str) -> str:
+    """An address without user and password, and without its query, which may hold a signature or a key."""
+    if "://" not in address:
+        return address
+    bare = re.sub(r"(?<=://)(?:[^@/]*@|[^@]*:[^@]*@)", "", address)
+    return re.sub(r"[?#].*?(?=::|$)", "", bare)
 
 
 def digest(values: np.ndarray) -> str:

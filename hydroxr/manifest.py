@@ -37,6 +37,7 @@ ATTRIBUTE = "hydroxr_manifest"  # of the root: a copy without the folder is not 
 # In the order of publishing a new store, which is there when the last of its format is.
 ROOT_KEYS = (".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 
+_NAMED = 6  # differences that an error names; the others are counted
 Entry = list[Any]  # number of bytes, checksum
 Files = dict[str, Entry]
 
@@ -305,6 +306,7 @@ def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
     for name in dict.fromkeys([*expected, *found]):
         there, here = found.get(name), expected.get(name)
         if there != here:
-            long = len(str(there)) > 60 or len(str(here)) > 60 or name.startswith("coordinate")
+            long = len(str(there)) > 60 or len(str(here)) > 60 or name.startswith(("coordinate", "input"))
             texts.append(name if long else f"{name} ({there!r} there, {here!r} here)")
-    return ", ".join(texts)
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return ", ".join(texts[:_NAMED]) + more

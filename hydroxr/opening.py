@@ -239,6 +239,11 @@ def _open_old(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
             "copied without it (names that begin with a dot are easily left out), or written again by "
             "another program. Copy the store with all files, or open it with xr.open_zarr."
         )
+    if verify and place.transactional:
+        raise StoreError(
+            f"{place.name} is whole by its commit, and without a manifest to be verified by; open it with "
+            "verify=False."
+        )
     if verify:
         raise StoreError(
             f"{place.name} was written by hydroxr {ds.attrs.get('hydroxr_version')}, without a manifest, and "
@@ -248,16 +253,20 @@ def _open_old(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
 
 
 def _open_file(path: Path, verify: bool, chunks: Any) -> xr.Dataset:
-    """A NetCDF file, which has its name only when it is complete; its checksums are HDF5's own."""
+    """A NetCDF file, which has its name only when it is complete."""
+    from .file_digest import check_digest
+
     with path.open("rb") as file:
         if file.read(len(_HDF5)) != _HDF5:
             raise DamagedStoreError(f"{path} is no NetCDF-4 file; expected one that hydroxr wrote.")
     try:
-        if verify:
+        if verify and not check_digest(path):
             with xr.open_dataset(path, cache=False) as whole:
                 whole.load()
         ds = xr.open_dataset(path, chunks=chunks)
-    except (OSError, RuntimeError, ValueError) as error:
+    except DamagedStoreError:
+        raise
+    except Exception as error:  # of HDF5, of NetCDF, of dates that cannot be: whatever a bit may do
         raise DamagedStoreError(f"{path} cannot be read: {error}. Copy it again.") from error
     if "hydroxr_format" not in ds.attrs:
         raise StoreError(f"{path} is no file of hydroxr; open it with xr.open_dataset.")

@@ -29,6 +29,7 @@ from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from .errors import StoreError
+from .fingerprint import without_secrets
 from .store import sync_folder
 
 _AT_ONCE = 32  # requests to an object store
@@ -57,14 +58,15 @@ class Place:
         """The place that a path, a URL or a store of zarr means."""
         if isinstance(path, Store):
             folder = Path(path.root) if isinstance(path, LocalStore) else None
-            return cls(path, folder, str(path))
+            inside = type(path).__module__.partition(".")[0] == "icechunk"
+            return cls(path, folder, "the session of icechunk" if inside else str(path))
         if isinstance(path, str) and "://" in path and not path.startswith("file://"):
-            options = dict(storage_options or {})
+            options, name = dict(storage_options or {}), without_secrets(path)
             try:
-                return cls(FsspecStore.from_url(path, storage_options=options), None, path)
+                return cls(FsspecStore.from_url(path, storage_options=options), None, name)
             except (ImportError, ValueError) as error:
                 raise StoreError(
-                    f"{path} cannot be reached: {error}. Expected a path, or a URL that fsspec knows and "
+                    f"{name} cannot be reached: {error}. Expected a path, or a URL that fsspec knows and "
                     "whose package is installed."
                 ) from error
         folder = Path(str(path).removeprefix("file://"))

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import xarray as xr
 
-from .cf import for_file
+from .cf import check_netcdf, for_file
 from .errors import StoreError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def to_netcdf(
     packed: Packed = False,
     keep_bits: KeepBits = None,
 ) -> Path:
-    """Write ``ds`` as a CF NetCDF-4 file, compressed, with checksums of its chunks.
+    """Write ``ds`` as a CF NetCDF-4 file, compressed, with checksums of its chunks and of all it holds.
 
     It is written beside ``path`` and takes its name only when the disk has all of it.
 
@@ -51,10 +51,15 @@ def to_netcdf(
     ------
     StoreError
         Where ``path`` exists, or writing fails.
+    DescriptionError
+        Where a variable has a name, or it or an attribute a type, that no file can have.
     """
 
+    from .file_digest import write_digest
     from .manifest import ATTRIBUTE
     from .packing import encode, unpacked
+
+    check_netcdf(ds)
 
     def write(temporary: Path) -> None:
         out = encode(for_file(unpacked(ds)), packed, keep_bits)
@@ -63,9 +68,10 @@ def to_netcdf(
         encoding = {
             str(name): {**out[name].encoding, **compressed}
             for name in out.variables
-            if out[name].dtype.kind in "fi" and out[name].ndim
+            if out[name].ndim and (out[name].dtype.kind in "fiubM" or name in ("time", "time_bnds"))
         }
         out.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
+        write_digest(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
 
@@ -112,13 +118,16 @@ def to_zarr(
     resume : bool
         Go on with what an earlier call for the same run left there, and keep the finished blocks if
         this one ends early (with ``overwrite`` those of another run are given up). Names, shapes,
-        attributes (the model's checksum among them), coordinates and the input's path and date must
-        be the same; values are not read again. A store that is complete is left as it is.
+        attributes (the model's checksum among them), coordinates, the input's path and date, and what
+        is done with a lazy simulation must be the same; values are not read again. A store that
+        is complete is left as it is.
     append_dim : "time", optional
         Add the days of ``ds`` to the complete store at ``path``, with its layout and encoding.
         Others may go on reading: they see the days before, and from one moment on all of them. A
-        call that was ended is finished by its repetition. Days that do not go on from the state at the
-        end of the store are refused, a run from empty stores before anything is computed.
+        call that was ended is finished by its repetition. Days must be of the very run that is stored or
+        begin with a state of the day before, which is asked before anything is computed. Whether it is
+        the store's own state is compared where run and store have all storages; with fewer variables,
+        or an LSTM's, a state of that day with other water in it cannot be told from it.
     layout : {None, "series", "maps"}
         Chunks for reading whole time series of few cells or maps of few days, within the blocks of
         a lazy Dataset; ``None``: these blocks themselves, and "series" for data in memory.
@@ -142,8 +151,10 @@ def to_zarr(
     ------
     StoreError
         Where ``path`` exists, is of another run, is being written, or writing fails.
-    TimeAxisError, CoordinateError
-        Where days to append do not follow, or cells are others.
+    TimeAxisError, CoordinateError, StateError
+        Where days to append do not follow, cells are others, or the water is.
+    DescriptionError
+        Where options do not go together, or a variable has a name that no file can have.
     """
     from .places import Place
     from .transactions import append_transaction, write_transaction

@@ -28,8 +28,8 @@ from .packing import unpacked
 from .places import Place, Recorder
 from .zarr_append import append_run, check_append, check_continues, coordinates, longer
 from .zarr_blocks import BlockWriter, write_blocks, write_region
-from .zarr_layout import prepare
-from .zarr_seam import check_start, compare_days
+from .zarr_layout import is_lazy, prepare
+from .zarr_seam import check_seam, check_start, compare_days
 from .zarr_store import Run, metadata_of
 
 _ROOT = "zarr.json"
@@ -56,9 +56,10 @@ def write_transaction(run: Run, place: Place, *, overwrite: bool, resume: bool) 
     """
     if resume or run.options["zarr_format"] != 3:
         raise DescriptionError(
-            f"{place.name} is a session of icechunk, which is of Zarr format 3 and holds nothing before its "
-            "commit; expected zarr_format=3 and resume=False."
+            f"{place.name} is of Zarr format 3 and holds nothing before its commit; expected zarr_format=3 "
+            "and resume=False."
         )
+    _check_writable(place)
     with _in_session(place):
         if place.get(_ROOT) is not None and place.sizes():
             if not overwrite:
@@ -82,36 +83,50 @@ def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool
     StoreError, StateError, TimeAxisError and others as of :func:`hydroxr.zarr_append.append`
     """
     check_append(dim, as_it_is=as_it_is)
-    check_start(ds, place.name)
+    _check_writable(place)
     root = place.get(_ROOT)
     if root is None:
         raise StoreError(f"{place.name} holds no run; expected one that to_zarr wrote, to add days to.")
-    with _in_session(place):
-        old = xr.open_zarr(place.store, consolidated=False, chunks=None, mask_and_scale=False)
-        packed = [
-            name
-            for name, array in old.data_vars.items()
-            if {"scale_factor", "quantization_nsb"} & {*array.attrs}
-        ]
-        if packed:
-            raise StoreError(
-                f"{place.name} has {packed[0]!r} packed or rounded, and days are added to a session as they "
-                "are; write the run without packed and keep_bits."
-            )
-        out = prepare(for_file(unpacked(ds)))
-        check_continues(old, out, place.name)
-        start, stop = old.sizes["time"], old.sizes["time"] + out.sizes["time"]
-        run = append_run(out, old, place, {"zarr_format": 3}, {}, progress)
-        pending = longer(place, {_ROOT: root}, old, run.ds)
-        arrays = {key: raw for key, raw in pending.items() if key != _ROOT}
-        recorder = Recorder(place.store, dict(pending))
-        for name, values in coordinates(run.ds, old):
-            axes = [slice(start, stop) if dim == "time" else slice(None) for dim in old[name].dims]
-            write_region(recorder, name, tuple(axes), values)
+    run, old = _checked(ds, place, progress)
+    start, stop = old.sizes["time"], old.sizes["time"] + run.ds.sizes["time"]
+    pending = longer(place, {_ROOT: root}, old, run.ds)
+    arrays = {key: raw for key, raw in pending.items() if key != _ROOT}
+    recorder = Recorder(place.store, dict(pending))
+    for name, values in coordinates(run.ds, old):
+        axes = [slice(start, stop) if dim == "time" else slice(None) for dim in old[name].dims]
+        write_region(recorder, name, tuple(axes), values)
+    with _in_session(place):  # from here on it is changed
         place.put(pending)
         place.put({key: raw for key, raw in recorder.kept.items() if key not in pending})
         _write_blocks(run, place, arrays)
-        compare_days(xr.open_zarr(place.store, consolidated=False, chunks={}), start, place.name)
+        if is_lazy(ds):  # its values are known only now
+            compare_days(xr.open_zarr(place.store, consolidated=False, chunks={}), start, place.name)
+
+
+def _checked(ds: xr.Dataset, place: Place, progress: bool) -> tuple[Run, xr.Dataset]:
+    """What is to be appended, and what is there; all that can be refused before the session is changed."""
+    old = xr.open_zarr(place.store, consolidated=False, chunks=None, mask_and_scale=False)
+    check_start(old, ds, place.name)
+    packed = [
+        name for name, array in old.data_vars.items() if {"scale_factor", "quantization_nsb"} & {*array.attrs}
+    ]
+    if packed:
+        raise StoreError(
+            f"{place.name} has {packed[0]!r} packed or rounded, and days are added to a session as they "
+            "are; write the run without packed and keep_bits."
+        )
+    out = prepare(for_file(unpacked(ds)))
+    check_continues(old, out, place.name)
+    if not is_lazy(ds):
+        check_seam(place, for_file(ds))
+    return append_run(out, old, place, {"zarr_format": 3}, {}, progress), old
+
+
+def _check_writable(place: Place) -> None:
+    if place.store.read_only:
+        raise StoreError(
+            f"{place.name} is for reading only; expected that of repository.writable_session('main')."
+        )
 
 
 def _write_blocks(run: Run, place: Place, arrays: dict[str, bytes]) -> None:
@@ -127,5 +142,5 @@ def _in_session(place: Place) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        error.add_note(f"Do not commit the session of {place.name}: session.discard_changes().")
+        error.add_note(f"Do not commit {place.name}, which is changed: session.discard_changes().")
         raise

@@ -9,6 +9,7 @@ replaced by one with the same values for the days that are published.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import lcm
@@ -16,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from . import acdd
@@ -30,7 +32,7 @@ from .errors import (
     StoreError,
     TimeAxisError,
 )
-from .fingerprint import fingerprint, graph_names, model_and_cells, source_of
+from .fingerprint import LAST_START, START, fingerprint, graph_names, model_and_cells, source_of
 from .manifest import (
     ATTRIBUTE,
     LOCK,
@@ -57,12 +59,13 @@ _GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")  # the same from 1
 def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: bool) -> None:
     """Add the days of ``ds`` to the store; see :func:`hydroxr.store.to_zarr`."""
     check_append(dim, as_it_is=as_it_is)
-    check_start(ds, place.name)
     with _locked(place):
         root = read_root(place)
         manifest = read_manifest(place, root) if root else None
         if manifest is None:
             raise _noappend_run(place)
+        old = xr.open_zarr(place.store, consolidated=True, chunks=None, mask_and_scale=False)
+        check_start(old, ds, place.name)  # before anything lazy is computed, coordinates too
         options = {name: manifest.options[name] for name in ("packed", "keep_bits")}
         out = prepare(encode(for_file(unpacked(ds)), **options))
         out.attrs.pop(ATTRIBUTE, None)
@@ -71,7 +74,6 @@ def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: 
         if manifest.fingerprint == same:  # a call that was ended after the last step
             tidy(place, manifest)
             return
-        old = xr.open_zarr(place.store, consolidated=True, chunks=None, mask_and_scale=False)
         check_continues(old, out, place.name)
         if not is_lazy(ds):
             check_seam(place, for_file(ds))
@@ -159,30 +161,50 @@ def check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
         raise CoordinateError(f"{name} has other cells than the run to append; what differs: {text}.")
     if text:
         raise StoreError(
-            f"{name} is of another model than the run to append; what differs: {text}. Expected later days "
-            "of the same model, from the state at the end of the store: simulate(model, initial_state=state)."
+            f"{name} is of another model or kind than the run to append; what differs: {text}. Expected "
+            "later days of the same model, from the state at the end of the store: "
+            "simulate(model, initial_state=state)."
         )
     calendars = [_calendar(ds) for ds in (old, new)]
     if calendars[0] != calendars[1]:
         raise TimeAxisError(f"{name} has the calendar {calendars[0]}, the run to append {calendars[1]}.")
-    indexes = [ds.indexes["time"] for ds in (old, new)]
-    if calendars[0] == _GREGORIAN[0]:  # one may be of cftime
+    _check_days(old, new, name, gregorian=calendars[0] == _GREGORIAN[0])
+
+
+def _check_days(old: xr.Dataset, new: xr.Dataset, name: str, *, gregorian: bool) -> None:
+    """Days, or the bounds of months, years and composites, follow each other."""
+    lengths = [ds.attrs.get("time_coverage_resolution", "P1D") for ds in (old, new)]
+    if lengths[0] != lengths[1]:
+        raise TimeAxisError(f"{name} has steps of {lengths[0]}, the run to append of {lengths[1]}.")
+    last = old.sizes["time"] - 1
+    index = _joined([ds["time"].values for ds in (old, new)], gregorian)
+    if lengths[0] != "P1D" and "time_bnds" in old.coords and "time_bnds" in new.coords:
+        bounds = [ds["time_bnds"].transpose("time", ...).values for ds in (old, new)]
+        starts, ends = (_joined([part[:, end] for part in bounds], gregorian) for end in (0, 1))
+        wrong = np.flatnonzero(starts[last + 1 :] != ends[last:-1])
+    else:
+        steps = np.diff(index)
+        wrong = np.flatnonzero(steps[last:] != (steps[0] if last else np.timedelta64(1, "D")))
+    if len(wrong):
+        place = last + int(wrong[0])
+        days = (str(day)[:10] for day in (index[last], index[place + 1], index[place]))
+        raise TimeAxisError(
+            "{} ends on {}, and in the run to append {} follows {}; expected the next day, or step, without "
+            "gap or overlap.".format(name, *days)
+        )
+
+
+def _joined(parts: list[np.ndarray], gregorian: bool) -> Any:
+    """Stamps of the store and of the run as one; in the standard calendar one may be of cftime."""
+    indexes: list[Any] = [
+        xr.CFTimeIndex(part) if part.dtype.kind == "O" else pd.DatetimeIndex(part) for part in parts
+    ]
+    if gregorian:
         indexes = [
             index.to_datetimeindex(time_unit="us") if isinstance(index, xr.CFTimeIndex) else index
             for index in indexes
         ]
-    index = indexes[0].append(indexes[1])
-    steps = np.diff(index)
-    first = steps[0] if old.sizes["time"] > 1 else np.timedelta64(1, "D")
-    wrong = np.flatnonzero(steps[old.sizes["time"] - 1 :] != first)
-    if len(wrong):
-        place = old.sizes["time"] - 1 + int(wrong[0])
-        days = (indexes[0][-1], index[place + 1], index[place])
-        last, later, earlier = (str(day)[:10] for day in days)
-        raise TimeAxisError(
-            f"{name} ends on {last}, and in the run to append {later} follows {earlier}; expected the next "
-            "day, without gap or overlap."
-        )
+    return indexes[0].append(indexes[1])
 
 
 def _calendar(ds: xr.Dataset) -> str:
@@ -244,7 +266,15 @@ def coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndar
         values = array.values
         if name in ("time", "time_bnds"):
             # As whole days, which it would choose by itself, the hour of the stamps is lost.
-            values = encode_cf_datetime(values, **units, dtype=np.dtype("float64"))[0]
+            dtype = np.dtype(old[name].encoding.get("dtype", "float64"))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Times can't be serialized faithfully")
+                values, used, _ = encode_cf_datetime(values, **units, dtype=dtype)
+            if used.partition(" ")[0] != units["units"].partition(" ")[0]:
+                raise TimeAxisError(
+                    f"the store has {name!r} in {units['units']}, and the run to append has parts of these; "
+                    "expected stamps at the same time of the day."
+                )
         yield name, values
 
 
@@ -254,7 +284,7 @@ def longer(place: Place, root: dict[str, bytes], old: xr.Dataset, new: xr.Datase
     axes = {str(name): [str(dim) for dim in array.dims] for name, array in old.variables.items()}
     axes = {name: dims for name, dims in axes.items() if "time" in dims}
     now = timestamp()
-    note = f"{now}: {new.sizes['time']} days appended with hydroxr {__version__}"
+    note = f"{now}: {_period(new)} appended with hydroxr {__version__}"
     root = {key: raw for key, raw in root.items() if key in ROOT_KEYS}
     out: dict[str, bytes] = {}
     kind = "zarr.json" if "zarr.json" in root else ".zarray"
@@ -276,8 +306,16 @@ def longer(place: Place, root: dict[str, bytes], old: xr.Dataset, new: xr.Datase
         nodes[name]["shape"][dims.index("time")] = stop
     for attributes in places:
         attributes |= acdd.after_append(attributes, new.attrs, now)
+        attributes |= {LAST_START: new.attrs[START]} if START in new.attrs else {}
         attributes["history"] = f"{attributes.get('history', '')}\n{note}".strip()
     return out | {key: _as_bytes(content) for key, content in contents.items()}
+
+
+def _period(ds: xr.Dataset) -> str:
+    """Its first and last day, of months too."""
+    keys = ("time_coverage_start", "time_coverage_end")
+    ends = [str(ds.indexes["time"][place])[:10] for place in (0, -1)]
+    return " to ".join(str(ds.attrs.get(key, end)) for key, end in zip(keys, ends, strict=True))
 
 
 def _as_bytes(content: Any) -> bytes:

@@ -40,6 +40,13 @@ def test_no_damage_passes(tmp_path: Path) -> None:
     assert broken(counts) == []
 
 
+def test_no_damage_of_a_file_passes(tmp_path: Path) -> None:
+    """A hundred of them."""
+    counts = store_faults.try_file_damages(100, SIZE, tmp_path, seed=1)
+    assert sum(counts.values()) == 100
+    assert broken(counts) == []
+
+
 def test_no_kill_of_a_whole_run_changes_the_result(tmp_path: Path) -> None:
     """Client, scheduler and workers at once; what they left is gone on with."""
     with cluster_faults.cluster():

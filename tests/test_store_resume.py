@@ -399,3 +399,15 @@ def test_a_grid_goes_on_where_it_was(space: tuple[str, str], tmp_path: Path) -> 
         failing[0] = False
         ds.hbv.to_zarr(path, resume=True)
     np.testing.assert_array_equal(hx.open_run(path, verify=True)["runoff"].values, values)
+
+
+def test_what_was_made_of_a_simulation_since_is_another_run(tmp_path: Path) -> None:
+    """Half written or complete, it is not gone on with by values that were changed lazily."""
+    ds = make_dataset(DAYS, 4)
+    sim = ds.chunk(basin=2).hbv.simulate(make_parameters(ds), variables=["streamflow"])
+    twice = sim.assign(streamflow=(sim["streamflow"] * 2).assign_attrs(sim["streamflow"].attrs))
+    path = sim.hbv.to_zarr(tmp_path / "run.zarr")
+    with pytest.raises(StoreError, match=r"not this run.*input"):
+        twice.hbv.to_zarr(path, resume=True)
+    sim.hbv.to_zarr(path, resume=True)
+    np.testing.assert_array_equal(hx.open_run(path)["streamflow"], sim["streamflow"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr import zarr_append
-from hydroxr.errors import StateError, TimeAxisError
+from hydroxr.errors import StateError, StoreError, TimeAxisError
 from tests.labelled import make_dataset, make_parameters, raise_if_dask_computes
 
 FEW = ("streamflow", "soil_moisture")
@@ -146,3 +147,91 @@ def test_format_2_has_no_moment_between_two_keys(
     assert hx.open_run(path, verify=True).sizes["time"] in (40, 60)
     later.hbv.to_zarr(path, append_dim="time")
     assert hx.open_run(path, verify=True).sizes["time"] == 60
+
+
+def test_only_a_state_of_the_day_before_or_the_same_run_goes_on(ds: xr.Dataset, tmp_path: Path) -> None:
+    """Where no storages are written as well: not a run from empty stores whose first days are left out, nor
+    one from a state of another day."""
+    sim, later, _ = parts(ds, variables=["streamflow"])
+    path = sim.hbv.to_zarr(tmp_path / "run.zarr")
+    parameters = make_parameters(ds)
+    cold = ds.isel(time=slice(35, None)).hbv.simulate(parameters, variables=["streamflow"])
+    _, early = ds.isel(time=slice(0, 35)).hbv.simulate(parameters, return_state=True)
+    other = ds.isel(time=slice(35, None)).hbv.simulate(
+        parameters, initial_state=early, variables=["streamflow"]
+    )
+    for wrong in (cold, other):
+        with pytest.raises(StateError, match=r"2000-02-05.*days before 2000-02-10"):
+            wrong.isel(time=slice(5, None)).hbv.to_zarr(path, append_dim="time")
+    later.isel(time=slice(0, 5)).hbv.to_zarr(path, append_dim="time")
+    later.isel(time=slice(5, None)).hbv.to_zarr(path, append_dim="time")  # of the run that is there
+    whole = ds.hbv.simulate(parameters)["streamflow"]
+    np.testing.assert_allclose(hx.open_run(path)["streamflow"], whole, rtol=1e-5, atol=1e-5)
+
+
+def test_a_missing_value_hides_no_water(ds: xr.Dataset, tmp_path: Path) -> None:
+    """One missing storage proves nothing; a cell that was not simulated is none of ours."""
+    whole = ds.hbv.simulate(make_parameters(ds))
+    sim, later = whole.isel(time=slice(0, 40)), whole.isel(time=slice(40, None)).copy(deep=True)
+    path = sim.hbv.to_zarr(tmp_path / "run.zarr")
+    wrong = later.copy(deep=True)
+    wrong["soil_moisture"][{"basin": 1, "time": 0}] = np.nan
+    wrong["lower_zone_storage"][{"basin": 1, "time": 0}] += 500.0
+    with pytest.raises(StateError, match="1 of 3 cells differ"):
+        wrong.hbv.to_zarr(path, append_dim="time")
+    for name in set(later.data_vars) - {"initial_storage"}:
+        later[name][{"basin": 1}] = np.nan
+    later.hbv.to_zarr(path, append_dim="time")
+
+
+@pytest.mark.parametrize("what", ["cell_methods", "standard_name", "hydroxr_area"])
+def test_what_a_variable_means_is_compared(ds: xr.Dataset, what: str, tmp_path: Path) -> None:
+    """Not only its units: means of months after their ends, discharge of another area."""
+    sim, later, _ = parts(ds)
+    path = sim.hbv.to_zarr(tmp_path / "run.zarr")
+    later["soil_moisture"].attrs[what] = "another"
+    with pytest.raises(StoreError, match=rf"{what} of soil_moisture"):
+        later.hbv.to_zarr(path, append_dim="time")
+
+
+@pytest.mark.parametrize("fluxes", ["mean", "sum"])
+@pytest.mark.parametrize("calendar", ["standard", "360_day"])
+def test_months_follow_months(calendar: str, fluxes: str, tmp_path: Path) -> None:
+    """Of one run and of stretches of it: by their bounds, and with the water of all their days."""
+    ds = make_dataset(180)
+    if calendar != "standard":
+        days = xr.date_range("2000-01-01", periods=180, calendar=calendar, use_cftime=True)
+        ds = ds.assign_coords(time=days)
+    at = int((ds["time"].dt.month < 4).sum())
+    sim, later, _ = parts(ds, at)
+    whole = ds.hbv.simulate(make_parameters(ds)).hbv.aggregate_time("month", fluxes=fluxes)
+    path = whole.isel(time=slice(0, 3)).hbv.to_zarr(tmp_path / "slices.zarr")
+    wrong = whole.isel(time=slice(3, None)).copy(deep=True)
+    wrong["lower_zone_storage"] += 1.0
+    with pytest.raises(StateError, match="3 of 3 cells"):
+        wrong.hbv.to_zarr(path, append_dim="time")
+    with pytest.raises(TimeAxisError, match="2000-05-01 follows 2000-03-01"):
+        whole.isel(time=slice(4, None)).hbv.to_zarr(path, append_dim="time")
+    daily = (TimeAxisError, r"P1M.*P1D") if fluxes == "mean" else (StoreError, "units of streamflow")
+    with pytest.raises(daily[0], match=daily[1]):
+        later.hbv.to_zarr(path, append_dim="time")
+    whole.isel(time=slice(3, None)).hbv.to_zarr(path, append_dim="time")
+    months = [part.hbv.aggregate_time("month", fluxes=fluxes) for part in (sim, later)]
+    other = months[0].hbv.to_zarr(tmp_path / "stretches.zarr")
+    months[1].hbv.to_zarr(other, append_dim="time")
+    for found in (hx.open_run(path, verify=True), hx.open_run(other, verify=True)):
+        np.testing.assert_array_equal(found["time"], whole["time"])
+        np.testing.assert_allclose(found["streamflow"], whole["streamflow"], rtol=1e-5, atol=1e-5)
+
+
+def test_each_forcing_is_named(ds: xr.Dataset, tmp_path: Path) -> None:
+    """That of later days beside that of the first, once."""
+    runs = [parts(ds.assign_attrs(title=title)) for title in ("Daymet", "ERA5")]
+    path = runs[0][0].hbv.to_zarr(tmp_path / "run.zarr")
+    later = runs[1][1]
+    for days in (slice(0, 5), slice(5, None)):
+        later.isel(time=days).hbv.to_zarr(path, append_dim="time")
+    told = json.loads(hx.open_run(path).attrs["forcing_provenance"])
+    assert told["title"] == "Daymet"
+    assert [(each["from"], each["title"]) for each in told["appended"]] == [("2000-02-10", "ERA5")]
+    assert "2000-02-10 to 2000-02-14 appended" in hx.open_run(path).attrs["history"]

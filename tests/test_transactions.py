@@ -85,11 +85,20 @@ def test_what_does_not_fit_is_refused(repository: Any, ds: xr.Dataset) -> None:
     with pytest.raises(TimeAxisError):
         sim.isel(time=slice(5, None)).hbv.to_zarr(session.store, append_dim="time")
     state["lower_zone_storage"][1] += 1.0
-    wrong = ds.isel(time=slice(40, None)).hbv.simulate(make_parameters(ds), initial_state=state)
-    with pytest.raises(StateError, match="1 of 3 cells") as caught:
+    part = ds.isel(time=slice(40, None))
+    wrong = part.hbv.simulate(make_parameters(ds), initial_state=state)
+    with pytest.raises(StateError, match="1 of 3 cells"):
+        wrong.hbv.to_zarr(session.store, append_dim="time")
+    assert not session.has_uncommitted_changes  # it was refused before
+    wrong = part.chunk(basin=2).hbv.simulate(make_parameters(ds), initial_state=state)
+    with pytest.raises(StateError, match=r"to the session of icechunk does.*1 of 3 cells") as caught:
         wrong.hbv.to_zarr(session.store, append_dim="time")
     assert "discard_changes" in caught.value.__notes__[0]
     assert published(repository).sizes["time"] == 40
+    reading = repository.readonly_session("main").store
+    for options in ({"append_dim": "time"}, {"overwrite": True}):
+        with pytest.raises(StoreError, match="for reading only"):
+            later.hbv.to_zarr(reading, **options)
 
 
 def test_packed_runs_are_written_and_not_added_to(repository: Any, ds: xr.Dataset) -> None:

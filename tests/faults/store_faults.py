@@ -1,6 +1,6 @@
 """Faults on purpose: kill -9 of writers, flipped bits and truncated files, in great number.
 
-    python tests/faults/store_faults.py --kills 100 --appends 100 --damages 1000
+    python tests/faults/store_faults.py --kills 100 --appends 100 --damages 1000 --file-damages 1000
 
 Promises: no store that can be opened is incomplete; what is resumed is what an undisturbed write
 gives; damage is found by ``open_run(verify=True)``, or changes no value. Exits with 1 where one of
@@ -169,25 +169,55 @@ def try_damages(number: int, size: Size, folder: Path, seed: int) -> Counter[str
     return counts
 
 
+def try_file_damages(number: int, size: Size, folder: Path, seed: int) -> Counter[str]:
+    """The same of a NetCDF file."""
+    rng = random.Random(seed)
+    counts: Counter[str] = Counter()
+    path = runs(size)[0].hbv.to_netcdf(folder / "damaged.nc")
+    expected = hx.open_run(path, verify=True).load()
+    expected.close()
+    sound = path.read_bytes()
+    for _ in range(number):
+        place = rng.randrange(len(sound))
+        flipped = sound[:place] + bytes([sound[place] ^ (1 << rng.randrange(8))]) + sound[place + 1 :]
+        changed, what = (flipped, "bit") if rng.random() < 0.9 else (sound[:place], "cut off")
+        path.write_bytes(changed)
+        try:
+            with hx.open_run(path, verify=True) as opened:
+                found = opened.load()
+        except HydroxrError:
+            counts[f"NetCDF, {what}: found"] += 1
+        except Exception as error:  # found, but not in words of ours
+            counts[f"BROKEN: NetCDF, {what}: {type(error).__name__}"] += 1
+        else:
+            harmless = equal(found, expected) and found.attrs == expected.attrs
+            counts[f"NetCDF, {what}: harmless" if harmless else f"BROKEN: NetCDF, {what}: not found"] += 1
+    return counts
+
+
 def main() -> int:
     """Run what is asked for; 1 where a promise is broken."""
     parser = argparse.ArgumentParser(description="Kill writers and damage stores.")
     parser.add_argument("--kills", type=int, default=100, help="writes that are killed")
     parser.add_argument("--appends", type=int, default=100, help="appends that are killed")
     parser.add_argument("--damages", type=int, default=1000, help="bits flipped and files cut off")
+    parser.add_argument("--file-damages", type=int, default=1000, help="the same in a NetCDF file")
     for name, value in Size().__dict__.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     size = Size(given.cells, given.days, given.later)
     broken = 0
-    for name, number in (("kills", given.kills), ("appends", given.appends), ("damages", given.damages)):
+    for name in ("kills", "appends", "damages", "file_damages"):
+        number = getattr(given, name)
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             if not number:
                 continue
             began = time.monotonic()
             if name == "damages":
                 counts = try_damages(number, size, Path(folder), given.seed)
+            elif name == "file_damages":
+                counts = try_file_damages(number, size, Path(folder), given.seed)
             else:
                 counts = try_kills(number, size, Path(folder), given.seed, name == "appends")
             print(f"{name}: {number}, {time.monotonic() - began:.0f} s")
