@@ -9,6 +9,7 @@ import xarray as xr
 from .cell_methods import AMOUNTS, daily_kind, with_time_method
 from .cf import EQUATION
 from .errors import DescriptionError, UnitsError
+from .fingerprint import FIRST_DAY
 from .packing import restated, stated
 from .periods import Periods, days_of, over_periods, periods_within, with_bounds
 from .units import canonical, factor_offset
@@ -83,7 +84,7 @@ def aggregate_time(
             out.attrs["summary"] = str(out.attrs["summary"]).replace(EQUATION, "")
     out.attrs["title"] = f"{sim.attrs.get('title', 'Daily values')}: {_WORDS[step]}"
     out = with_bounds(out, periods)
-    before = out["initial_storage"].attrs.get("hydroxr_first_day") if "initial_storage" in out else None
+    before = out["initial_storage"].attrs.get(FIRST_DAY) if "initial_storage" in out else None
     return out.drop_vars("initial_storage") if before not in (None, str(periods.starts[0])[:10]) else out
 
 
