@@ -141,7 +141,7 @@ def test_anomalies_of_other_periods_are_not_appended(ds: xr.Dataset, tmp_path: P
     first, state = parts[0].hbv.simulate(parameters, return_state=True)
     later = parts[1].hbv.simulate(parameters, initial_state=state)
     first.hbv.derive(name).hbv.to_zarr(tmp_path / "run.zarr")
-    with pytest.raises(StoreError, match=f"variable {name}"):
+    with pytest.raises(StoreError, match=f"hydroxr_reference_period of {name}"):
         later.hbv.derive(name).hbv.to_zarr(tmp_path / "run.zarr", append_dim="time")
 
 
