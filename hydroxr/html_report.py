@@ -15,8 +15,9 @@ from . import plot
 from ._version import __version__
 from .balance import water_balance
 from .cells import Space, select_cells, space_names
-from .compare import baseflow_index
-from .errors import HydroxrError, StoreError
+from .compare.indices import as_fraction
+from .derived import derive
+from .errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
 from .inputs import observed_streamflow, select_days
 from .plot_geography import Outlines, features
 from .plot_results import SHORT_NAMES
@@ -238,18 +239,25 @@ def _hydrographs(
 def _baseflow(sim: xr.Dataset, observed: xr.Dataset, space: Space) -> list[str]:
     if "baseflow" not in sim or "runoff" not in sim:
         return [html.paragraph("The simulation has no baseflow and runoff, so there is no baseflow index.")]
-    index = baseflow_index(sim["baseflow"], sim["runoff"]).compute()
+    try:
+        index = derive(sim[["baseflow", "runoff"]], "baseflow_index")["baseflow_index"].compute()
+    except EmptySelectionError:
+        return [html.paragraph("The simulation has no whole year, of which there would be a baseflow index.")]
     low, median, high = np.nanquantile(index.values, [0.25, 0.5, 0.75])
     parts = [
         html.paragraph(
-            f"Simulated baseflow index, the share of baseflow in runoff: median {median:.2f}, quartiles "
-            f"{low:.2f} and {high:.2f}."
+            "Simulated baseflow index, the share of baseflow in runoff over whole years: median "
+            f"{median:.2f}, quartiles {low:.2f} and {high:.2f}."
         )
     ]
     pictures = []
     for name in (name for name in _OBSERVED_INDEXES if name in observed and observed[name].dims == space):
         given = select_cells(observed[[name]], sim, space, "'observed'")[name]
-        x, y = given.values.ravel().astype(float), index.values.ravel()
+        try:
+            x, y = as_fraction(given).values.ravel(), index.values.ravel()
+        except UnitsError as error:
+            parts.append(html.paragraph(f"Not compared: {error}"))
+            continue
         known = np.isfinite(x) & np.isfinite(y)
         if known.sum() < 2:
             continue

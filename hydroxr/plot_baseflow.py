@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from .compare.indices import as_fraction
 from .errors import EmptySelectionError
 from .plot_geography import Outlines
 from .plot_maps import draw_map
-from .plot_results import fraction, need, one_run, same_cells
+from .plot_results import need, one_run, same_cells
 from .plot_scatter import scatter
 from .plot_style import MODEL_COLOURS, PAGE, fonts, matplotlib_part
 
@@ -44,11 +45,11 @@ def baseflow_index(
     Parameters
     ----------
     results
-        With ``baseflow_index`` (simulated: sum of Q2 over sum of Q, 0 to 1) and ``nse``, ``(run, basin)`` or
+        With ``baseflow_index`` (simulated: sum of Q2 over sum of Q) and ``nse``, ``(run, basin)`` or
         ``(basin,)``, and coordinates ``lat`` and ``lon``.
     observed
-        The index from a baseflow separation ``(basin,)``, 0 to 1: a variable of the results, or a DataArray
-        that has their basins.
+        The index from a baseflow separation ``(basin,)``: a variable of the results, or a DataArray that has
+        their basins. A fraction or percent, as :func:`hydroxr.compare.baseflow` takes it.
     run
         A label of ``run``, or a model, of which the mean over its seeds is drawn; needed where there are
         several models.
@@ -72,7 +73,7 @@ def baseflow_index(
         There are several models and ``run`` names none, or one that is not there; as
         :func:`hydroxr.plot.map`.
     UnitsError
-        An index is in percent.
+        An index is neither a fraction nor percent.
     EmptySelectionError
         Fewer than two cells have both, or an NSE above the threshold: an LSTM has no baseflow.
     ValueError
@@ -86,10 +87,9 @@ def baseflow_index(
     simulated = chosen["baseflow_index"]
     reference = results[observed] if isinstance(observed, str) else same_cells(observed, simulated)
     name = _INDEXES.get(str(reference.name), str(reference.attrs.get("long_name", "observed BFI")))
-    reference = reference.rename("bfi_l13").assign_attrs(
-        long_name=name, units=reference.attrs.get("units", "1")
-    )
-    both = np.isfinite(fraction(simulated)) & np.isfinite(fraction(reference))
+    simulated, reference = as_fraction(simulated), as_fraction(reference)
+    reference = reference.rename("bfi_l13").assign_attrs(long_name=name, units="1")
+    both = np.isfinite(simulated.values) & np.isfinite(reference.values)
     columns = [("all cells", both)]
     if threshold is not None:
         columns.append((f"NSE > {threshold:g}", both & (chosen["nse"].values > threshold)))

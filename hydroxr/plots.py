@@ -79,14 +79,16 @@ class Plots:
         """Simulated against observed baseflow index; see :func:`hydroxr.plot.baseflow_index`.
 
         ``observed`` has the streamflow, of which the NSE is, and as the variable ``index`` what a baseflow
-        separation made of it, 0 to 1.
+        separation made of it. The simulated index is of whole years, those from the first day.
 
         Raises
         ------
         MissingVariableError
             The simulation lacks ``baseflow`` or ``runoff``, or ``observed`` the index.
+        EmptySelectionError
+            The simulation has no whole year.
         """
-        from .compare import baseflow_index
+        from .derived import derive
         from .plot import baseflow_index as draw
 
         absent = [name for name in ("baseflow", "runoff") if name not in self._ds]
@@ -99,7 +101,7 @@ class Plots:
             raise MissingVariableError(
                 f"the observations have no variable {index!r}; add one, or name it: index=..."
             )
-        simulated = baseflow_index(self._ds["baseflow"], self._ds["runoff"])
+        simulated = derive(self._ds[["baseflow", "runoff"]], "baseflow_index")["baseflow_index"]
         scores = self._ds.hbv.evaluate(observed)[["nse"]]
         results = scores.assign(baseflow_index=simulated).assign_attrs(self._ds.attrs).compute()
         return draw(results, observed[index], **options)

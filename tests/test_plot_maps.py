@@ -317,9 +317,23 @@ def test_without_a_threshold_no_nse_is_needed(results):
     )
 
 
+def test_a_baseflow_index_in_percent_is_drawn_as_a_fraction(results):
+    percent = (results["bfi_l13"] * 100).assign_attrs(units="%")
+    drawn = [
+        plot.baseflow_index(each, run="dn-bt-gt")
+        for each in (results, results.assign(bfi_l13=percent), results.assign(bfi_l13=percent / 1))
+    ]
+    for axes in drawn[1:]:
+        np.testing.assert_allclose(
+            axes[2, 0].collections[0].get_offsets(), drawn[0][2, 0].collections[0].get_offsets()
+        )
+        np.testing.assert_allclose(drawn_values(axes[0, 0]).get_array(), results["bfi_l13"])
+
+
 def test_a_baseflow_index_that_cannot_be_drawn_is_refused(results):
-    with pytest.raises(UnitsError, match="divide it by 100"):
-        plot.baseflow_index(results.assign(bfi_l13=results["bfi_l13"] * 100), run="dn-bt-gt")
+    contradictory = (results["bfi_l13"] * 100).assign_attrs(units="1")
+    with pytest.raises(UnitsError, match="expected 0 to 1 with units '1' or 0 to 100 with units '%'"):
+        plot.baseflow_index(results.assign(bfi_l13=contradictory), run="dn-bt-gt")
     with pytest.raises(EmptySelectionError, match=r"0 cells \(all cells\).*An LSTM has none"):
         plot.baseflow_index(results, run="lstm")
     with pytest.raises(EmptySelectionError, match=r"0 cells \(NSE > 2\)"):

@@ -233,6 +233,9 @@ def test_a_simulation_draws_its_own_pictures(delta, observed, parameters):
 def test_a_simulation_draws_its_baseflow_index(delta, observed):
     """Of its own baseflow and runoff; the observed one may have more basins."""
     known = observed.assign(bfi_usgs=("basin", [0.8, 0.4, 0.1, 0.2]))
+    # Whole years count: 2001-10-01 and later, all baseflow here, do not.
+    late = delta["time"] >= np.datetime64("2001-10-01")
+    delta["baseflow"] = delta["baseflow"].where(~late, delta["runoff"]).assign_attrs(delta["baseflow"].attrs)
     axes = delta.hbv.plot.baseflow_index(known, "bfi_usgs", threshold=-100)
     np.testing.assert_allclose(axes[2, 0].collections[0].get_offsets(), [[0.1, 0.2], [0.4, 0.5], [0.8, 0.7]])
     with pytest.raises(MissingVariableError, match=r"lacks \['runoff'\]"):
