@@ -10,7 +10,7 @@ import xarray as xr
 from .compare.indices import as_fraction
 from .errors import EmptySelectionError
 from .plot_geography import Outlines
-from .plot_maps import draw_map
+from .plot_maps import draw_map, map_height, map_places
 from .plot_results import need, one_run, same_cells
 from .plot_scatter import scatter
 from .plot_style import MODEL_COLOURS, PAGE, fonts, matplotlib_part
@@ -24,8 +24,7 @@ _INDEXES = {
     "bfi_usgs": "BFI of the USGS",
     "bfi_ave_gagesii": "BFI of the USGS",
 }
-_MAP = 1.75  # inches
-_SCATTER = 2.8
+_SCATTER = 2.8  # inches
 
 
 def baseflow_index(
@@ -40,7 +39,8 @@ def baseflow_index(
 ) -> np.ndarray:
     """Draw maps of the baseflow index, from observations and simulated, and the one against the other.
 
-    On the left all cells that have both, on the right those of them with an NSE above the threshold.
+    On the left all cells that have both, on the right those of them with an NSE above the threshold, if there
+    are two.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def baseflow_index(
     UnitsError
         An index is neither a fraction nor percent.
     EmptySelectionError
-        Fewer than two cells have both, or an NSE above the threshold: an LSTM has no baseflow.
+        Fewer than two cells have both: an LSTM has no baseflow.
     ValueError
         The number of ``axes`` is not that of the panels.
     ImportError
@@ -93,12 +93,12 @@ def baseflow_index(
     columns = [("all cells", both)]
     if threshold is not None:
         columns.append((f"NSE > {threshold:g}", both & (chosen["nse"].values > threshold)))
-    for title, counted in columns:
-        if counted.sum() < 2:
-            raise EmptySelectionError(
-                f"{counted.sum()} cells ({title}) have a simulated and an observed baseflow index; expected "
-                "at least two. An LSTM has none: choose a δ model, run=..."
-            )
+    if both.sum() < 2:
+        raise EmptySelectionError(
+            f"{both.sum()} cells have a simulated and an observed baseflow index; expected at least two. An "
+            "LSTM has none: choose a δ model, run=..."
+        )
+    columns = [(title, counted) for title, counted in columns if counted.sum() >= 2]
     label = f"simulated $Q_2/Q$ of {symbol}" if symbol else "simulated $Q_2/Q$"
     simulated = simulated.assign_attrs(long_name=label, units="1")
     return _draw(columns, reference, simulated, (borders, polygons), axes)
@@ -115,8 +115,10 @@ def _draw(
     (dim,) = simulated.dims
     with fonts():
         if axes is None:
-            size = (PAGE * len(columns) / 2, 2 * _MAP + _SCATTER + 0.3)
-            options = {"height_ratios": (_MAP, _MAP, _SCATTER), "squeeze": False, "layout": "constrained"}
+            part = reference.isel({dim: columns[0][1]})
+            high = map_height(*map_places(part)[:2], PAGE / 2 - 0.5) + 0.35
+            size = (PAGE * len(columns) / 2, 2 * high + _SCATTER + 0.7)
+            options = {"height_ratios": (high, high, _SCATTER), "squeeze": False, "layout": "constrained"}
             axes = plt.subplots(3, len(columns), figsize=size, **options)[1]
         axes = np.asarray(axes, dtype=object)
         if axes.size != 3 * len(columns):
@@ -129,6 +131,7 @@ def _draw(
                 part = values.isel({dim: counted})
                 borders, polygons = outlines
                 draw_map(part, borders=borders, polygons=polygons, limits=(0, 1), colourbar=False, axes=each)
+                each.set_anchor("W")  # so that the title has all the width
                 words = values.attrs["long_name"] + (f", {title}" if row == 0 else "")
                 each.set_title(f"({'abcdef'[row * len(columns) + column]}) {words}", loc="left")
             pair = [values.values[counted] for values in rows]
@@ -143,6 +146,8 @@ def _draw(
 def _one_colourbar(axes: np.ndarray) -> None:
     maps = axes[:2].ravel().tolist()
     drawn = next(each for each in maps[0].collections if not each.get_label().startswith("no value"))
-    bar = maps[0].figure.colorbar(drawn, ax=maps, shrink=0.6, aspect=30, pad=0.02)
+    bar = maps[0].figure.colorbar(
+        drawn, ax=maps, location="bottom", shrink=0.7, aspect=40, pad=0.02, panchor=False
+    )
     bar.set_label("baseflow index")
     bar.outline.set_visible(False)

@@ -106,6 +106,20 @@ class Plots:
         results = scores.assign(baseflow_index=simulated).assign_attrs(self._ds.attrs).compute()
         return draw(results, observed[index], **options)
 
+    def evapotranspiration(
+        self, product: xr.Dataset | xr.DataArray, *, time: slice | None = None, **options: Any
+    ) -> ndarray:
+        """Against a product of it, in time and in space; see :func:`hydroxr.plot.evapotranspiration`.
+
+        ``product`` and ``time`` are those of :func:`hydroxr.compare.evapotranspiration`.
+        """
+        from .compare import evapotranspiration
+        from .plot import evapotranspiration as draw
+
+        compared = evapotranspiration(self._ds, product, time).compute()
+        model = self._ds.attrs.get("hydroxr_model", "")
+        return draw(compared.assign_attrs(hydroxr_model=model), **options)
+
     def dynamic_parameters(self, **options: Any) -> ndarray:
         """Parameters that vary from day to day; see :func:`hydroxr.plot.dynamic_parameters`."""
         from .plot import dynamic_parameters

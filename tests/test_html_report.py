@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -133,6 +134,16 @@ def test_the_baseflow_index_is_of_whole_years_and_understands_percent(
         np.testing.assert_allclose(x, share)
         np.testing.assert_allclose(y, expected, rtol=1e-6)
     assert len(drawn) == 2
+
+
+def test_the_page_says_of_what_kind_its_scores_are(page: Page, sim: xr.Dataset) -> None:
+    """Days of the training, empty stores; and of three cells no quartiles."""
+    period = json.loads(sim.attrs["hydroxr_training"])["period"]
+    (line,) = [text for text in page.text if text.startswith("The model was trained on")]
+    assert f"{period[0]} to {period[1]}" in line
+    assert "empty stores" in line
+    assert sum(", rank " in text for text in page.text) == 3
+    assert not [text for text in page.text if "quartile of the cells" in text]
 
 
 def test_a_run_of_less_than_a_year_has_no_baseflow_index(
