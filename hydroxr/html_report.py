@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from datetime import UTC, datetime
@@ -15,8 +16,10 @@ from . import plot
 from ._version import __version__
 from .balance import water_balance
 from .cells import Space, select_cells, space_names
-from .compare import baseflow_index
-from .errors import HydroxrError, StoreError
+from .compare.indices import as_fraction
+from .derived import derive
+from .errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
+from .fingerprint import START
 from .inputs import observed_streamflow, select_days
 from .plot_geography import Outlines, features
 from .plot_results import SHORT_NAMES
@@ -105,6 +108,7 @@ def _report(sim: xr.Dataset, observed: xr.Dataset, time: slice | None, borders: 
     )
     balance = _balance_of(sim)
     parts = [
+        *_origin(sim),
         html.heading("Streamflow"),
         *_metric_tables(metrics, names),
         *_score_figures(metrics, model, space, borders),
@@ -121,6 +125,20 @@ def _report(sim: xr.Dataset, observed: xr.Dataset, time: slice | None, borders: 
         *_attributes_of("observations", observed),
     ]
     return html.page(f"Simulation {model}", subtitle, parts)
+
+
+def _origin(sim: xr.Dataset) -> list[str]:
+    """Which days the model was trained on, and with what the run began: of what kind the scores are."""
+    told = []
+    try:
+        first, last = json.loads(sim.attrs["hydroxr_training"])["period"]
+        told.append(f"The model was trained on {first} to {last}")
+    except (KeyError, TypeError, ValueError):
+        pass
+    if START in sim.attrs:
+        told.append(f"the simulation began with {sim.attrs[START]}")
+    text = "; ".join(told)
+    return [html.paragraph(f"{text[0].upper()}{text[1:]}.")] if told else []
 
 
 def _cell_names(sim: xr.Dataset, space: Space) -> list[str]:
@@ -217,7 +235,10 @@ def _hydrographs(
     if not order.size:
         return [html.paragraph("No cell has observations.")]
     shares = {0.25: "lower quartile", 0.5: "median", 0.75: "upper quartile"}
-    chosen = {int(order[round(share * (order.size - 1))]): text for share, text in shares.items()}
+    if order.size < 4:  # too few for quartiles
+        chosen = {int(place): f"rank {rank} of {order.size}" for rank, place in enumerate(order[::-1], 1)}
+    else:
+        chosen = {int(order[round(at * (order.size - 1))]): f"the {each}" for at, each in shares.items()}
     parts = []
     for place, text in chosen.items():
         here = dict(zip(space, np.unravel_index(place, [sim.sizes[dim] for dim in space]), strict=True))
@@ -227,7 +248,7 @@ def _hydrographs(
         ]
         axes = plot.hydrograph(sim.isel(here), series, time=slice(max(days[0], days[-1] - _DRAWN), days[-1]))
         nse = float(metrics["nse"].values.ravel()[place])
-        caption = f"{names[place]}: NSE {nse:.2f}, the {text} of the cells."
+        caption = f"{names[place]}: NSE {nse:.2f}, {text} of the cells."
         parts.append(html.picture(axes[0], f"hydrograph of {names[place]}", caption))
     return parts
 
@@ -238,18 +259,25 @@ def _hydrographs(
 def _baseflow(sim: xr.Dataset, observed: xr.Dataset, space: Space) -> list[str]:
     if "baseflow" not in sim or "runoff" not in sim:
         return [html.paragraph("The simulation has no baseflow and runoff, so there is no baseflow index.")]
-    index = baseflow_index(sim["baseflow"], sim["runoff"]).compute()
+    try:
+        index = derive(sim[["baseflow", "runoff"]], "baseflow_index")["baseflow_index"].compute()
+    except EmptySelectionError:
+        return [html.paragraph("The simulation has no whole year, of which there would be a baseflow index.")]
     low, median, high = np.nanquantile(index.values, [0.25, 0.5, 0.75])
     parts = [
         html.paragraph(
-            f"Simulated baseflow index, the share of baseflow in runoff: median {median:.2f}, quartiles "
-            f"{low:.2f} and {high:.2f}."
+            "Simulated baseflow index, the share of baseflow in runoff over whole years: median "
+            f"{median:.2f}, quartiles {low:.2f} and {high:.2f}."
         )
     ]
     pictures = []
     for name in (name for name in _OBSERVED_INDEXES if name in observed and observed[name].dims == space):
         given = select_cells(observed[[name]], sim, space, "'observed'")[name]
-        x, y = given.values.ravel().astype(float), index.values.ravel()
+        try:
+            x, y = as_fraction(given).values.ravel(), index.values.ravel()
+        except UnitsError as error:
+            parts.append(html.paragraph(f"Not compared: {error}"))
+            continue
         known = np.isfinite(x) & np.isfinite(y)
         if known.sum() < 2:
             continue

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from .errors import MissingVariableError
+from .errors import EmptySelectionError, MissingVariableError
 from .inputs import observed_streamflow
 from .plot_baseflow import baseflow_index
 from .plot_cell import Cell, cell_series
@@ -90,7 +90,7 @@ def hydrograph(
     CoordinateError, UnitsError
         The observations are of another basin, or in other units.
     EmptySelectionError
-        The simulation has no days in the period.
+        The simulation has no days in the period, or no values on them.
     TimeAxisError
         Time has no dates, or those of a calendar that cannot be drawn.
     ValueError
@@ -258,6 +258,12 @@ def _draw(
             f"here; expected some of {expected}. Simulate them: variables=[...]."
         )
     cell = cell_series(simulation, names, observed, time)
+    drawn = [*cell.series.values(), *([cell.observed[1]] if cell.observed else [])]
+    if not any(np.isfinite(values).any() for values in drawn):
+        raise EmptySelectionError(
+            f"{', '.join(repr(name) for name in names)} have no value on the days to be "
+            "drawn; expected numbers. Choose another cell or period: time=..."
+        )
     plt = matplotlib_part("pyplot")
     with fonts():
         if axes is None:

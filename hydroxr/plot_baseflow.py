@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from .compare.indices import as_fraction
 from .errors import EmptySelectionError
 from .plot_geography import Outlines
-from .plot_maps import draw_map
-from .plot_results import fraction, need, one_run, same_cells
+from .plot_maps import draw_map, map_height, map_places
+from .plot_results import need, one_run, same_cells
 from .plot_scatter import scatter
 from .plot_style import MODEL_COLOURS, PAGE, fonts, matplotlib_part
 
@@ -23,8 +24,7 @@ _INDEXES = {
     "bfi_usgs": "BFI of the USGS",
     "bfi_ave_gagesii": "BFI of the USGS",
 }
-_MAP = 1.75  # inches
-_SCATTER = 2.8
+_SCATTER = 2.8  # inches
 
 
 def baseflow_index(
@@ -39,16 +39,17 @@ def baseflow_index(
 ) -> np.ndarray:
     """Draw maps of the baseflow index, from observations and simulated, and the one against the other.
 
-    On the left all cells that have both, on the right those of them with an NSE above the threshold.
+    On the left all cells that have both, on the right those of them with an NSE above the threshold, if there
+    are two.
 
     Parameters
     ----------
     results
-        With ``baseflow_index`` (simulated: sum of Q2 over sum of Q, 0 to 1) and ``nse``, ``(run, basin)`` or
+        With ``baseflow_index`` (simulated: sum of Q2 over sum of Q) and ``nse``, ``(run, basin)`` or
         ``(basin,)``, and coordinates ``lat`` and ``lon``.
     observed
-        The index from a baseflow separation ``(basin,)``, 0 to 1: a variable of the results, or a DataArray
-        that has their basins.
+        The index from a baseflow separation ``(basin,)``: a variable of the results, or a DataArray that has
+        their basins. A fraction or percent, as :func:`hydroxr.compare.baseflow` takes it.
     run
         A label of ``run``, or a model, of which the mean over its seeds is drawn; needed where there are
         several models.
@@ -72,9 +73,9 @@ def baseflow_index(
         There are several models and ``run`` names none, or one that is not there; as
         :func:`hydroxr.plot.map`.
     UnitsError
-        An index is in percent.
+        An index is neither a fraction nor percent.
     EmptySelectionError
-        Fewer than two cells have both, or an NSE above the threshold: an LSTM has no baseflow.
+        Fewer than two cells have both: an LSTM has no baseflow.
     ValueError
         The number of ``axes`` is not that of the panels.
     ImportError
@@ -86,19 +87,18 @@ def baseflow_index(
     simulated = chosen["baseflow_index"]
     reference = results[observed] if isinstance(observed, str) else same_cells(observed, simulated)
     name = _INDEXES.get(str(reference.name), str(reference.attrs.get("long_name", "observed BFI")))
-    reference = reference.rename("bfi_l13").assign_attrs(
-        long_name=name, units=reference.attrs.get("units", "1")
-    )
-    both = np.isfinite(fraction(simulated)) & np.isfinite(fraction(reference))
+    simulated, reference = as_fraction(simulated), as_fraction(reference)
+    reference = reference.rename("bfi_l13").assign_attrs(long_name=name, units="1")
+    both = np.isfinite(simulated.values) & np.isfinite(reference.values)
     columns = [("all cells", both)]
     if threshold is not None:
         columns.append((f"NSE > {threshold:g}", both & (chosen["nse"].values > threshold)))
-    for title, counted in columns:
-        if counted.sum() < 2:
-            raise EmptySelectionError(
-                f"{counted.sum()} cells ({title}) have a simulated and an observed baseflow index; expected "
-                "at least two. An LSTM has none: choose a δ model, run=..."
-            )
+    if both.sum() < 2:
+        raise EmptySelectionError(
+            f"{both.sum()} cells have a simulated and an observed baseflow index; expected at least two. An "
+            "LSTM has none: choose a δ model, run=..."
+        )
+    columns = [(title, counted) for title, counted in columns if counted.sum() >= 2]
     label = f"simulated $Q_2/Q$ of {symbol}" if symbol else "simulated $Q_2/Q$"
     simulated = simulated.assign_attrs(long_name=label, units="1")
     return _draw(columns, reference, simulated, (borders, polygons), axes)
@@ -115,8 +115,10 @@ def _draw(
     (dim,) = simulated.dims
     with fonts():
         if axes is None:
-            size = (PAGE * len(columns) / 2, 2 * _MAP + _SCATTER + 0.3)
-            options = {"height_ratios": (_MAP, _MAP, _SCATTER), "squeeze": False, "layout": "constrained"}
+            part = reference.isel({dim: columns[0][1]})
+            high = map_height(*map_places(part)[:2], PAGE / 2 - 0.5) + 0.35
+            size = (PAGE * len(columns) / 2, 2 * high + _SCATTER + 0.7)
+            options = {"height_ratios": (high, high, _SCATTER), "squeeze": False, "layout": "constrained"}
             axes = plt.subplots(3, len(columns), figsize=size, **options)[1]
         axes = np.asarray(axes, dtype=object)
         if axes.size != 3 * len(columns):
@@ -129,6 +131,7 @@ def _draw(
                 part = values.isel({dim: counted})
                 borders, polygons = outlines
                 draw_map(part, borders=borders, polygons=polygons, limits=(0, 1), colourbar=False, axes=each)
+                each.set_anchor("W")  # so that the title has all the width
                 words = values.attrs["long_name"] + (f", {title}" if row == 0 else "")
                 each.set_title(f"({'abcdef'[row * len(columns) + column]}) {words}", loc="left")
             pair = [values.values[counted] for values in rows]
@@ -143,6 +146,8 @@ def _draw(
 def _one_colourbar(axes: np.ndarray) -> None:
     maps = axes[:2].ravel().tolist()
     drawn = next(each for each in maps[0].collections if not each.get_label().startswith("no value"))
-    bar = maps[0].figure.colorbar(drawn, ax=maps, shrink=0.6, aspect=30, pad=0.02)
+    bar = maps[0].figure.colorbar(
+        drawn, ax=maps, location="bottom", shrink=0.7, aspect=40, pad=0.02, panchor=False
+    )
     bar.set_label("baseflow index")
     bar.outline.set_visible(False)

@@ -77,6 +77,7 @@ def dynamic_parameters(
     plt = matplotlib_part("pyplot")
     shape = (len(cells), len(names))
     with fonts():
+        own = axes is None
         if axes is None:
             size = (PAGE, _HEIGHT * shape[0] + 0.5)
             options = {"figsize": size, "sharex": True, "squeeze": False, "layout": "constrained"}
@@ -88,20 +89,27 @@ def dynamic_parameters(
         for row, cell in enumerate(cells):
             for column, name in enumerate(names):
                 _draw(axes[row, column], cell, name)
-                if row == 0:
-                    axes[row, column].legend(
-                        loc="lower left",
-                        bbox_to_anchor=(0, 1),
-                        frameon=False,
-                        borderaxespad=0.2,
-                        ncols=2,
-                        handlelength=1.4,
-                        columnspacing=1.0,
-                    )
-            title = cell_title(cell)
-            if title:
-                axes[row, 0].set_title(title, loc="left", pad=20 if row == 0 else 4)
+            axes[row, 0].set_title(cell_title(cell), loc="left")
+        _legend(axes, own=own)
     return axes
+
+
+def _legend(axes: np.ndarray, *, own: bool) -> None:
+    """One for all panels: above a figure of ours, within the first of others' Axes."""
+    grey, middles = axes[0, 0].lines[0], [each.lines[-1] for each in axes[0]]
+    entries = {"the others": grey} if len(axes[0, 0].lines) > 1 else {}
+    labels = [*entries, middles[0].get_label()]
+    tuples = {tuple: matplotlib_part("legend_handler").HandlerTuple(ndivide=None, pad=0.2)}
+    place = {"loc": "outside upper right"} if own else {"loc": "upper right"}
+    where = axes[0, 0].get_figure() if own else axes[0, 0]
+    where.legend(
+        *([*entries.values(), tuple(middles)], labels),
+        handler_map=tuples,
+        frameon=False,
+        ncols=2,
+        handlelength=1.5 * len(middles),
+        **place,
+    )
 
 
 def middle_component(values: np.ndarray) -> int:

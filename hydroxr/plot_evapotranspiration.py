@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -12,18 +13,20 @@ from .pairs import require_same_units
 from .plot_cell import displayed
 from .plot_results import Group, groups, need, one_run, same_cells
 from .plot_scatter import scatter
-from .plot_style import MODEL_COLOURS, PAGE, fonts, matplotlib_part, tidy
+from .plot_style import MODEL_COLOURS, PAGE, fonts, lines_of, matplotlib_part, printed_length, tidy
 from .variables import FLUX
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LETTERS = 34  # that fit beneath the boxes
 _WATER_BALANCE = ("precipitation", "streamflow_observed")
+_COMPARED = {"simulated": "evapotranspiration", "r": "et_correlation"}
 _HEIGHT = 3.3  # inches
 
 
 def evapotranspiration(
-    results: xr.Dataset,
+    results: xr.Dataset | Mapping[str, xr.Dataset],
     reference: str | xr.DataArray | None = None,
     *,
     run: str | None = None,
@@ -39,7 +42,8 @@ def evapotranspiration(
     ----------
     results
         With ``et_correlation`` (in time, of 8-day sums with MOD16A2) and ``evapotranspiration`` (long-term
-        mean), ``(run, basin)`` or ``(basin,)``.
+        mean), ``(run, basin)`` or ``(basin,)``. Or what :func:`hydroxr.compare.evapotranspiration` returns,
+        of which ``reference`` then is the estimate; or several such by name of the model.
     reference
         The long-term mean of the other estimate ``(basin,)``, as a variable of the results or a DataArray
         in the units of the simulated; by default what the observed water balance leaves:
@@ -70,6 +74,9 @@ def evapotranspiration(
     ImportError
         There is no matplotlib.
     """
+    results = _named(results)
+    if reference is None and "reference" in results:
+        reference = "reference"
     need(results, ["evapotranspiration"], "the figure of evapotranspiration")
     chosen, symbol = one_run(results[["evapotranspiration"]], run)
     simulated = chosen["evapotranspiration"]
@@ -98,10 +105,27 @@ def evapotranspiration(
         if boxes:
             _draw_boxes(axes[0], boxes)
             axes[0].set_title("(a) correlation in time", loc="left")
-        labels = f"{called}\n({units})", f"simulated ET{f' of {symbol}' if symbol else ''}\n({units})"
+        labels = (
+            f"{lines_of(called, 30)}\n({units})",
+            f"simulated ET{f' of {symbol}' if symbol else ''}\n({units})",
+        )
         title = ("(b) " if boxes else "") + "long-term means"
         scatter(axes[-1], x[known], y[known], *labels, title=title, colour=MODEL_COLOURS["dn-nnr"])
+        axes[-1].set_title(axes[-1].get_title(loc="left").replace("means: ", "means:\n"), loc="left")
     return axes
+
+
+def _named(results: xr.Dataset | Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Comparisons, one or several by name, with the names and the dimension ``run`` of results."""
+    if isinstance(results, xr.Dataset):
+        known = "simulated" in results and "evapotranspiration" not in results
+        return results.rename(_COMPARED) if known else results
+    if not results:
+        raise EmptySelectionError("there is no comparison to draw; give one or more by name.")
+    parts = [_named(each)[[*_COMPARED.values(), "reference"]] for each in results.values()]
+    parts = [part.drop_vars([name for name in part.coords if part[name].ndim == 0]) for part in parts]
+    runs = xr.concat(parts, "run", join="exact", combine_attrs="override", data_vars="all", coords="minimal")
+    return runs.assign_coords(run=list(results))
 
 
 def _reference(
@@ -157,8 +181,15 @@ def _draw_boxes(axes: Axes, boxes: list[Group]) -> None:
     )
     for group, patch in zip(boxes, drawn["boxes"], strict=True):
         patch.set(facecolor=group.colour, alpha=0.8, linewidth=0.7)
-    labels = [f"{group.label}\n{np.median(sample):.2f}" for group, sample in zip(boxes, samples, strict=True)]
-    axes.set_xticks(range(1, len(boxes) + 1), labels)
+    crowded = max(printed_length(group.label) for group in boxes) > _LETTERS // len(boxes)
+    labels = [
+        lines_of(f"{group.label} {np.median(sample):.2f}", 20)
+        if crowded
+        else f"{group.label}\n{np.median(sample):.2f}".strip()
+        for group, sample in zip(boxes, samples, strict=True)
+    ]
+    turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    axes.set_xticks(range(1, len(boxes) + 1), labels, **turned)
     axes.set_ylabel("correlation of ET (median beneath)")
     axes.set_ylim(top=1)
     tidy(axes)

@@ -15,6 +15,8 @@ import numpy as np
 
 from .errors import CoordinateError, DataFileError
 
+_OCEAN = 60.0  # degrees: a wider gap between longitudes is outside of the region
+
 Outlines = str | os.PathLike[str] | Any  # a path, or what has __geo_interface__
 
 
@@ -43,19 +45,31 @@ class Projection:
 
     @classmethod
     def of(cls, lon: np.ndarray, lat: np.ndarray) -> Projection:
-        """For the region of these points: the parallels a sixth from its ends."""
-        angles = np.radians(lon)
-        centre = float(np.degrees(np.arctan2(np.sin(angles).mean(), np.cos(angles).mean())))
-        around = _wrapped(lon - centre)
-        centre += float(around.min() + around.max()) / 2
+        """For the region of these points: its middle, and the parallels a sixth from its ends."""
+        along = np.unique(lon)
+        gaps = np.diff(along)
+        widest = int(gaps.argmax()) if gaps.size else 0
+        # Around the world there is no middle but that of the longitudes as they are counted.
+        if gaps.size and gaps[widest] > max(_OCEAN, 360 - (along[-1] - along[0])):
+            centre = float(wrapped((along[widest] + along[widest + 1]) / 2 + 180))
+        else:
+            centre = float(along[0] + along[-1]) / 2
         south, north = float(np.min(lat)), float(np.max(lat))
         sixth = (north - south) / 6
         return cls(centre, (south + sixth, north - sixth))
 
     def __call__(self, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Longitudes and latitudes in degrees to x and y in radii of the earth."""
+        return self.from_centre(self.relative(lon), lat)
+
+    def relative(self, lon: np.ndarray) -> np.ndarray:
+        """Degrees east of the centre, -180 to 180."""
+        return wrapped(np.asarray(lon) - self.centre)
+
+    def from_centre(self, relative: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As a call, for degrees east of the centre, of which 180 and -180 are the two ends of the map."""
         first, second = np.radians(self.parallels)
-        angle, latitude = np.radians(_wrapped(np.asarray(lon) - self.centre)), np.radians(lat)
+        angle, latitude = np.radians(relative), np.radians(lat)
         cone = (np.sin(first) + np.sin(second)) / 2
         if abs(cone) < 0.1:
             true = np.cos((first + second) / 2)
@@ -65,10 +79,10 @@ class Projection:
         return radius * np.sin(cone * angle), -radius * np.cos(cone * angle)
 
 
-def _wrapped(lon: np.ndarray) -> np.ndarray:
+def wrapped(lon: np.ndarray) -> np.ndarray:
     """Longitudes from -180 to 180, of which there is one for each place."""
-    wrapped: np.ndarray = (np.asarray(lon) + 180.0) % 360.0 - 180.0
-    return wrapped
+    around: np.ndarray = (np.asarray(lon) + 180.0) % 360.0 - 180.0
+    return around
 
 
 @dataclass(frozen=True)

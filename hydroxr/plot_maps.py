@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from .errors import CoordinateError, DimensionError, EmptySelectionError
-from .plot_geography import Feature, Outlines, Projection, features, matched
+from .plot_geography import Feature, Outlines, Projection, features, matched, wrapped
 from .plot_results import axis_label
 from .plot_scores import IN_PERCENT, UP_TO_ONE
 from .plot_style import COLUMN, FAINT, FONTS, fonts, matplotlib_part
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 _SIGNED = (*IN_PERCENT, "bias")  # 0 is the best, both sides are of interest
 _FROM_ZERO_TO_ONE = (*UP_TO_ONE, "baseflow_index", "bfi_l13", "bfi_usgs", "bfi_ave_gagesii")
 _MARGIN = 0.05  # of the extent, on each side
-_STEPS = (1, 2, 5, 10, 20, 30, 60)  # degrees between lines of the graticule
+_LABEL = (0.5, 0.15)  # inches that the name of a meridian, of a parallel needs
+_STEPS = (1, 2, 5, 10, 20, 30, 60, 90)  # degrees between lines of the graticule
 
 
 def draw_map(
@@ -35,8 +37,9 @@ def draw_map(
 ) -> Axes:
     """Draw a value of each cell where it lies: basins as points or polygons, grids as their cells.
 
-    The map is an equal-area projection (Albers') for the region of the cells. Cells without a value are
-    hollow. Values beyond the limits have the colour of the limit, which the colour bar shows by an arrow.
+    The map is an equal-area projection (Albers') for the region of the cells. Points without a value are
+    grey crosses, polygons grey. Values beyond the limits have the colour of the limit, which the colour bar
+    shows by an arrow.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ def draw_map(
         default basins are points.
     limits
         Values of the first and the last colour; by default 0 and 1 for NSE, its like and baseflow indices,
-        as far from 0 on both sides for biases, else the range of the middle 96 % of the values.
+        as far from 0 on both sides for biases, at most 100 %, else the range of the middle 96 %.
     cmap
         Name of a colour map of matplotlib; by default "viridis", for biases "RdBu".
     colourbar
@@ -80,13 +83,14 @@ def draw_map(
     --------
     >>> hx.plot.map(sim.hbv.evaluate(ds)["nse"], borders="states.shp")  # doctest: +SKIP
     """
-    lon, lat, gridded = _places(values)
+    lon, lat, gridded = map_places(values)
     plt = matplotlib_part("pyplot")
     lines = [] if borders is None else features(borders, "'borders'")
     shapes = [] if polygons is None else matched(features(polygons, "'polygons'"), names(values))
     with fonts():
         if axes is None:
-            axes = plt.subplots(figsize=(COLUMN, COLUMN * 0.78), layout="constrained")[1]
+            high = map_height(*_extent(lon, lat, shapes), COLUMN - 0.4) + 0.25 + 0.6 * colourbar
+            axes = plt.subplots(figsize=(COLUMN, high), layout="constrained")[1]
         assert axes is not None
         projection = frame(axes, *_extent(lon, lat, shapes), lines)
         numbers = values.values.astype(float)
@@ -113,51 +117,97 @@ def names(values: xr.DataArray | xr.Dataset) -> list[str]:
     return [str(each) for each in values[label].values.astype(object)]
 
 
-def frame(axes: Axes, lon: np.ndarray, lat: np.ndarray, borders: list[Feature]) -> Projection:
+def map_height(lon: np.ndarray, lat: np.ndarray, width: float) -> float:
+    """What a map of some points needs of a width (inches), not much more than that."""
+    x, y = Projection.of(lon, lat)(lon, lat)
+    aspect = max(float(np.ptp(y)), 0.01) / max(float(np.ptp(x)), 0.01)
+    return width * float(np.clip(aspect, 0.3, 1.2))
+
+
+def frame(
+    axes: Axes, lon: np.ndarray, lat: np.ndarray, borders: list[Feature], margin: float = _MARGIN
+) -> Projection:
     """An empty map of the region of some points: borders, parallels and meridians."""
     projection = Projection.of(lon, lat)
     x, y = projection(lon, lat)
     for which, ends in ((axes.set_xlim, x), (axes.set_ylim, y)):
-        margin = _MARGIN * max(float(np.ptp(ends)), 0.01)
-        which(float(ends.min()) - margin, float(ends.max()) + margin)
+        room = margin * max(float(np.ptp(ends)), 0.01)
+        which(float(ends.min()) - room, float(ends.max()) + room)
     axes.set_aspect("equal")
     axes.spines[["left", "right", "top", "bottom"]].set_visible(False)
     _graticule(axes, projection, lon, lat)
-    near = (lon.min() - 5, lon.max() + 5), (lat.min() - 5, lat.max() + 5)
+    east = projection.relative(lon)
+    near = (east.min() - 5, east.max() + 5), (lat.min() - 5, lat.max() + 5)
     for feature in borders:
         for ring in feature.rings:
-            if all(ring[:, i].min() < near[i][1] and ring[:, i].max() > near[i][0] for i in (0, 1)):
-                axes.plot(*projection(ring[:, 0], ring[:, 1]), color=FAINT, linewidth=0.5, label="_border")
+            line = np.column_stack([projection.relative(ring[:, 0]), ring[:, 1]])
+            if all(line[:, i].min() < near[i][1] and line[:, i].max() > near[i][0] for i in (0, 1)):
+                cuts = np.flatnonzero(np.abs(np.diff(line[:, 0])) > 180) + 1  # where the map ends
+                line = np.insert(line, cuts, np.nan, axis=0)
+                axes.plot(*projection.from_centre(*line.T), color=FAINT, linewidth=0.5, label="_border")
     return projection
 
 
 def _graticule(axes: Axes, projection: Projection, lon: np.ndarray, lat: np.ndarray) -> None:
     """A line each some degrees, named where it leaves the map below or on the left."""
-    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    middle = float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2
-    wide, high = float(np.ptp(lon)) + 4, float(np.ptp(lat)) + 4
-    eastings = np.linspace(middle[0] - wide, middle[0] + wide, 400)
+    east = projection.relative(lon)
+    middle = float(east.min() + east.max()) / 2, float(lat.min() + lat.max()) / 2
+    wide, high = min(float(np.ptp(east)) + 4, 180.0), float(np.ptp(lat)) + 4
+    eastings = np.clip(np.linspace(middle[0] - wide, middle[0] + wide, 400), -180, 180)
     northings = np.clip(np.linspace(middle[1] - high, middle[1] + high, 400), -90, 90)
-    ticks: dict[str, list[tuple[float, str]]] = {"x": [], "y": []}
-    for meridian in _round_degrees(eastings, wide):
-        x, y = projection(np.full(northings.size, meridian), northings)
-        axes.plot(x, y, color="0.9", linewidth=0.5, zorder=0, label="_graticule")
-        name = f"{abs((meridian + 180) % 360 - 180):g}°{'W' if (meridian + 180) % 360 < 180 else 'E'}"
-        ticks["x"].append((float(np.interp(bottom, y, x)), name))
-    for parallel in _round_degrees(northings, high):
-        x, y = projection(eastings, np.full(eastings.size, parallel))
-        axes.plot(x, y, color="0.9", linewidth=0.5, zorder=0, label="_graticule")
-        ticks["y"].append((float(np.interp(left, x, y)), f"{abs(parallel):g}°{'S' if parallel < 0 else 'N'}"))
-    inside_x = [(place, name) for place, name in ticks["x"] if left <= place <= right]
-    inside_y = [(place, name) for place, name in ticks["y"] if bottom <= place <= top]
-    axes.set_xticks([place for place, _ in inside_x], [name for _, name in inside_x])
-    axes.set_yticks([place for place, _ in inside_y], [name for _, name in inside_y])
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+
+    def meridian(degrees: float) -> tuple[np.ndarray, np.ndarray, float]:
+        x, y = projection(np.full(northings.size, degrees), northings)
+        return x, y, float(np.interp(bottom, y, x))
+
+    def parallel(degrees: float) -> tuple[np.ndarray, np.ndarray, float]:
+        x, y = projection.from_centre(eastings, np.full(eastings.size, degrees))
+        return x, y, float(np.interp(left, x, y))
+
+    apart = _inches(axes)
+    for place, line, along, extent, ends, least in (
+        (0, meridian, eastings + projection.centre, wide, (left, right), _LABEL[0] / apart),
+        (1, parallel, northings, high, (bottom, top), _LABEL[1] / apart),
+    ):
+        ticks: list[tuple[float, str]] = []
+        for step in (step for step in _STEPS if extent / step <= 6.5 or step == _STEPS[-1]):
+            lines = [(degrees, *line(degrees)) for degrees in _round_degrees(along, step)]
+            inside = sorted((at, degrees) for degrees, _, _, at in lines if ends[0] <= at <= ends[1])
+            ticks = [(at, _degrees(degrees, place == 0)) for at, degrees in inside]
+            if all(after[0] - before[0] >= least for before, after in pairwise(ticks)):
+                break
+        else:
+            ticks = ticks[:1]
+        for _, x, y, _ in lines:
+            axes.plot(x, y, color="0.9", linewidth=0.5, zorder=0, label="_graticule")
+        which = axes.set_yticks if place else axes.set_xticks
+        which([at for at, _ in ticks], [name for _, name in ticks])
     axes.tick_params(length=0, labelcolor="0.4", labelsize=FONTS["xtick.labelsize"])
 
 
-def _round_degrees(along: np.ndarray, extent: float) -> np.ndarray:
-    step = next((step for step in _STEPS if extent / step <= 6.5), _STEPS[-1])
-    return np.arange(np.ceil(along.min() / step), np.floor(along.max() / step) + 1) * step
+def _inches(axes: Axes) -> float:
+    """How long a radius of the earth is drawn, about: the layout is not known yet."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    box = axes.get_position()
+    sizes = box.width * figure.get_figwidth(), box.height * figure.get_figheight()
+    extents = float(np.ptp(axes.get_xlim())), float(np.ptp(axes.get_ylim()))
+    return min(size / extent for size, extent in zip(sizes, extents, strict=True))
+
+
+def _degrees(degrees: float, longitude: bool) -> str:
+    if not longitude:
+        return f"{abs(degrees):g}°{'S' if degrees < 0 else 'N' if degrees else ''}"
+    around = float(wrapped(np.array(degrees)))
+    side = "" if abs(around) in (0, 180) else "W" if around < 0 else "E"
+    return f"{abs(around):g}°{side}"
+
+
+def _round_degrees(along: np.ndarray, step: int) -> np.ndarray:
+    found = np.arange(np.ceil(along.min() / step), np.floor(along.max() / step) + 1) * step
+    found = found[found < along.min() + 360]  # 180 degrees west are 180 degrees east
+    return found[np.abs(found) != 90] if np.abs(along).max() <= 90 else found  # the poles are no lines
 
 
 # --- What is drawn of the values --------------------------------------------------------------------
@@ -173,8 +223,8 @@ def _points(
         axes.scatter(
             *(x[~known], y[~known]),
             s=size * 0.7,
-            facecolor="none",
-            edgecolor=FAINT,
+            marker="x",
+            color=FAINT,
             linewidth=0.6,
             label="no value",
         )
@@ -201,7 +251,7 @@ def _polygons(
         if not known and not chosen:
             continue
         look: dict[str, Any] = (
-            {"array": numbers[chosen], **style} if known else {"facecolor": "none", "label": "no value"}
+            {"array": numbers[chosen], **style} if known else {"facecolor": "0.85", "label": "no value"}
         )
         drawn = collection(
             [paths[place] for place in chosen], edgecolor="0.2" if known else FAINT, linewidth=0.12, **look
@@ -216,9 +266,12 @@ def _signed_area(ring: np.ndarray) -> float:
 
 
 def _grid(axes: Axes, projection: Projection, values: xr.DataArray, style: dict[str, Any]) -> Collection:
-    edges = [_edges(values[dim].values.astype(float)) for dim in ("lon", "lat")]
-    corners = projection(*np.meshgrid(*edges))
-    drawn: Collection = axes.pcolormesh(*corners, values.transpose("lat", "lon").values, zorder=0.5, **style)
+    east = projection.relative(values["lon"].values.astype(float))
+    order = np.argsort(east, kind="stable")
+    north = np.clip(_edges(values["lat"].values.astype(float)), -90, 90)
+    corners = projection.from_centre(*np.meshgrid(_edges(east[order]), north))
+    numbers = values.transpose("lat", "lon").values[:, order]
+    drawn: Collection = axes.pcolormesh(*corners, numbers, zorder=0.5, **style)
     return drawn
 
 
@@ -251,7 +304,7 @@ def _colourbar(axes: Axes, drawn: Collection, values: xr.DataArray) -> None:
 # --- Where they lie ---------------------------------------------------------------------------------
 
 
-def _places(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, bool]:
+def map_places(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, bool]:
     """Longitude and latitude of each cell ``(cell,)``, and whether they are those of a grid."""
     absent = [repr(name) for name in ("lat", "lon") if name not in values.coords]
     if absent:
@@ -295,6 +348,7 @@ def _limits(values: xr.DataArray) -> tuple[float, float]:
         return 0.0, 1.0
     if values.name in _SIGNED:
         furthest = float(np.quantile(np.abs(numbers), 0.96)) or 1.0
+        furthest = min(furthest, 100.0) if values.name in IN_PERCENT else furthest
         return -furthest, furthest
     low, high = np.quantile(numbers, [0.02, 0.98])
     return (float(low), float(high)) if high > low else (float(low) - 0.5, float(high) + 0.5)

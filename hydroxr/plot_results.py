@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .cells import select_cells
-from .errors import CoordinateError, DimensionError, EmptySelectionError, MissingVariableError, UnitsError
+from .errors import CoordinateError, DimensionError, EmptySelectionError, MissingVariableError
 from .plot_cell import displayed
 from .plot_style import MODEL_COLOURS, OTHER_COLOURS, mathematical
 
@@ -189,24 +189,6 @@ def axis_label(values: xr.DataArray) -> str:
     words = SHORT_NAMES.get(str(values.name), words)
     units = displayed(str(values.attrs.get("units", "1")))
     return words if units == "1" else f"{words} ({units})"
-
-
-def fraction(values: xr.DataArray) -> np.ndarray:
-    """A share from 0 to 1, ``(cell,)``.
-
-    Raises
-    ------
-    UnitsError
-        In percent, as its unit or its values say.
-    """
-    numbers = np.ravel(values.values).astype(float)
-    highest = np.max(numbers, initial=0.0, where=np.isfinite(numbers))
-    if str(values.attrs.get("units", "1")) == "%" or highest > 1.5:
-        raise UnitsError(
-            f"{str(values.name)!r} reaches {highest:g}, in units {values.attrs.get('units', '1')!r}; "
-            "expected a fraction of 0 to 1. If it is in percent, divide it by 100 (and set its units to '1')."
-        )
-    return numbers
 
 
 def _variable(results: object, name: str, what: str) -> xr.DataArray:

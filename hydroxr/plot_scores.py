@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from .plot_results import Group, Results, axis_label, groups
-from .plot_style import COLUMN, fonts, matplotlib_part, tidy
+from .plot_style import COLUMN, fonts, lines_of, matplotlib_part, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 UP_TO_ONE = ("nse", "kge", "kge_2012", "log_nse", "r")
 IN_PERCENT = ("flv", "fhv", "pbias")  # of which 0 is the best
 _ROW = 0.19  # inches that a row of the legend needs
+_LETTERS = 34  # that a row of it holds
 _SHARES = np.linspace(0, 1, 501)
 
 
@@ -68,9 +69,9 @@ def cdf(
     found = groups(results, metric)
     plt = matplotlib_part("pyplot")
     with fonts():
+        new = None
         if axes is None:
-            size = (COLUMN, COLUMN * 0.85 + _ROW * len(found))
-            axes = plt.subplots(figsize=size, layout="constrained")[1]
+            new, axes = plt.subplots(figsize=(COLUMN, COLUMN), layout="constrained")
         assert axes is not None
         for group in found:
             _draw_group(axes, group, ".1f" if metric in IN_PERCENT else ".3f")
@@ -79,7 +80,10 @@ def cdf(
         axes.set_xlabel(_label(results, metric))
         counts = {int(np.isfinite(group.values).sum(axis=1).max()) for group in found}
         axes.set_ylabel("share of the cells" + (f" (of {counts.pop()})" if len(counts) == 1 else ""))
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.2)
+        legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.2)
+        if new is not None:
+            rows = sum(text.get_text().count("\n") + 1 for text in legend.get_texts())
+            new.set_figheight(COLUMN * 0.85 + _ROW * rows)
         tidy(axes)
         axes.grid(axis="x", color="0.88", linewidth=0.6)
     return axes
@@ -95,8 +99,11 @@ def _draw_group(axes: Axes, group: Group, digits: str) -> None:
     runs = [row for row in group.values if np.isfinite(row).any()]
     median = np.mean([np.nanmedian(row) for row in runs])
     label = f"{group.label}: median {median:{digits}}" if group.label else f"median {median:{digits}}"
+    label = lines_of(label + (f" ({len(runs)} seeds)" if len(runs) > 1 else ""), _LETTERS)
     if len(runs) == 1:
         places, shares = distribution(runs[0])
+        if places.size == 1:  # one step, which needs both its ends to be seen
+            places, shares = np.repeat(places, 2), np.array([0.0, 1.0])
         axes.plot(
             *(places, shares),
             color=group.colour,
@@ -110,7 +117,6 @@ def _draw_group(axes: Axes, group: Group, digits: str) -> None:
     axes.fill_betweenx(
         _SHARES, curves.min(axis=0), curves.max(axis=0), color=group.colour, alpha=0.25, linewidth=0
     )
-    label = f"{label} ({len(runs)} seeds)"
     axes.plot(
         *(curves.mean(axis=0), _SHARES), color=group.colour, linestyle=group.line, linewidth=1.4, label=label
     )

@@ -22,8 +22,10 @@ from .plot_style import (
     OTHER_COLOURS,
     PAGE,
     fonts,
+    lines_of,
     mathematical,
     matplotlib_part,
+    printed_length,
     tidy,
 )
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 _MOST = 6  # basins that fit on a page
 _HEIGHT = 1.65  # inches of a basin's panel
 _MAP = 2.6  # inches of the map
+_ROW = 0.17  # inches of a line of the legend
+_LETTERS = 84  # that fit beside each other in a panel
 
 
 def hydrographs(
@@ -104,7 +108,8 @@ def hydrographs(
     plt = matplotlib_part("pyplot")
     with fonts():
         if axes is None:
-            heights = [_HEIGHT] * len(cells) + ([_MAP] if mapped else [])
+            rows = _legend_rows(cells[0][2])[1]
+            heights = [_HEIGHT + _ROW * (rows - 1)] * len(cells) + ([_MAP] if mapped else [])
             size = (PAGE, sum(heights) + 0.1)
             axes = plt.subplots(len(heights), figsize=size, height_ratios=heights, layout="constrained")[1]
         axes = np.ravel(np.asarray(axes, dtype=object))
@@ -208,12 +213,15 @@ def _draw_basin(
             color=colours[label],
             linewidth=0.9,
             alpha=0.9,
-            label=f"{mathematical(label)}: NSE {scores[label]:.2f}",
+            label=_entry(label, scores),
         )
     axes.set_title(f"({letter})  {cell.title}", loc="left")
-    axes.legend(loc="upper right", frameon=False, ncols=min(4, len(cells) + 1), borderaxespad=0.1)
+    columns, rows = _legend_rows(scores)
+    legend = axes.legend(loc="upper right", frameon=False, ncols=columns, borderaxespad=0.1)
+    legend.set_in_layout(False)
     axes.set_ylabel(f"streamflow\n({cell.units['streamflow']})")
-    axes.set_ylim(bottom=0, top=1.25 * max(float(axes.get_ylim()[1]), 1e-3))  # room for the legend
+    free = _ROW * rows / (_HEIGHT - 0.5 + _ROW * (rows - 1))  # of the height, for the legend
+    axes.set_ylim(bottom=0, top=max(float(axes.get_ylim()[1]), 1e-3) / (1 - free))
     axes.set_xlim(cell.edges[0], cell.edges[-1])
     locator = dates.AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
@@ -221,10 +229,23 @@ def _draw_basin(
     tidy(axes)
 
 
+def _entry(label: str, scores: Mapping[str, float]) -> str:
+    return lines_of(f"{mathematical(label)}: NSE {scores[label]:.2f}", 70)
+
+
+def _legend_rows(scores: Mapping[str, float]) -> tuple[int, int]:
+    """Columns of a panel's legend, so that it is no wider than the panel, and its lines of text."""
+    entries = ["observed", *(_entry(label, scores) for label in scores)]
+    longest = max(printed_length(line) for entry in entries for line in entry.split("\n"))
+    columns = int(np.clip(_LETTERS // (longest + 8), 1, min(4, len(entries))))
+    lines = max(entry.count("\n") + 1 for entry in entries)
+    return columns, -(-len(entries) // columns) * lines
+
+
 def _draw_map(axes: Axes, simulation: xr.Dataset, chosen: list[str], borders: list[Feature]) -> None:
     """All basins of the simulation, faint, and the chosen ones with the letters of their panels."""
     lon, lat = (simulation[name].values.astype(float) for name in ("lon", "lat"))
-    project = frame(axes, lon, lat, borders)
+    project = frame(axes, lon, lat, borders, margin=0.12)  # room for points and letters
     axes.scatter(*project(lon, lat), s=3, color=FAINT, linewidth=0, label="all basins")
     for place, basin in enumerate(chosen):
         here = _one(simulation["streamflow"], basin, "the simulation")

@@ -94,3 +94,19 @@ def mathematical(symbol: str) -> str:
     inner = re.sub(r"βt", r"\\beta^t", inner)
     inner = re.sub(r"(θ)_(\w+)t", r"\\theta_{\\mathrm{\2}}^t", inner)
     return "$" + inner.replace("NNr", r"\mathrm{NN}_r").replace(",", ",\\,") + "$"
+
+
+def printed_length(text: str) -> int:
+    """About how many letters are printed of a text that may hold formulas."""
+    return len(re.sub(r"[${}\\^_,]", "", re.sub(r"\\[a-zA-Z]+", "x", text)))
+
+
+def lines_of(text: str, most: int) -> str:
+    """In lines of about ``most`` letters; words, and formulas, are kept whole."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and printed_length(f"{lines[-1]} {word}") <= most:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)

@@ -79,14 +79,16 @@ class Plots:
         """Simulated against observed baseflow index; see :func:`hydroxr.plot.baseflow_index`.
 
         ``observed`` has the streamflow, of which the NSE is, and as the variable ``index`` what a baseflow
-        separation made of it, 0 to 1.
+        separation made of it. The simulated index is of whole years, those from the first day.
 
         Raises
         ------
         MissingVariableError
             The simulation lacks ``baseflow`` or ``runoff``, or ``observed`` the index.
+        EmptySelectionError
+            The simulation has no whole year.
         """
-        from .compare import baseflow_index
+        from .derived import derive
         from .plot import baseflow_index as draw
 
         absent = [name for name in ("baseflow", "runoff") if name not in self._ds]
@@ -99,10 +101,24 @@ class Plots:
             raise MissingVariableError(
                 f"the observations have no variable {index!r}; add one, or name it: index=..."
             )
-        simulated = baseflow_index(self._ds["baseflow"], self._ds["runoff"])
+        simulated = derive(self._ds[["baseflow", "runoff"]], "baseflow_index")["baseflow_index"]
         scores = self._ds.hbv.evaluate(observed)[["nse"]]
         results = scores.assign(baseflow_index=simulated).assign_attrs(self._ds.attrs).compute()
         return draw(results, observed[index], **options)
+
+    def evapotranspiration(
+        self, product: xr.Dataset | xr.DataArray, *, time: slice | None = None, **options: Any
+    ) -> ndarray:
+        """Against a product of it, in time and in space; see :func:`hydroxr.plot.evapotranspiration`.
+
+        ``product`` and ``time`` are those of :func:`hydroxr.compare.evapotranspiration`.
+        """
+        from .compare import evapotranspiration
+        from .plot import evapotranspiration as draw
+
+        compared = evapotranspiration(self._ds, product, time).compute()
+        model = self._ds.attrs.get("hydroxr_model", "")
+        return draw(compared.assign_attrs(hydroxr_model=model), **options)
 
     def dynamic_parameters(self, **options: Any) -> ndarray:
         """Parameters that vary from day to day; see :func:`hydroxr.plot.dynamic_parameters`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -59,7 +60,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def ds() -> xr.Dataset:
-    return make_dataset()
+    return make_dataset(days=400)  # a whole year and some days
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,44 @@ def test_every_cell_has_its_metrics_and_water_balance(page: Page, sim: xr.Datase
     assert [row[column] for row in table[1:]] == [f"{value:.1f}" for value in rain]
     nse = sim.hbv.evaluate(ds)["nse"].values
     assert [row[1] for row in table[1:]] == [f"{v:.3f}" if np.isfinite(v) else "–" for v in nse]
+
+
+def test_the_baseflow_index_is_of_whole_years_and_understands_percent(
+    page: Page, sim: xr.Dataset, ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn are the same points whether the observed index is a fraction or percent."""
+    year = sim.isel(time=slice(0, 366))  # 2000
+    expected = (year["baseflow"].sum("time", dtype=float) / year["runoff"].sum("time", dtype=float)).values
+    (line,) = [text for text in page.text if text.startswith("Simulated baseflow index")]
+    assert f"median {np.median(expected):.2f}," in line
+    drawn = []
+    monkeypatch.setattr("hydroxr.html_report.scatter", lambda axes, x, y, *_, **__: drawn.append((x, y)))
+    share = np.linspace(0.2, 0.6, ds.sizes["basin"])
+    for factor, units in ((1.0, "1"), (100.0, "%")):
+        observed = ds.assign(baseflow_index=("basin", share * factor, {"units": units}))
+        write_report(sim, observed, tmp_path / "report.html")
+    for x, y in drawn:
+        np.testing.assert_allclose(x, share)
+        np.testing.assert_allclose(y, expected, rtol=1e-6)
+    assert len(drawn) == 2
+
+
+def test_the_page_says_of_what_kind_its_scores_are(page: Page, sim: xr.Dataset) -> None:
+    """Days of the training, empty stores; and of three cells no quartiles."""
+    period = json.loads(sim.attrs["hydroxr_training"])["period"]
+    (line,) = [text for text in page.text if text.startswith("The model was trained on")]
+    assert f"{period[0]} to {period[1]}" in line
+    assert "empty stores" in line
+    assert sum(", rank " in text for text in page.text) == 3
+    assert not [text for text in page.text if "quartile of the cells" in text]
+
+
+def test_a_run_of_less_than_a_year_has_no_baseflow_index(
+    sim: xr.Dataset, ds: xr.Dataset, tmp_path: Path
+) -> None:
+    short = sim.isel(time=slice(0, 300))
+    text = write_report(short, ds, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "no whole year" in text
 
 
 def test_the_page_says_where_the_simulation_comes_from(page: Page, sim: xr.Dataset) -> None:

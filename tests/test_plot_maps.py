@@ -127,12 +127,13 @@ def test_places_can_be_read_from_the_graticule(nse):
     assert place == pytest.approx(float(np.interp(axes.get_xlim()[0], x, y)), abs=1e-4)
 
 
-def test_cells_without_a_value_are_hollow(nse):
+def test_cells_without_a_value_are_crosses_that_no_scale_has(nse):
     axes = plot.map(nse.where(nse > nse.median()))
     hollow = next(each for each in axes.collections if each.get_label() == "no value")
     assert len(hollow.get_offsets()) + drawn_values(axes).get_array().size == 40
     assert len(hollow.get_offsets()) == 20
-    assert hollow.get_facecolor().size == 0
+    np.testing.assert_allclose(hollow.get_edgecolor(), [[0.65, 0.65, 0.65, 1.0]])
+    assert not hollow.get_paths()[0].codes.tolist().count(matplotlib.path.Path.CLOSEPOLY)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +302,7 @@ def test_the_baseflow_index_is_mapped_and_compared_for_all_and_for_good_cells(re
         assert title == f"{name}: r = {np.corrcoef(x, y)[0, 1]:.3f}, {counted.sum()} cells"
     assert axes[2, 0].get_xlabel() == "BFI after Ladson et al. (2013)"
     assert axes[2, 0].get_ylabel() == r"simulated $Q_2/Q$ of $\delta_n(\gamma^t,\,\beta^t)$"
-    assert axes[0, 0].figure.axes[-1].get_ylabel() == "baseflow index"
+    assert axes[0, 0].figure.axes[-1].get_xlabel() == "baseflow index"
 
 
 def test_without_a_threshold_no_nse_is_needed(results):
@@ -317,13 +318,109 @@ def test_without_a_threshold_no_nse_is_needed(results):
     )
 
 
+def test_without_two_good_cells_the_right_side_is_left_out(results):
+    axes = plot.baseflow_index(results, run="d1", threshold=2)
+    assert axes.shape == (3, 1)
+    assert axes[2, 0].get_title(loc="left").startswith("(c) all cells")
+
+
+def tall(values: xr.DataArray | xr.Dataset) -> xr.DataArray | xr.Dataset:
+    """In a region 5 degrees wide and 22 high."""
+    return values.assign_coords(lon=-78 + 5 * (values["lon"] + 96) / 52)
+
+
+def boxes_of(texts) -> list[matplotlib.transforms.Bbox]:
+    return [text.get_window_extent() for text in texts if text.get_text()]
+
+
+@pytest.mark.parametrize("region", ["wide", "tall"])
+def test_nothing_of_the_baseflow_figure_overlaps_or_lies_outside(results, region):
+    results = results if region == "wide" else tall(results)
+    for threshold in (0.5, None):
+        axes = plot.baseflow_index(results, run="d1", threshold=threshold)
+        figure = axes[0, 0].figure
+        figure.canvas.draw()
+        bar = figure.axes[-1].get_window_extent()
+        for panel in axes.ravel():
+            texts = [panel._left_title, panel.xaxis.label, panel.yaxis.label]
+            for box in boxes_of(texts):
+                assert box.x0 >= -1
+                assert box.y0 >= -1
+                assert box.x1 <= figure.bbox.x1 + 1
+                assert not box.overlaps(bar)
+
+
+@pytest.mark.parametrize("region", ["wide", "tall", "global"])
+def test_names_of_meridians_and_parallels_do_not_overlap(nse, region):
+    if region == "global":
+        axes = plot.map(globe())
+        assert axes.get_xticks().size >= 3
+        assert axes.get_yticks().size >= 3
+    else:
+        axes = plot.map(nse if region == "wide" else tall(nse))
+    axes.figure.canvas.draw()
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        boxes = boxes_of(labels)
+        assert boxes
+        assert not any(a.overlaps(b) for number, a in enumerate(boxes) for b in boxes[:number])
+
+
+def globe(first: float = -177.5) -> xr.DataArray:
+    lat, lon = np.arange(-87.5, 90, 5), first + np.arange(0, 360, 5)
+    numbers = np.arange(36.0 * 72).reshape(36, 72)
+    return xr.DataArray(numbers, {"lat": lat, "lon": lon}, ("lat", "lon"), name="snow")
+
+
+@pytest.mark.parametrize("first", [-177.5, 2.5, -180.0])
+def test_a_grid_around_the_world_has_all_its_columns_in_their_order(first):
+    """Each as wide as the others, from one end of the map to the other."""
+    values = globe(first)
+    mesh = drawn_values(plot.map(values))
+    np.testing.assert_array_equal(mesh.get_array(), values)
+    widths = np.diff(mesh.get_coordinates()[0, :, 0])
+    np.testing.assert_allclose(widths, widths[0], rtol=1e-6)
+    assert widths[0] > 0
+
+
+def test_a_grid_across_the_date_line_is_in_one_piece():
+    lon = np.array([175.0, 177.5, 180.0, -177.5, -175.0])
+    values = xr.DataArray(
+        np.arange(10.0).reshape(2, 5), {"lat": [60.0, 58.0], "lon": lon}, ("lat", "lon"), name="snow"
+    )
+    axes = plot.map(values)
+    mesh = drawn_values(axes)
+    np.testing.assert_array_equal(mesh.get_array(), values)
+    assert (np.diff(mesh.get_coordinates()[0, :, 0]) > 0).all()
+    assert "180°" in [text.get_text() for text in axes.get_xticklabels()]
+
+
+def test_biases_beyond_a_hundred_percent_do_not_make_the_others_white(nse):
+    flv = (nse * 4000).rename("flv").assign_attrs(units="%")
+    axes = plot.map(flv)
+    assert drawn_values(axes).get_clim() == (-100, 100)
+    assert axes.figure.axes[1]._colorbar.extend in ("max", "both")
+    assert drawn_values(plot.map(flv / 1e5)).get_clim()[1] < 100
+
+
+def test_a_baseflow_index_in_percent_is_drawn_as_a_fraction(results):
+    percent = (results["bfi_l13"] * 100).assign_attrs(units="%")
+    drawn = [
+        plot.baseflow_index(each, run="dn-bt-gt")
+        for each in (results, results.assign(bfi_l13=percent), results.assign(bfi_l13=percent / 1))
+    ]
+    for axes in drawn[1:]:
+        np.testing.assert_allclose(
+            axes[2, 0].collections[0].get_offsets(), drawn[0][2, 0].collections[0].get_offsets()
+        )
+        np.testing.assert_allclose(drawn_values(axes[0, 0]).get_array(), results["bfi_l13"])
+
+
 def test_a_baseflow_index_that_cannot_be_drawn_is_refused(results):
-    with pytest.raises(UnitsError, match="divide it by 100"):
-        plot.baseflow_index(results.assign(bfi_l13=results["bfi_l13"] * 100), run="dn-bt-gt")
-    with pytest.raises(EmptySelectionError, match=r"0 cells \(all cells\).*An LSTM has none"):
+    contradictory = (results["bfi_l13"] * 100).assign_attrs(units="1")
+    with pytest.raises(UnitsError, match="expected 0 to 1 with units '1' or 0 to 100 with units '%'"):
+        plot.baseflow_index(results.assign(bfi_l13=contradictory), run="dn-bt-gt")
+    with pytest.raises(EmptySelectionError, match=r"0 cells have a simulated.*An LSTM has none"):
         plot.baseflow_index(results, run="lstm")
-    with pytest.raises(EmptySelectionError, match=r"0 cells \(NSE > 2\)"):
-        plot.baseflow_index(results, run="d1", threshold=2)
     with pytest.raises(MissingVariableError, match="needs 'nse'"):
         plot.baseflow_index(results.drop_vars("nse"), run="d1")
     with pytest.raises(MissingVariableError, match="needs 'bfi'"):

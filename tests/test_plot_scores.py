@@ -178,8 +178,8 @@ def test_long_term_means_are_compared_with_the_water_balance(results):
     one = results.isel(run=2)
     x, y = one["precipitation"] - one["streamflow_observed"], one["evapotranspiration"]
     np.testing.assert_allclose(points.get_offsets(), np.column_stack([x, y]))
-    assert axes.get_title(loc="left") == f"(b) long-term means: r = {float(xr.corr(x, y)):.3f}, 40 cells"
-    assert axes.get_xlabel() == "precipitation less observed streamflow\n(mm/day)"
+    assert axes.get_title(loc="left") == f"(b) long-term means:\nr = {float(xr.corr(x, y)):.3f}, 40 cells"
+    assert axes.get_xlabel() == "precipitation less observed\nstreamflow\n(mm/day)"
     assert axes.get_ylabel() == f"simulated ET of {DELTAN}\n(mm/day)"
 
 
@@ -194,6 +194,59 @@ def test_of_a_model_the_mean_over_its_seeds_is_compared_with_any_estimate(result
     mean = results["evapotranspiration"].isel(run=[0, 1]).mean("run")
     np.testing.assert_allclose(points.get_offsets(), np.column_stack([estimate, mean]))
     assert axes.get_xlabel() == "MOD16A2\n(mm/day)"
+
+
+def compared(results, run: int) -> xr.Dataset:
+    """As hx.compare.evapotranspiration returns it."""
+    one = results.isel(run=run)
+    reference = (one["precipitation"] - one["streamflow_observed"]).assign_attrs(units="kg m-2 day-1")
+    data = {"simulated": one["evapotranspiration"], "reference": reference, "r": one["et_correlation"]}
+    return xr.Dataset(data, attrs={"period": "2001-01-01 to 2004-12-31"})
+
+
+def test_a_comparison_is_drawn_as_it_is_returned(results):
+    """One, or those of several models by name, of which one is chosen for the means."""
+    own = compared(results, 2)
+    one = plot.evapotranspiration(own)
+    both = plot.evapotranspiration({"δn(γt,βt)": own, "mine": compared(results, 0)}, run="δn(γt,βt)")
+    for axes in (one, both):
+        points = axes[1].collections[0].get_offsets()
+        np.testing.assert_allclose(points, np.column_stack([own["reference"], own["simulated"]]))
+    medians = [float(compared(results, run)["r"].median()) for run in (2, 0)]
+    assert [text.get_text() for text in one[0].get_xticklabels()] == [f"{medians[0]:.2f}"]
+    names = [text.get_text() for text in both[0].get_xticklabels()]
+    assert names == [f"{DELTAN}\n{medians[0]:.2f}", f"mine\n{medians[1]:.2f}"]
+    with pytest.raises(EmptySelectionError, match="no comparison"):
+        plot.evapotranspiration({})
+
+
+def test_long_names_of_models_neither_overlap_nor_squeeze_the_panels(results):
+    """Beneath boxes and in the legend of distributions."""
+    many = results.isel(run=[2, 0, 2, 0, 2, 0])
+    symbols = ["δn(γt,βt)", "δn(βt)", "δn", "δ1", "mine", "a very long name that a user gave to a model"]
+    many = many.assign_coords(
+        run=symbols, model=("run", [f"m{k}" for k in range(6)]), symbol=("run", symbols)
+    )
+    axes = plot.evapotranspiration(many, run="m0")
+    figure = axes[0].figure
+    figure.canvas.draw()
+    texts = [panel._left_title for panel in axes] + [panel.xaxis.label for panel in axes]
+    texts = [each for each in [*texts, *axes[0].get_xticklabels()] if each.get_text()]
+    for box in (each.get_window_extent() for each in texts):
+        assert box.x0 >= -1
+        assert box.x1 <= figure.bbox.x1 + 1
+        assert box.y0 >= -1
+    single = plot.cdf(many, "nse")
+    single.figure.canvas.draw()
+    assert single.get_position().width > 0.7
+    for text in single.get_legend().get_texts():
+        assert text.get_window_extent().x1 <= single.figure.bbox.x1 + 1
+
+
+def test_the_distribution_of_one_cell_is_a_step_that_can_be_seen(results):
+    (line,) = plot.cdf(results.isel(run=2, basin=[3])).lines
+    value = float(results["nse"][2, 3])
+    np.testing.assert_array_equal(line.get_xydata(), [[value, 0], [value, 1]])
 
 
 def test_an_evapotranspiration_that_cannot_be_drawn_is_refused(results):

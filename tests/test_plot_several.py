@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hydroxr import plot
+from hydroxr import compare, plot
 from hydroxr.errors import (
     CoordinateError,
     DimensionError,
@@ -125,6 +125,33 @@ def test_runs_of_one_dataset_are_models(delta, lstm, observed):
     assert texts == ["observed", r"$\delta_n$", "LSTM"]
 
 
+def test_long_names_stay_on_the_page_and_leave_the_panels_their_width(delta, observed):
+    many = {f"model {number} with a rather long name": delta for number in range(5)}
+    many["one whose name is so long that a line of the legend cannot hold it, not even all alone"] = delta
+    axes = plot.hydrographs(many, observed, basins=IDS[:1])
+    figure = axes[0].figure
+    figure.canvas.draw()
+    assert axes[0].get_position().width > 0.8
+    legend, panel = axes[0].get_legend().get_window_extent(), axes[0].get_window_extent()
+    assert legend.x0 >= panel.x0 - 1
+    assert legend.x1 <= panel.x1 + 1
+    highest = max(float(np.nanmax(line.get_ydata())) for line in axes[0].lines)
+    assert axes[0].transData.transform((0, highest))[1] < legend.y0
+
+
+def test_basins_at_the_edge_are_inside_of_the_map(delta, observed):
+    *_, last = plot.hydrographs(delta, observed, basins=IDS[:1])
+    places = last.collections[0].get_offsets()
+    for ends, found in zip((last.get_xlim(), last.get_ylim()), places.T, strict=True):
+        margin = min(found.min() - ends[0], ends[1] - found.max())
+        assert margin > 0.1 * np.ptp(found)
+
+
+def test_a_hydrograph_without_any_value_is_refused(delta):
+    with pytest.raises(EmptySelectionError, match="have no value on the days"):
+        plot.hydrograph(delta.isel(basin=0).where(False))
+
+
 def test_hydrographs_that_cannot_be_drawn_are_refused(delta, observed):
     with pytest.raises(CoordinateError, match="'δn' has no basin '09999999'; it has 3, such as 01022500"):
         plot.hydrographs(delta, observed, basins=["09999999"])
@@ -173,8 +200,20 @@ def test_the_component_in_the_middle_is_in_colour_the_others_are_grey(parameters
         assert coloured.get_color() == "#0072B2"
         assert axes[row, 0].get_title(loc="left") == IDS[row]
     assert [each.get_ylabel() for each in axes[0]] == ["β  (BETA)", "perc  (PERC)\n(mm/day)"]
-    texts = [text.get_text() for text in axes[0, 0].get_legend().get_texts()]
+    texts = [text.get_text() for text in axes[0, 0].figure.legends[0].get_texts()]
     assert texts == ["the others", "middle of 4 components"]
+
+
+def test_the_panels_of_parameters_fill_the_page(parameters):
+    """The legend is that of the figure, and takes no width from them."""
+    axes = plot.dynamic_parameters(parameters)
+    figure = axes[0, 0].figure
+    figure.canvas.draw()
+    assert sum(each.get_position().width for each in axes[0]) > 0.7
+    box = figure.legends[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+    mine = plt.subplots(2, 2)[1]
+    assert len(plot.dynamic_parameters(parameters, axes=mine)[0, 0].get_legend().get_texts()) == 2
 
 
 @pytest.mark.parametrize("time", ["2001", "2001-03", "2001-03-05", slice("2001-01", None)])
@@ -233,12 +272,32 @@ def test_a_simulation_draws_its_own_pictures(delta, observed, parameters):
 def test_a_simulation_draws_its_baseflow_index(delta, observed):
     """Of its own baseflow and runoff; the observed one may have more basins."""
     known = observed.assign(bfi_usgs=("basin", [0.8, 0.4, 0.1, 0.2]))
+    # Whole years count: 2001-10-01 and later, all baseflow here, do not.
+    late = delta["time"] >= np.datetime64("2001-10-01")
+    delta["baseflow"] = delta["baseflow"].where(~late, delta["runoff"]).assign_attrs(delta["baseflow"].attrs)
     axes = delta.hbv.plot.baseflow_index(known, "bfi_usgs", threshold=-100)
     np.testing.assert_allclose(axes[2, 0].collections[0].get_offsets(), [[0.1, 0.2], [0.4, 0.5], [0.8, 0.7]])
     with pytest.raises(MissingVariableError, match=r"lacks \['runoff'\]"):
         delta.drop_vars("runoff").hbv.plot.baseflow_index(known)
     with pytest.raises(MissingVariableError, match="no variable 'baseflow_index'"):
         delta.hbv.plot.baseflow_index(known)
+
+
+def test_a_simulation_is_compared_with_a_product_of_evapotranspiration_in_one_call(delta):
+    """The figure has what hx.compare.evapotranspiration finds."""
+    random = np.random.default_rng(9)
+    months = xr.date_range("2000-11-01", periods=12, freq="MS")
+    coords = {"time": months, "basin": delta["basin"]}
+    product = xr.DataArray(random.gamma(4, 20, (12, 3)), coords, ("time", "basin"), attrs={"units": "mm"})
+    flux = VARIABLES["evapotranspiration"].attrs()
+    sim = delta.assign(evapotranspiration=(("time", "basin"), random.gamma(1, 2, (500, 3)), flux))
+    found = compare.evapotranspiration(sim, product)
+    boxes, means = sim.hbv.plot.evapotranspiration(product)
+    expected = np.column_stack([found["reference"], found["simulated"]])
+    np.testing.assert_allclose(means.collections[0].get_offsets(), expected)
+    (label,) = boxes.get_xticklabels()
+    assert label.get_text() == f"{float(found['r'].median()):.2f}"
+    assert means.get_ylabel() == "simulated ET of $\\delta_n$\n(mm/day)"
 
 
 def test_figures_are_legible_at_the_width_of_a_column_or_a_page(delta, lstm, observed, parameters):
