@@ -14,8 +14,6 @@ simulate with ``hx.load_model(path)``, or set dask's ``temporary-directory`` to 
 from __future__ import annotations
 
 import getpass
-import hashlib
-import json
 import os
 import shutil
 import socket
@@ -29,7 +27,7 @@ from uuid import uuid4
 
 from .description import Spec
 from .errors import ModelFileError
-from .model import JSON_FILE, WEIGHTS_FILE, Model, load_member
+from .model import JSON_FILE, Model, load_member
 from .store import replace
 
 if TYPE_CHECKING:
@@ -182,10 +180,8 @@ def _cache() -> Path:
 
 
 def _holds(folder: Path, checksum: str) -> bool:
+    """Whether this version can read that model there: another may have kept its own copy of it."""
     try:
-        content = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
-        weights = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
-    except (OSError, ValueError):
+        return load_member(str(folder)).hash == checksum
+    except ModelFileError:
         return False
-    found = content if isinstance(content, dict) else {}
-    return found.get("model_sha256") == checksum and found.get("weights_sha256") == weights

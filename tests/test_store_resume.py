@@ -295,7 +295,7 @@ def test_netcdf_is_verified_by_its_own_checksums(tmp_path: Path) -> None:
     with hx.open_run(path, verify=True) as opened:
         xr.testing.assert_equal(opened.load()[["runoff"]], ds[["runoff"]])
     sound, found = path.read_bytes(), 0
-    for share in np.linspace(0.01, 0.99, 16):
+    for share in np.linspace(0.01, 0.99, 64):  # much of so small a file is room that nothing uses
         raw = bytearray(sound)
         raw[int(share * len(raw))] ^= 16
         path.write_bytes(bytes(raw))
@@ -304,7 +304,7 @@ def test_netcdf_is_verified_by_its_own_checksums(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(opened["runoff"], ds["runoff"])
         except (DamagedStoreError, StoreError):
             found += 1
-    assert found > 2
+    assert found > 8
     (tmp_path / "text.nc").write_text("no file")
     with pytest.raises(DamagedStoreError, match="NetCDF"):
         hx.open_run(tmp_path / "text.nc")
