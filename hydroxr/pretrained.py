@@ -65,8 +65,8 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
     -------
     Dataset
         (run, basin): NSE, KGE and other metrics, baseflow index, mean fluxes of each run in each catchment;
-        what a run is, as coordinates of ``run``; ``r_bfi_l13`` and ``r_bfi_usgs`` (run), the correlations
-        of the baseflow index with the observed ones.
+        what a run is, as coordinates of ``run``; ``r_bfi_l13``, ``r_bfi_usgs`` and ``r_et_water_balance``
+        (run), the correlations over the catchments with what was observed.
 
     Raises
     ------

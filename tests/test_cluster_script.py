@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 import hydroxr as hx
 from tests.labelled import assert_same_values, untrained
+from tests.scripts import load_script
 
 SCRIPT = Path(__file__).parents[1] / "tutorials" / "cluster_slurm.py"
 SPEC = hx.DeltaHBV(components=2, hidden=4)
@@ -21,12 +21,7 @@ SPEC = hx.DeltaHBV(components=2, hidden=4)
 @pytest.fixture
 def script() -> Any:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("cluster_slurm", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 class FakeCluster:

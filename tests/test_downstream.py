@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from tests.labelled import make_dataset, make_parameters
+from tests.scripts import load_script
 
 SCRIPT = Path(__file__).parents[1] / "tutorials" / "downstream_nitrate.py"
 BARE = [sys.executable, "-W", "error", str(Path(__file__).parent / "bare.py"), "xarray,zarr"]
-
-
-def load_script() -> Any:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("downstream_nitrate", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_it_follows_a_run_that_is_appended_to(tmp_path: Path) -> None:
@@ -49,7 +38,7 @@ def test_it_follows_a_run_that_is_appended_to(tmp_path: Path) -> None:
     assert reader.returncode == 0, errors
     assert seen[0].startswith("40 days")
     assert "120 days" in rest
-    script = load_script()
+    script = load_script(SCRIPT)
     whole = ds.hbv.simulate(parameters)
     expected, _ = script.advance(whole, np.full(3, 20.0))
     found = pd.read_csv(out, index_col=0, parse_dates=True)
@@ -75,7 +64,7 @@ def test_nothing_else_is_there(tmp_path: Path) -> None:
 
 def test_the_nitrate_is_conserved() -> None:
     """What is supplied is lost, leached or still in the soil: with no groundwater and no denitrification."""
-    script = load_script()
+    script = load_script(SCRIPT)
     script.GROUNDWATER = script.DENITRIFICATION = 0.0
     rng = np.random.default_rng(0)
     shape = (2, 50)

@@ -25,6 +25,7 @@ from typing import Any
 import hydroxr as hx
 from hydroxr.errors import ModelFileError
 from hydroxr.model import JSON_FILE, WEIGHTS_FILE, Model
+from tests.faults.damages import flipped, judge
 from tests.faults.forgeries import MALFORMED, MARKER, save_sound
 
 MOST_SECONDS = 1.0
@@ -98,19 +99,11 @@ def try_damages(number: int, folder: Path, seed: int) -> Counter[str]:
         file = path / rng.choice([JSON_FILE, WEIGHTS_FILE])
         sound = file.read_bytes()
         if rng.random() < 0.5:
-            place = rng.randrange(len(sound))
-            changed = sound[:place] + bytes([sound[place] ^ (1 << rng.randrange(8))]) + sound[place + 1 :]
-            what = f"{file.name}, bit"
+            changed, what = flipped(sound, rng.randrange(len(sound)), rng), f"{file.name}, bit"
         else:
             changed, what = sound[: rng.randrange(len(sound))], f"{file.name}, cut off"
         file.write_bytes(changed)
-        try:
-            fine = same(hx.load_model(path), expected)
-            counts[f"{what}: harmless" if fine else f"BROKEN: {what}: not found"] += 1
-        except ModelFileError:
-            counts[f"{what}: found"] += 1
-        except Exception as error:
-            counts[f"BROKEN: {what}: {type(error).__name__}"] += 1
+        judge(counts, what, lambda: same(hx.load_model(path), expected), ModelFileError)
         file.write_bytes(sound)
     return counts
 

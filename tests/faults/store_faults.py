@@ -29,7 +29,8 @@ import numpy as np
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.errors import HydroxrError, StoreError
+from hydroxr.errors import StoreError
+from tests.faults.damages import flipped, judge
 from tests.labelled import make_dataset, make_parameters
 
 VARIABLES = ("streamflow", "baseflow", "soil_moisture")
@@ -145,26 +146,21 @@ def try_damages(number: int, size: Size, folder: Path, seed: int) -> Counter[str
             "manifest" if inside.parts[0] == ".hydroxr" else "metadata" if file.suffix == ".json" else "chunk"
         )
         kinds[kind].append(file)
+
+    def unchanged() -> bool:
+        found = hx.open_run(path, verify=True).load()
+        return equal(found, expected) and found.attrs == expected.attrs
+
     for _ in range(number):
         kind = rng.choice(sorted(kinds))
         file = rng.choice(kinds[kind])
         sound = file.read_bytes()
         if rng.random() < 0.5:
-            place = rng.randrange(len(sound))
-            changed = sound[:place] + bytes([sound[place] ^ (1 << rng.randrange(8))]) + sound[place + 1 :]
-            what = f"{kind}, bit"
+            changed, what = flipped(sound, rng.randrange(len(sound)), rng), f"{kind}, bit"
         else:
             changed, what = sound[: rng.randrange(len(sound))], f"{kind}, cut off"
         file.write_bytes(changed)
-        try:
-            found = hx.open_run(path, verify=True).load()
-        except HydroxrError:
-            counts[f"{what}: found"] += 1
-        except Exception as error:  # found, but not in words of ours
-            counts[f"BROKEN: {what}: {type(error).__name__}"] += 1
-        else:
-            harmless = equal(found, expected) and found.attrs == expected.attrs
-            counts[f"{what}: harmless" if harmless else f"BROKEN: {what}: not found"] += 1
+        judge(counts, what, unchanged)
         file.write_bytes(sound)
     return counts
 
@@ -177,21 +173,18 @@ def try_file_damages(number: int, size: Size, folder: Path, seed: int) -> Counte
     expected = hx.open_run(path, verify=True).load()
     expected.close()
     sound = path.read_bytes()
+
+    def unchanged() -> bool:
+        with hx.open_run(path, verify=True) as opened:
+            found = opened.load()
+        return equal(found, expected) and found.attrs == expected.attrs
+
     for _ in range(number):
         place = rng.randrange(len(sound))
-        flipped = sound[:place] + bytes([sound[place] ^ (1 << rng.randrange(8))]) + sound[place + 1 :]
-        changed, what = (flipped, "bit") if rng.random() < 0.9 else (sound[:place], "cut off")
+        bit = flipped(sound, place, rng)
+        changed, what = (bit, "bit") if rng.random() < 0.9 else (sound[:place], "cut off")
         path.write_bytes(changed)
-        try:
-            with hx.open_run(path, verify=True) as opened:
-                found = opened.load()
-        except HydroxrError:
-            counts[f"NetCDF, {what}: found"] += 1
-        except Exception as error:  # found, but not in words of ours
-            counts[f"BROKEN: NetCDF, {what}: {type(error).__name__}"] += 1
-        else:
-            harmless = equal(found, expected) and found.attrs == expected.attrs
-            counts[f"NetCDF, {what}: harmless" if harmless else f"BROKEN: NetCDF, {what}: not found"] += 1
+        judge(counts, f"NetCDF, {what}", unchanged)
     return counts
 
 
