@@ -298,7 +298,7 @@ def _seconds(cells: int, days: int, bytes_of_day: float, job: Job) -> float:
 
 def _machine(memory: str | float | None) -> Machine:
     """What dask would compute with now, with ``memory`` for a process where it is given."""
-    found = _cluster() or _this_machine()
+    found = _cluster() or this_machine()
     if memory is None:
         return found
     from dask.utils import parse_bytes
@@ -328,7 +328,8 @@ def _cluster() -> Machine | None:
     return Machine(memory, smallest["nthreads"], len(workers), f"a cluster of {len(workers)} workers")
 
 
-def _this_machine() -> Machine:
+def this_machine() -> Machine:
+    """Half of its memory, and dask's threads."""
     import dask
     from dask.system import CPU_COUNT
 

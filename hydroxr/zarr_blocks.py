@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 import xarray as xr
 
-from .manifest import Plan, entry, seal
+from .manifest import Grid, Plan, entry, seal
 from .places import Place, Recorder
 from .progress import progress_bar
+from .read_ahead import lanes_of, take_turns
+
+if TYPE_CHECKING:
+    from dask.array import Array
 
 
 @dataclass(frozen=True)
@@ -77,14 +80,26 @@ def write_blocks(
                 values[name] = np.asarray(ds[name].variable[local].values)
             writer(block, values)
         return
+    import dask
+
+    client = _client()
     array = _graph(ds, writer, todo)
-    with _progress(progress, array) as whole:
-        whole.compute()
+    if client is not None:
+        array, priority = _in_turns(array, grid, todo, lanes_of(client))
+        with dask.annotate(priority=priority):
+            _run_on_cluster(array, progress)
+    elif progress:
+        from dask.diagnostics import ProgressBar
+
+        with ProgressBar():
+            array.compute()
+    else:
+        array.compute()
 
 
-def _graph(ds: xr.Dataset, writer: BlockWriter, todo: Sequence[tuple[int, ...]]) -> Any:
+def _graph(ds: xr.Dataset, writer: BlockWriter, todo: Sequence[tuple[int, ...]]) -> Array:
     """One task a block, with the blocks of all variables as its inputs: what they share runs once."""
-    import dask.array as da
+    from dask.array import Array
     from dask.highlevelgraph import HighLevelGraph
 
     grid = writer.plan.grid
@@ -97,7 +112,7 @@ def _graph(ds: xr.Dataset, writer: BlockWriter, todo: Sequence[tuple[int, ...]])
         keys = [(arrays[key].name, *grid.index(block, grid.variables[key])) for key in names]
         layer[name, number] = (_write, shared, list(block), names, *keys)
     graph = HighLevelGraph.from_collections(name, layer, dependencies=list(arrays.values()))
-    return da.Array(graph, name, chunks=((1,) * len(todo),), dtype=bool, meta=np.empty(0, dtype=bool))
+    return Array(graph, name, chunks=((1,) * len(todo),), dtype=bool, meta=np.empty(0, dtype=bool))
 
 
 def _write(writer: BlockWriter, block: list[int], names: list[str], *arrays: np.ndarray) -> np.ndarray:
@@ -105,25 +120,39 @@ def _write(writer: BlockWriter, block: list[int], names: list[str], *arrays: np.
     return np.ones(1, dtype=bool)
 
 
-@contextmanager
-def _progress(show: bool, array: Any) -> Iterator[Any]:
-    """A bar over the tasks, here or in the workers of a client."""
-    if not show:
-        yield array
-        return
-    if "distributed" in sys.modules:
-        from distributed import get_client, progress
+def _in_turns(
+    array: Array, grid: Grid, todo: Sequence[tuple[int, ...]], lanes: float
+) -> tuple[Array, Callable[[Any], int]]:
+    """The same, where blocks are not read long before they are written; and the order of its tasks."""
+    from dask._task_spec import convert_legacy_graph
+    from dask.array import Array
+    from dask.array.optimization import optimize
+    from dask.highlevelgraph import HighLevelGraph
+    from dask.utils import ensure_dict
 
-        try:
-            get_client()
-        except ValueError:
-            pass
-        else:
-            array = array.persist()
-            progress(array, notebook=False)
-            yield array
-            return
-    from dask.diagnostics import ProgressBar
+    chains: dict[tuple[int, ...], list[Any]] = {}  # blocks that differ in time only
+    for number, block in enumerate(todo):
+        place = tuple(at for dim, at in zip(grid.dims, block, strict=True) if dim != "time")
+        chains.setdefault(place, []).append((array.name, number))
+    tasks = convert_legacy_graph(ensure_dict(optimize(array.dask, array.__dask_keys__())))
+    tasks, priority = take_turns(tasks, chains.values(), lanes)
+    graph = HighLevelGraph.from_collections(array.name, tasks)
+    return Array(graph, array.name, array.chunks, meta=array._meta), priority
 
-    with ProgressBar():
-        yield array
+
+def _client() -> Any:
+    """Of the cluster that dask computes on, if it does."""
+    distributed = sys.modules.get("distributed")
+    try:
+        return None if distributed is None else distributed.get_client()
+    except ValueError:
+        return None
+
+
+def _run_on_cluster(array: Array, show: bool) -> None:
+    if show:
+        from distributed import progress
+
+        array = array.persist()
+        progress(array, notebook=False)
+    array.compute()

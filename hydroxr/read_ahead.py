@@ -1,0 +1,117 @@
+"""Blocks of a write take turns: none is read long before it can be written.
+
+dask's cluster hands a worker the next thing to read whenever the worker would have nothing to do, be it for
+the instant between a block and its writing. Reading so runs ahead of computing, block by block, and memory
+grows with their number. Here what a block reads waits for the end of an earlier block: as many blocks as
+there are lanes are in hand at a time, and memory is theirs however many there are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef
+
+Key = Any
+_AHEAD = 2  # blocks that a thread has in hand: one is computed, what the next one needs is read
+_IN_A_CHAIN = 2  # blocks of a chain, of which each needs the one before
+
+
+def lanes_of(client: Any) -> float:
+    """Blocks that may be in hand, by the threads that a cluster has or was asked for."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    if not workers:
+        return math.inf
+    # Jobs of a queue come late, and an adaptive cluster brings workers when there is work for them.
+    cluster = getattr(client, "cluster", None)
+    most = getattr(getattr(cluster, "_adaptive", None), "maximum", 0)
+    number = max(len(workers), len(getattr(cluster, "plan", ())), most)
+    return _AHEAD * number * max(worker["nthreads"] for worker in workers)
+
+
+def take_turns(
+    graph: Mapping[Key, GraphNode], chains: Iterable[Sequence[Key]], lanes: float
+) -> tuple[dict[Key, GraphNode], Callable[[Key], int]]:
+    """A graph in which what a block reads waits for an earlier block.
+
+    Parameters
+    ----------
+    graph : mapping of GraphNode
+        By key, in dask's own classes.
+    chains : iterable of sequence of key
+        The tasks that end the blocks, in the order in which they shall run. Where a block needs what the
+        one before it in its sequence has computed, they run one after the other, and count as one.
+    lanes : float
+        Of blocks, or of such chains, that are in hand at a time.
+
+    Returns
+    -------
+    graph : dict of GraphNode
+    priority : function
+        Of a task by its key, for dask: earlier blocks first. Else a lane could leave the others behind.
+    """
+    out = dict(graph)
+    owner: dict[Key, Key] = {}  # the block that a task was first needed by
+    units: list[list[Key]] = []
+    for chain in chains:
+        before = None
+        for block in chain:
+            reads, needs = _first_needed(graph, block, owner)
+            if before is not None and before in needs:
+                units[-1].append(block)
+            else:
+                units.append([block])
+            gate = _gate(units, lanes)
+            if gate is not None:
+                out |= {key: Task(key, _second, TaskRef(gate), graph[key]) for key in reads}
+            before = block
+    place = {block: -number for number, unit in enumerate(units) for block in unit}
+    return out, partial(_priority, {key: place[block] for key, block in owner.items()})
+
+
+def _priority(places: Mapping[Key, int], key: Key) -> int:
+    return places.get(key, 0)
+
+
+def _first_needed(
+    graph: Mapping[Key, GraphNode], block: Key, owner: dict[Key, Key]
+) -> tuple[list[Key], set[Key]]:
+    """What nobody before ``block`` reads, and the blocks some of whose work it needs; fills in ``owner``."""
+    reads: list[Key] = []
+    needs: set[Key] = set()
+    left = [block]
+    while left:
+        key = left.pop()
+        node = graph[key]
+        is_read = all(_is_given(graph, each) for each in node.dependencies)
+        if key in owner:
+            if not is_read:
+                needs.add(owner[key])
+            continue
+        owner[key] = block
+        if not is_read:
+            left.extend(node.dependencies)
+        elif isinstance(node, Task):
+            reads.append(key)
+    return reads, needs
+
+
+def _is_given(graph: Mapping[Key, GraphNode], key: Key) -> bool:
+    """Whether nothing is to be done for it."""
+    node = graph[key]
+    return isinstance(node, DataNode) or (isinstance(node, Alias) and _is_given(graph, node.target))
+
+
+def _gate(units: list[list[Key]], lanes: float) -> Key | None:
+    """The block that must have ended before the last one reads, if there is one."""
+    unit = units[-1]
+    if len(unit) > _IN_A_CHAIN:
+        return unit[-1 - _IN_A_CHAIN]
+    return units[int(len(units) - 1 - lanes)][-1] if lanes < len(units) else None
+
+
+def _second(_: Any, value: Any) -> Any:
+    return value

@@ -1,0 +1,194 @@
+"""On a cluster what blocks need is not read long before they are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from types import SimpleNamespace
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+from dask._task_spec import DataNode, GraphNode, Task, TaskRef
+from distributed import Client, LocalCluster
+
+import hydroxr as hx
+from hydroxr.read_ahead import lanes_of, take_turns
+from hydroxr.zarr_blocks import BlockWriter
+from tests.labelled import assert_same_values, make_dataset, make_parameters, untrained
+
+SPEC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",))
+Graph = dict[Any, GraphNode]
+
+
+def graph_of(needs: dict[str, list[str]]) -> Graph:
+    """Tasks by the names of what they need; what needs nothing but "given" reads."""
+    tasks: Graph = {key: Task(key, max, *(TaskRef(each) for each in of)) for key, of in needs.items()}
+    return tasks | {"given": DataNode("given", 1)}
+
+
+def before(graph: Graph, key: Any) -> set[Any]:
+    """All that must have ended before a task can begin."""
+    found: set[Any] = set()
+    left = [key]
+    while left:
+        new = set(graph[left.pop()].dependencies) - found
+        found |= new
+        left.extend(new)
+    return found
+
+
+def test_reading_waits_for_an_earlier_block() -> None:
+    """With three lanes the first three blocks wait for nobody, the others for the one three before them."""
+    needs = {f"read{n}": ["given"] for n in range(8)} | {f"write{n}": [f"read{n}"] for n in range(8)}
+    graph, priority = take_turns(graph_of(needs), [[f"write{n}"] for n in range(8)], 3)
+    for n in range(8):
+        waits_for = [m for m in range(8) if f"write{m}" in before(graph, f"read{n}")]
+        assert waits_for == list(range(n % 3, n, 3))
+        assert priority(f"read{n}") == priority(f"write{n}") == -n
+    assert graph_of(needs).keys() == graph.keys()
+
+
+def test_what_is_shared_is_read_for_the_first() -> None:
+    """It waits for what its first user may wait for, else nobody could go on."""
+    needs = {"read": ["given"]} | {f"write{n}": ["read"] for n in range(4)}
+    graph, _ = take_turns(graph_of(needs), [[f"write{n}"] for n in range(4)], 1)
+    assert before(graph, "read") == {"given"}
+
+
+def test_a_chain_is_in_one_lane() -> None:
+    """What needs the block before it runs after it anyway; it reads one block ahead."""
+    needs = {f"read{c}{n}": ["given"] for c in "ab" for n in range(5)}
+    needs |= {
+        f"run{c}{n}": [f"read{c}{n}", *([f"run{c}{n - 1}"] if n else [])] for c in "ab" for n in range(5)
+    }
+    needs |= {f"write{c}{n}": [f"run{c}{n}"] for c in "ab" for n in range(5)}
+    chains = [[f"write{c}{n}" for n in range(5)] for c in "ab"]
+    graph, _ = take_turns(graph_of(needs), chains, 1)
+    assert "writea1" in before(graph, "reada3")
+    assert "writea2" not in before(graph, "reada3")
+    assert "writea4" in before(graph, "readb0")
+    graph, _ = take_turns(graph_of(needs), chains, 2)
+    assert not [key for key in before(graph, "writeb4") if "a" in key.removeprefix("read")]
+
+
+def test_blocks_that_share_a_mean_are_no_chain() -> None:
+    """They can run side by side, whatever their order in time."""
+    needs = {f"read{n}": ["given"] for n in range(6)} | {"mean": [f"read{n}" for n in range(6)]}
+    needs |= {f"other{n}": ["given"] for n in range(6)}
+    needs |= {f"write{n}": ["mean", f"other{n}"] for n in range(6)}
+    graph, _ = take_turns(graph_of(needs), [[f"write{n}" for n in range(6)]], 3)
+    assert not [key for key in before(graph, "write3") if "write" in key and key != "write0"]
+
+
+def test_without_a_limit_nothing_waits() -> None:
+    """Nobody knows how many workers will come."""
+    needs = {"read0": ["given"], "read1": ["given"], "write0": ["read0"], "write1": ["read1"]}
+    graph, _ = take_turns(graph_of(needs), [["write0"], ["write1"]], math.inf)
+    assert graph == graph_of(needs)
+
+
+def test_lanes_are_of_the_workers_that_will_come() -> None:
+    """Those of a queue, and of a cluster that grows."""
+
+    def client(workers: int, **cluster: Any) -> Any:
+        info = {"workers": {n: {"nthreads": 2} for n in range(workers)}}
+        return SimpleNamespace(
+            scheduler_info=lambda n_workers: info, cluster=SimpleNamespace(**cluster) if cluster else None
+        )
+
+    assert lanes_of(client(3)) == 12
+    assert lanes_of(client(3, plan=set(range(10)))) == 40
+    assert lanes_of(client(1, plan={0}, _adaptive=SimpleNamespace(maximum=math.inf))) == math.inf
+    assert lanes_of(client(0)) == math.inf
+
+
+class Counted:
+    """How many cells were read and not written, at most."""
+
+    def __init__(self) -> None:
+        self.lock, self.now, self.most = Lock(), 0, 0
+
+    def add(self, number: int) -> None:
+        """Some more."""
+        with self.lock:
+            self.now += number
+            self.most = max(self.most, self.now)
+
+    def start(self) -> None:
+        """At nothing."""
+        self.now = self.most = 0
+
+
+COUNTED = Counted()
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Client]:
+    """One of one thread, in this process."""
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """Counts down where a block is written."""
+    COUNTED.start()
+    real = BlockWriter.__call__
+
+    def counting(*args: Any) -> None:
+        real(*args)
+        COUNTED.add(-1)
+
+    monkeypatch.setattr(BlockWriter, "__call__", counting)
+    return COUNTED
+
+
+class Source:
+    """An array on a disk, so to speak, of which every reading counts."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+        self.shape, self.dtype, self.ndim = values.shape, values.dtype, values.ndim
+
+    def __getitem__(self, place: Any) -> np.ndarray:
+        COUNTED.add(len(range(*place[0].indices(len(self.values)))))
+        return self.values[place]
+
+
+def read_by_block(ds: xr.Dataset, **chunks: int) -> xr.Dataset:
+    """Precipitation that counts when it is read, chunk by chunk."""
+    prcp = ds["prcp"]
+    sizes = [chunks.get(str(dim), size) for dim, size in prcp.sizes.items()]
+    lazy = da.from_array(Source(prcp.values), chunks=sizes, name=False, meta=prcp.values[:0, :0])
+    return ds.assign(prcp=(prcp.dims, lazy, prcp.attrs))
+
+
+@pytest.mark.parametrize("number", [16, 64])
+def test_reading_does_not_run_ahead(worker: Client, counted: Counted, tmp_path: Path, number: int) -> None:
+    """Chunks of four cells, blocks of one: at most two chunks are in hand, however many there are."""
+    ds = read_by_block(make_dataset(60, number), basin=4)
+    sim = ds.hbv.simulate(untrained(SPEC), variables=["streamflow"], memory="12kB")
+    assert (sim.chunksizes["basin"], sim.chunksizes["time"]) == ((1,) * number, (60,))
+    sim.hbv.to_zarr(tmp_path / "sim.zarr")
+    assert counted.now == 0
+    assert 4 <= counted.most <= 8
+
+
+def test_segments_are_not_read_ahead(worker: Client, counted: Counted, tmp_path: Path) -> None:
+    """Two places are in hand, and at each the segments that are computed and read: four at most."""
+    whole = make_dataset(400, 6)
+    parameters = make_parameters(whole)
+    ds = read_by_block(whole, basin=1, time=10)
+    sim = ds.hbv.simulate(parameters, variables=["streamflow"], memory="2kB")
+    assert sim.chunksizes["time"] == (10,) * 40
+    sim.hbv.to_zarr(tmp_path / "sim.zarr")
+    expected = whole.hbv.simulate(parameters, variables=["streamflow"])
+    assert_same_values(xr.open_zarr(tmp_path / "sim.zarr").load(), expected, rtol=1e-6, atol=1e-5)
+    assert counted.now == 0
+    assert 1 <= counted.most <= 4
