@@ -214,9 +214,9 @@ def _add_reproduce(subparsers, commands) -> None:  # type: ignore[no-untyped-def
     reproduce.add_argument(
         "--splits",
         nargs="+",
-        choices=("time", "pub", "pur"),
+        choices=("time", "ensemble", "pub", "pur"),
         default=("time",),
-        help="all catchments in time, ungauged basins, ungauged regions (default: time)",
+        help="all catchments in time, the mean of seeds, ungauged basins, ungauged regions (default: time)",
     )
     reproduce.add_argument("--hidden", type=int, default=256, help="width of the networks (default: 256)")
     reproduce.add_argument("--iterations", type=int, help="training steps (default: the preset's)")

@@ -15,7 +15,7 @@ from .plot_style import MODEL_COLOURS, OTHER_COLOURS, mathematical
 
 Results = xr.Dataset | xr.DataArray | Mapping[str, xr.Dataset | xr.DataArray]
 
-_DASHES = {"time": "-", "pub": "--", "pur": ":"}
+_DASHES = {"time": "-", "ensemble": "-.", "pub": "--", "pur": ":"}
 _SPLITS = {"pub": "PUB", "pur": "PUR"}
 
 SHORT_NAMES = {

@@ -24,10 +24,11 @@ from .._version import __version__
 from ..cells import attribute_names
 from ..commands import only_gauged, run_period
 from ..description import DeltaHBV, Spec
-from ..errors import DataFileError, HydroxrError
+from ..ensemble import Ensemble
+from ..errors import DataFileError, HydroxrError, ModelFileError
 from ..model import Model, load_model
 from .records import SETTINGS, check_settings, days_of, facts_of, hardware, write_whole
-from .runs import SPLITS, Run, chosen_runs, specification
+from .runs import ENSEMBLE, SPLITS, Run, chosen_runs, specification
 from .scores import VARIABLES, et_correlation, observed_indices, one_dataset, scores
 from .table import markdown
 
@@ -76,7 +77,10 @@ class Experiment:
 
     def done(self, run: Run) -> bool:
         """Whether a run is trained and tested, with this estimate of evapotranspiration if there is one."""
-        if not (self.out / run.name / FACTS).is_file():
+        path = self.out / run.name / FACTS
+        if not path.is_file():
+            return False
+        if run.split == ENSEMBLE and _facts(path)["members"] != ", ".join(self._members(run)):
             return False
         if self.et is None:
             return True
@@ -105,7 +109,8 @@ class Experiment:
         self._log(run, f"begins or goes on, hydroxr {__version__}, {hardware()}: {json.dumps(settings)}")
         started = clock.perf_counter()
         try:
-            sim, model = (self._over_time if run.split == "time" else self._over_cells)(run, folder)
+            do = {"time": self._over_time, ENSEMBLE: self._of_ensemble}.get(run.split, self._over_cells)
+            sim, model = do(run, folder)
             part = scores(sim, self.ds)
             if self.et is not None:
                 part["et_correlation"] = et_correlation(sim, self.et).assign_attrs(
@@ -116,6 +121,7 @@ class Experiment:
             raise
         part.hbv.to_netcdf(folder / SCORES, overwrite=True)
         facts = facts_of(run, model, self.hidden, self._seconds(run))
+        facts["members"] = ", ".join(self._members(run))
         write_whole(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False, default=str))
         took = clock.perf_counter() - started
         self._log(
@@ -130,6 +136,8 @@ class Experiment:
         changes = {name: value for name, value in self.options.items() if name != "preset"}
         preset = self.options.get("preset", "default")
         protocol = protocol_of(spec, preset, {**changes, "seed": run.seed}).to_dict()
+        if run.split == ENSEMBLE:
+            del protocol["seed"]
         periods = {"training": days_of(self.training), "test": days_of(self.test)}
         data = {"data": {"sha256": self.data_hash}}
         return json.loads(
@@ -151,6 +159,8 @@ class Experiment:
         """Of training, of all models of the run."""
         folder = self.out / run.name
         models = [folder / "model"] if run.split == "time" else sorted((folder / "models").glob("fold-*"))
+        if run.split == ENSEMBLE:
+            models = list(self._members(run).values())
         loaded = [load_model(path) for path in models]
         return float(sum(model.training["seconds"] for model in loaded if isinstance(model, Model)))
 
@@ -175,6 +185,37 @@ class Experiment:
             self._log(run, f"trained in {model.training['seconds']:.0f} s")
         sim = run_period(self.ds, model, self.test, variables=_variables(spec), device=self.device)
         return sim.compute(), model
+
+    def _members(self, run: Run) -> dict[str, Path]:
+        """By seed, the models that the run has: of an ensemble those that are trained so far."""
+        if run.split != ENSEMBLE:
+            return {str(run.seed): self.out / run.name / "model"}
+        found = {_facts(path)["seed"]: path.parent for path in self.out.glob(f"{run.model}/seed*/{FACTS}")}
+        return {
+            str(seed): folder / "model"
+            for seed, folder in sorted(found.items())
+            if (folder / "model").is_dir()
+        }
+
+    def _of_ensemble(self, run: Run, _: Path) -> tuple[xr.Dataset, Model]:
+        """Simulation of the test period by the mean of the models of all seeds; one of the models.
+
+        Raises
+        ------
+        ModelFileError
+            Where there are not two.
+        """
+        members = self._members(run)
+        if len(members) < 2:
+            raise ModelFileError(
+                f"an ensemble of {run.model} needs two trained seeds, and {self.out} has {len(members)}; "
+                "train them first: --splits time ensemble."
+            )
+        models = [load_model(folder) for folder in members.values()]
+        ensemble = Ensemble(tuple(model for model in models if isinstance(model, Model)))
+        variables = _variables(ensemble.description)
+        sim = run_period(self.ds, ensemble, self.test, variables=variables, device=self.device)
+        return sim.compute(), ensemble.members[0]
 
     def _over_cells(self, run: Run, folder: Path) -> tuple[xr.Dataset, Model]:
         """Simulation of the test period, each cell by a model that did not see it; one of the models."""
@@ -207,13 +248,14 @@ class Experiment:
         -------
         Dataset
             (run, cell): what :func:`~hydroxr.reproduction.scores.scores` gives, with ``model``,
-            ``symbol``, ``seed``, ``split``, ``hidden``, ``iterations``, ``seconds``, ``hardware`` and
-            ``versions`` as coordinates of ``run``; the observed baseflow indices ``bfi_l13`` and
-            ``bfi_usgs`` (cell).
+            ``symbol``, ``seed``, ``members`` (text: the seeds of an ensemble), ``split``, ``hidden``,
+            ``iterations``, ``seconds``, ``hardware`` and ``versions`` as coordinates of ``run``; the
+            observed baseflow indices ``bfi_l13`` and ``bfi_usgs`` (cell).
         """
         parts, facts = {}, {}
         for path in sorted(self.out.glob(f"*/*/{FACTS}")):
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = {"members": "", **_facts(path)}  # older runs do not say
+            found["members"] = found["members"] or str(found["seed"])
             with xr.open_dataset(path.parent / SCORES) as part:
                 parts[found["run"]] = part.load()
             facts[found["run"]] = {key: value for key, value in found.items() if key != "run"}
@@ -329,3 +371,9 @@ def check(experiment: Experiment, runs: Sequence[Run]) -> None:
 
 def _variables(spec: Spec) -> tuple[str, ...]:
     return VARIABLES if isinstance(spec, DeltaHBV) else VARIABLES[:1]
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """Of a finished run, see :func:`~hydroxr.reproduction.records.facts_of`."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

@@ -10,8 +10,9 @@ from ..errors import DescriptionError
 
 # In the order in which a reader wants to have them, should there not be time for all.
 MODELS = ("dn-bt-gt", "lstm", "dn", "d1", "dn-nnr", "dn-bt", "dn-gt")
-# Label that divides the cells for each split of space; over time all are trained on.
-SPLITS: dict[str, str | None] = {"time": None, "pub": "pub_fold", "pur": "pur_region"}
+# Label that divides the cells for each split of space; over time all are trained on, an ensemble trains none.
+ENSEMBLE = "ensemble"
+SPLITS: dict[str, str | None] = {"time": None, ENSEMBLE: None, "pub": "pub_fold", "pur": "pur_region"}
 _REPEATED = ("dn-bt-gt", "lstm")  # with three seeds, for their spread
 _HELD_OUT = ("dn-bt-gt", "lstm", "dn")  # of the splits of space
 
@@ -26,9 +27,10 @@ class Run:
         A name of ``DeltaHBV.ladder()``, or ``"lstm"``.
     seed : int
         Of weights and draws.
-    split : {"time", "pub", "pur"}
-        "time": trained on the training period of all cells. "pub", "pur": on that of the other folds
-        of ``pub_fold`` or regions of ``pur_region``. Tested on the test period in all.
+    split : {"time", "ensemble", "pub", "pur"}
+        "time": trained on the training period of all cells. "ensemble": the mean of all models, of whatever
+        seed, that were trained so. "pub", "pur": on that of the other folds of ``pub_fold`` or regions of
+        ``pur_region``. Tested on the test period in all.
     """
 
     model: str
@@ -37,7 +39,9 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What it is called in results, and its folder: ``dn-bt-gt/seed0``, ``dn/seed0-pub``."""
+        """What it is called in results, and its folder: ``dn/seed0``, ``dn/ensemble``, ``dn/seed0-pub``."""
+        if self.split == ENSEMBLE:
+            return f"{self.model}/{ENSEMBLE}"
         return f"{self.model}/seed{self.seed}" + ("" if self.split == "time" else f"-{self.split}")
 
 
@@ -67,7 +71,7 @@ def chosen_runs(
     Parameters
     ----------
     models : sequence of str, optional
-        Default: all; of a split of space δn, δn(γt,βt) and the LSTM.
+        Default: all; as an ensemble those with several seeds; of a split of space δn, δn(γt,βt) and the LSTM.
     seeds : sequence of int, optional
         Of every model; default: 0, and 1 and 2 as well for δn(γt,βt) and the LSTM over time.
     splits : sequence of str
@@ -84,7 +88,7 @@ def chosen_runs(
                 raise DescriptionError(f"{name!r} is not known; expected some of {', '.join(known)}.")
     runs = []
     for split in splits:
-        usual = MODELS if split == "time" else _HELD_OUT
+        usual = {"time": MODELS, ENSEMBLE: _REPEATED}.get(split, _HELD_OUT)
         for model in MODELS if models is None else models:
             if models is not None or model in usual:
                 runs += [Run(model, seed, split) for seed in _seeds(model, split, seeds)]
@@ -92,6 +96,8 @@ def chosen_runs(
 
 
 def _seeds(model: str, split: str, given: Sequence[int] | None) -> Sequence[int]:
+    if split == ENSEMBLE:
+        return (0,)  # it has those of its members
     if given is not None:
         return given
     return (0, 1, 2) if split == "time" and model in _REPEATED else (0,)

@@ -22,6 +22,7 @@ PUBLISHED: dict[str, tuple[float | None, float | None, float | None]] = {
 }
 _TITLES = {
     "time": "Trained and tested on the same catchments",
+    "ensemble": "Ensembles: the mean of the models of several seeds, on the same catchments",
     "pub": "Ungauged basins: each catchment by a model that was trained without its fold",
     "pur": "Ungauged regions: each catchment by a model that was trained without its region",
 }
@@ -137,7 +138,8 @@ def _cell_dimension(results: xr.Dataset) -> str:
 
 def _model_row(part: xr.Dataset, name: str) -> str:
     symbol = str(part["symbol"].values[0])
-    seeds = ", ".join(str(seed) for seed in part["seed"].values)
+    names = part["members"] if "members" in part.coords else part["seed"]
+    seeds = ", ".join(str(seed) for seed in names.values)
     cells = [symbol, seeds]
     cells += [_number(part[key].values, 3) for key in ("nse", "kge")]
     cells += [_number(part[key].values, 1) for key in ("flv", "fhv")]

@@ -63,6 +63,8 @@ def test_which_runs_there_are() -> None:
     assert [run.seed for run in runs if run.model == "lstm"] == [0, 1, 2]
     held_out = chosen_runs(splits=("pub",))
     assert {run.name for run in held_out} == {"dn-bt-gt/seed0-pub", "lstm/seed0-pub", "dn/seed0-pub"}
+    means = chosen_runs(splits=("ensemble",))
+    assert {run.name for run in means} == {"dn-bt-gt/ensemble", "lstm/ensemble"}
     assert chosen_runs(["d1"], [4], ("time", "pur")) == (Run("d1", 4), Run("d1", 4, "pur"))
     assert specification("dn-nnr", 8) == hx.DeltaHBV(runoff_network=True, hidden=8)
     for wrong in ({"models": ["dn-tb"]}, {"splits": ("space",)}):
@@ -89,6 +91,27 @@ def test_the_scores_are_those_of_the_model_on_the_test_period(done: tuple[xr.Dat
     np.testing.assert_allclose(
         found["streamflow_observed"], ds["streamflow"].sel(time=TEST).mean("time"), rtol=1e-5
     )
+
+
+def test_an_ensemble_is_the_mean_of_all_seeds(tmp_path: Path) -> None:
+    """Of those that are trained; with another one it is done again. The table has it apart."""
+    with pytest.raises(ModelFileError, match=r"two trained seeds.* has 1"):
+        run(tmp_path, models=["dn"], seeds=[0], splits=("time", "ensemble"))
+    results = run(tmp_path, models=["dn"], seeds=[0, 1], splits=("time", "ensemble"))
+    assert results["run"].values.tolist() == ["dn/ensemble", "dn/seed0", "dn/seed1"]
+    assert results["members"].values.tolist() == ["0, 1", "0", "1"]
+    seconds = dict(zip(results["run"].values, results["seconds"].values, strict=True))
+    assert seconds["dn/ensemble"] == pytest.approx(seconds["dn/seed0"] + seconds["dn/seed1"])
+    ds = make_data().isel(basin=[0, 1, 2, 4])
+    for seeds in ([0, 1], [0, 1, 2]):
+        results = run(tmp_path, models=["dn"], seeds=seeds, splits=("time", "ensemble"))
+        models = [hx.load_model(tmp_path / "dn" / f"seed{seed}" / "model") for seed in seeds]
+        flows = [commands.run_period(ds, model, TEST)["streamflow"] for model in models]
+        mean = (sum(flows) / len(flows)).to_dataset(name="streamflow").assign_attrs(flows[0].attrs)
+        mean["streamflow"].attrs = flows[0].attrs
+        found = results.sel(run="dn/ensemble")
+        np.testing.assert_allclose(found["nse"], mean.hbv.evaluate(ds)["nse"], rtol=1e-4, atol=1e-4)
+    assert "| δn | 0, 1, 2 | " in markdown(results).partition("Ensembles")[2]
 
 
 def test_means_are_of_the_same_days(tmp_path: Path) -> None:
