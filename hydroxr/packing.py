@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .cf import for_file
 from .errors import DescriptionError, ValueRangeError
+from .manifest import ATTRIBUTE
 from .variables import VARIABLES
 
 # Largest errors of packed=True and ranges of a variable's values, by its role: kg m-2 day-1, kg m-2.
@@ -26,6 +28,13 @@ _BITS = "quantization_nsb"
 
 Packed = bool | Mapping[str, float]
 KeepBits = int | Mapping[str, int] | None
+
+
+def to_write(ds: xr.Dataset, packed: Packed, keep_bits: KeepBits) -> xr.Dataset:
+    """A Dataset as a file of its own has it: as CF wants it, and packed or rounded; see :func:`encode`."""
+    out = encode(for_file(unpacked(ds)), packed, keep_bits)
+    out.attrs.pop(ATTRIBUTE, None)  # of the store that it was read from
+    return out
 
 
 def encode(ds: xr.Dataset, packed: Packed, keep_bits: KeepBits) -> xr.Dataset:

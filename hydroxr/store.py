@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import xarray as xr
 
-from .cf import check_netcdf, for_file
+from .cf import check_netcdf
 from .errors import StoreError
 
 if TYPE_CHECKING:
@@ -56,14 +56,12 @@ def to_netcdf(
     """
 
     from .file_digest import write_digest
-    from .manifest import ATTRIBUTE
-    from .packing import encode, unpacked
+    from .packing import to_write
 
     check_netcdf(ds)
 
     def write(temporary: Path) -> None:
-        out = encode(for_file(unpacked(ds)), packed, keep_bits)
-        out.attrs.pop(ATTRIBUTE, None)  # of the Zarr store that it was read from
+        out = to_write(ds, packed, keep_bits)
         compressed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
         encoding = {
             str(name): {**out[name].encoding, **compressed}

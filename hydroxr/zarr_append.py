@@ -34,7 +34,6 @@ from .errors import (
 )
 from .fingerprint import LAST_START, START, fingerprint, graph_names, model_and_cells, source_of
 from .manifest import (
-    ATTRIBUTE,
     LOCK,
     ROOT_KEYS,
     Grid,
@@ -46,7 +45,7 @@ from .manifest import (
     read_manifest,
     read_root,
 )
-from .packing import encode, unpacked
+from .packing import to_write
 from .places import Place, Recorder, only_writer
 from .zarr_blocks import write_region
 from .zarr_layout import is_lazy, prepare
@@ -67,8 +66,7 @@ def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: 
         old = xr.open_zarr(place.store, consolidated=True, chunks=None, mask_and_scale=False)
         check_start(old, ds, place.name)  # before anything lazy is computed, coordinates too
         options = {name: manifest.options[name] for name in ("packed", "keep_bits")}
-        out = prepare(encode(for_file(unpacked(ds)), **options))
-        out.attrs.pop(ATTRIBUTE, None)
+        out = prepare(to_write(ds, **options))
         same = fingerprint(out, Grid({}, {}), {}, {}, source_of(ds))
         same["lazy values"] = graph_names(ds)  # other values for the same days are no repetition
         if manifest.fingerprint == same:  # a call that was ended after the last step

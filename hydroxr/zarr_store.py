@@ -21,7 +21,6 @@ from uuid import uuid4
 import xarray as xr
 from zarr.abc.store import Store
 
-from .cf import for_file
 from .errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
 from .fingerprint import fingerprint, source_of
 from .manifest import (
@@ -38,7 +37,7 @@ from .manifest import (
     read_root,
     seal,
 )
-from .packing import encode, unpacked
+from .packing import to_write
 from .places import Place, Recorder, only_writer
 from .store import PARTIAL, check_target, replace, sync_folder
 from .zarr_blocks import BlockWriter, write_blocks
@@ -69,8 +68,7 @@ class Run:
             raise DescriptionError(f"zarr_format={options['zarr_format']!r} is not known; expected 2 or 3.")
         if shards and options["zarr_format"] == 2:
             raise DescriptionError("shards are of Zarr format 3; expected zarr_format=3 or shards=False.")
-        out = prepare(encode(for_file(unpacked(ds)), options["packed"], options["keep_bits"]))
-        out.attrs.pop(ATTRIBUTE, None)  # of the store that it was read from
+        out = prepare(to_write(ds, options["packed"], options["keep_bits"]))
         grid, chunks = lay_out(out, layout)
         same = fingerprint(out, grid, chunks, {**options, "shards": shards}, source_of(ds))
         encoding = encodings(out, grid, chunks, shards, options["zarr_format"])
