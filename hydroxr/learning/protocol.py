@@ -170,13 +170,13 @@ def _default(network: str) -> Protocol:
 def _long(network: str) -> Protocol:
     """The default with more iterations, for final weights: half an hour with 128 hidden units on two cores.
 
-    Rate, dropout and the KGE term were chosen with 3,000 iterations on ten years
-    (tutorials/choosing_settings.md): as many passes through the paper's fifteen years are 4,500.
+    Chosen with up to 3,000 iterations on ten years (tutorials/choosing_settings.md), of which as many passes
+    through the paper's fifteen years are 4,500.
     """
     default = replace(_default(network), preset="long")
     if network == "constant":
         return default
-    long = replace(default, learning_rate=3e-3, dropout=0.3, iterations=4500)
+    long = replace(default, iterations=4500)
     return replace(long, loss={"nse": 1.0, "low_flow": 1.0, "kge": 0.3}) if network == "lstm" else long
 
 
