@@ -32,6 +32,13 @@ def lanes_of(client: Any) -> float:
     return _AHEAD * number * max(worker["nthreads"] for worker in workers)
 
 
+def renamed(graph: Mapping[Key, GraphNode], names: dict[Key, Any]) -> dict[Key, GraphNode]:
+    """The same tasks under other keys, so that dask computes them apart from those that it knows."""
+    return {
+        names.get(key, key): node.substitute(names, key=names.get(key, key)) for key, node in graph.items()
+    }
+
+
 def take_turns(
     graph: Mapping[Key, GraphNode], chains: Iterable[Sequence[Key]], lanes: float
 ) -> tuple[dict[Key, GraphNode], Callable[[Key], int]]:
@@ -85,6 +92,8 @@ def _first_needed(
     left = [block]
     while left:
         key = left.pop()
+        if key not in graph:  # a cluster has it already
+            continue
         node = graph[key]
         is_read = all(_is_given(graph, each) for each in node.dependencies)
         if key in owner:
@@ -100,9 +109,11 @@ def _first_needed(
 
 
 def _is_given(graph: Mapping[Key, GraphNode], key: Key) -> bool:
-    """Whether nothing is to be done for it."""
-    node = graph[key]
-    return isinstance(node, DataNode) or (isinstance(node, Alias) and _is_given(graph, node.target))
+    """Whether nothing is to be done for it; what was persisted on a cluster is not in the graph."""
+    node = graph.get(key)
+    if isinstance(node, Alias):
+        return _is_given(graph, node.target)
+    return node is None or isinstance(node, DataNode)
 
 
 def _gate(units: list[list[Key]], lanes: float) -> Key | None:

@@ -18,6 +18,7 @@ from .description import DeltaHBV
 from .job import CARRY, NETWORK_STATE, ZERO_PET, Job, Layout, layout, width
 from .merging import rechunked
 from .plan import Plan
+from .read_ahead import renamed
 
 Arrays = Mapping[str, xr.DataArray]
 
@@ -199,9 +200,8 @@ def _read_again(array: xr.DataArray) -> xr.DataArray:
     data = array.data
     graph = data.__dask_graph__().cull(set(flatten(data.__dask_keys__())))
     nodes = convert_legacy_graph(ensure_dict(graph))
-    keys = {key: clone_key(key, "hydroxr") for key in nodes}
-    again = {keys[key]: node.substitute(keys, key=keys[key]) for key, node in nodes.items()}
     name = clone_key(data.name, "hydroxr")
+    again = renamed(nodes, {key: clone_key(key, "hydroxr") for key in nodes})
     layer = HighLevelGraph.from_collections(name, again, ())
     return array.copy(data=Array(layer, name, chunks=data.chunks, meta=data._meta))
 

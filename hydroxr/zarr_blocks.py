@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import xarray as xr
 from .manifest import Grid, Plan, entry, seal
 from .places import Place, Recorder
 from .progress import progress_bar
-from .read_ahead import lanes_of, take_turns
+from .read_ahead import lanes_of, renamed, take_turns
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -127,6 +126,7 @@ def _in_turns(
     from dask._task_spec import convert_legacy_graph
     from dask.array import Array
     from dask.array.optimization import optimize
+    from dask.base import clone_key
     from dask.highlevelgraph import HighLevelGraph
     from dask.utils import ensure_dict
 
@@ -135,6 +135,8 @@ def _in_turns(
         place = tuple(at for dim, at in zip(grid.dims, block, strict=True) if dim != "time")
         chains.setdefault(place, []).append((array.name, number))
     tasks = convert_legacy_graph(ensure_dict(optimize(array.dask, array.__dask_keys__())))
+    # Another computation that needs the same chunks must not wait for this one's blocks, nor fail with them.
+    tasks = renamed(tasks, {key: clone_key(key, array.name) for key in tasks if array.name not in key})
     tasks, priority = take_turns(tasks, chains.values(), lanes)
     graph = HighLevelGraph.from_collections(array.name, tasks)
     return Array(graph, array.name, array.chunks, meta=array._meta), priority
@@ -142,17 +144,17 @@ def _in_turns(
 
 def _client() -> Any:
     """Of the cluster that dask computes on, if it does."""
-    distributed = sys.modules.get("distributed")
-    try:
-        return None if distributed is None else distributed.get_client()
-    except ValueError:
-        return None
+    from dask.base import get_scheduler
+
+    client = getattr(get_scheduler(), "__self__", None)
+    return client if hasattr(client, "scheduler_info") else None
 
 
 def _run_on_cluster(array: Array, show: bool) -> None:
+    """What is optimised already."""
     if show:
         from distributed import progress
 
-        array = array.persist()
+        array = array.persist(optimize_graph=False)
         progress(array, notebook=False)
-    array.compute()
+    array.compute(optimize_graph=False)

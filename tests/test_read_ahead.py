@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +19,7 @@ from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from distributed import Client, LocalCluster
 
 import hydroxr as hx
+from hydroxr.errors import StoreError
 from hydroxr.read_ahead import lanes_of, take_turns
 from hydroxr.zarr_blocks import BlockWriter
 from tests.labelled import assert_same_values, make_dataset, make_parameters, untrained
@@ -192,3 +195,64 @@ def test_segments_are_not_read_ahead(worker: Client, counted: Counted, tmp_path:
     assert_same_values(xr.open_zarr(tmp_path / "sim.zarr").load(), expected, rtol=1e-6, atol=1e-5)
     assert counted.now == 0
     assert 1 <= counted.most <= 4
+
+
+def test_earlier_blocks_have_priority(
+    worker: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduler knows of it: the block, and all that it needs."""
+    found: dict[int, set[float]] = {}
+    real = BlockWriter.__call__
+
+    def looking(writer: BlockWriter, block: tuple[int, ...], values: Any) -> None:
+        tasks = worker.cluster.scheduler.tasks.values()
+        found[block[0]] = {task.priority[0] for task in tasks if task.state == "processing"}
+        real(writer, block, values)
+
+    monkeypatch.setattr(BlockWriter, "__call__", looking)
+    ds = make_dataset(60, 8).chunk(basin=4)
+    sim = ds.hbv.simulate(untrained(SPEC), variables=["streamflow"], memory="12kB")
+    sim.hbv.to_zarr(tmp_path / "sim.zarr")
+    assert all(min(priorities) == block for block, priorities in found.items())
+    assert len(found) == 8
+
+
+@pytest.mark.parametrize("persisted", ["forcing", "simulation", "both and more"])
+def test_what_a_cluster_has_is_not_waited_for(worker: Client, tmp_path: Path, persisted: str) -> None:
+    """Datasets that were persisted, and what is derived from them."""
+    ds = make_dataset(60, 8).chunk(basin=4, time=30)
+    ds = ds if persisted == "simulation" else ds.persist()
+    sim = ds.hbv.simulate(untrained(SPEC), variables=["streamflow"], memory="12kB")
+    sim = sim if persisted == "forcing" else sim.persist()
+    if persisted == "both and more":
+        sim["runoff"] = (2 * sim["streamflow"] - sim["streamflow"].mean("time")).assign_attrs(units="mm")
+    sim.hbv.to_zarr(tmp_path / "sim.zarr")
+    assert_same_values(xr.open_zarr(tmp_path / "sim.zarr").load(), sim.compute())
+
+
+def test_writes_do_not_share_their_turns(
+    worker: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two of the same Dataset at once: where one of them fails, the other is written."""
+    ds = make_dataset(60, 8).chunk(basin=4)
+    sim = ds.hbv.simulate(untrained(SPEC), variables=["streamflow"], memory="12kB")
+    real = BlockWriter.__call__
+    begun = Event()
+
+    def failing(writer: BlockWriter, block: tuple[int, ...], values: Any) -> None:
+        begun.set()
+        if "first" in writer.place.name and block == (3,):
+            raise OSError("this disk is full")
+        time.sleep(0.1)
+        real(writer, block, values)
+
+    monkeypatch.setattr(BlockWriter, "__call__", failing)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(sim.hbv.to_zarr, tmp_path / "first.zarr")
+        assert begun.wait(60)
+        second = pool.submit(sim.hbv.to_zarr, tmp_path / "second.zarr")
+        with pytest.raises(StoreError, match="this disk is full"):
+            first.result()
+        second.result()
+    assert_same_values(xr.open_zarr(tmp_path / "second.zarr").load(), sim.compute())
+    assert "Detected different" not in caplog.text
