@@ -46,8 +46,17 @@ def hargreaves(
     latitude : DataArray, without ``time``
         degrees north.
     """
-    radiation = extraterrestrial_radiation(latitude, tmin["time"].dt.dayofyear)
+    day_of_year = tmin["time"].dt.dayofyear
+    if tmin.chunks is not None:  # else the radiation of all cells and days would be computed now, and kept
+        latitude, day_of_year = (_in_chunks_of(tmin, array) for array in (latitude, day_of_year))
+    radiation = extraterrestrial_radiation(latitude, day_of_year)
     pet = 0.0023 * radiation / _LATENT_HEAT * (tmean + 17.8) * np.sqrt(np.abs(tmax - tmin))
     pet = pet.clip(min=0.0).transpose(*tmin.dims, ...).rename("pet")
     pet.attrs = VARIABLES["pet"].attrs()
     return pet
+
+
+def _in_chunks_of(like: xr.DataArray, array: xr.DataArray) -> xr.DataArray:
+    """Lazy, an axis as well, which xarray keeps in memory."""
+    chunks = {dim: like.chunksizes[dim] for dim in array.dims if dim in like.chunksizes}
+    return xr.DataArray(array.variable.to_base_variable().chunk(chunks), array.coords)

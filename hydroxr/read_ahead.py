@@ -16,7 +16,7 @@ from typing import Any
 from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef
 
 Key = Any
-_AHEAD = 2  # blocks that a thread has in hand: one is computed, what the next one needs is read
+_AHEAD = 4  # blocks that a thread has in hand: one is computed, what the next ones need is read
 _IN_A_CHAIN = 2  # blocks of a chain, of which each needs the one before
 
 

@@ -154,3 +154,19 @@ def test_equal_extremes_of_a_whole_year_are_refused() -> None:
     with pytest.raises(ValueRangeError, match="0 on each of the first 400 days in 3 cells"):
         flat.hbv.check()
     assert flat.isel(time=slice(0, 100)).hbv.check().days == 100  # a polar night may be that long
+
+
+@pytest.mark.parametrize("make", [make_dataset, make_grid])
+def test_lazy_forcing_gives_lazy_pet(make: Any) -> None:
+    """In the chunks of the forcing, and no array of all cells and days is made beforehand."""
+    ds = with_extremes(make(400))
+    lazy = ds.chunk({dim: 100 if dim == "time" else 1 for dim in ds["tmean"].dims})
+    whole, found = (each.hbv.pet() for each in (ds, lazy))
+    assert found.chunks == lazy["tmean"].chunks
+    series = {
+        id(lazy[name].data.dask.layers[layer]) for name in lazy for layer in lazy[name].data.dask.layers
+    }
+    own = [layer for layer in found.data.dask.layers.values() if id(layer) not in series]
+    largest = max(getattr(task, "nbytes", 0) for layer in own for task in dict(layer).values())
+    assert largest < 400 * 8 + 1
+    np.testing.assert_allclose(found, whole, rtol=1e-6)
