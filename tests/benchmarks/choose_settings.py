@@ -1,4 +1,4 @@
-"""How the default preset was chosen: variants of it, trained on 1985-1995, judged on 1981-1985.
+"""How presets were chosen: variants of them, trained on 1985-1995, judged on 1981-1985.
 
 The test years, 1995 to 2010, are not read. Each variant is a training of its own and leaves a JSON file in
 ``--out``; a call that is repeated goes on with those that are not there. ``--table`` prints what there is.
@@ -24,7 +24,7 @@ JUDGED = slice("1981-10-01", "1985-09-30")  # whole years, after a year of warm-
 SCORES = ("nse", "kge", "log_nse", "flv", "fhv")
 HIDDEN = 128
 
-# What all variants began with; the default is what came out.
+# What all variants began with; the presets are what came out.
 START: dict[str, Any] = {
     "loss": {"nse": 1.0, "low_flow": 1.0},
     "learning_rate": 3e-3,
@@ -32,23 +32,29 @@ START: dict[str, Any] = {
     "iterations": 600,
     "validate_every": 300,
 }
+_WITH_KGE = {"nse": 1.0, "low_flow": 1.0, "kge": 0.3}
 DELTA: dict[str, dict[str, Any]] = {
     "start": {},
     "paper-loss": {"loss": "paper"},
     "no-warmup-gradient": {"warmup_gradient": False},
     "low-flow-0.5": {"loss": {"nse": 1.0, "low_flow": 0.5}},
-    "kge-0.3": {"loss": {"nse": 1.0, "low_flow": 1.0, "kge": 0.3}, "dropout": 0.3},
+    "kge-0.3": {"loss": _WITH_KGE, "dropout": 0.3},
     "window-730": {"batch": 67, "window": 730},
     "dropout-0.3": {"dropout": 0.3},
     "dropout-0": {"dropout": 0.0},
     "rate-1e-2-dropout-0.1": {"learning_rate": 1e-2, "dropout": 0.1},
     "dropout-0.3-3000": {"dropout": 0.3, "iterations": 3000},
+    "kge-0.3-dropout-0.3-3000": {"loss": _WITH_KGE, "dropout": 0.3, "iterations": 3000},
+    "kge-0.3-dropout-0.5-3000": {"loss": _WITH_KGE, "iterations": 3000},
+    "batch-50-1500": {"batch": 50, "learning_rate": 1e-2, "dropout": 0.1, "iterations": 1500},
     "rate-1e-2-dropout-0.1-3000": {"learning_rate": 1e-2, "dropout": 0.1, "iterations": 3000},
 }
 LSTM: dict[str, dict[str, Any]] = {
     "lstm-rate-1e-2-dropout-0.3": {"learning_rate": 1e-2, "dropout": 0.3},
     "lstm-rate-1e-2-dropout-0.1": {"learning_rate": 1e-2, "dropout": 0.1},
     "lstm-rate-5e-3-dropout-0.3": {"learning_rate": 5e-3, "dropout": 0.3},
+    "lstm-dropout-0.5-3000": {"iterations": 3000},
+    "lstm-rate-1e-2-dropout-0.1-1500": {"learning_rate": 1e-2, "dropout": 0.1, "iterations": 1500},
 }
 
 
