@@ -16,22 +16,12 @@ from ..description import DeltaHBV, Spec
 from ..physics.parameters import PARAMETERS, ROUTING
 from ..physics.runoff_network import RunoffNetwork
 
-# Where only the last day's output is used, the gradient decays on its way back through the days
-# until its numbers are subnormal, with which a CPU computes some twenty times slower. Every few
-# weeks what has no weight any more is therefore set to zero.
-_STRETCH = 32  # days
-
 DAYS_AT_ONCE = 128  # of a pass where nothing is trained
 _PASS_COPIES = 10  # arrays of (days, cell, hidden) that the LSTM holds meanwhile
-_TRACE = 1e-20
 
 _DROPOUT = 0.5  # in training, of a description that leaves it to the training protocol
 
 NetworkState = tuple[Tensor, Tensor]  # hidden and cell state, each (space, hidden)
-
-
-def _without_traces(gradient: Tensor) -> Tensor:
-    return torch.where(gradient.abs() < _TRACE, 0.0, gradient)
 
 
 def mean_and_deviation(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -211,14 +201,8 @@ class RegionalNetwork(nn.Module):
     ) -> tuple[Tensor, NetworkState]:
         """The LSTM through the days of ``inputs`` (time, space, hidden), in their type."""
         h, c = (part[None].contiguous().to(inputs.dtype) for part in state)
-        stretches = []
-        for stretch in inputs.split(_STRETCH if torch.is_grad_enabled() else len(inputs)):
-            hidden, h, c = torch.lstm(stretch, [h, c], weights, True, 1, 0.0, self.training, False, False)
-            stretches.append(hidden)
-            for part in (h, c):
-                if part.requires_grad:
-                    part.register_hook(_without_traces)
-        return torch.cat(stretches), (h[0], c[0])
+        hidden, h, c = torch.lstm(inputs, [h, c], weights, True, 1, 0.0, self.training, False, False)
+        return hidden, (h[0], c[0])
 
 
 class ParameterNetwork(RegionalNetwork):

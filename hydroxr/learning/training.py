@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..description import Spec
 from ..errors import MissingObservationError, TrainingError
+from ..physics.threads import without_subnormals
 from ..progress import progress_bar
 from .batches import (
     TrainingData,
@@ -99,7 +100,7 @@ def train(
         Where it is interrupted before the first iteration is done, or twice.
     """
     training = _Training(description, data, protocol, device, validation)
-    with _seeded(protocol.seed, device), kept_memory(), Interrupts() as interrupts:
+    with _seeded(protocol.seed, device), kept_memory(), without_subnormals(), Interrupts() as interrupts:
         if checkpoint is not None:
             found = checkpoint.read(identity or {})
             if found is not None:

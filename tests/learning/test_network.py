@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from hydroxr.description import DeltaHBV
-from hydroxr.learning import network as module
 from hydroxr.learning.network import ParameterNetwork, to_parameters, transform_precipitation
 from hydroxr.physics import PARAMETERS
 
@@ -60,11 +59,9 @@ def by_torch(network: ParameterNetwork, forcing: Tensor, attributes: Tensor, **w
 
 
 def test_it_is_a_linear_layer_an_lstm_and_a_linear_layer() -> None:
-    """Hidden states are those of torch's own layers with the same weights, over more than one stretch of
-    days."""
+    """Hidden states are those of torch's own layers with the same weights."""
     network = make().eval()
     forcing, attributes = inputs()
-    assert len(forcing) > 2 * module._STRETCH
     for grad in (False, True):
         with torch.set_grad_enabled(grad):
             hidden, (h, _) = network(forcing, attributes)
@@ -239,54 +236,3 @@ def test_in_training_one_mask_on_the_weights_serves_all_days() -> None:
         hidden.detach(), by_torch(network, forcing, attributes, **left), rtol=1e-4, atol=1e-5
     )
     assert (network.bias_input.grad != 0).all()
-
-
-# --- Gradients ------------------------------------------------------------------------------------
-
-
-def gradients(network: ParameterNetwork, last_only: bool) -> list[Tensor]:
-    """Of a loss over all days or the last one, in float64: to the forcing, then to the weights."""
-    network = network.double().eval()
-    network.zero_grad()
-    forcing, attributes = (part.double() for part in inputs())
-    forcing.requires_grad_()
-    hidden = network(forcing, attributes)[0]
-    names = network.description.parameters
-    values = network.parameters_from(hidden[-1:] if last_only else hidden, names)
-    loss = sum((value / PARAMETERS[name].upper).square().mean() for name, value in values.items())
-    assert isinstance(loss, Tensor)
-    loss.backward()
-    assert forcing.grad is not None
-    grads = [weight.grad for weight in network.parameters() if weight.grad is not None]
-    return [forcing.grad, *grads]
-
-
-@pytest.mark.parametrize("last_only", [True, False])
-def test_stretches_of_days_leave_the_gradient_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, last_only: bool
-) -> None:
-    """Setting traces to zero every some weeks changes no gradient that counts: to the forcing of every day,
-    the first ones too, and to every weight, it is that of one pass over all days."""
-    split = gradients(make(), last_only)
-    monkeypatch.setattr(module, "_STRETCH", 10_000)
-    whole = gradients(make(), last_only)
-    assert len(split) == len(whole) > 6
-    for one, other in zip(split, whole, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-18)
-    if not last_only:
-        assert (whole[0][0].abs() > 1e-12).any()  # the first day has a gradient worth comparing
-
-
-def test_no_subnormal_numbers_come_back_through_the_days() -> None:
-    """What the trick is for: no gradient between stretches is too small for the processor's normal
-    numbers."""
-    seen: list[Tensor] = []
-    network = make().eval()
-    forcing, attributes = inputs(days=400)
-    forcing.requires_grad_()
-    network(forcing, attributes)[0][-1].sum().backward()
-    assert forcing.grad is not None
-    seen.append(forcing.grad)
-    tiny = torch.finfo(torch.float32).tiny
-    for gradient in seen:
-        assert not ((gradient != 0) & (gradient.abs() < tiny)).any()

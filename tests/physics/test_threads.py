@@ -1,0 +1,98 @@
+"""Numbers below the processor's normal ones: zero in all threads of a training, kept elsewhere."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+
+import pytest
+import torch
+import xarray as xr
+from torch import Tensor
+
+import hydroxr as hx
+from hydroxr.physics import threads
+from hydroxr.physics.threads import share, without_subnormals
+from tests.conftest import FIT
+
+_HAS_ENTRY = hasattr(ctypes.CDLL(torch._C.__file__), "GOMP_parallel")
+needs_entry = pytest.mark.skipif(not _HAS_ENTRY, reason="no GNU entry points in torch's OpenMP")
+NUMBERS = torch.full((1_000_000,), 2.0**-127)  # enough for torch to take all its threads
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    """Of torch, and no flushing that an earlier test would have left."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    assert kept() == 1.0
+    yield
+    torch.set_num_threads(before)
+
+
+def kept() -> float:
+    """Which part of subnormal numbers outlives a multiplication by all of torch's threads."""
+    return float((NUMBERS * 1.5 != 0.0).double().mean())
+
+
+@needs_entry
+def test_they_are_zero_in_all_threads_inside_and_in_none_afterwards() -> None:
+    """Half of the numbers are another thread's."""
+    with without_subnormals():
+        assert kept() == 0.0
+    assert kept() == 1.0
+
+
+@needs_entry
+def test_what_was_set_before_is_set_again() -> None:
+    """After an error too, and where the user flushes them already."""
+    with pytest.raises(KeyboardInterrupt), without_subnormals():
+        raise KeyboardInterrupt
+    assert kept() == 1.0
+    with without_subnormals():
+        with without_subnormals():
+            pass
+        assert kept() == 0.0
+    assert kept() == 1.0
+
+
+def test_another_openmp_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calling thread computes without them all the same."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    torch.set_num_threads(1)
+    with without_subnormals():
+        assert kept() == 0.0
+    assert kept() == 1.0
+
+
+def test_helping_threads_do_as_the_caller_does() -> None:
+    """Else a result would depend on which thread took which portion."""
+    seen: list[bool] = []
+
+    def part(first: int, last: int) -> None:
+        seen.extend([threads._flushes_subnormals()] * (last - first))
+
+    for _ in range(20):  # both threads take part in some
+        with without_subnormals():
+            share(part, 8, 1_000_000)
+        assert seen == [True] * 8
+        seen.clear()
+        share(part, 8, 1_000_000)
+        assert seen == [False] * 8
+        seen.clear()
+
+
+@needs_entry
+def test_a_training_computes_without_them(ds: xr.Dataset) -> None:
+    """As its loss sees; afterwards the process is as before."""
+    seen: list[float] = []
+
+    def loss(simulated: Tensor, observed: Tensor) -> Tensor:
+        seen.append(kept())
+        valid = observed.isfinite()
+        return (simulated[valid] - observed[valid]).square().mean()
+
+    options = FIT | {"iterations": 2, "loss": loss}
+    ds.hbv.fit(hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",)), **options)
+    assert seen == [0.0, 0.0]
+    assert kept() == 1.0
