@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +42,7 @@ from .blocks import BUDGET
 from .description import DeltaHBV
 from .errors import DescriptionError
 from .job import Job, width
+from .read_ahead import cluster_client
 
 PHYSICS = 15e-9  # seconds a component and day
 NETWORK = 40e9  # operations a second: multiplications and additions of the LSTM
@@ -298,7 +298,7 @@ def _seconds(cells: int, days: int, bytes_of_day: float, job: Job) -> float:
 
 def _machine(memory: str | float | None) -> Machine:
     """What dask would compute with now, with ``memory`` for a process where it is given."""
-    found = _cluster() or this_machine()
+    found = _cluster() or _this_machine()
     if memory is None:
         return found
     from dask.utils import parse_bytes
@@ -314,13 +314,8 @@ def _machine(memory: str | float | None) -> Machine:
 
 def _cluster() -> Machine | None:
     """The workers of the cluster that dask would use, if it would use one."""
-    distributed = sys.modules.get("distributed")
-    if distributed is None:
-        return None
-    try:
-        workers = distributed.get_client().scheduler_info(n_workers=-1)["workers"].values()
-    except (ValueError, TypeError, KeyError):
-        return None
+    client = cluster_client()
+    workers = client.scheduler_info(n_workers=-1)["workers"].values() if client is not None else ()
     if not workers:
         return None
     smallest = min(workers, key=lambda worker: (worker["memory_limit"] or _memory()) / worker["nthreads"])
@@ -328,7 +323,7 @@ def _cluster() -> Machine | None:
     return Machine(memory, smallest["nthreads"], len(workers), f"a cluster of {len(workers)} workers")
 
 
-def this_machine() -> Machine:
+def _this_machine() -> Machine:
     """Half of its memory, and dask's threads."""
     import dask
     from dask.system import CPU_COUNT

@@ -20,6 +20,14 @@ _AHEAD = 4  # blocks that a thread has in hand: one is computed, what the next o
 _IN_A_CHAIN = 2  # blocks of a chain, of which each needs the one before
 
 
+def cluster_client() -> Any:
+    """Client of the cluster that dask would compute on now, or None if it would not use one."""
+    from dask.base import get_scheduler
+
+    client = getattr(get_scheduler(), "__self__", None)
+    return client if hasattr(client, "scheduler_info") else None
+
+
 def lanes_of(client: Any) -> float:
     """Blocks that may be in hand, by the threads that a cluster has or was asked for."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()

@@ -13,7 +13,7 @@ import xarray as xr
 from .manifest import Grid, Plan, entry, seal
 from .places import Place, Recorder
 from .progress import progress_bar
-from .read_ahead import lanes_of, renamed, take_turns
+from .read_ahead import cluster_client, lanes_of, renamed, take_turns
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -81,7 +81,7 @@ def write_blocks(
         return
     import dask
 
-    client = _client()
+    client = cluster_client()
     array = _graph(ds, writer, todo)
     if client is not None:
         array, priority = _in_turns(array, grid, todo, lanes_of(client))
@@ -140,14 +140,6 @@ def _in_turns(
     tasks, priority = take_turns(tasks, chains.values(), lanes)
     graph = HighLevelGraph.from_collections(array.name, tasks)
     return Array(graph, array.name, array.chunks, meta=array._meta), priority
-
-
-def _client() -> Any:
-    """Of the cluster that dask computes on, if it does."""
-    from dask.base import get_scheduler
-
-    client = getattr(get_scheduler(), "__self__", None)
-    return client if hasattr(client, "scheduler_info") else None
 
 
 def _run_on_cluster(array: Array, show: bool) -> None:

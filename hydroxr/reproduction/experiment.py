@@ -157,10 +157,8 @@ class Experiment:
 
     def _seconds(self, run: Run) -> float:
         """Of training, of all models of the run."""
-        folder = self.out / run.name
-        models = [folder / "model"] if run.split == "time" else sorted((folder / "models").glob("fold-*"))
-        if run.split == ENSEMBLE:
-            models = list(self._members(run).values())
+        folds = (self.out / run.name / "models").glob("fold-*")
+        models = self._members(run).values() if SPLITS[run.split] is None else sorted(folds)
         loaded = [load_model(path) for path in models]
         return float(sum(model.training["seconds"] for model in loaded if isinstance(model, Model)))
 
@@ -254,8 +252,8 @@ class Experiment:
         """
         parts, facts = {}, {}
         for path in sorted(self.out.glob(f"*/*/{FACTS}")):
-            found = {"members": "", **_facts(path)}  # older runs do not say
-            found["members"] = found["members"] or str(found["seed"])
+            found = _facts(path)
+            found.setdefault("members", str(found["seed"]))  # older runs do not say
             with xr.open_dataset(path.parent / SCORES) as part:
                 parts[found["run"]] = part.load()
             facts[found["run"]] = {key: value for key, value in found.items() if key != "run"}
