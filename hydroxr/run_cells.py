@@ -136,7 +136,8 @@ def _run_window(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str
 
 def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
     """Parameters and physics of some cells, (cell, core dimensions)."""
-    from .physics.simulation import arrange_parameters, simulate_tensors, total_storage
+    from .physics.arguments import arrange_parameters, total_storage
+    from .physics.simulation import simulate_tensors
 
     out: dict[str, np.ndarray] = {}
     # (cell, time) to (time, cell), as the physics has it
@@ -179,7 +180,7 @@ def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, n
 
 def _check_parameters(arranged: Mapping[str, torch.Tensor], job: Job) -> None:
     """Where a network gives parameters, those that come in are a state's."""
-    from .physics.simulation import check_parameters
+    from .physics.arguments import check_parameters
 
     if job.model is None:
         check_parameters(arranged)
@@ -212,7 +213,7 @@ def _parameter(value: torch.Tensor, name: str, job: Job) -> torch.Tensor:
 def _start(
     state: Mapping[str, torch.Tensor], like: torch.Tensor, parameters: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    from .physics.simulation import checked_state
+    from .physics.arguments import checked_state
 
     hydrologic = {name: value for name, value in state.items() if name in (*STORES, CHANNEL)} or None
     return checked_state(hydrologic, like, parameters["BETA"].shape[-1], routed="UH_SHAPE" in parameters)

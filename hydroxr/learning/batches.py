@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ..description import DeltaHBV, LSTMStreamflow, Spec
+from ..physics.arguments import arrange_parameters, empty_state
 from ..physics.runoff_network import RunoffNetwork
-from ..physics.simulation import arrange_parameters, empty_state, simulate_tensors
+from ..physics.simulation import simulate_tensors
 from .network import ParameterNetwork, to_parameters
 from .protocol import Protocol
 from .streamflow import StreamflowNetwork

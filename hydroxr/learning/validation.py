@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..physics.simulation import arrange_parameters, empty_state, simulate_tensors
+from ..physics.arguments import arrange_parameters, empty_state
+from ..physics.simulation import simulate_tensors
 from .batches import ConstantParameters, Trainable, ValidationData, processes_of
 from .network import ParameterNetwork, RegionalNetwork, numbers_of_pass
 from .streamflow import StreamflowNetwork

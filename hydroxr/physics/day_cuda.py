@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from numba import cuda as numba_cuda
 
-from .adjoint import make_adjoint, make_part_adjoints
+from .adjoint import make_adjoint
+from .adjoint_parts import make_part_adjoints
 from .hbv import Function, as_written, make_day, make_parts
 from .runoff_network import INPUTS
 

@@ -188,6 +188,7 @@ def _retreat_tile(like, space, tile, offset, begin, days, table, n_series, every
 _SOURCES = (
     "hbv.py",
     "adjoint.py",
+    "adjoint_parts.py",
     "kernels_numbers.py",
     "kernels_rows.py",
     "kernels_slabs.py",

@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from .adjoint import make_part_adjoints
+from .adjoint_parts import make_part_adjoints
 from .hbv import make_parts
 from .kernels_numbers import (
     INLINED,

@@ -1,0 +1,183 @@
+"""What a simulation is given, checked and arranged: forcing, parameters, the state to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import DimensionError, ParameterError, StateError
+from .hbv import CHANNEL, INITIAL_STORAGE, LEADS, SOIL_FLOOR, STORES
+from .parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
+
+
+def empty_state(n_cells: int, n_components: int, *, routed: bool, like: Tensor) -> dict[str, Tensor]:
+    """The state before the first day of a run that nothing precedes."""
+    state = {name: like.new_full((n_cells, n_components), INITIAL_STORAGE) for name in STORES}
+    if routed:
+        state[CHANNEL] = like.new_zeros((n_cells, LEADS))
+    return state
+
+
+def total_storage(state: Mapping[str, Any]) -> Any:
+    """All water of a state, mm, (space,): component means of the stores, and the channel's."""
+    stored = sum(state[name].mean(-1) for name in STORES)
+    return stored + state[CHANNEL].sum(-1) if CHANNEL in state else stored
+
+
+def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
+    """Give every parameter of a day its component axis, and BETAET its default.
+
+    Raises
+    ------
+    ParameterError
+        Where a name is unknown or absent, or a shape does not fit forcing of ``shape``.
+    """
+    unknown = [name for name in given if name not in PARAMETERS]
+    if unknown:
+        raise ParameterError(f"parameter {unknown[0]!r} is not known; expected {', '.join(PARAMETERS)}.")
+    absent = [name for name in REQUIRED if name not in given]
+    if absent:
+        raise ParameterError(
+            f"parameters {', '.join(absent)} are missing; every one of {', '.join(REQUIRED)} is needed."
+        )
+    if len([name for name in ROUTING if name in given]) == 1:
+        raise ParameterError(
+            f"routing needs both of {' and '.join(ROUTING)}; give both, or none for runoff that is not "
+            "routed."
+        )
+    n_days, n_cells = shape
+    _check_unambiguous({name: tuple(value.shape) for name, value in given.items()}, n_days, n_cells)
+    arranged = {name: _with_components(name, value, n_days, n_cells) for name, value in given.items()}
+    counts = {name: value.shape[-1] for name, value in arranged.items() if name not in ROUTING}
+    n_components = max(counts.values())
+    if n_components < 1:
+        raise ParameterError("the parameters have 0 components; expected at least one.")
+    for name, count in counts.items():
+        if count not in (1, n_components):
+            raise ParameterError(
+                f"{name} has {count} components, others have {n_components}; expected the same number."
+            )
+    for name in counts:
+        arranged[name] = arranged[name].expand(*arranged[name].shape[:-1], n_components)
+    if "BETAET" not in arranged:
+        arranged["BETAET"] = torch.ones_like(
+            arranged["BETA"] if arranged["BETA"].ndim == 2 else arranged["BETA"][0]
+        )
+    return arranged
+
+
+def check_parameters(arranged: Mapping[str, Tensor]) -> None:
+    """Refuse values that are not finite or outside what the equations take.
+
+    Raises
+    ------
+    ParameterError
+    """
+    for name, value in arranged.items():
+        detached = value.detach()
+        if not bool(torch.isfinite(detached).all()):
+            raise ParameterError(f"{name} has values that are not finite; every value is needed.")
+        dtype = str(value.dtype).removeprefix("torch.")
+        check_bounds(name, float(detached.min()), float(detached.max()), dtype)
+
+
+def _check_unambiguous(shapes: Mapping[str, tuple[int, ...]], n_days: int, n_cells: int) -> None:
+    """With as many days as cells a matrix may be (space, component) or (time, space).
+
+    It is read as the former, unless the other parameters have no components: then it is as likely
+    the latter, and nothing but the caller can tell.
+    """
+    if n_days != n_cells or n_cells == 1:
+        return
+    square = [name for name, shape in shapes.items() if shape == (n_cells, n_cells)]
+    others = [shape for name, shape in shapes.items() if name not in (*square, *ROUTING)]
+    if square and others and not any(len(shape) > 1 and shape[-1] == n_cells for shape in others):
+        raise ParameterError(
+            f"{square[0]} has shape {shapes[square[0]]}, which is (space, component) as well as "
+            "(time, space) here; give every parameter its last axis, of length 1 if there are no components."
+        )
+
+
+def _with_components(name: str, value: Tensor, n_days: int, n_cells: int) -> Tensor:
+    shape = tuple(value.shape)
+    if name in ROUTING:
+        if shape != (n_cells,):
+            raise ParameterError(
+                f"{name} has shape {shape}; expected (space,) = ({n_cells},), one value a cell."
+            )
+        return value
+    if (len(shape) == 2 and shape[0] == n_cells) or (len(shape) == 3 and shape[:2] == (n_days, n_cells)):
+        return value
+    if shape in ((n_cells,), (n_days, n_cells)):
+        return value[..., None]
+    raise ParameterError(
+        f"{name} has shape {shape}; expected (space[, component]) or (time, space[, component]) "
+        f"with time = {n_days} and space = {n_cells}."
+    )
+
+
+def checked_forcing(precipitation: Tensor, temperature: Tensor, pet: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The three series, which must be of one shape, (time, space).
+
+    Raises
+    ------
+    DimensionError
+    """
+    for name, value in (("precipitation", precipitation), ("temperature", temperature), ("pet", pet)):
+        if value.ndim != 2:
+            raise DimensionError(f"{name} has {value.ndim} dimensions; expected two, (time, space).")
+        if value.shape != precipitation.shape:
+            raise DimensionError(
+                f"{name} has shape {tuple(value.shape)}, precipitation {tuple(precipitation.shape)}; "
+                "expected the same."
+            )
+    if 0 in precipitation.shape:
+        raise DimensionError(
+            f"the forcing has shape {tuple(precipitation.shape)}; expected at least one day and one cell."
+        )
+    return precipitation, temperature, pet
+
+
+def checked_state(
+    given: Mapping[str, Tensor] | None, forcing: Tensor, n_components: int, *, routed: bool
+) -> dict[str, Tensor]:
+    """The state to start from: ``given``, complete and possible, or the default.
+
+    Raises
+    ------
+    StateError
+    """
+    n_cells = forcing.shape[1]
+    default = empty_state(n_cells, n_components, routed=routed, like=forcing)
+    if given is None:
+        return default
+    unknown = [name for name in given if name not in (*STORES, CHANNEL)]
+    if unknown:
+        raise StateError(f"{unknown[0]!r} is not a part of the state; expected {', '.join(default)}.")
+    absent = [name for name in default if name not in given]
+    if absent:
+        raise StateError(
+            f"the initial state lacks {', '.join(absent)}; give the whole state of an earlier run."
+        )
+    if not routed and CHANNEL in given and bool((given[CHANNEL] != 0).any()):
+        raise StateError(
+            f"the initial state has water in {CHANNEL!r}, but there are no parameters UH_SHAPE and UH_SCALE "
+            "to route it."
+        )
+    state = {}
+    for name, pattern in default.items():
+        if given[name].shape != pattern.shape:
+            raise StateError(
+                f"state {name!r} has shape {tuple(given[name].shape)}; expected {tuple(pattern.shape)}."
+            )
+        if not bool(torch.isfinite(given[name]).all()) or bool((given[name] < 0).any()):
+            raise StateError(
+                f"state {name!r} has values that are negative or not finite; expected water in mm, at least "
+                "0."
+            )
+        state[name] = given[name]
+    state["soil_moisture"] = torch.clamp(state["soil_moisture"], min=SOIL_FLOOR)
+    return state
