@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from graphlib import TopologicalSorter
 from typing import Any
 
 from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef
@@ -18,6 +19,7 @@ from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef
 Key = Any
 _AHEAD = 4  # blocks that a thread has in hand: one is computed, what the next ones need is read
 _IN_A_CHAIN = 2  # blocks of a chain, of which each needs the one before
+_STEPS = 4  # tasks, one after the other; a segment has two and more that the next one needs
 
 
 def cluster_client() -> Any:
@@ -80,8 +82,10 @@ def take_turns(
             else:
                 units.append([block])
             gate = _gate(units, lanes)
-            if gate is not None:
-                out |= {key: Task(key, _second, TaskRef(gate), graph[key]) for key in reads}
+            steps = _steps_before(graph, block, owner) if lanes < math.inf else {}
+            for key in reads:
+                gates = [TaskRef(each) for each in (gate, steps.get(key)) if each is not None]
+                out[key] = Task(key, _last, *gates, graph[key]) if gates else graph[key]
             before = block
     place = {block: -number for number, unit in enumerate(units) for block in unit}
     return out, partial(_priority, {key: place[block] for key, block in owner.items()})
@@ -132,5 +136,44 @@ def _gate(units: list[list[Key]], lanes: float) -> Key | None:
     return units[int(len(units) - 1 - lanes)][-1] if lanes < len(units) else None
 
 
-def _second(_: Any, value: Any) -> Any:
-    return value
+def _steps_before(graph: Mapping[Key, GraphNode], block: Key, owner: Mapping[Key, Key]) -> dict[Key, Key]:
+    """By what a block reads late, a task of its own that must have ended before.
+
+    That is so where a run in segments goes on in the middle of a chain: its first block computes all
+    segments before it once more, and shall not read them all beforehand.
+    """
+    needs: dict[Key, set[Key]] = {}
+    left = [block]
+    while left:
+        key = left.pop()
+        if key not in needs:
+            needs[key] = {each for each in graph[key].dependencies if owner.get(each) == block}
+            left.extend(needs[key])
+    order = list(TopologicalSorter(needs).static_order())
+    from_start: dict[Key, int] = {}  # tasks on the longest way to one
+    previous: dict[Key, Key] = {}  # the last of them
+    for key in order:
+        longest = max(needs[key], key=from_start.__getitem__, default=None)
+        from_start[key] = 0 if longest is None else from_start[longest] + 1
+        previous[key] = longest
+    if from_start[block] <= _STEPS:
+        return {}
+    to_end, following = {block: 0}, {}  # the same, from one to the end
+    for key in reversed(order):
+        for each in needs[key]:
+            if to_end.get(each, -1) <= to_end[key]:
+                to_end[each], following[each] = to_end[key] + 1, key
+    found = {}
+    for key in (key for key, of in needs.items() if not of):
+        at, back = key, _STEPS
+        while at != block and from_start[at] < back:  # until a way joins that began so much earlier
+            at, back = following[at], back + 1
+        if from_start[at] >= back:
+            for _ in range(back):
+                at = previous[at]
+            found[key] = at  # it is farther from the end than all that needs the key: none waits for itself
+    return found
+
+
+def _last(*values: Any) -> Any:
+    return values[-1]

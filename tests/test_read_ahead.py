@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from graphlib import TopologicalSorter
 from pathlib import Path
 from threading import Event, Lock
 from types import SimpleNamespace
@@ -19,7 +20,9 @@ from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from distributed import Client, LocalCluster
 
 import hydroxr as hx
+from hydroxr import zarr_store
 from hydroxr.errors import StoreError
+from hydroxr.physics import simulation
 from hydroxr.read_ahead import lanes_of, take_turns
 from hydroxr.zarr_blocks import BlockWriter
 from tests.labelled import assert_same_values, make_dataset, make_parameters, untrained
@@ -77,6 +80,37 @@ def test_a_chain_is_in_one_lane() -> None:
     assert "writea4" in before(graph, "readb0")
     graph, _ = take_turns(graph_of(needs), chains, 2)
     assert not [key for key in before(graph, "writeb4") if "a" in key.removeprefix("read")]
+
+
+def test_what_a_block_computes_once_more_is_read_when_its_turn_comes() -> None:
+    """As where a run goes on in the middle of a chain: 20 segments, the last of which is written."""
+    needs = {f"read{n}": ["given"] for n in range(20)} | {f"convert{n}": [f"read{n}"] for n in range(20)}
+    needs |= {f"run{n}": [f"convert{n}", *([f"run{n - 1}"] if n else [])] for n in range(20)}
+    needs |= {"write": ["run19"], "other": ["otherread"], "otherread": ["given"]}
+    graph, _ = take_turns(graph_of(needs), [["other"], ["write"]], 1)
+    for n in range(6, 20):
+        assert f"run{n - 6}" in before(graph, f"read{n}")
+        assert f"run{n - 3}" not in before(graph, f"read{n}")
+    assert all("other" in before(graph, f"read{n}") for n in range(20))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_waits_for_itself(seed: int) -> None:
+    """Whatever needs what: all can be done in some order, and what was needed still is."""
+    random = np.random.default_rng(seed)
+    names = [f"task{n}" for n in range(60)]
+    needs = {}
+    for n, name in enumerate(names):
+        nearest = names[max(0, n - int(random.integers(1, 8))) : n]
+        of = random.choice(nearest, size=min(len(nearest), int(random.integers(0, 3))), replace=False)
+        needs[name] = [str(each) for each in of] or ["given"]
+    blocks = [str(name) for name in random.permutation(names)[:12]]
+    needs |= {f"write-{name}": [name] for name in blocks}
+    chains = [[f"write-{name}" for name in blocks[first : first + 4]] for first in (0, 4, 8)]
+    graph, _ = take_turns(graph_of(needs), chains, int(random.integers(1, 4)))
+    order = list(TopologicalSorter({key: node.dependencies for key, node in graph.items()}).static_order())
+    assert set(order) == set(needs) | {"given"}
+    assert all(set(of) <= graph[key].dependencies for key, of in needs.items() if of != ["given"])
 
 
 def test_blocks_that_share_a_mean_are_no_chain() -> None:
@@ -195,6 +229,33 @@ def test_segments_are_not_read_ahead(worker: Client, counted: Counted, tmp_path:
     assert_same_values(xr.open_zarr(tmp_path / "sim.zarr").load(), expected, rtol=1e-6, atol=1e-5)
     assert counted.now == 0
     assert 1 <= counted.most <= 8
+
+
+def test_a_resumed_run_does_not_read_ahead_what_it_computes_again(
+    worker: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 30 segments that are written already: a few at each of the four places."""
+    whole = make_dataset(400, 6)
+    parameters = make_parameters(whole)
+    ds = read_by_block(whole, basin=1, time=10)
+    sim = ds.hbv.simulate(parameters, variables=["streamflow"], memory="2kB")
+    real_run, real_write = simulation.simulate_tensors, zarr_store.write_blocks
+    COUNTED.start()
+
+    def run(*args: Any, **options: Any) -> Any:
+        COUNTED.add(-1)
+        return real_run(*args, **options)
+
+    def write(ds: xr.Dataset, writer: BlockWriter, todo: Any, **options: Any) -> None:
+        time = writer.plan.grid.dims.index("time")
+        real_write(ds, writer, [block for block in todo if block[time] >= 30], **options)
+
+    monkeypatch.setattr(simulation, "simulate_tensors", run)
+    monkeypatch.setattr(zarr_store, "write_blocks", write)
+    with pytest.raises(StoreError, match="lacks 180 of 240 blocks"):
+        sim.hbv.to_zarr(tmp_path / "sim.zarr")
+    assert COUNTED.now == 0
+    assert 1 <= COUNTED.most <= 16
 
 
 def test_earlier_blocks_have_priority(
