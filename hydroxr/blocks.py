@@ -111,7 +111,7 @@ def _run(given: dict[str, np.ndarray], cells: Cells, job: Job) -> dict[str, np.n
     """All outputs of the block, (cell, core dimensions)."""
     import torch
 
-    from .physics.threads import one_thread_each
+    from .physics.threads import one_thread_each, without_subnormals
 
     device = _device(job.device)
     forcing = {name: given[f"forcing:{name}"] for name in job.forcing}
@@ -123,7 +123,7 @@ def _run(given: dict[str, np.ndarray], cells: Cells, job: Job) -> dict[str, np.n
     check_forcing(forcing, job.days, cells, called=job.called, missing=job.missing, zero_pet=zero_pet)
     out = {name: _empty(name, len(land), job) for name in job.outputs}
     pieces = list(_pieces(len(land), job, device))[::-1]
-    with torch.inference_mode(), one_thread_each():
+    with torch.inference_mode(), one_thread_each(), without_subnormals():
         while pieces:
             piece = pieces.pop()
             try:

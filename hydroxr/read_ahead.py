@@ -9,6 +9,7 @@ there are lanes are in hand at a time, and memory is theirs however many there a
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from graphlib import TopologicalSorter
@@ -24,9 +25,14 @@ _STEPS = 4  # tasks, one after the other; a segment has two and more that the ne
 
 def cluster_client() -> Any:
     """Client of the cluster that dask would compute on now, or None if it would not use one."""
+    if "distributed" not in sys.modules:
+        return None
     from dask.base import get_scheduler
 
-    client = getattr(get_scheduler(), "__self__", None)
+    try:
+        client = getattr(get_scheduler(), "__self__", None)
+    except RuntimeError:  # an asynchronous client, or none where one is asked for: computing will say so
+        return None
     return client if hasattr(client, "scheduler_info") else None
 
 

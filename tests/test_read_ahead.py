@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ import hydroxr as hx
 from hydroxr import zarr_store
 from hydroxr.errors import StoreError
 from hydroxr.physics import simulation
-from hydroxr.read_ahead import lanes_of, take_turns
+from hydroxr.read_ahead import cluster_client, lanes_of, take_turns
 from hydroxr.zarr_blocks import BlockWriter
 from tests.labelled import assert_same_values, make_dataset, make_parameters, untrained
 
@@ -98,19 +99,31 @@ def test_what_a_block_computes_once_more_is_read_when_its_turn_comes() -> None:
 def test_nothing_waits_for_itself(seed: int) -> None:
     """Whatever needs what: all can be done in some order, and what was needed still is."""
     random = np.random.default_rng(seed)
-    names = [f"task{n}" for n in range(60)]
-    needs = {}
-    for n, name in enumerate(names):
-        nearest = names[max(0, n - int(random.integers(1, 8))) : n]
-        of = random.choice(nearest, size=min(len(nearest), int(random.integers(0, 3))), replace=False)
-        needs[name] = [str(each) for each in of] or ["given"]
-    blocks = [str(name) for name in random.permutation(names)[:12]]
+    needs: dict[str, list[str]] = {}
+    for n in range(90):  # three long ways with some links
+        of = {f"task{n - 3}"} if n > 2 and random.random() < 0.9 else set()
+        if n and random.random() < 0.15:
+            of.add(f"task{random.integers(0, n)}")
+        needs[f"task{n}"] = sorted(of) or ["given"]
+    blocks = [f"task{n}" for n in sorted(random.choice(90, 8, replace=False))]
     needs |= {f"write-{name}": [name] for name in blocks}
-    chains = [[f"write-{name}" for name in blocks[first : first + 4]] for first in (0, 4, 8)]
+    chains = [[f"write-{name}" for name in blocks[first : first + 4]] for first in (0, 4)]
     graph, _ = take_turns(graph_of(needs), chains, int(random.integers(1, 4)))
     order = list(TopologicalSorter({key: node.dependencies for key, node in graph.items()}).static_order())
     assert set(order) == set(needs) | {"given"}
     assert all(set(of) <= graph[key].dependencies for key, of in needs.items() if of != ["given"])
+
+
+def test_what_is_needed_on_two_ways_does_not_wait_for_itself() -> None:
+    """Early on the long way, and on another one that joins it later."""
+    needs = {"long0": ["given"]} | {f"long{n}": [f"long{n - 1}"] for n in range(1, 12)}
+    needs |= {"read": ["given"], "other1": ["read"]}
+    needs |= {f"other{n}": [f"other{n - 1}"] for n in range(2, 7)}
+    needs["long8"].append("read")
+    needs["write"] = ["long11", "other6"]
+    graph, _ = take_turns(graph_of(needs), [["write"]], 1)
+    assert "long1" in before(graph, "read")
+    assert "read" not in before(graph, "read")
 
 
 def test_blocks_that_share_a_mean_are_no_chain() -> None:
@@ -317,3 +330,16 @@ def test_writes_do_not_share_their_turns(
         second.result()
     assert_same_values(xr.open_zarr(tmp_path / "second.zarr").load(), sim.compute())
     assert "Detected different" not in caplog.text
+
+
+def test_an_asynchronous_client_hinders_no_plan() -> None:
+    """Nor the description of a run, which computes nothing yet."""
+
+    async def describe() -> None:
+        options = {"n_workers": 1, "processes": False, "dashboard_address": ":0"}
+        async with Client(asynchronous=True, **options):
+            assert cluster_client() is None
+            ds = make_dataset(60, 8).chunk(basin=4)
+            ds.hbv.simulate(untrained(SPEC), variables=["streamflow"])
+
+    asyncio.run(describe())

@@ -100,7 +100,7 @@ def train(
         Where it is interrupted before the first iteration is done, or twice.
     """
     training = _Training(description, data, protocol, device, validation)
-    with _seeded(protocol.seed, device), kept_memory(), without_subnormals(), Interrupts() as interrupts:
+    with _seeded(protocol.seed, device), kept_memory(), Interrupts() as interrupts, without_subnormals():
         if checkpoint is not None:
             found = checkpoint.read(identity or {})
             if found is not None:

@@ -13,13 +13,13 @@ import ctypes
 import itertools
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import lru_cache
 
-import numpy as np
 import torch
 
 _SMALL = 50_000  # pieces of work for which starting a thread does not pay: a fifth of a millisecond
@@ -105,26 +105,26 @@ def without_subnormals() -> Iterator[None]:
     holds for the calling thread, for the kernels' and, where torch's OpenMP is GNU's or has its entry
     points, for torch's.
     """
-    before = _flushes_subnormals()
-    _flush_subnormals(True)
+    before, n_threads = _flushes_subnormals(), torch.get_num_threads()
     try:
+        _flush_subnormals(True, n_threads)
         yield
     finally:
-        _flush_subnormals(before)
+        _flush_subnormals(before, max(n_threads, torch.get_num_threads()))
 
 
 def _flushes_subnormals() -> bool:
     """Whether this thread does."""
-    return bool(np.float32(2.0**-126) * np.float32(0.5) == 0.0)
+    return sys.float_info.min * 0.5 == 0.0
 
 
-def _flush_subnormals(flush: bool) -> None:
+def _flush_subnormals(flush: bool, n_threads: int) -> None:
     """In this thread, and in those that torch would share an operation with."""
     torch.set_flush_denormal(flush)
     in_all_threads = getattr(ctypes.CDLL(torch._C.__file__), "GOMP_parallel", None)
-    if in_all_threads is not None and torch.get_num_threads() > 1:
+    if in_all_threads is not None and n_threads > 1:
         call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: torch.set_flush_denormal(flush) and None)
-        in_all_threads(call, None, ctypes.c_uint(torch.get_num_threads()), ctypes.c_uint(0))
+        in_all_threads(call, None, ctypes.c_uint(n_threads), ctypes.c_uint(0))
 
 
 def _wait_for(others: list[Future[None]]) -> KeyboardInterrupt | None:
