@@ -20,6 +20,7 @@ from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef
 Key = Any
 _AHEAD = 4  # blocks that a thread has in hand: one is computed, what the next ones need is read
 _IN_A_CHAIN = 2  # blocks of a chain, of which each needs the one before
+_TOGETHER = 4  # times as many chains more, where they read the same
 _STEPS = 4  # tasks, one after the other; a segment has two and more that the next one needs
 
 
@@ -74,26 +75,40 @@ def take_turns(
     -------
     graph : dict of GraphNode
     priority : function
-        Of a task by its key, for dask: earlier blocks first. Else a lane could leave the others behind.
+        Of a task by its key, for dask: earlier blocks first. Else a lane could leave the others behind. Of
+        chains that read the same, the first blocks come first, then the second ones: what they read need
+        not wait until all of them have come that far.
     """
     out = dict(graph)
     owner: dict[Key, Key] = {}  # the block that a task was first needed by
     units: list[list[Key]] = []
+    unit_of: dict[Key, int] = {}
+    together: list[int] = []  # an earlier one that reads the same, or itself
     for chain in chains:
         before = None
         for block in chain:
-            reads, needs = _first_needed(graph, block, owner)
+            reads, needs, shares = _first_needed(graph, block, owner)
             if before is not None and before in needs:
                 units[-1].append(block)
             else:
+                together.append(len(units))
                 units.append([block])
-            gate = _gate(units, lanes)
+            unit_of[block] = len(units) - 1
+            firsts = {_first(together, unit_of[other]) for other in (block, *shares)}
+            for first in firsts:
+                together[first] = min(firsts)
+            gate = _gate(units, lanes, min(firsts) if len(chain) > 1 else len(units) - 1)
             steps = _steps_before(graph, block, owner) if lanes < math.inf else {}
             for key in reads:
                 gates = [TaskRef(each) for each in (gate, steps.get(key)) if each is not None]
                 out[key] = Task(key, _last, *gates, graph[key]) if gates else graph[key]
             before = block
-    place = {block: -number for number, unit in enumerate(units) for block in unit}
+    order = sorted(
+        (_first(together, number), at, number, block)
+        for number, unit in enumerate(units)
+        for at, block in enumerate(unit)
+    )
+    place = {block: -rank for rank, (*_, block) in enumerate(order)}
     return out, partial(_priority, {key: place[block] for key, block in owner.items()})
 
 
@@ -101,12 +116,24 @@ def _priority(places: Mapping[Key, int], key: Key) -> int:
     return places.get(key, 0)
 
 
+def _first(together: list[int], unit: int) -> int:
+    """The first of all units that read the same as this one, or the same as one that does."""
+    while together[unit] != unit:
+        together[unit] = together[together[unit]]
+        unit = together[unit]
+    return unit
+
+
 def _first_needed(
     graph: Mapping[Key, GraphNode], block: Key, owner: dict[Key, Key]
-) -> tuple[list[Key], set[Key]]:
-    """What nobody before ``block`` reads, and the blocks some of whose work it needs; fills in ``owner``."""
+) -> tuple[list[Key], set[Key], set[Key]]:
+    """What nobody before ``block`` reads; the blocks some of whose work it needs; those that read the same.
+
+    Fills in ``owner``.
+    """
     reads: list[Key] = []
     needs: set[Key] = set()
+    shares: set[Key] = set()
     left = [block]
     while left:
         key = left.pop()
@@ -117,13 +144,15 @@ def _first_needed(
         if key in owner:
             if not is_read:
                 needs.add(owner[key])
+            elif isinstance(node, Task):
+                shares.add(owner[key])
             continue
         owner[key] = block
         if not is_read:
             left.extend(node.dependencies)
         elif isinstance(node, Task):
             reads.append(key)
-    return reads, needs
+    return reads, needs, shares
 
 
 def _is_given(graph: Mapping[Key, GraphNode], key: Key) -> bool:
@@ -134,12 +163,16 @@ def _is_given(graph: Mapping[Key, GraphNode], key: Key) -> bool:
     return node is None or isinstance(node, DataNode)
 
 
-def _gate(units: list[list[Key]], lanes: float) -> Key | None:
-    """The block that must have ended before the last one reads, if there is one."""
+def _gate(units: list[list[Key]], lanes: float, first: int) -> Key | None:
+    """The block that must have ended before the last one reads, if there is one.
+
+    Of chains that read the same some more are in hand, counted from the ``first`` of them.
+    """
     unit = units[-1]
     if len(unit) > _IN_A_CHAIN:
         return unit[-1 - _IN_A_CHAIN]
-    return units[int(len(units) - 1 - lanes)][-1] if lanes < len(units) else None
+    first = max(first, len(units) - 1 - int(min(_TOGETHER * lanes, len(units))))
+    return units[int(first - lanes)][-1] if lanes <= first else None
 
 
 def _steps_before(graph: Mapping[Key, GraphNode], block: Key, owner: Mapping[Key, Key]) -> dict[Key, Key]:

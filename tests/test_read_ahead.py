@@ -114,6 +114,24 @@ def test_nothing_waits_for_itself(seed: int) -> None:
     assert all(set(of) <= graph[key].dependencies for key, of in needs.items() if of != ["given"])
 
 
+def test_chains_that_read_the_same_are_in_hand_together() -> None:
+    """All six of a chunk; those of the next one wait until one is done that was before them."""
+    needs: dict[str, list[str]] = {}
+    for chain in range(12):
+        for n in range(4):
+            needs[f"shared{chain // 6}{n}"] = needs[f"own{chain}.{n}"] = ["given"]
+            of = [f"shared{chain // 6}{n}", f"own{chain}.{n}", *([f"write{chain}.{n - 1}"] if n else [])]
+            needs[f"write{chain}.{n}"] = of
+    chains = [[f"write{chain}.{n}" for n in range(4)] for chain in range(12)]
+    graph, priority = take_turns(graph_of(needs), chains, 4)
+    for chain in range(6):
+        assert not [key for key in before(graph, f"own{chain}.0") if key.startswith("write")]
+        assert "write2.3" in before(graph, f"own{chain + 6}.0")
+    assert priority("write5.0") > priority("write0.1") > priority("write5.3") > priority("write6.0")
+    graph, _ = take_turns(graph_of(needs), chains, 1)
+    assert "write0.3" in before(graph, "own5.0")  # five chains at most
+
+
 def test_what_is_needed_on_two_ways_does_not_wait_for_itself() -> None:
     """Early on the long way, and on another one that joins it later."""
     needs = {"long0": ["given"]} | {f"long{n}": [f"long{n - 1}"] for n in range(1, 12)}
@@ -269,6 +287,28 @@ def test_a_resumed_run_does_not_read_ahead_what_it_computes_again(
         sim.hbv.to_zarr(tmp_path / "sim.zarr")
     assert COUNTED.now == 0
     assert 1 <= COUNTED.most <= 16
+
+
+@pytest.mark.parametrize("days", [200, 400])
+def test_chains_that_read_the_same_go_side_by_side(
+    worker: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """Chunks of six cells, blocks of one: few chunks wait for the last cell, however many days there are."""
+    COUNTED.start()
+    real = simulation.simulate_tensors
+
+    def run(*args: Any, **options: Any) -> Any:
+        COUNTED.add(-1)
+        return real(*args, **options)
+
+    monkeypatch.setattr(simulation, "simulate_tensors", run)
+    whole = make_dataset(days, 6)
+    ds = read_by_block(whole, basin=6, time=10)
+    sim = ds.hbv.simulate(make_parameters(whole), variables=["streamflow"], memory="2kB")
+    assert (len(sim.chunksizes["basin"]), len(sim.chunksizes["time"])) == (6, days // 10)
+    sim.hbv.to_zarr(tmp_path / "sim.zarr")
+    assert COUNTED.now == 0
+    assert 6 <= COUNTED.most <= 30
 
 
 def test_earlier_blocks_have_priority(
