@@ -24,6 +24,7 @@ import torch
 
 _SMALL = 50_000  # pieces of work for which starting a thread does not pay: a fifth of a millisecond
 _PORTIONS = 4  # of each thread
+_PROCESS = os.getpid()  # a fork of it waits in vain for OpenMP's threads
 
 
 def share(part: Callable[[int, int], None], number: int, work: int) -> None:
@@ -122,7 +123,7 @@ def _flush_subnormals(flush: bool, n_threads: int) -> None:
     """In this thread, and in those that torch would share an operation with."""
     torch.set_flush_denormal(flush)
     in_all_threads = getattr(ctypes.CDLL(torch._C.__file__), "GOMP_parallel", None)
-    if in_all_threads is not None and n_threads > 1:
+    if in_all_threads is not None and n_threads > 1 and os.getpid() == _PROCESS:
         call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: torch.set_flush_denormal(flush) and None)
         in_all_threads(call, None, ctypes.c_uint(n_threads), ctypes.c_uint(0))
 

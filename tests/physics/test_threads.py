@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -73,6 +76,23 @@ def test_threads_that_are_set_meanwhile_are_set_back_too() -> None:
         torch.set_num_threads(1)
     torch.set_num_threads(2)
     assert kept() == 1.0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_forked_process_does_not_wait_for_threads_that_it_has_not() -> None:
+    """OpenMP's, which the process it is from has used."""
+    code = """
+import os, torch
+from hydroxr.physics.threads import without_subnormals
+torch.set_num_threads(2)
+torch.ones(10_000_000).add(1.0)
+child = os.fork()
+if not child:
+    with without_subnormals():
+        os._exit(0 if float(torch.tensor(2.0**-127) * 1.5) == 0.0 else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
 
 
 def test_numpy_notices_nothing() -> None:
