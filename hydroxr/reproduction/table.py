@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import xarray as xr
 
-from .runs import MODELS
+from .runs import MODELS, SPLITS, chosen_runs
 
 # Feng et al. (2022), Table 2: median NSE, spatial correlation of Q2/Q with the BFI of Ladson et al.
 # (2013), median temporal correlation of ET with MOD16A2. 671 catchments, test period 1995-2010, Daymet.
@@ -58,10 +58,8 @@ _HEADER = (
     "r(ET)",
     "iterations",
     "minutes",
-    "paper: NSE",
-    "r(BFI L13)",
-    "r(ET)",
 )
+_PAPER = ("paper: NSE", "r(BFI L13)", "r(ET)")
 
 
 def summary(results: xr.Dataset) -> xr.Dataset:
@@ -114,11 +112,13 @@ def markdown(results: xr.Dataset) -> str:
         chosen = np.flatnonzero(results["split"].values == split)
         if len(chosen):
             part = numbers.isel(run=chosen)
-            lines += ["", f"## {title}", "", _row(_HEADER), _row("---" for _ in _HEADER)]
-            present = [name for name in MODELS if name in part["model"].values]
-            lines += [_model_row(part.isel(run=part["model"].values == name), name) for name in present]
-    done = {str(name) for name in results["model"].values[results["split"].values == "time"]}
-    absent = [name for name in MODELS if name not in done]
+            published = split == "time"  # one model each, on the catchments that it was trained on
+            header = _HEADER + _PAPER if published else _HEADER
+            lines += ["", f"## {title}", "", _row(header), _row("---" for _ in header)]
+            for name in (name for name in MODELS if name in part["model"].values):
+                lines.append(_model_row(part.isel(run=part["model"].values == name), name, published))
+    done = set(map(str, results["run"].values))
+    absent = [run.name for run in chosen_runs(splits=tuple(SPLITS)) if run.name not in done]
     lines += ["", *([f"Not done: {', '.join(absent)}.", ""] if absent else [])]
     if "et_correlation" not in results:
         lines += [_NO_ET, ""]
@@ -136,7 +136,7 @@ def _cell_dimension(results: xr.Dataset) -> str:
     return dim
 
 
-def _model_row(part: xr.Dataset, name: str) -> str:
+def _model_row(part: xr.Dataset, name: str, published: bool) -> str:
     symbol = str(part["symbol"].values[0])
     names = part["members"] if "members" in part.coords else part["seed"]
     seeds = ", ".join(str(seed) for seed in names.values)
@@ -147,7 +147,8 @@ def _model_row(part: xr.Dataset, name: str) -> str:
     done = sorted({int(number) for number in part["iterations"].values})
     cells += [" to ".join(str(number) for number in dict.fromkeys([done[0], done[-1]]))]
     cells += [f"{part['seconds'].values.mean() / 60:.0f}"]
-    cells += ["" if value is None else f"{value:.3f}" for value in PUBLISHED[name]]
+    if published:
+        cells += ["" if value is None else f"{value:.3f}" for value in PUBLISHED[name]]
     return _row(cells)
 
 
