@@ -105,8 +105,14 @@ def missing_labels(labels: xr.DataArray) -> np.ndarray:
     return np.asarray(pd.isna(values))
 
 
-def require_labels(ds: xr.Dataset, dim: Hashable, name: str, missing: np.ndarray) -> None:
-    """Refuse cells without a label.
+def require_labels(
+    ds: xr.Dataset,
+    dim: Hashable,
+    name: str,
+    missing: np.ndarray,
+    else_do: str = "leave them out: drop_missing=True",
+) -> None:
+    """Refuse cells without a label; ``else_do`` is what the message advises beside giving them one.
 
     Raises
     ------
@@ -119,7 +125,7 @@ def require_labels(ds: xr.Dataset, dim: Hashable, name: str, missing: np.ndarray
     more = f" and {len(cells) - _SHOWN} more" if len(cells) > _SHOWN else ""
     raise CoordinateError(
         f"the label {name!r} is missing for {len(cells)} of {missing.size} cells, {', '.join(cells[:_SHOWN])}"
-        f"{more}; expected one a cell. Give them one, or leave them out: drop_missing=True."
+        f"{more}; expected one a cell. Give them one, or {else_do}."
     )
 
 

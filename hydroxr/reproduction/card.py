@@ -88,7 +88,8 @@ def ship_results(results: xr.Dataset, folder: str | os.PathLike[str]) -> Path:
         [name for name in (*_OF_THE_DATA, *OBSERVED_INDICES) if name in results.variables]
     )
     for name, (_, _, text) in CORRELATIONS.items():
-        about = {"long_name": f"correlation over the cells of {text}", "units": "1"}
+        cells = results["nse"].isel(run=0).size
+        about = {"long_name": f"correlation over the cells of {text}", "units": "1", "cells": cells}
         kept[name] = numbers[name].drop_attrs().assign_attrs(about)
     for each, array in kept.data_vars.items():
         if array.dtype == "float64":

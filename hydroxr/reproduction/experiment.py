@@ -19,15 +19,23 @@ from typing import Any
 import xarray as xr
 from dask.base import tokenize
 
-from .. import inputs
 from .._version import __version__
-from ..cells import attribute_names
 from ..commands import only_gauged, run_period
 from ..description import DeltaHBV, Spec
 from ..ensemble import Ensemble
-from ..errors import DataFileError, HydroxrError, ModelFileError
+from ..errors import HydroxrError
 from ..model import Model, load_model
-from .records import SETTINGS, check_settings, days_of, facts_of, hardware, write_whole
+from .checks import check
+from .records import (
+    SETTINGS,
+    check_settings,
+    days_of,
+    facts_of,
+    hardware,
+    protocol_text,
+    settings_of,
+    write_whole,
+)
 from .runs import ENSEMBLE, SPLITS, Run, chosen_runs, specification
 from .scores import VARIABLES, et_correlation, observed_indices, one_dataset, scores
 from .table import markdown
@@ -80,7 +88,7 @@ class Experiment:
         path = self.out / run.name / FACTS
         if not path.is_file():
             return False
-        if run.split == ENSEMBLE and _facts(path)["members"] != ", ".join(self._members(run)):
+        if run.split == ENSEMBLE and _facts(path)["members"] != ", ".join(self.members(run)):
             return False
         if self.et is None:
             return True
@@ -106,7 +114,8 @@ class Experiment:
             return
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / SETTINGS, json.dumps(settings, indent=1, ensure_ascii=False))
-        self._log(run, f"begins or goes on, hydroxr {__version__}, {hardware()}: {json.dumps(settings)}")
+        machine = hardware(self.device)
+        self._log(run, f"begins or goes on, hydroxr {__version__}, {machine}: {json.dumps(settings)}")
         started = clock.perf_counter()
         try:
             do = {"time": self._over_time, ENSEMBLE: self._of_ensemble}.get(run.split, self._over_cells)
@@ -116,12 +125,15 @@ class Experiment:
                 part["et_correlation"] = et_correlation(sim, self.et).assign_attrs(
                     product_sha256=self.et_hash
                 )
+        except KeyboardInterrupt as error:
+            self._log(run, str(error) or "interrupted")
+            raise
         except HydroxrError as error:
             self._log(run, f"failed: {type(error).__name__}: {error}")
             raise
         part.hbv.to_netcdf(folder / SCORES, overwrite=True)
-        facts = facts_of(run, model, self.hidden, self._seconds(run))
-        facts["members"] = ", ".join(self._members(run))
+        facts = facts_of(run, model, self.hidden, self._seconds(run), self.device)
+        facts["members"] = ", ".join(self.members(run))
         write_whole(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False, default=str))
         took = clock.perf_counter() - started
         self._log(
@@ -158,7 +170,7 @@ class Experiment:
     def _seconds(self, run: Run) -> float:
         """Of training, of all models of the run."""
         folds = (self.out / run.name / "models").glob("fold-*")
-        models = self._members(run).values() if SPLITS[run.split] is None else sorted(folds)
+        models = self.members(run).values() if SPLITS[run.split] is None else sorted(folds)
         loaded = [load_model(path) for path in models]
         return float(sum(model.training["seconds"] for model in loaded if isinstance(model, Model)))
 
@@ -177,39 +189,23 @@ class Experiment:
                 spec, checkpoint=checkpoint, progress=self.progress, **self._fit_options(run)
             )
             if model.training["interrupted"]:
-                self._log(run, f"interrupted after {model.training['iterations_done']} iterations")
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(f"interrupted after {model.training['iterations_done']} iterations")
             model.save(folder / "model")
             self._log(run, f"trained in {model.training['seconds']:.0f} s")
         sim = run_period(self.ds, model, self.test, variables=_variables(spec), device=self.device)
         return sim.compute(), model
 
-    def _members(self, run: Run) -> dict[str, Path]:
+    def members(self, run: Run) -> dict[str, Path]:
         """By seed, the models that the run has: of an ensemble those that are trained so far."""
         if run.split != ENSEMBLE:
             return {str(run.seed): self.out / run.name / "model"}
-        found = {_facts(path)["seed"]: path.parent for path in self.out.glob(f"{run.model}/seed*/{FACTS}")}
-        return {
-            str(seed): folder / "model"
-            for seed, folder in sorted(found.items())
-            if (folder / "model").is_dir()
-        }
+        done = {path.parent: _facts(path) for path in self.out.glob(f"{run.model}/seed*/{FACTS}")}
+        found = {facts["seed"]: folder for folder, facts in done.items() if facts["split"] == "time"}
+        return {str(seed): folder / "model" for seed, folder in sorted(found.items())}
 
     def _of_ensemble(self, run: Run, _: Path) -> tuple[xr.Dataset, Model]:
-        """Simulation of the test period by the mean of the models of all seeds; one of the models.
-
-        Raises
-        ------
-        ModelFileError
-            Where there are not two.
-        """
-        members = self._members(run)
-        if len(members) < 2:
-            raise ModelFileError(
-                f"an ensemble of {run.model} needs two trained seeds, and {self.out} has {len(members)}; "
-                "train them first: --splits time ensemble."
-            )
-        models = [load_model(folder) for folder in members.values()]
+        """Simulation of the test period by the mean of the models of all seeds; one of the models."""
+        models = [load_model(folder) for folder in self.members(run).values()]
         ensemble = Ensemble(tuple(model for model in models if isinstance(model, Model)))
         variables = _variables(ensemble.description)
         sim = run_period(self.ds, ensemble, self.test, variables=variables, device=self.device)
@@ -247,8 +243,8 @@ class Experiment:
         Dataset
             (run, cell): what :func:`~hydroxr.reproduction.scores.scores` gives, with ``model``,
             ``symbol``, ``seed``, ``members`` (text: the seeds of an ensemble), ``split``, ``hidden``,
-            ``iterations``, ``seconds``, ``hardware`` and ``versions`` as coordinates of ``run``; the
-            observed baseflow indices ``bfi_l13`` and ``bfi_usgs`` (cell).
+            ``iterations``, ``seconds``, ``protocol`` (text), ``hardware`` and ``versions`` as coordinates
+            of ``run``; the observed baseflow indices ``bfi_l13`` and ``bfi_usgs`` (cell).
         """
         parts, facts = {}, {}
         for path in sorted(self.out.glob(f"*/*/{FACTS}")):
@@ -256,6 +252,7 @@ class Experiment:
             found.setdefault("members", str(found["seed"]))  # older runs do not say
             with xr.open_dataset(path.parent / SCORES) as part:
                 parts[found["run"]] = part.load()
+            found["protocol"] = protocol_text(settings_of(path.parent))
             facts[found["run"]] = {key: value for key, value in found.items() if key != "run"}
         results = one_dataset(parts, facts).merge(
             observed_indices(self.ds).drop_vars("basin", errors="ignore"), compat="override", join="override"
@@ -337,34 +334,6 @@ def reproduce(
         experiment.do(run)
         results = experiment.collect()
     return results
-
-
-def check(experiment: Experiment, runs: Sequence[Run]) -> None:
-    """Refuse what any run would refuse, before the first.
-
-    Raises
-    ------
-    HydroxrError
-    """
-    ds = experiment.ds
-    inputs.select_days(ds, experiment.test)
-    attribute_names(ds, inputs.space_dims(ds), None)
-    if experiment.et is not None:  # whether it can be compared is tried on what is there before a simulation
-        stand_in = inputs.observed_streamflow(inputs.select_days(ds, experiment.test)).fillna(0.0)
-        et_correlation(stand_in.to_dataset(name="evapotranspiration"), experiment.et)
-    for run in runs:
-        settings = experiment.settings(run)
-        check_settings(experiment.out / run.name, settings)
-        label = SPLITS[run.split]
-        if label is not None and label not in ds:
-            raise DataFileError(
-                f"the data have no {label!r}, by which the split {run.split!r} divides the cells; add it, "
-                "or leave that split out."
-            )
-    for path in experiment.out.glob(f"*/*/{SETTINGS}"):  # of other runs, in the same table
-        check_settings(path.parent, experiment.settings(runs[0]), only=("training", "test", "data"))
-    for spec in {specification(run.model, experiment.hidden) for run in runs}:
-        ds.hbv.check(spec)
 
 
 def _variables(spec: Spec) -> tuple[str, ...]:

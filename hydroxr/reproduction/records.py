@@ -18,9 +18,11 @@ from .runs import Run
 SETTINGS = "settings.json"
 
 
-def hardware() -> str:
-    """The machine, in words."""
+def hardware(device: str = "auto") -> str:
+    """The machine, in words, for computing on that device."""
     import torch
+
+    from ..simulate import torch_device
 
     name = platform.processor() or platform.machine()
     try:
@@ -28,11 +30,13 @@ def hardware() -> str:
         name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    text = f"{name}, {torch.get_num_threads()} threads"
-    return f"{torch.cuda.get_device_name()}, {text}" if torch.cuda.is_available() else text
+    threads = torch.get_num_threads()
+    text = f"{name}, {threads} thread{'s' * (threads != 1)}"
+    on_gpu = torch_device(device).startswith("cuda")
+    return f"{torch.cuda.get_device_name()}, {text}" if on_gpu else text
 
 
-def facts_of(run: Run, model: Model, hidden: int, seconds: float) -> dict[str, Any]:
+def facts_of(run: Run, model: Model, hidden: int, seconds: float, device: str) -> dict[str, Any]:
     """What tells the run apart in the results, beside its scores."""
     import torch
 
@@ -46,24 +50,66 @@ def facts_of(run: Run, model: Model, hidden: int, seconds: float) -> dict[str, A
         "hidden": hidden,
         "iterations": int(training["iterations_done"]),
         "seconds": seconds,
-        "hardware": hardware(),
+        "hardware": hardware(device),
         "versions": f"hydroxr {__version__}, torch {torch.__version__}",
     }
 
 
-def check_settings(folder: Path, settings: dict[str, Any], only: Sequence[str] | None = None) -> None:
-    """Refuse a folder in which a run with other settings was begun."""
+def check_settings(
+    folder: Path, settings: dict[str, Any], only: Sequence[str] | None = None, but: Sequence[str] = ()
+) -> None:
+    """Refuse a folder in which a run with other settings was begun.
+
+    Parameters
+    ----------
+    folder : Path
+    settings : dict
+        Of the run that is wanted.
+    only : sequence of str, optional
+        The groups to compare; default: all.
+    but : sequence of str
+        What may differ, as ``group: name``.
+
+    Raises
+    ------
+    ModelFileError
+        With what differs.
+    """
     if not (folder / SETTINGS).is_file():
         return
-    before = _flat(json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
-    now = _flat(settings)
+    before, now = _flat(settings_of(folder)), _flat(settings)
     keys = [key for key in sorted({*before, *now}) if only is None or key.partition(":")[0] in only]
-    differs = [key for key in keys if before.get(key) != now.get(key)]
+    differs = [
+        f"{key} is {before.get(key)!r} there and {now.get(key)!r} now"
+        for key in keys
+        if key not in but and before.get(key) != now.get(key)
+    ]
     if differs:
         raise ModelFileError(
-            f"{folder} has a run with other settings ({', '.join(differs)}); a table has runs of the same "
-            "settings. Choose another folder, or delete this one."
+            f"{folder} has a run with other settings: {'; '.join(differs)}. All runs of a table have the "
+            "same data and periods, and those of a model that differ by their seed all else as well. Choose "
+            "another folder, or delete this one."
         )
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """Of a run that was begun in that folder."""
+    found: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    return found
+
+
+def protocol_text(settings: dict[str, Any]) -> str:
+    """How a run is trained, in a line."""
+    protocol = settings["protocol"]
+    loss = protocol["loss"]
+    if isinstance(loss, dict):
+        loss = " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in loss.items())
+    return (
+        f"preset {protocol['preset']!r}: loss {loss}; {protocol['optimizer']} with a rate of "
+        f"{protocol['learning_rate']:g} ({protocol['schedule']}), dropout {protocol['dropout']:g}; "
+        f"{protocol['batch']} windows of {protocol['window']} days, after {protocol['warmup']} that warm up, "
+        "an iteration"
+    )
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

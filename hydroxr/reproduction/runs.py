@@ -45,6 +45,12 @@ class Run:
         return f"{self.model}/seed{self.seed}" + ("" if self.split == "time" else f"-{self.split}")
 
 
+def group_of(name: str) -> tuple[str, str]:
+    """Model and split of a run by its name; an ensemble is of the runs over time."""
+    model, _, rest = name.partition("/")
+    return model, rest.partition("-")[2] or "time"
+
+
 def specification(model: str, hidden: int) -> Spec:
     """The description of a model, by its name.
 
@@ -92,7 +98,8 @@ def chosen_runs(
         for model in MODELS if models is None else models:
             if models is not None or model in usual:
                 runs += [Run(model, seed, split) for seed in _seeds(model, split, seeds)]
-    return tuple(dict.fromkeys(sorted(runs, key=lambda run: (splits.index(run.split), run.seed))))
+    order = list(SPLITS)  # an ensemble after the runs that it is of
+    return tuple(dict.fromkeys(sorted(runs, key=lambda run: (order.index(run.split), run.seed))))
 
 
 def _seeds(model: str, split: str, given: Sequence[int] | None) -> Sequence[int]:

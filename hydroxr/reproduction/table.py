@@ -26,6 +26,8 @@ _TITLES = {
     "pub": "Ungauged basins: each catchment by a model that was trained without its fold",
     "pur": "Ungauged regions: each catchment by a model that was trained without its region",
 }
+_SEVERAL_MODELS = "Iterations are those of each model, minutes those of all together."
+_PAPER_HIDDEN = 256
 _NO_ET = (
     "ET: the temporal correlation with MOD16A2 needs that product, which is not part of CAMELS. "
     "`reproduce(..., et=...)`, or `--et FILE`, fills the column."
@@ -59,7 +61,7 @@ _HEADER = (
     "iterations",
     "minutes",
 )
-_PAPER = ("paper: NSE", "r(BFI L13)", "r(ET)")
+_PAPER = ("paper: NSE", "paper: r(BFI L13)", "paper: r(ET)")
 
 
 def summary(results: xr.Dataset) -> xr.Dataset:
@@ -75,7 +77,8 @@ def summary(results: xr.Dataset) -> xr.Dataset:
     Dataset, (run,)
         ``nse``, ``kge``, ``flv``, ``fhv``, ``et_correlation`` (medians, NaN where there is none),
         ``r_bfi_l13``, ``r_bfi_usgs`` (correlation of ΣQ2/ΣQ with the observed index),
-        ``r_et_water_balance`` (of mean evapotranspiration with precipitation less observed streamflow).
+        ``r_et_water_balance`` (of mean evapotranspiration with precipitation less observed streamflow);
+        NaN where nothing says what was observed.
     """
     dim = _cell_dimension(results)
     out = {name: results[name].median(dim) for name in ("nse", "kge", "flv", "fhv")}
@@ -86,49 +89,73 @@ def summary(results: xr.Dataset) -> xr.Dataset:
         left = results["precipitation"] - results["streamflow_observed"]
         with_water_balance = results.assign(et_water_balance=left)
     for name, (own, other, _) in CORRELATIONS.items():
-        if name in results:  # of those that come with hydroxr
-            out[name] = results[name]
-        elif other in with_water_balance:
+        if other in with_water_balance:
             out[name] = xr.corr(results[own], with_water_balance[other], dim)
-        else:
-            out[name] = nothing
+        else:  # those that come with hydroxr are of all of their cells
+            known = name in results and results[name].attrs.get("cells") == results.sizes[dim]
+            out[name] = results[name] if known else nothing
     return xr.Dataset(out)
 
 
 def markdown(results: xr.Dataset) -> str:
     """The table of the paper with the values obtained here and the published ones beside them."""
-    dim = _cell_dimension(results)
     numbers = summary(results)
-    lines = [
+    lines = _head(results)
+    for split, title in _TITLES.items():
+        part = numbers.isel(run=np.flatnonzero(results["split"].values == split))
+        if not part.sizes["run"]:
+            continue
+        published = split == "time"  # one model each, on the catchments that it was trained on
+        header = _HEADER + _PAPER if published else _HEADER
+        lines += ["", f"## {title}", *([] if published else ["", _SEVERAL_MODELS])]
+        lines += ["", _row(header), _row("---" for _ in header)]
+        for name in (name for name in MODELS if name in part["model"].values):
+            lines.append(_model_row(part.isel(run=part["model"].values == name), name, published))
+    lines += ["", *_protocols(results)]
+    done = set(map(str, results["run"].values))
+    absent = [run.name for run in chosen_runs(splits=tuple(SPLITS)) if run.name not in done]
+    notes = [f"Not done: {', '.join(absent)}."] if absent else []
+    delta = numbers["model"].values != "lstm"  # an LSTM has none
+    if bool(numbers["et_correlation"].isnull().values[delta].any()):
+        notes.append(_NO_ET)
+    notes += [
+        _NO_NLDAS,
+        f"Hardware: {_all_of(results, 'hardware')}.",
+        f"Versions: {_all_of(results, 'versions')}.",
+    ]
+    return "\n".join(lines + [line for note in notes for line in ("", note)]) + "\n"
+
+
+def _head(results: xr.Dataset) -> list[str]:
+    """What the numbers are of."""
+    dim = _cell_dimension(results)
+    valued = int(results["flv"].notnull().any("run").sum())
+    return [
         f"# {results.attrs.get('title', 'Results')}",
         "",
         f"Trained on {results.attrs.get('training_period', '?')}, tested on "
         f"{results.attrs.get('test_period', '?')}, {results.sizes[dim]} catchments; medians over the "
-        "catchments, correlations over the catchments; several seeds: their mean, and the standard deviation "
-        "over them. The paper's values are of 671 catchments, these of those with observations in the "
-        "training period.",
+        f"catchments (FLV: over {valued}, in the others the lowest flows are 0), correlations over the "
+        "catchments; several seeds: their mean, and the standard deviation over them. The paper's values are "
+        "of 671 catchments, these of those with observations in the training period.",
     ]
-    for split, title in _TITLES.items():
-        chosen = np.flatnonzero(results["split"].values == split)
-        if len(chosen):
-            part = numbers.isel(run=chosen)
-            published = split == "time"  # one model each, on the catchments that it was trained on
-            header = _HEADER + _PAPER if published else _HEADER
-            lines += ["", f"## {title}", "", _row(header), _row("---" for _ in header)]
-            for name in (name for name in MODELS if name in part["model"].values):
-                lines.append(_model_row(part.isel(run=part["model"].values == name), name, published))
-    done = set(map(str, results["run"].values))
-    absent = [run.name for run in chosen_runs(splits=tuple(SPLITS)) if run.name not in done]
-    lines += ["", *([f"Not done: {', '.join(absent)}.", ""] if absent else [])]
-    if "et_correlation" not in results:
-        lines += [_NO_ET, ""]
-    lines += [
-        _NO_NLDAS,
-        "",
-        "Hardware: " + "; ".join(sorted(set(map(str, results["hardware"].values)))) + ".",
-    ]
-    lines += ["Versions: " + "; ".join(sorted(set(map(str, results["versions"].values)))) + "."]
-    return "\n".join(lines) + "\n"
+
+
+def _protocols(results: xr.Dataset) -> list[str]:
+    """How which runs were trained."""
+    if "protocol" not in results.coords:  # of an earlier version
+        return []
+    runs: dict[str, list[str]] = {}
+    for name, text, hidden in zip(
+        *(results[key].values for key in ("run", "protocol", "hidden")), strict=True
+    ):
+        how = f"{hidden} hidden units (the paper: {_PAPER_HIDDEN}), {text}"
+        runs.setdefault(how, []).append(str(name))
+    return [f"- {', '.join(names)}: {how}." for how, names in runs.items()]
+
+
+def _all_of(results: xr.Dataset, name: str) -> str:
+    return "; ".join(sorted(set(map(str, results[name].values))))
 
 
 def _cell_dimension(results: xr.Dataset) -> str:

@@ -13,7 +13,7 @@ import hydroxr as hx
 from hydroxr import pretrained
 from hydroxr.errors import CoordinateError, DataFileError, ModelFileError
 from hydroxr.reproduction.card import ship, ship_results
-from hydroxr.reproduction.table import markdown
+from hydroxr.reproduction.table import markdown, summary
 from tests.reproduction.test_experiment import make_data, run
 
 
@@ -117,5 +117,11 @@ def test_results_of_all_runs_ship(
     for name in own:
         np.testing.assert_allclose(whole[name], done[0][name].isel(run=0, missing_dims="ignore"), rtol=1e-5)
     assert (whole["nse"] == results["nse"]).all()
+    # Correlations are of the cells that are there: computed where the data are, else not known.
+    some = whole.isel(basin=[0, 1, 3])
+    left = some["precipitation"] - some["streamflow_observed"]
+    expected = np.corrcoef(some["evapotranspiration"].sel(run="dn/seed0"), left)[0, 1]
+    np.testing.assert_allclose(summary(some)["r_et_water_balance"].sel(run="dn/seed0"), expected, rtol=1e-4)
+    assert summary(results.isel(basin=[0, 1, 3]))["r_et_water_balance"].isnull().all()
     with pytest.raises(CoordinateError, match="the Dataset has no basin"):
         hx.open_results(make_data().isel(basin=[0, 1]))

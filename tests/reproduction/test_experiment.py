@@ -13,6 +13,7 @@ import hydroxr as hx
 from hydroxr import commands
 from hydroxr.__main__ import main
 from hydroxr.errors import (
+    CoordinateError,
     DataFileError,
     DescriptionError,
     EmptySelectionError,
@@ -95,8 +96,6 @@ def test_the_scores_are_those_of_the_model_on_the_test_period(done: tuple[xr.Dat
 
 def test_an_ensemble_is_the_mean_of_all_seeds(tmp_path: Path) -> None:
     """Of those that are trained; with another one it is done again. The table has it apart."""
-    with pytest.raises(ModelFileError, match=r"two trained seeds.* has 1"):
-        run(tmp_path, models=["dn"], seeds=[0], splits=("time", "ensemble"))
     results = run(tmp_path, models=["dn"], seeds=[0, 1], splits=("time", "ensemble"))
     assert results["run"].values.tolist() == ["dn/ensemble", "dn/seed0", "dn/seed1"]
     assert results["members"].values.tolist() == ["0, 1", "0", "1"]
@@ -112,6 +111,19 @@ def test_an_ensemble_is_the_mean_of_all_seeds(tmp_path: Path) -> None:
         found = results.sel(run="dn/ensemble")
         np.testing.assert_allclose(found["nse"], mean.hbv.evaluate(ds)["nse"], rtol=1e-4, atol=1e-4)
     assert "| δn | 0, 1, 2 | " in markdown(results).partition("Ensembles")[2]
+
+
+def test_an_ensemble_is_of_runs_over_time_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is in the folder, in whatever order a file system lists it."""
+    usual = Path.glob
+    for reverse in (False, True):
+        out = tmp_path / str(reverse)
+        monkeypatch.setattr(
+            Path, "glob", lambda path, *a, r=reverse: iter(sorted(usual(path, *a), reverse=r))
+        )
+        results = run(out, models=["dn"], splits=("ensemble", "pub", "time"))
+        assert results["members"].sel(run="dn/ensemble").item() == "0, 3"
+        assert results.sizes["run"] == 5
 
 
 def test_means_are_of_the_same_days(tmp_path: Path) -> None:
@@ -185,11 +197,29 @@ def test_an_interrupted_run_goes_on(
 
 def test_runs_of_other_settings_are_refused(done: tuple[xr.Dataset, Path]) -> None:
     """Before anything is trained: a table has runs of the same settings."""
-    with pytest.raises(ModelFileError, match=r"other settings \(protocol: iterations\)"):
+    with pytest.raises(ModelFileError, match=r"other settings: protocol: iterations is 3 there and 4 now\."):
         run(done[1], models=["d1", "dn"], iterations=4)
-    with pytest.raises(ModelFileError, match=r"\(test\)"):
+    with pytest.raises(ModelFileError, match=r"settings: test is \['2000-02-15'"):
         run(done[1], test=slice("2000-02-16", "2000-02-29"))
+    # A new seed would be in one row with those that are there.
+    for others in ({"loss": "paper"}, {"hidden": 8}):
+        for splits in (("time",), ("ensemble",)):
+            with pytest.raises(ModelFileError, match=r"other settings: .* is .* there"):
+                run(done[1], models=["dn"], seeds=[7], splits=splits, **others)
     assert not (done[1] / "d1").exists()
+    assert not (done[1] / "dn/seed7").exists()
+
+
+def test_models_and_splits_may_have_settings_of_their_own(tmp_path: Path) -> None:
+    """Folds are often trained for less long; the table says how each was trained."""
+    run(tmp_path, models=["dn"], seeds=[0])
+    results = run(tmp_path, models=["dn"], seeds=[0], splits=("pub",), iterations=2)
+    text = markdown(results)
+    lines = [line for line in text.splitlines() if "hidden units (the paper: 256)" in line]
+    assert [line.partition(":")[0] for line in lines] == ["- dn/seed0, dn/seed0-pub"]
+    assert "loss nse + low_flow; adam with a rate of 0.1 (cosine)" in lines[0]
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| δn ")]
+    assert [row[10] for row in rows] == ["3", "2"]
 
 
 def test_other_data_are_refused(done: tuple[xr.Dataset, Path]) -> None:
@@ -286,6 +316,8 @@ def test_the_table(done: tuple[xr.Dataset, Path]) -> None:
         *(f"{model}/seed0-{split}" for split in ("pub", "pur") for model in ("dn-bt-gt", "lstm", "dn")),
     ]
     assert "MOD16A2 needs that product" in text
+    dry = results["flv"].where(results["basin"] != results["basin"][0])
+    assert "FLV: over 3, in the others" in markdown(results.assign(flv=dry))
     assert "671" in text
     index = np.random.default_rng(2).uniform(0, 1, results["nse"].shape)
     varied = results.assign(baseflow_index=(("run", "basin"), index))
@@ -308,6 +340,12 @@ def test_what_cannot_be_done_is_said_before_anything_is_trained(
         run(tmp_path, test=slice("2010", "2011"))
     with pytest.raises(MissingVariableError, match="'vp'"):
         reproduce(make_data().drop_vars("vp"), tmp_path, **OPTIONS)
+    with pytest.raises(ModelFileError, match=r"ensemble of dn needs two seeds.* have 0; name more"):
+        run(tmp_path, models=["dn"], seeds=[0], splits=("time", "ensemble"))
+    unlabelled = make_data()
+    unlabelled["pub_fold"] = unlabelled["pub_fold"].where(unlabelled["pub_fold"] < 2)
+    with pytest.raises(CoordinateError, match=r"'pub_fold' is missing for 2 of 4.*leave the split 'pub' out"):
+        reproduce(unlabelled, tmp_path, models=["dn"], splits=("time", "pub"), **OPTIONS)
     dry = make_data().assign(streamflow=make_data()["streamflow"] * np.nan)
     with pytest.raises(EmptySelectionError, match="no cell has observed"):
         reproduce(dry, tmp_path, **OPTIONS)

@@ -1,0 +1,69 @@
+"""What any run would refuse, refused before the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .. import inputs
+from ..cells import attribute_names
+from ..errors import DataFileError, ModelFileError
+from ..folds import cell_dimension, fold_labels, missing_labels, require_labels
+from .records import SETTINGS, check_settings
+from .runs import ENSEMBLE, SPLITS, Run, group_of, specification
+from .scores import et_correlation
+
+if TYPE_CHECKING:
+    from .experiment import Experiment
+
+
+def check(experiment: Experiment, runs: Sequence[Run]) -> None:
+    """Refuse what any run would refuse, before the first.
+
+    Raises
+    ------
+    HydroxrError
+    """
+    ds = experiment.ds
+    inputs.select_days(ds, experiment.test)
+    attribute_names(ds, inputs.space_dims(ds), None)
+    if experiment.et is not None:  # whether it can be compared is tried on what is there before a simulation
+        stand_in = inputs.observed_streamflow(inputs.select_days(ds, experiment.test)).fillna(0.0)
+        et_correlation(stand_in.to_dataset(name="evapotranspiration"), experiment.et)
+    for run in runs:
+        check_settings(experiment.out / run.name, experiment.settings(run))
+        if run.split == ENSEMBLE:
+            _check_members(experiment, run, runs)
+        label = SPLITS[run.split]
+        if label is not None and label not in ds:
+            raise DataFileError(
+                f"the data have no {label!r}, by which the split {run.split!r} divides the cells; add it, "
+                "or leave that split out."
+            )
+        if label is not None:
+            dim = cell_dimension(inputs.space_dims(ds))
+            labels = missing_labels(fold_labels(ds, dim, label)[1])
+            require_labels(ds, dim, label, labels, f"leave the split {run.split!r} out")
+    for path in experiment.out.glob(f"*/*/{SETTINGS}"):  # of other runs, in the same table
+        group = group_of(f"{path.parent.parent.name}/{path.parent.name}")
+        check_settings(path.parent, experiment.settings(runs[0]), only=("training", "test", "data"))
+        for run in (run for run in runs if group_of(run.name) == group):
+            check_settings(path.parent, experiment.settings(run), but=("protocol: seed",))
+    for spec in {specification(run.model, experiment.hidden) for run in runs}:
+        ds.hbv.check(spec)
+
+
+def _check_members(experiment: Experiment, run: Run, runs: Sequence[Run]) -> None:
+    """Refuse an ensemble of fewer than two models, counting those that this call trains.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    coming = {str(other.seed) for other in runs if (other.model, other.split) == (run.model, "time")}
+    seeds = sorted({*experiment.members(run), *coming})
+    if len(seeds) < 2:
+        raise ModelFileError(
+            f"an ensemble of {run.model} needs two seeds, and this call and {experiment.out} have "
+            f"{', '.join(seeds) or 'none'}; name more: seeds=[0, 1, 2], --seeds 0 1 2."
+        )
