@@ -244,8 +244,8 @@ class HBVAccessor:
         Returns
         -------
         Dataset or (Dataset, Dataset)
-            Fluxes in kg m-2 day-1 (mm/day), states in kg m-2 (mm) at the end of the day. Where cells
-            have attributes (in memory) that the model was not trained on, ``attribute_flag`` marks them.
+            Fluxes in kg m-2 day-1 (mm/day), states in kg m-2 (mm) at the end of the day. Of a regional
+            model ``attribute_flag``: cells unlike those of its training (in memory: with a warning).
 
         Raises
         ------

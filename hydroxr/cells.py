@@ -202,6 +202,9 @@ def attribute_categories(
 def attribute_array(ds: xr.Dataset, space: Space, model: Model, missing: str = "raise") -> xr.DataArray:
     """Static inputs of a model, (space..., attribute), lazily where they are lazy; NaN where missing.
 
+    Text is the number of its category; infinite where training did not have it, which a network takes as it
+    takes what is missing.
+
     With ``missing="fill"`` attributes that the Dataset lacks are missing in all cells.
 
     Raises
@@ -234,8 +237,9 @@ def attribute_array(ds: xr.Dataset, space: Space, model: Model, missing: str = "
 
 
 def _numbers(array: xr.DataArray, categories: Sequence[str]) -> xr.DataArray:
-    """Text as the number of its category; NaN for text that training did not have."""
-    out = xr.full_like(array, np.nan, dtype="float32")
+    """Text as the number of its category; NaN for none, infinite for text that training did not have."""
+    nothing = array.isnull() | (array == "") | (array == "nan")
+    out = xr.full_like(array, np.inf, dtype="float32").where(~nothing)
     for number, category in enumerate(categories):
         out = out.where(array != category, np.float32(number))
     return out

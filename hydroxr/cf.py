@@ -53,8 +53,8 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "attribute_flag": {
         "flag_masks": np.array([1, 2], dtype="int8"),
         "flag_meanings": "attribute_missing attribute_outside_the_range_of_training",
-        "comment": "A missing attribute counts as the mean of the cells of the training. Outside of the "
-        "range that these have, what the network gives is extrapolated.",
+        "comment": "A missing attribute, or text that training did not have, counts as the mean of the cells "
+        "of the training. Outside of the range that these have, what the network gives is extrapolated.",
     },
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ RANGES = "attribute_ranges"  # under which a model's training has them
 GAPS = "attributes_with_gaps"
 MISSING, OUTSIDE = 1, 2  # bits of the flag
 _NAMED = 5  # attributes in a warning
+_ANY = (-np.inf, np.inf)  # the range of an attribute that had no value in training
 
 
 def attribute_facts(values: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
@@ -44,69 +45,106 @@ def attribute_facts(values: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     return {RANGES: ranges, GAPS: gaps}
 
 
-def attribute_flag(
-    attributes: xr.DataArray, model: Model, mask: xr.DataArray | None = None
-) -> xr.DataArray | None:
+def knows_ranges(model: Model) -> bool:
+    """Whether a model remembers what it was trained on."""
+    return bool(model.training.get(RANGES))
+
+
+def is_lazy(attributes: xr.DataArray, mask: xr.DataArray | None) -> bool:
+    """Whether blocks are to mark cells: nothing lazy is read to describe a run."""
+    return attributes.chunks is not None or (mask is not None and mask.chunks is not None)
+
+
+def attribute_flag(attributes: xr.DataArray, model: Model, mask: xr.DataArray | None = None) -> xr.DataArray:
     """Mark cells with attributes that training did not have, and warn of them.
 
     Parameters
     ----------
     attributes : DataArray, (space..., attribute)
-        Of :func:`hydroxr.cells.attribute_array`.
+        Of :func:`hydroxr.cells.attribute_array`, in memory.
     model : Model
-        With ``attribute_ranges`` in its training.
+        One that :func:`knows_ranges`.
     mask : DataArray of bool, (space...), optional
         The cells that are simulated; default: all.
 
     Returns
     -------
-    DataArray of int8, (space...), or None
-        Bit 1: a value is missing where none was in training; bit 2: one is outside the range of the
-        training. None where no cell is marked, where the model remembers no ranges, and for attributes
-        that are lazy: they are not read before the blocks are.
+    DataArray of int8, (space...)
+        See :func:`marks`.
     """
-    ranges = model.training.get(RANGES)
-    if not ranges or attributes.chunks is not None or (mask is not None and mask.chunks is not None):
-        return None
-    simulated = xr.DataArray(True) if mask is None else mask.astype(bool).reset_coords(drop=True)
-    known = [name for name in model.attributes if name in ranges]
-    limits = np.array([ranges[name] for name in known], dtype="float32")
-    part = attributes.isel(attribute=[model.attributes.index(name) for name in known])
-    low, high = (xr.DataArray(limits[:, side], dims="attribute") for side in (0, 1))
-    complete = [name not in model.training.get(GAPS, ()) for name in known]
-    missing = simulated & part.isnull() & xr.DataArray(complete, dims="attribute")
-    outside = simulated & ((part < low) | (part > high))
-    dims = part.isel(attribute=0).dims
-    missing, outside = (found.transpose(*dims, "attribute") for found in (missing, outside))
-    flag = missing.any("attribute") * MISSING + outside.any("attribute") * OUTSIDE
-    flag = flag.astype("int8")
+    dims = [dim for dim in attributes.dims if dim != "attribute"]
+    values = attributes.transpose(*dims, "attribute").values
+    simulated = np.ones(values.shape[:-1], dtype=bool)
+    if mask is not None:
+        simulated = mask.transpose(*dims).values.astype(bool)
+    missing, outside = (found & simulated[..., None] for found in _unlike(values, model))
+    flag = _as_bits(missing, outside)
+    labels = {dim: attributes.indexes[dim] for dim in dims if dim in attributes.indexes}
+    out = xr.DataArray(flag, labels, dims)
     if not flag.any():
-        return None
-    cells = flag.size if mask is None else int(simulated.sum())
-    texts = _of_missing(missing, known) + _of_outside(part, outside, dict(zip(known, limits, strict=True)))
+        return out
+    texts = _of_missing(missing, model) + _of_outside(values, outside, model)
     more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
     warnings.warn(
-        f"{int((flag > 0).sum())} of {cells} cells have attributes that training did not have, which "
-        f"'attribute_flag' marks: {'; '.join(texts[:_NAMED])}{more}. Parameters are extrapolated there; are "
-        "meaning and units those of the training data?",
+        f"{int((flag > 0).sum())} of {int(simulated.sum())} cells have attributes that training did not "
+        f"have, which 'attribute_flag' marks: {'; '.join(texts[:_NAMED])}{more}. Parameters are extrapolated "
+        "there; are meaning and units those of the training data?",
         HydroxrWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
-    return flag
+    return out
 
 
-def _of_missing(missing: xr.DataArray, names: Sequence[str]) -> list[str]:
+def marks(values: np.ndarray, model: Model) -> np.ndarray:
+    """Which cells have attributes that training did not have.
+
+    Parameters
+    ----------
+    values : array, (cell, attribute)
+        Of :func:`hydroxr.cells.attribute_array`.
+    model : Model
+
+    Returns
+    -------
+    array of int8, (cell,)
+        Bit 1: a value is missing where none was in training; bit 2: one is outside the range of the training,
+        or text that it did not have.
+    """
+    return _as_bits(*_unlike(values, model))
+
+
+def _as_bits(missing: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    bits = missing.any(-1).astype("int8") * MISSING + outside.any(-1).astype("int8") * OUTSIDE
+    return np.asarray(bits, dtype="int8")
+
+
+def _unlike(values: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """What is missing, and what is outside the range, (..., attribute)."""
+    ranges, gaps = model.training[RANGES], model.training.get(GAPS, ())
+    limits = np.array([ranges.get(name, _ANY) for name in model.attributes], dtype="float32")
+    complete = np.array([name in ranges and name not in gaps for name in model.attributes])
+    return np.isnan(values) & complete, (values < limits[:, 0]) | (values > limits[:, 1])
+
+
+def _of_missing(missing: np.ndarray, model: Model) -> list[str]:
     """What to say of values that are missing."""
-    counts = missing.sum([dim for dim in missing.dims if dim != "attribute"]).values
-    return [f"{name} is missing in {count}" for name, count in zip(names, counts, strict=True) if count]
+    counts = missing.reshape(-1, len(model.attributes)).sum(0)
+    return [
+        f"{name} is missing in {count}" for name, count in zip(model.attributes, counts, strict=True) if count
+    ]
 
 
-def _of_outside(part: xr.DataArray, outside: xr.DataArray, limits: Mapping[str, np.ndarray]) -> list[str]:
+def _of_outside(values: np.ndarray, outside: np.ndarray, model: Model) -> list[str]:
     """What to say of values outside the range."""
     texts = []
-    for place, (name, (low, high)) in enumerate(limits.items()):
-        values = part.isel(attribute=place).values[outside.isel(attribute=place).values]
-        if values.size:
-            found = f"{values.min():g}" if values.size == 1 else f"{values.min():g} to {values.max():g}"
-            texts.append(f"{name} is {found} in {values.size} (trained on {low:g} to {high:g})")
+    for place, name in enumerate(model.attributes):
+        found = values[..., place][outside[..., place]]
+        if not found.size:
+            continue
+        if name in model.categories:
+            texts.append(f"{name} is text in {found.size} that none of the training has")
+            continue
+        low, high = np.array(model.training[RANGES][name], dtype="float32")
+        span = f"{found.min():g}" if found.size == 1 else f"{found.min():g} to {found.max():g}"
+        texts.append(f"{name} is {span} in {found.size} (trained on {low:g} to {high:g})")
     return texts

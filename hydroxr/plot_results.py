@@ -124,7 +124,8 @@ def one_run(results: xr.Dataset, run: str | None) -> tuple[xr.Dataset, str]:
     results
         With or without a dimension ``run``.
     run
-        A label of ``run``, or of the coordinate ``model``. None where there is only one model.
+        A label of ``run``, or of the coordinate ``model``: its runs over time, where there are such. None
+        where there is only one model.
 
     Raises
     ------
@@ -139,6 +140,9 @@ def one_run(results: xr.Dataset, run: str | None) -> tuple[xr.Dataset, str]:
         return results, mathematical(str(results.attrs.get("hydroxr_model", "")))
     labels, models, splits = (run_labels(results, name) for name in ("run", "model", "split"))
     chosen = [place for place in range(len(labels)) if run is None or run in (labels[place], models[place])]
+    over_time = [place for place in chosen if splits[place] == "time"]
+    if run is not None and run not in labels:
+        chosen = over_time or chosen
     choice = f"choose one of {', '.join(dict.fromkeys(models))}, or a single run: run={labels[0]!r}"
     if not chosen:
         raise CoordinateError(f"the results have no run or model {run!r}; {choice}.")

@@ -38,11 +38,14 @@ def test_a_model_remembers_what_it_was_trained_on(
 
 
 def test_the_training_s_own_cells_draw_no_warning(models: dict[str, Model], ds: xr.Dataset) -> None:
-    """Nor a flag, gaps that training had included."""
+    """Nor a mark, gaps that training had included."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for model in models.values():
-            assert "attribute_flag" not in ds.hbv.simulate(model)
+            sim = ds.hbv.simulate(model)
+            assert ("attribute_flag" in sim) == model.description.regional
+            if model.description.regional:
+                assert sim["attribute_flag"].values.tolist() == [0, 0, 0]
 
 
 def test_values_outside_the_range_are_flagged(static_model: Model, ds: xr.Dataset) -> None:
@@ -58,16 +61,41 @@ def test_values_outside_the_range_are_flagged(static_model: Model, ds: xr.Datase
 
 
 def test_missing_values_are_flagged(static_model: Model, ds: xr.Dataset) -> None:
-    """Where training had none; unknown text as well."""
+    """Where training had none."""
     gap = ds.assign(
         p_mean=ds["p_mean"].where(ds["basin"] != ds["basin"][0]),
-        geol_class_1st=("basin", ["of the moon", *ds["geol_class_1st"].values[1:]]),
+        geol_class_1st=("basin", ["", *ds["geol_class_1st"].values[1:]]),
     )
     with pytest.warns(
         HydroxrWarning, match="1 of 3 cells.*p_mean is missing in 1; geol_class_1st is missing"
     ):
         sim = gap.hbv.simulate(static_model)
     assert sim["attribute_flag"].values.tolist() == [1, 0, 0]
+
+
+def test_text_that_training_did_not_have_is_flagged(ds: xr.Dataset) -> None:
+    """Gaps in the training's own text or not; it counts as the mean, as a missing one does."""
+    text = ds["geol_class_1st"].values
+    with_gap = ds.assign(geol_class_1st=("basin", ["", *text[1:]]))
+    for training in (ds, with_gap):
+        model = training.hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
+        strange = ds.assign(geol_class_1st=("basin", ["of the moon", *text[1:]]))
+        with pytest.warns(HydroxrWarning, match="1 of 3 cells.*geol_class_1st is text in 1 that none of the"):
+            sim = strange.hbv.simulate(model)
+        assert sim["attribute_flag"].values.tolist() == [2, 0, 0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            missing = with_gap.hbv.simulate(model)
+        xr.testing.assert_equal(sim["streamflow"], missing["streamflow"])
+
+
+def test_infinite_values_are_none(static_model: Model, ds: xr.Dataset) -> None:
+    """They are flagged, and count as the mean."""
+    infinite, missing = (ds.assign(p_mean=ds["p_mean"] + [value, 0, 0]) for value in (np.inf, np.nan))
+    with pytest.warns(HydroxrWarning, match="p_mean is inf in 1"):
+        sim = infinite.hbv.simulate(static_model)
+    with pytest.warns(HydroxrWarning, match="p_mean is missing in 1"):
+        xr.testing.assert_equal(sim["streamflow"], missing.hbv.simulate(static_model)["streamflow"])
 
 
 def test_absent_attributes_are_the_training_s_mean_where_that_is_asked_for(
@@ -91,15 +119,38 @@ def test_absent_attributes_are_the_training_s_mean_where_that_is_asked_for(
         ds.drop_vars(ATTRIBUTES).hbv.simulate(static_model, missing="fill")
 
 
-def test_lazy_attributes_are_not_read_for_it(static_model: Model, ds: xr.Dataset) -> None:
-    """Those in memory are looked at, beside lazy forcing too."""
-    far = shifted(ds, "elev_mean", 9.0, 1)
+def test_lazy_attributes_are_not_read_to_describe_a_run(
+    static_model: Model, ds: xr.Dataset, tmp_path: Path
+) -> None:
+    """The flag is lazy then."""
+    far = shifted(shifted(ds, "elev_mean", 9.0, 1), "p_mean", np.nan, 2)
     with raise_if_dask_computes(), warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "attribute_flag" not in far.chunk(basin=1).hbv.simulate(static_model)
+        sim = far.chunk(basin=1).hbv.simulate(static_model)
+        in_segments = far.chunk(basin=2, time=10).hbv.simulate(static_model)
+        alike = ds.chunk(basin=1).hbv.simulate(static_model)
+    for each in (sim, in_segments):
+        assert each["attribute_flag"].dtype == "int8"
+        assert each["attribute_flag"].values.tolist() == [0, 2, 1]
+        assert each["streamflow"].attrs["ancillary_variables"] == "attribute_flag"
+    assert alike["attribute_flag"].values.tolist() == [0, 0, 0]
+    with xr.open_zarr(in_segments.hbv.to_zarr(tmp_path / "a.zarr")) as store:
+        assert store["attribute_flag"].values.tolist() == [0, 2, 1]
+    # Those in memory are looked at, beside lazy forcing too.
     with raise_if_dask_computes(), pytest.warns(HydroxrWarning, match="elev_mean"):
         sim = far.chunk(basin=1).assign({name: far[name] for name in ATTRIBUTES}).hbv.simulate(static_model)
-    assert sim["attribute_flag"].values.tolist() == [0, 2, 0]
+    assert sim["attribute_flag"].values.tolist() == [0, 2, 1]
+
+
+def test_lazy_flags_of_members_and_seas() -> None:
+    """What any member marks; nothing where nothing is simulated."""
+    grid = make_grid()
+    land = xr.ones_like(grid["elev_mean"], dtype=int).drop_attrs()
+    land[0, 0] = 0
+    ensemble = make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT, seeds=2)
+    far = grid.assign(mask=land, elev_mean=grid["elev_mean"] + 9000)
+    sim = far.chunk(lat=1).hbv.simulate(ensemble)
+    np.testing.assert_array_equal(sim["attribute_flag"].transpose(*land.dims).values & 2, 2 * land.values)
 
 
 def test_a_grid_and_an_ensemble(ds: xr.Dataset) -> None:
@@ -136,7 +187,7 @@ def test_the_sea_is_not_marked() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         sim = far.hbv.simulate(model)
-    assert "attribute_flag" not in sim
+    assert not sim["attribute_flag"].any()
     assert bool(sim["streamflow"].isel(lat=0, lon=0).isnull().all())
 
 

@@ -14,6 +14,7 @@ from hydroxr.errors import (
     MissingVariableError,
     UnitsError,
 )
+from hydroxr.plot_results import one_run
 from hydroxr.plot_style import MODEL_COLOURS, mathematical
 from tests.results import make_results
 
@@ -247,6 +248,17 @@ def test_the_distribution_of_one_cell_is_a_step_that_can_be_seen(results):
     (line,) = plot.cdf(results.isel(run=2, basin=[3])).lines
     value = float(results["nse"][2, 3])
     np.testing.assert_array_equal(line.get_xydata(), [[value, 0], [value, 1]])
+
+
+def test_a_model_is_its_runs_over_time_where_there_are_others(results):
+    """Those of folds, or an ensemble, are chosen by their own names."""
+    d1 = results.isel(run=[0, 1])
+    names = {"run": ["d1/seed0", "d1/seed0-pub"], "split": ("run", ["time", "pub"])}
+    both = d1.assign_coords(names)
+    for given, name, place in ((both, "d1", 0), (both, "d1/seed0-pub", 1), (both.isel(run=[1]), "d1", 1)):
+        chosen, symbol = one_run(given, name)
+        assert symbol == DELTA1
+        np.testing.assert_array_equal(chosen["nse"], d1["nse"][place])
 
 
 def test_an_evapotranspiration_that_cannot_be_drawn_is_refused(results):

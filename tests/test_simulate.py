@@ -217,7 +217,8 @@ def test_a_model_and_its_parameters_simulate_alike(
 ) -> None:
     """``simulate(model)`` is ``simulate(ds.hbv.parameters(model))``."""
     parameters = ds.hbv.parameters(models[kind])
-    assert_same_values(ds.hbv.simulate(models[kind]), ds.hbv.simulate(parameters), **CLOSE)
+    sim = ds.hbv.simulate(models[kind]).drop_vars("attribute_flag", errors="ignore")  # of the model alone
+    assert_same_values(sim, ds.hbv.simulate(parameters), **CLOSE)
 
 
 def test_parameters_of_a_model_are_labelled(ds: xr.Dataset, dynamic_model: Model) -> None:
@@ -449,7 +450,7 @@ def test_a_grid_stays_lazy(raise_if_dask_computes: Any, static_model: Model) -> 
     grid = make_grid(45)
     with raise_if_dask_computes():
         sim = grid.chunk(lat=1, lon=2, time=10).hbv.simulate(static_model)
-    assert_same_values(sim.compute(), grid.hbv.simulate(static_model).drop_vars("attribute_flag"), **CLOSE)
+    assert_same_values(sim.compute(), grid.hbv.simulate(static_model), **CLOSE)
 
 
 def test_lazy_attributes_make_a_lazy_result(
@@ -555,7 +556,7 @@ def in_two(
     """A run to ``cut``, its state through ``state``, and the rest."""
     first, end = ds.isel(time=slice(0, cut)).hbv.simulate(model[0], return_state=True, **options)
     second = ds.isel(time=slice(cut, None)).hbv.simulate(model[-1], initial_state=state(end), **options)
-    joined = [part.drop_vars("initial_storage") for part in (first, second)]
+    joined = [part[[name for name in part if "time" in part[name].dims]] for part in (first, second)]
     return xr.concat(joined, "time", data_vars="minimal", coords="minimal", compat="override", join="outer")
 
 

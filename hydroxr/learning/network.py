@@ -116,13 +116,13 @@ class RegionalNetwork(nn.Module):
         forcing : Tensor, (time, space, forcing)
             Of the training period, in the order of the description.
         attributes : Tensor, (space, attribute)
-            May have NaN. A standard deviation under 0.001 counts as 1.
+            What is not finite is missing. A standard deviation under 0.001 counts as 1.
         """
         for index in range(len(self.forcing_mean)):  # one at a time: a copy of the whole is not small
             series = forcing[..., index]
             series = transform_precipitation(series) if index == self._precipitation else series
             self.forcing_mean[index], self.forcing_std[index] = mean_and_deviation(series)
-        present = ~torch.isnan(attributes)
+        present = attributes.isfinite()
         count = present.sum(0).clamp(min=1)
         values = attributes.double()
         mean = torch.where(present, values, 0.0).sum(0) / count
@@ -136,7 +136,8 @@ class RegionalNetwork(nn.Module):
         rain = transform_precipitation(forcing[..., at : at + 1])
         daily = torch.cat([forcing[..., :at], rain, forcing[..., at + 1 :]], dim=-1)
         daily = (daily - self.forcing_mean) / self.forcing_std
-        static = torch.nan_to_num((attributes - self.attribute_mean) / self.attribute_std, nan=0.0)
+        static = (attributes - self.attribute_mean) / self.attribute_std
+        static = torch.where(static.isfinite(), static, 0.0)  # missing: the mean
         weight = self.encode.weight
         n_forcing = daily.shape[-1]
         constant = nn.functional.linear(static, weight[:, n_forcing:], self.encode.bias)

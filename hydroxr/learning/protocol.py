@@ -168,7 +168,7 @@ def _default(network: str) -> Protocol:
 
 
 def _long(network: str) -> Protocol:
-    """The default with more iterations, for final weights: half an hour with 128 hidden units on two cores.
+    """The default with three times the iterations, for final weights; for δ models a KGE term.
 
     Chosen with up to 3,000 iterations on ten years (tutorials/choosing_settings.md), of which as many passes
     through the paper's fifteen years are 4,500.

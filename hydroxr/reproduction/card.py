@@ -16,27 +16,31 @@ from ..extrapolation import GAPS, RANGES
 from ..model import Model, load_model
 from ..pretrained import CARD, RESULTS, SCORES
 from ..variables import ATTRIBUTES
+from .records import settings_of
 from .scores import OBSERVED_INDICES
 from .table import CORRELATIONS, summary
 
 _EVERY = 50  # iterations, of the history that ships
 CAMELS = (
     "Catchments and attributes of CAMELS-US (Newman et al., 2015, doi:10.5065/D6MW2F4D; Addor et al., 2017, "
-    "doi:10.5065/D6G73C3Q), of the contiguous US with little human influence; Daymet forcing; PET after "
-    "Hargreaves."
+    "doi:10.5065/D6G73C3Q), of the contiguous US with little human influence; Daymet forcing."
 )
+_PET = " PET after Hargreaves."
 _COLUMNS = ("nse", "kge", "r", "alpha", "beta", "log_nse", "flv", "fhv", "rmse", "baseflow_index")
 # Positions and observations are CAMELS' to give.
 _OF_THE_DATA = ("lat", "lon", "basin_name", "streamflow_observed", "precipitation")
 _LIMITS = (
     "Regulated rivers, glaciers and water that crosses the divide are not in the model. Precipitation is "
     "taken as it is: where that of the training is biased, so is streamflow. Another forcing product has "
-    "other biases, and another PET other parameters."
+    "other biases{}."
 )
+_OTHER_PET = ", and another PET other parameters"
 _LICENCE = "Apache-2.0, as hydroxr. The data that it was trained on have terms of their own."
 
 
-def ship(run: str | os.PathLike[str], target: str | os.PathLike[str], *, data: str = CAMELS) -> Path:
+def ship(
+    run: str | os.PathLike[str], target: str | os.PathLike[str], *, data: str | None = None, known: str = ""
+) -> Path:
     """Write the model of a finished run with its card and scores into the folder ``target``.
 
     Parameters
@@ -45,8 +49,10 @@ def ship(run: str | os.PathLike[str], target: str | os.PathLike[str], *, data: s
         Folder of a run over time, see :mod:`hydroxr.reproduction.experiment`.
     target : path
         Its name is that of the model.
-    data : str
-        What the card says of the data: whose catchments, which forcing, which PET.
+    data : str, optional
+        What the card says of the data: whose catchments, which forcing, which PET; default: CAMELS-US.
+    known : str
+        What else is known of the model: where it fails, what in it is not to be believed.
 
     Raises
     ------
@@ -69,7 +75,10 @@ def ship(run: str | os.PathLike[str], target: str | os.PathLike[str], *, data: s
     named = ["basin_id"] if "basin_id" in table else []
     table = table[named + [name for name in _COLUMNS if name in table]].dropna(axis=1, how="all")
     table.to_csv(target / SCORES, float_format="%.4f", index=not named)
-    (target / CARD).write_text(card(target.name, model, scores, data), encoding="utf-8")
+    if data is None:
+        data = CAMELS + (_PET if isinstance(model.description, DeltaHBV) else "")
+    tested = " to ".join(settings_of(run)["test"])
+    (target / CARD).write_text(card(target.name, model, scores, data, tested, known), encoding="utf-8")
     return target
 
 
@@ -98,7 +107,7 @@ def ship_results(results: xr.Dataset, folder: str | os.PathLike[str]) -> Path:
     return Path(folder) / RESULTS
 
 
-def card(name: str, model: Model, scores: xr.Dataset, data: str) -> str:
+def card(name: str, model: Model, scores: xr.Dataset, data: str, tested: str, known: str) -> str:
     """The model card, Markdown.
 
     Parameters
@@ -107,7 +116,9 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str) -> str:
     model : Model
     scores : Dataset, (cell,)
         Of :func:`hydroxr.reproduction.scores.scores`.
-    data : str
+    tested : str
+        The period of the test.
+    data, known : str
         Of :func:`ship`.
     """
     training = model.training
@@ -118,18 +129,15 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str) -> str:
         if isinstance(spec, DeltaHBV)
         else f"an LSTM from {', '.join(spec.forcing)} to streamflow"
     )
-    quartiles = [
-        f"| {key} | {low:.3f} | {median:.3f} | {high:.3f} |"
-        for key in _COLUMNS
-        if key in scores and bool(scores[key].notnull().any())
-        for low, median, high in [np.nanquantile(scores[key].values, [0.25, 0.5, 0.75])]
-    ]
     rows = [
         f"| {key} | {values[0]:.6g} | {values[1]:.6g} | {'yes' if key in training[GAPS] else ''} |"
         for key, values in training[RANGES].items()
         if key not in model.categories
     ]
-    texts = [f"- `{key}`: {', '.join(values)}" for key, values in model.categories.items()]
+    texts = [
+        f"- `{key}`{' (missing in some)' if key in training[GAPS] else ''}: {', '.join(values)}"
+        for key, values in model.categories.items()
+    ]
     lines = [
         f"# {name}",
         "",
@@ -144,17 +152,18 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str) -> str:
         "",
         "## Scores",
         "",
-        f"Over the {scores['nse'].size} catchments, on the test period; each catchment in `{SCORES}`.",
+        f"Over the {scores['nse'].size} catchments, {tested}; each catchment in `{SCORES}`.",
         "",
-        "| | lower 25 % | median | upper 25 % |",
-        "| --- | --- | --- | --- |",
-        *quartiles,
+        "| | lower 25 % | median | upper 25 % | catchments | |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *_quartiles(scores),
         "",
         "## Attributes",
         "",
         f"{len(model.attributes)} of the {len(ATTRIBUTES)} of Table A1 of Feng et al. (2022), with meaning "
-        "and units as in CAMELS. Cells outside of these ranges, or without a value, are flagged and warned "
-        "of.",
+        "and units as in CAMELS. Cells outside of these ranges, with text that is not listed, or without a "
+        "value that all catchments of the training have, are flagged, and warned of where the attributes "
+        "are in memory.",
         "",
         "| attribute | least | largest | missing in some |",
         "| --- | --- | --- | --- |",
@@ -164,13 +173,28 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str) -> str:
         "",
         "## Limits",
         "",
-        _LIMITS,
+        _LIMITS.format(_OTHER_PET if isinstance(spec, DeltaHBV) else ""),
         "",
+        *([known, ""] if known else []),
         "## Licence",
         "",
         _LICENCE,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _quartiles(scores: xr.Dataset) -> list[str]:
+    """Rows of the table of scores, with what they are."""
+    rows = []
+    for key in (key for key in _COLUMNS if key in scores):
+        values = scores[key].values[np.isfinite(scores[key].values)]
+        if not values.size:
+            continue
+        low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+        units = scores[key].attrs["units"]
+        words = scores[key].attrs["long_name"] + ("" if units == "1" else f", {units}")
+        rows.append(f"| {key} | {low:.3f} | {median:.3f} | {high:.3f} | {values.size} | {words} |")
+    return rows
 
 
 def _judged(training: dict[str, Any]) -> str:

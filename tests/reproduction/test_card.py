@@ -71,17 +71,32 @@ def test_the_card(shelf: Path, done: tuple[xr.Dataset, Path]) -> None:
     low = float(make_data()["elev_mean"].isel(basin=[0, 1, 2, 4]).astype("float32").min())
     assert f"| elev_mean | {low:.6g} |" in text
     assert "`geol_class_1st`: basalt" in text
-    for word in ("## Limits", "Apache-2.0", "hx.load_model('tiny-dn')", "4 catchments"):
+    for word in (
+        "## Limits",
+        "Apache-2.0",
+        "2000-02-15 to 2000-02-29",
+        "PET after Hargreaves",
+        "(NSE) |",
+        "hx.load_model('tiny-dn')",
+        "4 catchments",
+    ):
         assert word in text
     assert "baseflow_index" not in pretrained.model_card("tiny-lstm")
+    assert "PET" not in pretrained.model_card("tiny-lstm")  # which has none
 
 
 def test_the_card_says_what_it_is_told_of_the_data(done: tuple[xr.Dataset, Path], tmp_path: Path) -> None:
     """And of the choice of weights what the training says."""
-    ship(done[1] / "dn/seed0", tmp_path / "model", data="Three rivers with ERA5; PET after Penman.")
+    ship(
+        done[1] / "dn/seed0",
+        tmp_path / "model",
+        data="Three rivers with ERA5; PET after Penman.",
+        known="It snows.",
+    )
     text = (tmp_path / "model" / pretrained.CARD).read_text(encoding="utf-8")
     assert "Three rivers with ERA5; PET after Penman." in text
     assert "Daymet" not in text
+    assert "It snows." in text.partition("## Limits")[2]
     assert "no other days were looked at" in text
 
 
