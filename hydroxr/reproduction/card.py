@@ -152,7 +152,8 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str, tested: str, kn
         "",
         "## Scores",
         "",
-        f"Over the {scores['nse'].size} catchments, {tested}; each catchment in `{SCORES}`.",
+        f"Over the {scores['nse'].size} catchments, {tested}; each catchment in `{SCORES}` (read `basin_id` "
+        "as text).",
         "",
         "| | lower 25 % | median | upper 25 % | catchments | |",
         "| --- | --- | --- | --- | --- | --- |",
