@@ -281,7 +281,7 @@ def test_a_simulation_is_the_network_written_out(
 def test_a_simulation_is_labelled_as_any(data: xr.Dataset, model: Model) -> None:
     """Streamflow alone, with its attributes, time bounds, and what made it."""
     sim = data.hbv.simulate(model)
-    assert set(sim.data_vars) == {"streamflow"}
+    assert set(sim.data_vars) == {"streamflow", "attribute_flag"}
     attrs = sim["streamflow"].attrs
     assert (attrs["units"], attrs["cell_methods"]) == ("kg m-2 day-1", "time: mean")
     assert "hydrograph" not in attrs["long_name"]
@@ -486,7 +486,7 @@ def test_ensembles(data: xr.Dataset, model: Model, tmp_path: Path) -> None:
     assert isinstance(ensemble, Ensemble)
     assert ensemble.members[0] == model
     sim, state = data.isel(time=slice(0, 40)).hbv.simulate(ensemble, return_state=True)
-    assert set(sim.data_vars) == {"streamflow", "streamflow_spread"}
+    assert set(sim.data_vars) == {"streamflow", "streamflow_spread", "attribute_flag"}
     flows = [data.hbv.simulate(member)["streamflow"].values for member in ensemble.members]
     np.testing.assert_allclose(sim["streamflow"], np.mean(flows, 0)[:, :40], **CLOSE)
     rest = data.isel(time=slice(40, None)).hbv.simulate(ensemble, initial_state=state, members=True)
