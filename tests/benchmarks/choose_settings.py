@@ -54,6 +54,7 @@ LSTM: dict[str, dict[str, Any]] = {
     "lstm-rate-1e-2-dropout-0.1": {"learning_rate": 1e-2, "dropout": 0.1},
     "lstm-rate-5e-3-dropout-0.3": {"learning_rate": 5e-3, "dropout": 0.3},
     "lstm-dropout-0.5-3000": {"iterations": 3000},
+    "lstm-rate-1e-2-dropout-0.3-3000": {"learning_rate": 1e-2, "dropout": 0.3, "iterations": 3000},
     "lstm-rate-1e-2-dropout-0.1-1500": {"learning_rate": 1e-2, "dropout": 0.1, "iterations": 1500},
 }
 
