@@ -7,6 +7,8 @@ means of whatever lies on that grid.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -148,7 +150,7 @@ def aggregate(
     -------
     Dataset or DataArray
         As ``ds``, with the target's dimensions in place of the grid's, float64; variables without the grid's
-        dimensions stay.
+        dimensions stay. Of flags with ``flag_masks`` every bit that is set in any cell of a target.
 
     Raises
     ------
@@ -182,12 +184,26 @@ def aggregate(
     return xr.Dataset(kept, attrs=ds.attrs).assign_coords(coords)
 
 
+def _bits(array: xr.DataArray, grid: Grid, table: xr.Dataset) -> xr.DataArray:
+    """Every bit that is set in any cell of a target, however small its share."""
+    mapping = {key: value for key, value in array.attrs.items() if key == "grid_mapping"}
+    bits = []
+    for mask in np.atleast_1d(array.attrs["flag_masks"]):
+        is_set = ((array & mask) != 0).astype(float).drop_attrs().assign_attrs(mapping)
+        share = _means(is_set, grid, table, 0.0)
+        bits.append((share > 0).astype(array.dtype) * array.dtype.type(mask))
+    kept = {key: value for key, value in array.attrs.items() if key not in mapping}
+    return reduce(or_, bits).rename(array.name).drop_attrs(deep=False).assign_attrs(kept)
+
+
 def _means(array: xr.DataArray, grid: Grid, table: xr.Dataset, min_valid: float) -> xr.DataArray:
     if "flag_values" in array.attrs:
         raise DescriptionError(
             f"{array.name!r} holds flags, of which there is no mean; leave it out: "
             f"ds.drop_vars({array.name!r})."
         )
+    if "flag_masks" in array.attrs:
+        return _bits(array, grid, table)
     whole = table["target_area"].reset_coords(drop=True)
     parts = [table[name].drop_vars(table[name].coords) for name in ("source", "target", "weight")]
     plain = array.drop_vars([name for name in array.coords if set(grid.dims) & set(array[name].dims)])

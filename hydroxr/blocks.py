@@ -16,8 +16,7 @@ import numpy as np
 from .checks import check_forcing, fill_gaps
 from .description import DeltaHBV
 from .errors import BlockError, HydroxrError
-from .extrapolation import marks
-from .job import ATTRIBUTE_FLAG, CARRY, FLAGS, ZERO_PET, Job, places, width
+from .job import CARRY, ZERO_PET, Job, places, width
 from .run_cells import run_cells
 
 # Working memory of one piece; outputs and inputs of the block come on top. Larger pieces gain
@@ -123,8 +122,6 @@ def _run(given: dict[str, np.ndarray], cells: Cells, job: Job) -> dict[str, np.n
     zero_pet = given[CARRY][land, places(job.received)[ZERO_PET]][:, 0] if job.knows_zero_pet else None
     check_forcing(forcing, job.days, cells, called=job.called, missing=job.missing, zero_pet=zero_pet)
     out = {name: _empty(name, len(land), job) for name in job.outputs}
-    if ATTRIBUTE_FLAG in out and job.model is not None:
-        out[ATTRIBUTE_FLAG][land] = marks(given["attributes"][land], job.model.model())
     pieces = list(_pieces(len(land), job, device))[::-1]
     with torch.inference_mode(), one_thread_each(), without_subnormals():
         while pieces:
@@ -171,8 +168,8 @@ def _after_out_of_memory(error: Exception, device: str, piece: slice, pieces: li
 def _empty(name: str, n_cells: int, job: Job) -> np.ndarray:
     """For an output; NaN where no cell is simulated."""
     shape = (n_cells, *(job.sizes[dim] for dim in job.output_dims[name]))
-    if name in FLAGS:
-        return np.zeros(shape, dtype="int8")
+    if name == "forcing_flag":
+        return np.empty(shape, dtype="int8")
     complete = job.missing == "raise" and "mask" not in job.inputs
     return np.empty(shape, dtype=job.dtype) if complete else np.full(shape, np.nan, dtype=job.dtype)
 

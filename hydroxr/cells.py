@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Space = tuple[Hashable, ...]
 
+NO_TEXT = ("", "nan", "None", "<NA>")  # says nothing
 _PLACES = ("basin", "lat", "lon", "y", "x")  # scalars that say which place a single series is of
 
 
@@ -195,7 +196,7 @@ def attribute_categories(
     for name in text:
         missing = {dim: ds.sizes[dim] for dim in space if dim not in ds[name].dims}
         values = ds[name].expand_dims(missing).transpose(*space).values.ravel()
-        out[name] = sorted({str(value) for value in values[trained]} - {"", "nan"})
+        out[name] = sorted({str(value) for value in values[trained]} - {*NO_TEXT})
     return out
 
 
@@ -238,8 +239,29 @@ def attribute_array(ds: xr.Dataset, space: Space, model: Model, missing: str = "
 
 def _numbers(array: xr.DataArray, categories: Sequence[str]) -> xr.DataArray:
     """Text as the number of its category; NaN for none, infinite for text that training did not have."""
-    nothing = array.isnull() | (array == "") | (array == "nan")
-    out = xr.full_like(array, np.inf, dtype="float32").where(~nothing)
-    for number, category in enumerate(categories):
-        out = out.where(array != category, np.float32(number))
+    out: xr.DataArray = xr.apply_ufunc(
+        _numbered,
+        array,
+        kwargs={"categories": tuple(categories)},
+        dask="parallelized",
+        output_dtypes=[np.dtype("float32")],
+    )
     return out
+
+
+def _numbered(values: np.ndarray, categories: tuple[str, ...]) -> np.ndarray:
+    text = missing_as_empty(values)
+    out = np.full(text.shape, np.inf, dtype="float32")
+    for number, category in enumerate(categories):
+        out[text == category] = number
+    out[text == ""] = np.nan
+    return out
+
+
+def missing_as_empty(values: np.ndarray) -> np.ndarray:
+    """Text as objects, "" where it says nothing."""
+    text = np.array(values, dtype=object)
+    text[np.asarray(pd.isna(text))] = ""
+    for word in NO_TEXT[1:]:
+        text[text == word] = ""
+    return text

@@ -108,7 +108,8 @@ def cross_validate(
     -------
     Dataset
         As of ``simulate``, in memory, all cells in their order, with the coordinate ``fold``
-        (cell,), the label. ``initial_storage`` is there where the first day is kept.
+        (cell,), the label. ``initial_storage`` is there where the first day is kept; ``attribute_flag`` is
+        not: that held-out cells are unlike the others is what is asked.
 
     Raises
     ------

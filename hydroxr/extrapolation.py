@@ -50,95 +50,90 @@ def knows_ranges(model: Model) -> bool:
     return bool(model.training.get(RANGES))
 
 
-def is_lazy(attributes: xr.DataArray, mask: xr.DataArray | None) -> bool:
-    """Whether blocks are to mark cells: nothing lazy is read to describe a run."""
-    return attributes.chunks is not None or (mask is not None and mask.chunks is not None)
-
-
 def attribute_flag(attributes: xr.DataArray, model: Model, mask: xr.DataArray | None = None) -> xr.DataArray:
     """Mark cells with attributes that training did not have, and warn of them.
 
     Parameters
     ----------
     attributes : DataArray, (space..., attribute)
-        Of :func:`hydroxr.cells.attribute_array`, in memory.
+        Of :func:`hydroxr.cells.attribute_array`.
     model : Model
         One that :func:`knows_ranges`.
-    mask : DataArray of bool, (space...), optional
+    mask : DataArray of bool, (some of space...), optional
         The cells that are simulated; default: all.
 
     Returns
     -------
     DataArray of int8, (space...)
-        See :func:`marks`.
+        Bit 1: a value is missing where none was in training; bit 2: one is outside the range of the training,
+        or text that it did not have. Lazy, and without a warning, where the attributes or the mask are.
     """
-    dims = [dim for dim in attributes.dims if dim != "attribute"]
-    values = attributes.transpose(*dims, "attribute").values
-    simulated = np.ones(values.shape[:-1], dtype=bool)
-    if mask is not None:
-        simulated = mask.transpose(*dims).values.astype(bool)
-    missing, outside = (found & simulated[..., None] for found in _unlike(values, model))
-    flag = _as_bits(missing, outside)
-    labels = {dim: attributes.indexes[dim] for dim in dims if dim in attributes.indexes}
-    out = xr.DataArray(flag, labels, dims)
-    if not flag.any():
-        return out
+    space = [dim for dim in attributes.dims if dim != "attribute"]
+    simulated = xr.DataArray(True) if mask is None else mask.astype(bool).reset_coords(drop=True)
+    flag: xr.DataArray = xr.apply_ufunc(
+        _marks,
+        attributes,
+        simulated,
+        kwargs={"limits": _limits(model)},  # as values: the checksum of a model is that of its weights
+        input_core_dims=[["attribute"], []],
+        dask="parallelized",
+        output_dtypes=[np.dtype("int8")],
+    )
+    flag = flag.transpose(*space)
+    if flag.chunks is None and flag.any():
+        _warn(attributes, simulated, model)
+    return flag
+
+
+def _warn(attributes: xr.DataArray, simulated: xr.DataArray, model: Model) -> None:
+    """Say which attributes are unlike those of the training, and how."""
+    each, here = xr.broadcast(attributes, simulated, exclude=["attribute"])
+    values = each.transpose(*here.dims, "attribute").values[here.values]
+    missing, outside = _unlike(values, _limits(model))
     texts = _of_missing(missing, model) + _of_outside(values, outside, model)
     more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
     warnings.warn(
-        f"{int((flag > 0).sum())} of {int(simulated.sum())} cells have attributes that training did not "
-        f"have, which 'attribute_flag' marks: {'; '.join(texts[:_NAMED])}{more}. Parameters are extrapolated "
-        "there; are meaning and units those of the training data?",
+        f"{int((missing | outside).any(-1).sum())} of {len(values)} cells have attributes that training did "
+        f"not have, which 'attribute_flag' marks: {'; '.join(texts[:_NAMED])}{more}. Parameters are "
+        "extrapolated there; are meaning and units those of the training data?",
         HydroxrWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
-    return out
 
 
-def marks(values: np.ndarray, model: Model) -> np.ndarray:
-    """Which cells have attributes that training did not have.
-
-    Parameters
-    ----------
-    values : array, (cell, attribute)
-        Of :func:`hydroxr.cells.attribute_array`.
-    model : Model
-
-    Returns
-    -------
-    array of int8, (cell,)
-        Bit 1: a value is missing where none was in training; bit 2: one is outside the range of the training,
-        or text that it did not have.
-    """
-    return _as_bits(*_unlike(values, model))
-
-
-def _as_bits(missing: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    bits = missing.any(-1).astype("int8") * MISSING + outside.any(-1).astype("int8") * OUTSIDE
-    return np.asarray(bits, dtype="int8")
-
-
-def _unlike(values: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """What is missing, and what is outside the range, (..., attribute)."""
+def _limits(model: Model) -> np.ndarray:
+    """The least and the largest value, and whether no cell of the training lacked it: (attribute, 3)."""
     ranges, gaps = model.training[RANGES], model.training.get(GAPS, ())
-    limits = np.array([ranges.get(name, _ANY) for name in model.attributes], dtype="float32")
-    complete = np.array([name in ranges and name not in gaps for name in model.attributes])
-    return np.isnan(values) & complete, (values < limits[:, 0]) | (values > limits[:, 1])
+    return np.array(
+        [(*ranges.get(name, _ANY), name in ranges and name not in gaps) for name in model.attributes],
+        dtype="float32",
+    )
+
+
+def _marks(values: np.ndarray, simulated: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """The bits of :func:`attribute_flag`, (...)."""
+    missing, outside = _unlike(values, limits)
+    bits = missing.any(-1).astype("int8") * MISSING + outside.any(-1).astype("int8") * OUTSIDE
+    return np.asarray(bits * simulated, dtype="int8")
+
+
+def _unlike(values: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is missing, and what is outside the range, (..., attribute)."""
+    low, high, complete = limits.T
+    return np.isnan(values) & (complete > 0), (values < low) | (values > high)
 
 
 def _of_missing(missing: np.ndarray, model: Model) -> list[str]:
     """What to say of values that are missing."""
-    counts = missing.reshape(-1, len(model.attributes)).sum(0)
-    return [
-        f"{name} is missing in {count}" for name, count in zip(model.attributes, counts, strict=True) if count
-    ]
+    counts = zip(model.attributes, missing.sum(0), strict=True)
+    return [f"{name} is missing in {count}" for name, count in counts if count]
 
 
 def _of_outside(values: np.ndarray, outside: np.ndarray, model: Model) -> list[str]:
     """What to say of values outside the range."""
     texts = []
     for place, name in enumerate(model.attributes):
-        found = values[..., place][outside[..., place]]
+        found = values[:, place][outside[:, place]]
         if not found.size:
             continue
         if name in model.categories:

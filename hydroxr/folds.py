@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .cells import select_cells, space_names
+from .cells import missing_as_empty, select_cells, space_names
 from .errors import (
     CoordinateError,
     DescriptionError,
@@ -20,7 +20,6 @@ from .errors import (
     MissingVariableError,
 )
 
-_NO_TEXT = ("", "nan", "None", "<NA>")
 _SHOWN = 5  # names in a message
 
 
@@ -101,7 +100,7 @@ def missing_labels(labels: xr.DataArray) -> np.ndarray:
     """Which cells have none, (cell,): NaN, or text that says nothing."""
     values = labels.values
     if values.dtype.kind in "OTUS":
-        return np.array([pd.isna(value) or str(value) in _NO_TEXT for value in values], dtype=bool)
+        return np.asarray(missing_as_empty(values) == "", dtype=bool)
     return np.asarray(pd.isna(values))
 
 

@@ -21,8 +21,6 @@ from .variables import FORCING
 NETWORK_STATE = ("network_hidden", "network_cell")
 ZERO_PET = "zero_pet"  # part of a carry: days from the first on whose PET is 0, or -1 where there is one with
 CARRIED = "the initial state has static parameters that no run returns"  # what errors say of them
-ATTRIBUTE_FLAG = "attribute_flag"
-FLAGS = ("forcing_flag", ATTRIBUTE_FLAG)
 CARRY = "carry"  # the array in which one segment of days hands to the next what that needs
 
 Layout = tuple[tuple[str, int], ...]  # names of what a carry has, and how many numbers of each
@@ -57,7 +55,7 @@ class Job:
         ``state:snowpack``, ``mask``, ``label:basin`` and so on; ``carry`` has several of them in one.
     outputs : tuple of str
         What to return: names of outputs, ``parameter:...``, ``initial_storage``, ``forcing_flag``,
-        ``attribute_flag``, ``carry``.
+        ``carry``.
     input_dims, output_dims : dict
         Dimensions of each beside those of space.
     sizes : dict
@@ -113,7 +111,7 @@ class Job:
     @property
     def series(self) -> tuple[str, ...]:
         """Those outputs that the physics gives."""
-        others = ("initial_storage", *FLAGS, CARRY)
+        others = ("initial_storage", "forcing_flag", CARRY)
         return tuple(name for name in self.outputs if ":" not in name and name not in others)
 
     @property
@@ -152,7 +150,7 @@ def core_dims(name: str, dynamic: tuple[str, ...], components: bool) -> tuple[st
             NETWORK_STATE[0]: ("hidden_unit",),
             NETWORK_STATE[1]: ("hidden_unit",),
         }.get(bare, ("component",))
-    if bare in ("initial_storage", ATTRIBUTE_FLAG):
+    if bare == "initial_storage":
         return ()
     per_component = components and bare not in ("streamflow", "channel_storage", "forcing_flag")
     return ("time", "component") if per_component else ("time",)

@@ -13,10 +13,10 @@ from . import cf
 from .ensemble import Ensemble
 from .errors import DescriptionError, DimensionError, StateError
 from .inputs import space_dims
-from .job import ATTRIBUTE_FLAG
 from .variables import VARIABLES
 
 SPREAD = "streamflow_spread"
+FLAG = "attribute_flag"
 _MEMBER = {"long_name": "member of the ensemble", "standard_name": "realization", "units": "1"}
 
 
@@ -67,7 +67,7 @@ def simulate_members(
     sims, flag = _common_flag(sims)
     out = join_members(sims, ensemble) if members else _mean(sims, ensemble)
     if flag is not None:
-        out[ATTRIBUTE_FLAG] = flag
+        out[FLAG] = flag
         cf.name_flags(out)
     if not return_state:
         return out
@@ -117,11 +117,11 @@ def _mean(sims: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
 
 def _common_flag(sims: list[xr.Dataset]) -> tuple[list[xr.Dataset], xr.DataArray | None]:
     """The simulations without the flag of unlike cells, and what is marked for any of the members."""
-    flags = [sim[ATTRIBUTE_FLAG] for sim in sims if ATTRIBUTE_FLAG in sim]
+    flags = [sim[FLAG] for sim in sims if FLAG in sim]
     if not flags:
         return sims, None
     flag = reduce(or_, flags).astype("int8").assign_attrs(flags[0].attrs)
-    return [sim.drop_vars(ATTRIBUTE_FLAG, errors="ignore") for sim in sims], flag
+    return [sim.drop_vars(FLAG, errors="ignore") for sim in sims], flag
 
 
 def _described(ds: xr.Dataset, ensemble: Ensemble) -> xr.Dataset:

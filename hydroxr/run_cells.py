@@ -26,7 +26,7 @@ _STATES = tuple(f"state:{name}" for name in NETWORK_STATE)
 
 
 def run_cells(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
-    """All outputs of the job but the flag.
+    """All outputs of the job but the flag of the forcing.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ import xarray as xr
 
 from . import blocks
 from .description import DeltaHBV
-from .job import CARRY, FLAGS, NETWORK_STATE, ZERO_PET, Job, Layout, layout, width
+from .job import CARRY, NETWORK_STATE, ZERO_PET, Job, Layout, layout, width
 from .merging import rechunked
 from .plan import Plan
 from .read_ahead import renamed
@@ -217,7 +217,7 @@ def _apply(forcing: Arrays, extra: Arrays, job: Job) -> dict[str, xr.DataArray]:
         output_core_dims=[list(job.output_dims[name]) for name in job.outputs],
         join="exact",
         dask="parallelized",
-        output_dtypes=[np.dtype("int8" if name in FLAGS else job.dtype) for name in job.outputs],
+        output_dtypes=[np.dtype("int8" if name == "forcing_flag" else job.dtype) for name in job.outputs],
         dask_gufunc_kwargs={
             "output_sizes": {dim: job.sizes[dim] for name in job.outputs for dim in job.output_dims[name]}
         },

@@ -17,10 +17,10 @@ from .errors import (
     DescriptionError,
     MissingVariableError,
 )
-from .extrapolation import attribute_flag, is_lazy, knows_ranges
+from .extrapolation import attribute_flag, knows_ranges
 from .fingerprint import FIRST_DAY, START, TOKEN, start_of
 from .ingredients import Ingredients
-from .job import ATTRIBUTE_FLAG, CARRY, NETWORK_STATE, Job, layout
+from .job import CARRY, NETWORK_STATE, Job, layout
 from .members import join_members, of_member, simulate_members
 from .model import Model
 from .physics.parameters import PARAMETERS
@@ -87,14 +87,15 @@ def simulate(
         dtype=dtype,
         device=device,
         backend=backend,
-        flag_attributes=bool(wanted and flag_attributes),  # a run for its state alone is a warm-up
     )
     cut = run.plan(memory, together)
     results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
     attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
     attrs |= {START: start_of(ds.indexes["time"][0], empty=initial_state is None)}
     attrs |= acdd.provenance(ds, {name: inputs.called(ds, name) for name in run.forcing})
-    sim = _labelled(ds, run, results, attrs)
+    # A run for its state alone is a warm-up.
+    flag = _attribute_flag(run, cut) if wanted and flag_attributes else {}
+    sim = _labelled(ds, run, {**results, **flag}, attrs)
     _describe(sim, ds, spec)
     sim = _in_chunks(_on_its_projection(sim, ds, run.space), cut)
     lazy = [array.data.name for array in results.values() if array.chunks is not None]
@@ -110,13 +111,18 @@ def simulate(
 def _labelled(
     ds: xr.Dataset, run: _Run, results: Mapping[str, xr.DataArray], attrs: Mapping[str, Any]
 ) -> xr.Dataset:
-    """The outputs of a run, with the flag of unlike cells where that is asked for."""
-    bare = xr.Dataset({name: results[name] for name in run.job.outputs if name != CARRY})
-    if run.flags_attributes and run.needed.model is not None:
-        bare[ATTRIBUTE_FLAG] = attribute_flag(
-            run.needed.arrays["attributes"], run.needed.model, run.needed.mask
-        )
+    """The outputs of a run."""
+    bare = xr.Dataset({name: array for name, array in results.items() if name != CARRY})
     return cf.label(bare, ds, run.space, attrs)
+
+
+def _attribute_flag(run: _Run, cut: Plan) -> dict[str, xr.DataArray]:
+    """The flag of cells unlike those of the training, in the chunks of the plan; none without a network."""
+    model = run.needed.model
+    if model is None or not knows_ranges(model):
+        return {}
+    flag = attribute_flag(run.needed.arrays["attributes"], model, run.needed.mask)
+    return {"attribute_flag": flag if flag.chunks is None else flag.chunk(cut.block)}
 
 
 def _on_its_projection(sim: xr.Dataset, ds: xr.Dataset, space: tuple[Hashable, ...]) -> xr.Dataset:
@@ -237,7 +243,6 @@ class _Run:
     needed: Ingredients
     job: Job
     note: str
-    flags_attributes: bool = False  # here, since the blocks do not
 
     def plan(self, memory: str | float | None, together: int = 1) -> Plan:
         return plan_run(self.forcing, self.needed.arrays, self.space, self.job, memory, together)
@@ -252,7 +257,6 @@ def _prepared(
     static: xr.Dataset | None = None,
     return_state: bool = False,
     missing: str = "raise",
-    flag_attributes: bool = False,
     **options: Any,
 ) -> _Run:
     """Find and check all that a run needs."""
@@ -263,13 +267,9 @@ def _prepared(
     lstm = isinstance(given, Model) and isinstance(given.description, LSTMStreamflow)
     outputs = [*wanted] if lstm else [*wanted, "initial_storage"]
     outputs += ["forcing_flag"] if missing == "fill" else []
-    flag_attributes = flag_attributes and needed.model is not None and knows_ranges(needed.model)
-    if flag_attributes and is_lazy(needed.arrays["attributes"], needed.mask):
-        outputs.append(ATTRIBUTE_FLAG)
-        flag_attributes = False
     outputs += [CARRY] if return_state else []
     job = needed.job(outputs, forcing=forcing, missing=missing, **options)
-    return _Run(forcing, space, needed, job, note, flag_attributes)
+    return _Run(forcing, space, needed, job, note)
 
 
 def _describe(sim: xr.Dataset, ds: xr.Dataset, spec: Spec | None) -> None:

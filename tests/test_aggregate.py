@@ -300,6 +300,22 @@ def test_flags_have_no_mean() -> None:
         aggregate(ds, weights)
 
 
+def test_bits_of_flags_are_those_of_any_cell() -> None:
+    """However small its share of the target; as whole numbers."""
+    fine, coarse = (geographic(np.arange(-90 + s / 2, 90, s), np.arange(s / 2, 360, s)) for s in (10, 30))
+    attrs = {"flag_masks": np.array([1, 2], dtype="int8"), "flag_meanings": "missing outside"}
+    fine["flag"] = xr.zeros_like(fine["et"], dtype="int8").drop_attrs().assign_attrs(attrs)
+    fine["flag"][0, 0], fine["flag"][2, 1], fine["flag"][17, 35] = 1, 2, 2
+    expected = np.zeros((6, 12), dtype="int8")
+    expected[0, 0], expected[5, 11] = 3, 2
+    weights = area_weights(fine, coarse)
+    for given in (fine, fine.chunk(lat=9)):
+        flag = aggregate(given, weights)["flag"]
+        np.testing.assert_array_equal(flag, expected)
+        assert flag.dtype == "int8"
+        assert flag.attrs.keys() == attrs.keys()
+
+
 def test_a_polygon_across_the_antimeridian_is_split_or_refused() -> None:
     """From 178 E to 177 W: as two parts, counted on, or, unsplit, round the world."""
     shapely = pytest.importorskip("shapely")

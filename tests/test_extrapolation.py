@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
+import dask
+import dask.array
 import numpy as np
 import pytest
 import xarray as xr
 
 import hydroxr as hx
+from hydroxr import blocks
 from hydroxr.errors import HydroxrWarning, MissingAttributeError
 from hydroxr.extrapolation import attribute_facts
 from hydroxr.model import Model
@@ -127,8 +131,12 @@ def test_lazy_attributes_are_not_read_to_describe_a_run(
     with raise_if_dask_computes(), warnings.catch_warnings():
         warnings.simplefilter("error")
         sim = far.chunk(basin=1).hbv.simulate(static_model)
-        in_segments = far.chunk(basin=2, time=10).hbv.simulate(static_model)
+        in_segments = far.chunk(basin=1, time=10).hbv.simulate(static_model, memory="1kB")
         alike = ds.chunk(basin=1).hbv.simulate(static_model)
+    assert len(far.chunk(basin=1, time=10).hbv.plan(static_model, memory="1kB").edges) > 1
+    with pytest.MonkeyPatch.context() as patch:  # its tasks run no physics
+        patch.setattr(blocks, "run_cells", lambda *_: pytest.fail("cells were simulated"))
+        assert sim["attribute_flag"].values.tolist() == [0, 2, 1]
     for each in (sim, in_segments):
         assert each["attribute_flag"].dtype == "int8"
         assert each["attribute_flag"].values.tolist() == [0, 2, 1]
@@ -140,6 +148,53 @@ def test_lazy_attributes_are_not_read_to_describe_a_run(
     with raise_if_dask_computes(), pytest.warns(HydroxrWarning, match="elev_mean"):
         sim = far.chunk(basin=1).assign({name: far[name] for name in ATTRIBUTES}).hbv.simulate(static_model)
     assert sim["attribute_flag"].values.tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize("kind", ["object", "U", "T"])
+def test_missing_text_is_missing_whatever_its_type(ds: xr.Dataset, kind: str) -> None:
+    """None, NaN, an empty text; in memory or lazy."""
+    text = list(ds["geol_class_1st"].values)
+    nothing = {"object": (None, np.nan, ""), "U": ("nan", ""), "T": (np.nan, "")}[kind]
+    dtype = np.dtypes.StringDType(na_object=np.nan) if kind == "T" else kind
+    model = ds.hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
+    flows = []
+    for value in nothing:
+        values = np.array([value, *text[1:]], dtype=dtype)
+        eager = ds.assign(geol_class_1st=("basin", values))
+        lazy = ds.assign(geol_class_1st=("basin", dask.array.from_array(values, chunks=1)))
+        with pytest.warns(HydroxrWarning, match="geol_class_1st is missing in 1"):
+            sims = [eager.hbv.simulate(model), lazy.hbv.simulate(model).compute()]
+        for sim in sims:
+            assert sim["attribute_flag"].values.tolist() == [1, 0, 0]
+            flows.append(sim["streamflow"])
+    for flow in flows[1:]:
+        xr.testing.assert_allclose(flow, flows[0])
+
+
+def test_a_mask_over_some_dimensions_of_space() -> None:
+    """As everywhere: it holds along the others."""
+    grid = make_grid()
+    model = make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
+    far = grid.assign(elev_mean=grid["elev_mean"] + 9000)
+    along = xr.DataArray([1] + [0] * (grid.sizes["lat"] - 1), dims="lat")
+    for mask in (along, xr.DataArray(1)):
+        masked = far.assign(mask=mask)
+        with pytest.warns(HydroxrWarning, match="elev_mean"):
+            eager = masked.hbv.simulate(model)["attribute_flag"]
+        assert eager.dims == ("lat", "lon")
+        np.testing.assert_array_equal(eager & 2, 2 * (mask + xr.zeros_like(grid["elev_mean"])))
+        xr.testing.assert_equal(masked.chunk(lat=1).hbv.simulate(model)["attribute_flag"].compute(), eager)
+
+
+def test_models_of_the_same_weights_and_other_ranges(static_model: Model, ds: xr.Dataset) -> None:
+    """Are not taken for each other."""
+    ranges = {**static_model.training["attribute_ranges"], "p_mean": [-2.0, -1.0]}
+    other = replace(static_model, training={**static_model.training, "attribute_ranges": ranges})
+    lazy = ds.chunk(basin=1)
+    first, second = dask.compute(
+        *(lazy.hbv.simulate(each)["attribute_flag"] for each in (static_model, other))
+    )
+    assert (first.values.tolist(), second.values.tolist()) == ([0, 0, 0], [2, 2, 2])
 
 
 def test_lazy_flags_of_members_and_seas() -> None:

@@ -129,15 +129,6 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str, tested: str, kn
         if isinstance(spec, DeltaHBV)
         else f"an LSTM from {', '.join(spec.forcing)} to streamflow"
     )
-    rows = [
-        f"| {key} | {values[0]:.6g} | {values[1]:.6g} | {'yes' if key in training[GAPS] else ''} |"
-        for key, values in training[RANGES].items()
-        if key not in model.categories
-    ]
-    texts = [
-        f"- `{key}`{' (missing in some)' if key in training[GAPS] else ''}: {', '.join(values)}"
-        for key, values in model.categories.items()
-    ]
     lines = [
         f"# {name}",
         "",
@@ -150,27 +141,9 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str, tested: str, kn
         f"Preset {training['preset']!r}, {training['iterations_done']} iterations, seed {training['seed']}, "
         f"{training['seconds'] / 60:.0f} minutes, hydroxr {training['hydroxr_version']}. {_judged(training)}",
         "",
-        "## Scores",
+        *_scores(scores, tested),
         "",
-        f"Over the {scores['nse'].size} catchments, {tested}; each catchment in `{SCORES}` (read `basin_id` "
-        "as text).",
-        "",
-        "| | lower 25 % | median | upper 25 % | catchments | |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *_quartiles(scores),
-        "",
-        "## Attributes",
-        "",
-        f"{len(model.attributes)} of the {len(ATTRIBUTES)} of Table A1 of Feng et al. (2022), with meaning "
-        "and units as in CAMELS. Cells outside of these ranges, with text that is not listed, or without a "
-        "value that all catchments of the training have, are flagged, and warned of where the attributes "
-        "are in memory.",
-        "",
-        "| attribute | least | largest | missing in some |",
-        "| --- | --- | --- | --- |",
-        *rows,
-        "",
-        *texts,
+        *_attributes(model),
         "",
         "## Limits",
         "",
@@ -182,6 +155,46 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str, tested: str, kn
         _LICENCE,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _scores(scores: xr.Dataset, tested: str) -> list[str]:
+    """Quartiles over the catchments."""
+    return [
+        "## Scores",
+        "",
+        f"Over the {scores['nse'].size} catchments, {tested}; each catchment in `{SCORES}` (read `basin_id` "
+        "as text).",
+        "",
+        "| | lower 25 % | median | upper 25 % | catchments | |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *_quartiles(scores),
+    ]
+
+
+def _attributes(model: Model) -> list[str]:
+    """What the catchments of the training have."""
+    ranges, gaps = model.training[RANGES], model.training[GAPS]
+    return [
+        "## Attributes",
+        "",
+        f"{len(model.attributes)} of the {len(ATTRIBUTES)} of Table A1 of Feng et al. (2022), with meaning "
+        "and units as in CAMELS. Cells outside of these ranges, with text that is not listed, or without a "
+        "value that all catchments of the training have, are flagged, and warned of where the attributes "
+        "are in memory.",
+        "",
+        "| attribute | least | largest | missing in some |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {name} | {low:.6g} | {high:.6g} | {'yes' if name in gaps else ''} |"
+            for name, (low, high) in ranges.items()
+            if name not in model.categories
+        ),
+        "",
+        *(
+            f"- `{name}`{' (missing in some)' if name in gaps else ''}: {', '.join(values)}"
+            for name, values in model.categories.items()
+        ),
+    ]
 
 
 def _quartiles(scores: xr.Dataset) -> list[str]:

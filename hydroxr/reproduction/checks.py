@@ -61,9 +61,9 @@ def _check_members(experiment: Experiment, run: Run, runs: Sequence[Run]) -> Non
     ModelFileError
     """
     coming = {str(other.seed) for other in runs if (other.model, other.split) == (run.model, "time")}
-    seeds = sorted({*experiment.members(run), *coming})
+    seeds = sorted({*experiment.members(run), *coming}, key=int)
     if len(seeds) < 2:
         raise ModelFileError(
-            f"an ensemble of {run.model} needs two seeds, and this call and {experiment.out} have "
-            f"{', '.join(seeds) or 'none'}; name more: seeds=[0, 1, 2], --seeds 0 1 2."
+            f"an ensemble of {run.model} needs the models of two seeds; this call and {experiment.out} have "
+            f"{'that of seed ' + seeds[0] if seeds else 'none'}. Name more: seeds=[0, 1, 2], --seeds 0 1 2."
         )

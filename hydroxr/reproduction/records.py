@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -100,16 +101,25 @@ def settings_of(folder: Path) -> dict[str, Any]:
 
 def protocol_text(settings: dict[str, Any]) -> str:
     """How a run is trained, in a line."""
+    from ..learning.protocol import Protocol
+
     protocol = settings["protocol"]
     loss = protocol["loss"]
     if isinstance(loss, dict):
         loss = " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in loss.items())
-    return (
+    usual = {row.name: row.default for row in fields(Protocol)}
+    others = [
+        f"{name} {protocol[name]}"
+        for name in ("clip", "precision", "warmup_gradient", "warmup_parameters", "patience")
+        if protocol[name] != usual[name]
+    ]
+    text = (
         f"preset {protocol['preset']!r}: loss {loss}; {protocol['optimizer']} with a rate of "
         f"{protocol['learning_rate']:g} ({protocol['schedule']}), dropout {protocol['dropout']:g}; "
         f"{protocol['batch']} windows of {protocol['window']} days, after {protocol['warmup']} that warm up, "
         "an iteration"
     )
+    return "; ".join([text, *others])
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

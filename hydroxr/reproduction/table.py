@@ -111,7 +111,8 @@ def markdown(results: xr.Dataset) -> str:
         lines += ["", _row(header), _row("---" for _ in header)]
         for name in (name for name in MODELS if name in part["model"].values):
             lines.append(_model_row(part.isel(run=part["model"].values == name), name, published))
-    lines += ["", *_protocols(results)]
+    protocols = _protocols(results)
+    lines += ["", *protocols] if protocols else []
     done = set(map(str, results["run"].values))
     absent = [run.name for run in chosen_runs(splits=tuple(SPLITS)) if run.name not in done]
     notes = [f"Not done: {', '.join(absent)}."] if absent else []
@@ -129,15 +130,17 @@ def markdown(results: xr.Dataset) -> str:
 def _head(results: xr.Dataset) -> list[str]:
     """What the numbers are of."""
     dim = _cell_dimension(results)
-    valued = int(results["flv"].notnull().any("run").sum())
+    tested = results["nse"].notnull().any("run")
+    zero = int((tested & ~results["flv"].notnull().any("run")).sum())
+    without = f" (FLV: without {zero}, whose lowest flows are 0)" if zero else ""
     return [
         f"# {results.attrs.get('title', 'Results')}",
         "",
         f"Trained on {results.attrs.get('training_period', '?')}, tested on "
         f"{results.attrs.get('test_period', '?')}, {results.sizes[dim]} catchments; medians over the "
-        f"catchments (FLV: over {valued}, in the others the lowest flows are 0), correlations over the "
-        "catchments; several seeds: their mean, and the standard deviation over them. The paper's values are "
-        "of 671 catchments, these of those with observations in the training period.",
+        f"catchments{without}, correlations over the catchments; several seeds: their mean, and the standard "
+        "deviation over them. The paper's values are of 671 catchments, these of those with observations in "
+        "the training period.",
     ]
 
 

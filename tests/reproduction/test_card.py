@@ -140,3 +140,12 @@ def test_results_of_all_runs_ship(
     assert summary(results.isel(basin=[0, 1, 3]))["r_et_water_balance"].isnull().all()
     with pytest.raises(CoordinateError, match="the Dataset has no basin"):
         hx.open_results(make_data().isel(basin=[0, 1]))
+
+
+def test_the_results_that_come_with_hydroxr() -> None:
+    """Have the correlations with what is CAMELS' own, and the table says how each run was trained."""
+    results = hx.open_results()
+    delta = results["model"].values != "lstm"
+    for name in ("r_bfi_l13", "r_bfi_usgs", "r_et_water_balance"):
+        assert (np.isfinite(summary(results)[name].values) == delta).all()
+    assert "preset 'long': loss nse + low_flow + 0.3 kge; adam" in markdown(results)
