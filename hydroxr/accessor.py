@@ -282,7 +282,7 @@ class HBVAccessor:
         -------
         Dataset
             (space, component), dynamic ones (time, space, component), UH_* (space); lazy where the
-            Dataset is.
+            Dataset is. Cells unlike those of the training are warned of, as by :meth:`simulate`.
         """
         from .simulate import parameters
 

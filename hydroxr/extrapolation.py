@@ -94,8 +94,8 @@ def _warn(attributes: xr.DataArray, simulated: xr.DataArray, model: Model) -> No
     more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
     warnings.warn(
         f"{int((missing | outside).any(-1).sum())} of {len(values)} cells have attributes that training did "
-        f"not have, which 'attribute_flag' marks: {'; '.join(texts[:_NAMED])}{more}. Parameters are "
-        "extrapolated there; are meaning and units those of the training data?",
+        f"not have: {'; '.join(texts[:_NAMED])}{more}. Parameters are extrapolated there (a simulation marks "
+        "the cells by 'attribute_flag'); are meaning and units those of the training data?",
         HydroxrWarning,
         stacklevel=6,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -95,7 +95,8 @@ def simulate(
     attrs |= acdd.provenance(ds, {name: inputs.called(ds, name) for name in run.forcing})
     # A run for its state alone is a warm-up.
     flag = _attribute_flag(run, cut) if wanted and flag_attributes else {}
-    sim = _labelled(ds, run, {**results, **flag}, attrs)
+    outputs = {name: array for name, array in {**results, **flag}.items() if name != CARRY}
+    sim = cf.label(xr.Dataset(outputs), ds, run.space, attrs)
     _describe(sim, ds, spec)
     sim = _in_chunks(_on_its_projection(sim, ds, run.space), cut)
     lazy = [array.data.name for array in results.values() if array.chunks is not None]
@@ -106,14 +107,6 @@ def simulate(
         return sim
     state = state_dataset(results[CARRY], run.job.carried, ds, run.space, attrs)
     return sim, _in_chunks(state, cut)
-
-
-def _labelled(
-    ds: xr.Dataset, run: _Run, results: Mapping[str, xr.DataArray], attrs: Mapping[str, Any]
-) -> xr.Dataset:
-    """The outputs of a run."""
-    bare = xr.Dataset({name: array for name, array in results.items() if name != CARRY})
-    return cf.label(bare, ds, run.space, attrs)
 
 
 def _attribute_flag(run: _Run, cut: Plan) -> dict[str, xr.DataArray]:
@@ -217,6 +210,8 @@ def parameters(
     static = tuple(name for name in carried if name.rpartition(":")[2] not in spec.dynamic)
     run = _Run(forcing, space, needed, replace(job, carried=layout(static, job.sizes)), note)
     cut = run.plan(memory)
+    if not static_only:  # these are for a simulation, which has the flag
+        _attribute_flag(run, cut)  # for its warning
     results = segments.run(forcing, needed.arrays, run.job, cut)
     out = xr.Dataset({name.removeprefix("parameter:"): array for name, array in results.items()})
     over = {dim for array in out.data_vars.values() for dim in (*array.dims, *space)}

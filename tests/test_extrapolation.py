@@ -64,6 +64,21 @@ def test_values_outside_the_range_are_flagged(static_model: Model, ds: xr.Datase
     assert bool(np.isfinite(sim["streamflow"]).all())
 
 
+def test_parameters_of_cells_unlike_the_training_are_warned_of(
+    static_model: Model, ds: xr.Dataset, models: dict[str, Model]
+) -> None:
+    """Where somebody looks at them alone; the warning points to the line that asked."""
+    far = shifted(ds, "elev_mean", 9.0, 1)
+    with pytest.warns(HydroxrWarning, match=r"1 of 3 cells.*elev_mean is .* in 1 \(trained on") as found:
+        far.hbv.parameters(static_model)
+    assert [warning.filename for warning in found] == [__file__]
+    with raise_if_dask_computes(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        far.chunk(basin=1).hbv.parameters(static_model)
+        for model in models.values():
+            ds.hbv.parameters(model)
+
+
 def test_missing_values_are_flagged(static_model: Model, ds: xr.Dataset) -> None:
     """Where training had none."""
     gap = ds.assign(
