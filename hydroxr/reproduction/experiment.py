@@ -246,8 +246,22 @@ class Experiment:
             ``iterations``, ``seconds``, ``protocol`` (text), ``hardware`` and ``versions`` as coordinates
             of ``run``; the observed baseflow indices ``bfi_l13`` and ``bfi_usgs`` (cell).
         """
+        found = None
+        while found != (now := self._finished()):  # another process may finish a run, and write, meanwhile
+            found = now
+            results = self._collected(sorted(found))
+            results.hbv.to_netcdf(self.out / RESULTS, overwrite=True)
+            write_whole(self.out / TABLE, markdown(results))
+        return results
+
+    def _finished(self) -> dict[Path, int]:
+        """The facts of each finished run, and when they were written."""
+        return {path: path.stat().st_mtime_ns for path in self.out.glob(f"*/*/{FACTS}")}
+
+    def _collected(self, runs: Sequence[Path]) -> xr.Dataset:
+        """The results of the runs with these facts."""
         parts, facts = {}, {}
-        for path in sorted(self.out.glob(f"*/*/{FACTS}")):
+        for path in runs:
             found = _facts(path)
             found.setdefault("members", str(found["seed"]))  # older runs do not say
             with xr.open_dataset(path.parent / SCORES) as part:
@@ -257,14 +271,11 @@ class Experiment:
         results = one_dataset(parts, facts).merge(
             observed_indices(self.ds).drop_vars("basin", errors="ignore"), compat="override", join="override"
         )
-        results.attrs |= {
-            "title": "Differentiable HBV models and an LSTM, trained and tested as in Feng et al. (2022)",
-            "training_period": " to ".join(days_of(self.training)),
-            "test_period": " to ".join(days_of(self.test)),
-        }
-        results.hbv.to_netcdf(self.out / RESULTS, overwrite=True)
-        write_whole(self.out / TABLE, markdown(results))
-        return results
+        return results.assign_attrs(
+            title="Differentiable HBV models and an LSTM, trained and tested as in Feng et al. (2022)",
+            training_period=" to ".join(days_of(self.training)),
+            test_period=" to ".join(days_of(self.test)),
+        )
 
 
 def reproduce(

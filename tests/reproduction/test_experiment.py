@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,28 @@ def test_what_is_done_is_not_done_again(
 
     monkeypatch.setattr(training, "train", refuse)
     xr.testing.assert_identical(run(done[1]).drop_attrs(), done[0].drop_attrs())
+
+
+def test_a_run_that_another_process_finishes_meanwhile_is_in_the_results(
+    done: tuple[xr.Dataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that ends while this one writes: the last to write has all."""
+    out, theirs = tmp_path / "paper", tmp_path / "theirs"
+    shutil.copytree(done[1], out)
+    (out / "dn" / "seed3").rename(theirs)
+    write = experiment.write_whole
+
+    def late(path: Path, text: str) -> None:
+        write(path, text)
+        if path.name == experiment.TABLE and theirs.exists():
+            theirs.rename(out / "dn" / "seed3")
+
+    monkeypatch.setattr(experiment, "write_whole", late)
+    results = run(out, seeds=[0])
+    assert "dn/seed3" in results["run"].values
+    with xr.open_dataset(out / "results.nc") as file:
+        assert "dn/seed3" in file["run_id"].values.astype(str)
+    assert "| δn | 0, 3 |" in (out / "table.md").read_text(encoding="utf-8")
 
 
 def test_an_interrupted_run_goes_on(
