@@ -3,6 +3,12 @@
 A message has four parts: the variable, what was found, what was expected, what to do.
 """
 
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 
 class HydroxrError(Exception):
     """Base of all errors that hydroxr raises on purpose."""
@@ -102,3 +108,30 @@ class DamagedStoreError(StoreError):
 
 class HydroxrWarning(UserWarning):
     """Base of all warnings that hydroxr issues."""
+
+
+_told: ContextVar[set[str] | None] = ContextVar("_told", default=None)
+
+
+@contextmanager
+def each_warning_once() -> Iterator[None]:
+    """Within it, what :func:`warn` said is not said again: members of an ensemble have the same cells."""
+    token = _told.set(set())
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
+def warn(message: str) -> None:
+    """Issue a :class:`HydroxrWarning` that points to the line outside hydroxr that called for it."""
+    told = _told.get()
+    if told is not None:
+        if message in told:
+            return
+        told.add(message)
+    frame, level = sys._getframe(), 1
+    own = __name__.partition(".")[0]
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == own:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, HydroxrWarning, stacklevel=level)

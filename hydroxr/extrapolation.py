@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from .errors import HydroxrWarning
+from .errors import warn
 from .model import Model
 
 RANGES = "attribute_ranges"  # under which a model's training has them
@@ -92,12 +91,10 @@ def _warn(attributes: xr.DataArray, simulated: xr.DataArray, model: Model) -> No
     missing, outside = _unlike(values, _limits(model))
     texts = _of_missing(missing, model) + _of_outside(values, outside, model)
     more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
-    warnings.warn(
+    warn(
         f"{int((missing | outside).any(-1).sum())} of {len(values)} cells have attributes that training did "
         f"not have: {'; '.join(texts[:_NAMED])}{more}. Parameters are extrapolated there (a simulation marks "
-        "the cells by 'attribute_flag'); are meaning and units those of the training data?",
-        HydroxrWarning,
-        stacklevel=6,
+        "the cells by 'attribute_flag'); are meaning and units those of the training data?"
     )
 
 

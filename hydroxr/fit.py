@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +17,7 @@ import xarray as xr
 from . import inputs
 from ._version import __version__
 from .description import DeltaHBV, Spec, check_spec
-from .errors import CheckpointError, DescriptionError, HydroxrWarning
+from .errors import CheckpointError, DescriptionError, warn
 from .extrapolation import attribute_facts
 from .fit_members import check_client, fit_in_turn, fit_side_by_side, member_folder, member_seeds
 from .gather import Validation, gather
@@ -232,11 +231,9 @@ def _warn_of_dynamic(spec: DeltaHBV) -> None:
             "a variant of an LSTM"
         )
     if reasons:
-        warnings.warn(
+        warn(
             f"Feng et al. (2022) caution against an overuse of dynamic parameters: {'; '.join(reasons)}. "
-            "Theirs are BETA and BETAET.",
-            HydroxrWarning,
-            stacklevel=4,
+            "Theirs are BETA and BETAET."
         )
 
 
@@ -247,9 +244,7 @@ def _warn_of_interruption(training: dict[str, Any], keeper: Checkpoint | None) -
         if keeper is not None
         else "With checkpoint='folder' a training can be continued."
     )
-    warnings.warn(
+    warn(
         f"training was interrupted after {done} of {total} iterations; the model has the weights of "
-        f"iteration {training['best_iteration']}. {advice}",
-        HydroxrWarning,
-        stacklevel=5,
+        f"iteration {training['best_iteration']}. {advice}"
     )

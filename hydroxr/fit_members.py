@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .ensemble import Ensemble
-from .errors import DescriptionError, HydroxrError, HydroxrWarning
+from .errors import DescriptionError, HydroxrError, warn
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -73,11 +72,7 @@ def fit_in_turn(seeds: list[int], train: Callable[[int], Model]) -> Ensemble:
         except KeyboardInterrupt:
             if not fitted:
                 raise
-            warnings.warn(
-                f"training was interrupted: the ensemble has {len(fitted)} of {len(seeds)} members",
-                HydroxrWarning,
-                stacklevel=4,
-            )
+            warn(f"training was interrupted: the ensemble has {len(fitted)} of {len(seeds)} members")
             break
         if fitted[-1].training["interrupted"]:
             break

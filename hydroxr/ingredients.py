@@ -6,7 +6,6 @@ ready for the blocks.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -22,9 +21,9 @@ from .errors import (
     DescriptionError,
     DimensionError,
     EmptySelectionError,
-    HydroxrWarning,
     ParameterError,
     StateError,
+    warn,
 )
 from .job import CARRIED, CARRY, NETWORK_STATE, Days, Job, core_dims, layout
 from .model import Model
@@ -329,13 +328,11 @@ def _window(ds: xr.Dataset, model: Model, chosen: slice | None) -> tuple[tuple[i
     if len(index[inside]) == days:
         return (inside.start, inside.stop), f"{first} to {last} (the training period)"
     if len(index) < days:
-        warnings.warn(
+        warn(
             f"the input has {len(index)} days and not the training period {first} to {last}, at whose end "
             f"parameters are read, nor as many days as it ({days}): they are read at the end of what is "
             "there, and change where the input gets longer. Simulate from an earlier day on, or pass "
-            "ds.hbv.parameters(model) of a longer input, or a state.",
-            HydroxrWarning,
-            stacklevel=6,
+            "ds.hbv.parameters(model) of a longer input, or a state."
         )
         days = len(index)
     used = f"{str(index[0])[:10]} to {str(index[days - 1])[:10]}"

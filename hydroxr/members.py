@@ -11,7 +11,7 @@ import xarray as xr
 
 from . import cf
 from .ensemble import Ensemble
-from .errors import DescriptionError, DimensionError, StateError
+from .errors import DescriptionError, DimensionError, StateError, each_warning_once
 from .inputs import space_dims
 from .variables import VARIABLES
 
@@ -52,18 +52,19 @@ def simulate_members(
             "members=True, or components=False."
         )
     sims, states = [], []
-    for place, model in enumerate(ensemble.members):
-        given: Any = simulate(
-            ds,
-            model,
-            of_member(initial_state, place, ensemble, "the initial state"),
-            return_state=return_state,
-            together=1 if members else len(ensemble),
-            static=of_member(static, place, ensemble, "static"),
-            **options,
-        )
-        sims.append(given[0] if return_state else given)
-        states += [given[1]] if return_state else []
+    with each_warning_once():
+        for place, model in enumerate(ensemble.members):
+            given: Any = simulate(
+                ds,
+                model,
+                of_member(initial_state, place, ensemble, "the initial state"),
+                return_state=return_state,
+                together=1 if members else len(ensemble),
+                static=of_member(static, place, ensemble, "static"),
+                **options,
+            )
+            sims.append(given[0] if return_state else given)
+            states += [given[1]] if return_state else []
     sims, flag = _common_flag(sims)
     out = join_members(sims, ensemble) if members else _mean(sims, ensemble)
     if flag is not None:

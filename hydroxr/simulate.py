@@ -13,10 +13,7 @@ from . import acdd, cf, inputs, segments
 from .derived import OF_A_DAY, finisher, ingredients
 from .description import LSTMStreamflow, Spec
 from .ensemble import Ensemble
-from .errors import (
-    DescriptionError,
-    MissingVariableError,
-)
+from .errors import DescriptionError, MissingVariableError, each_warning_once
 from .extrapolation import attribute_flag, knows_ranges
 from .fingerprint import FIRST_DAY, START, TOKEN, start_of
 from .ingredients import Ingredients
@@ -183,9 +180,9 @@ def parameters(
 ) -> xr.Dataset:
     """Parameters of ``model`` for the cells of ``ds``; see the accessor."""
     if isinstance(model, Ensemble):
-        parts = [
-            parameters(ds, member, time, static_only=static_only, memory=memory) for member in model.members
-        ]
+        options: dict[str, Any] = {"static_only": static_only, "memory": memory}
+        with each_warning_once():
+            parts = [parameters(ds, member, time, **options) for member in model.members]
         return join_members(parts, model)
     spec = model.description
     if isinstance(spec, LSTMStreamflow):

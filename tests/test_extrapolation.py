@@ -72,6 +72,13 @@ def test_parameters_of_cells_unlike_the_training_are_warned_of(
     with pytest.warns(HydroxrWarning, match=r"1 of 3 cells.*elev_mean is .* in 1 \(trained on") as found:
         far.hbv.parameters(static_model)
     assert [warning.filename for warning in found] == [__file__]
+    two = hx.Ensemble((static_model, static_model))
+    for ask in (far.hbv.parameters, far.hbv.simulate):
+        with warnings.catch_warnings(record=True) as shown:
+            warnings.simplefilter("always")
+            ask(two)
+        told = [one.filename for one in shown if one.category is HydroxrWarning]
+        assert told == [__file__]
     with raise_if_dask_computes(), warnings.catch_warnings():
         warnings.simplefilter("error")
         far.chunk(basin=1).hbv.parameters(static_model)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import xarray as xr
 
 from ..derived import STORAGE, SWE, daily_sum
-from ..errors import EmptySelectionError, HydroxrWarning, MissingVariableError
+from ..errors import EmptySelectionError, MissingVariableError, warn
 from ..inputs import find, observed_streamflow
 from ..periods import days_of, months, over_periods, with_bounds
 from ..units import convert
@@ -78,11 +76,9 @@ def evapotranspiration(
 def _warn_where_negative(estimate: xr.DataArray) -> None:
     """Water that leaves the land is negative in ERA5; looked for in what is in memory only."""
     if estimate.chunks is None and estimate.size and float(estimate.quantile(0.95)) < 0.0:
-        warnings.warn(
+        warn(
             f"{estimate.name!r} of the product is negative nearly everywhere; expected evapotranspiration "
-            "to be positive. Where the product counts fluxes downward, as ERA5 does, give -product.",
-            HydroxrWarning,
-            stacklevel=3,
+            "to be positive. Where the product counts fluxes downward, as ERA5 does, give -product."
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -13,8 +12,8 @@ from torch import Tensor
 
 from ..errors import (
     DescriptionError,
-    HydroxrWarning,
     MissingVariableError,
+    warn,
 )
 from ..variables import OUTPUTS
 from . import loop_cpu, loop_cuda, loop_torch
@@ -229,11 +228,9 @@ def _check_processes(processes: Processes | None) -> None:
 def _warn_of_slowness(kernel: str, obstacle: str) -> None:
     """Once a process."""
     package = {"cpu": "numba", "cuda": "numba-cuda"}[kernel]
-    warnings.warn(
+    warn(
         f"the {kernel} kernel cannot be compiled here (is {package} installed?): {obstacle}; "
-        "the reference in torch runs instead, with the same results, some 20 times slower",
-        HydroxrWarning,
-        stacklevel=4,
+        "the reference in torch runs instead, with the same results, some 20 times slower"
     )
 
 
