@@ -9,13 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .description import LSTMStreamflow
-from .errors import (
-    DescriptionError,
-    EmptySelectionError,
-    MissingVariableError,
-    TimeAxisError,
-    UnitsError,
-)
+from .errors import DescriptionError, EmptySelectionError, MissingVariableError, TimeAxisError, UnitsError
 from .fingerprint import FIRST_DAY
 from .inputs import check_time
 from .packing import stated

@@ -24,8 +24,8 @@ from .errors import DescriptionError, HydroxrError
 from .fit_members import ONE_TRAINING, as_they_end, check_client
 from .fold_models import fingerprint, load_folds, marked
 from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
-from .progress import progress_bar
 from .simulate import output_names, simulate
+from .support.progress import progress_bar
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -14,13 +14,7 @@ from dask.base import tokenize
 
 from .cells import select_cells
 from .cf import name_flags
-from .errors import (
-    DescriptionError,
-    DimensionError,
-    MissingVariableError,
-    TimeAxisError,
-    ValueRangeError,
-)
+from .errors import DescriptionError, DimensionError, MissingVariableError, TimeAxisError, ValueRangeError
 from .fingerprint import PERIOD, TOKEN, digest
 from .inputs import find, select_days
 from .packing import restated, stated

@@ -11,7 +11,7 @@ import numpy as np
 
 from .ensemble import Ensemble
 from .errors import DescriptionError, HydroxrError, warn
-from .progress import progress_bar
+from .support.progress import progress_bar
 
 if TYPE_CHECKING:
     from distributed import Client

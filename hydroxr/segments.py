@@ -16,9 +16,9 @@ import xarray as xr
 from . import blocks
 from .description import DeltaHBV
 from .job import CARRY, NETWORK_STATE, ZERO_PET, Job, Layout, layout, width
-from .merging import rechunked
 from .plan import Plan
 from .read_ahead import renamed
+from .support.dask_graphs import rechunked
 
 Arrays = Mapping[str, xr.DataArray]
 

@@ -12,8 +12,8 @@ import xarray as xr
 
 from .manifest import Grid, Plan, entry, seal
 from .places import Place, Recorder
-from .progress import progress_bar
 from .read_ahead import cluster_client, lanes_of, renamed, take_turns
+from .support.progress import progress_bar
 
 if TYPE_CHECKING:
     from dask.array import Array

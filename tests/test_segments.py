@@ -26,9 +26,9 @@ from hydroxr.errors import (
     StateError,
     ValueRangeError,
 )
-from hydroxr.merging import rechunked
 from hydroxr.model import Model
 from hydroxr.reference import ModelReference
+from hydroxr.support.dask_graphs import rechunked
 from tests.labelled import (
     assert_same_values,
     make_dataset,

@@ -10,12 +10,7 @@ if TYPE_CHECKING:
     from ..aggregate_time import composite_8day
     from .indices import baseflow, baseflow_index
     from .mod16 import open_mod16
-    from .products import (
-        evapotranspiration,
-        snow,
-        storage,
-        water_balance_evapotranspiration,
-    )
+    from .products import evapotranspiration, snow, storage, water_balance_evapotranspiration
     from .separation import eckhardt, lyne_hollick, recession_constant
 
 _FUNCTIONS = {

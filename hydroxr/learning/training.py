@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..description import Spec
 from ..errors import MissingObservationError, TrainingError
 from ..physics.threads import without_subnormals
-from ..progress import progress_bar
+from ..support.progress import progress_bar
 from .batches import (
     TrainingData,
     ValidationData,

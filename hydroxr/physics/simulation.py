@@ -10,11 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import (
-    DescriptionError,
-    MissingVariableError,
-    warn,
-)
+from ..errors import DescriptionError, MissingVariableError, warn
 from ..variables import OUTPUTS
 from . import loop_cpu, loop_cuda, loop_torch
 from .arguments import arrange_parameters, check_parameters, checked_forcing, checked_state
