@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydroxr.variables import VARIABLES
+from hydroxr.conventions.variables import VARIABLES
 
 HERE = Path(__file__).parent
 NAMES = ("Au Saumon", "Baskatong", "Leaf")

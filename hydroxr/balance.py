@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .conventions.units import same_units
+from .conventions.variables import AMOUNT, FLUX, STATES
 from .description import LSTMStreamflow
 from .errors import DescriptionError, EmptySelectionError, MissingVariableError, TimeAxisError, UnitsError
 from .fingerprint import FIRST_DAY
 from .inputs import check_time
 from .packing import stated
-from .units import same_units
-from .variables import AMOUNT, FLUX, STATES
 
 FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")
 # Units of the last place of the water that moved and was stored, which rounding may add up to. Measured

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from .conventions.variables import ATTRIBUTES
 from .errors import CoordinateError, DimensionError, MissingAttributeError
-from .variables import ATTRIBUTES
 
 if TYPE_CHECKING:
     from .model import Model

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .conventions.variables import FORCING, VARIABLES
 from .errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError
-from .variables import FORCING, VARIABLES
 
 
 class Labels(Protocol):
@@ -41,7 +41,7 @@ def check_forcing(
     Parameters
     ----------
     forcing
-        By name, each (cell, time): those of :data:`~hydroxr.variables.FORCING` in the model's units,
+        By name, each (cell, time): those of :data:`~hydroxr.conventions.variables.FORCING` in the model's units,
         any other, of which no range is known, in its own.
     times, cells
         Labels for the messages.

@@ -83,7 +83,7 @@ def cross_validate(
     simulate_time : slice, optional
         The days to keep; default: all. All are simulated, so that those before warm up.
     variables : sequence of str, optional
-        What to keep of the simulations; None: all of ``hydroxr.variables.OUTPUTS``.
+        What to keep of the simulations; None: all of ``hydroxr.conventions.variables.OUTPUTS``.
     models : path, optional
         A folder in which each fold's model is saved as soon as the fold is done, ``fold-<label>``
         (``hx.load_model`` reads it). A repeated call goes on with those that are there, and

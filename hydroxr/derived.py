@@ -13,14 +13,14 @@ import xarray as xr
 from dask.base import tokenize
 
 from .cells import select_cells
-from .cf import name_flags
+from .conventions.cf import name_flags
+from .conventions.units import convert, factor_offset
+from .conventions.variables import DERIVED, STATES, VARIABLES
 from .errors import DescriptionError, DimensionError, MissingVariableError, TimeAxisError, ValueRangeError
 from .fingerprint import PERIOD, TOKEN, digest
 from .inputs import find, select_days
 from .packing import restated, stated
 from .periods import days_of, span, time_index, whole_years
-from .units import convert, factor_offset
-from .variables import DERIVED, STATES, VARIABLES
 
 SWE, STORAGE, DISCHARGE = "snow_water_equivalent", "terrestrial_water_storage", "discharge"
 ANOMALY, BASEFLOW_INDEX = "terrestrial_water_storage_anomaly", "baseflow_index"

@@ -13,8 +13,9 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from . import cf, inputs
+from . import inputs
 from .cells import attribute_array, select_cells, space_labels
+from .conventions import cf
 from .description import DeltaHBV, LSTMStreamflow
 from .errors import (
     CoordinateError,

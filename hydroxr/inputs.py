@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from .conventions.units import convert, quantity_of, same_units
+from .conventions.variables import FORCING, VARIABLES, Variable
 from .errors import (
     AmbiguousVariableError,
     DescriptionError,
@@ -21,8 +23,6 @@ from .errors import (
     UnitsError,
 )
 from .pet import hargreaves
-from .units import convert, quantity_of, same_units
-from .variables import FORCING, VARIABLES, Variable
 
 
 def find(ds: xr.Dataset, name: str, *, prefer: str | None = None) -> str | None:

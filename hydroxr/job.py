@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from .conventions.variables import FORCING
 from .physics.hbv import CHANNEL, STORES
 from .physics.parameters import ROUTING
 from .reference import ModelReference
-from .variables import FORCING
 
 NETWORK_STATE = ("network_hidden", "network_cell")
 ZERO_PET = "zero_pet"  # part of a carry: days from the first on whose PET is 0, or -1 where there is one with

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from . import cf
+from .conventions import cf
+from .conventions.variables import VARIABLES
 from .ensemble import Ensemble
 from .errors import DescriptionError, DimensionError, StateError, each_warning_once
 from .inputs import space_dims
-from .variables import VARIABLES
 
 SPREAD = "streamflow_spread"
 FLAG = "attribute_flag"

@@ -1,6 +1,6 @@
 """Pictures of simulations, of how good they are, of parameters, and of a training.
 
-Names and symbols come from :mod:`hydroxr.variables`; fluxes are labelled mm/day and storages mm, which
+Names and symbols come from :mod:`hydroxr.conventions.variables`; fluxes are labelled mm/day and storages mm, which
 kg m-2 day-1 and kg m-2 are in number. The colours can be told apart by readers who do not see all of them
 (after Okabe and Ito, 2008), and what drains from a store has the hue of that store.
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from .conventions.variables import VARIABLES
 from .errors import EmptySelectionError, MissingVariableError
 from .inputs import observed_streamflow
 from .plot_baseflow import baseflow_index
@@ -28,7 +29,6 @@ from .plot_scores import cdf
 from .plot_several import hydrographs
 from .plot_style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
 from .plot_training import history, loss
-from .variables import VARIABLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

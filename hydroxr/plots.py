@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from .conventions.variables import FLUX, FLUXES
 from .errors import MissingVariableError
 from .inputs import select_days
-from .variables import FLUX, FLUXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

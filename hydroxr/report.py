@@ -11,11 +11,11 @@ import xarray as xr
 from . import inputs
 from .cells import select_cells, space_names
 from .checks import check_forcing, range_problem
+from .conventions.units import convert
+from .conventions.variables import ATTRIBUTES, FORCING, VARIABLES
 from .description import LSTMStreamflow, Spec, check_spec
 from .errors import MissingVariableError
 from .pair_selection import Dims
-from .units import convert
-from .variables import ATTRIBUTES, FORCING, VARIABLES
 
 _DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate
 

@@ -9,7 +9,9 @@ from typing import Any
 import xarray as xr
 from dask.base import tokenize
 
-from . import acdd, cf, inputs, segments
+from . import inputs, segments
+from .conventions import acdd, cf
+from .conventions.variables import FORCING, OUTPUTS
 from .derived import OF_A_DAY, finisher, ingredients
 from .description import LSTMStreamflow, Spec
 from .ensemble import Ensemble
@@ -23,7 +25,6 @@ from .model import Model
 from .physics.parameters import PARAMETERS
 from .plan import Plan, plan_run
 from .state import state_dataset
-from .variables import FORCING, OUTPUTS
 
 
 def simulate(

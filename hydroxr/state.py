@@ -7,11 +7,11 @@ from typing import Any
 
 import xarray as xr
 
-from . import cf
+from .conventions import cf
+from .conventions.variables import AMOUNT, VARIABLES
 from .job import CARRY, Layout, core_dims, places
 from .physics.hbv import CHANNEL
 from .physics.parameters import PARAMETERS
-from .variables import AMOUNT, VARIABLES
 
 
 def state_dataset(

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import xarray as xr
 
-from .cf import check_netcdf
+from .conventions.cf import check_netcdf
 from .errors import StoreError
 
 if TYPE_CHECKING:

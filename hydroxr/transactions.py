@@ -21,7 +21,7 @@ import numpy as np
 import xarray as xr
 from zarr.core.sync import sync
 
-from .cf import for_file
+from .conventions.cf import for_file
 from .errors import DescriptionError, StoreError
 from .manifest import Plan
 from .packing import unpacked

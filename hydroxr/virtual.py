@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from .conventions.variables import VARIABLES
 from .errors import DescriptionError
 from .pet import hargreaves
-from .variables import VARIABLES
 
 _START = "1980-10-01"
 _SOUTH, _NORTH, _WEST, _EAST = 25.0, 65.0, -125.0, -65.0

@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from . import acdd
 from ._version import __version__
-from .cf import for_file, timestamp
+from .conventions import acdd
+from .conventions.cf import for_file, timestamp
 from .errors import (
     CoordinateError,
     DescriptionError,

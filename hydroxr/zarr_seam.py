@@ -11,11 +11,11 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from .balance import FLUXES, stated_errors, total_storage
+from .conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
 from .errors import StateError
 from .fingerprint import FIRST_DAY, LAST_START, START, start_of
 from .manifest import Plan
 from .places import Place, Recorder
-from .variables import DAILY_MEAN, END_OF_DAY, STATES
 
 # By how much the storage may differ over the seam: mm, and as a share of it.
 _ABSOLUTE, _RELATIVE = 1e-2, 1e-5

@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 from hydroxr.aggregate_time import aggregate_time
+from hydroxr.conventions.variables import FLUXES, STATES, VARIABLES
 from hydroxr.errors import DescriptionError, EmptySelectionError, TimeAxisError
-from hydroxr.variables import FLUXES, STATES, VARIABLES
 from tests.labelled import make_dataset, make_parameters
 
 CALENDARS = ("standard", "noleap", "360_day")

@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 from hydroxr.camels import open_camels
+from hydroxr.conventions.variables import ATTRIBUTES
 from hydroxr.errors import DataFileError
-from hydroxr.variables import ATTRIBUTES
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 COMPACT = DATA / "camels_us_daymet.nc"

@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 from hydroxr.camels import open_camels
+from hydroxr.conventions.variables import ATTRIBUTES
 from hydroxr.errors import DataFileError, EmptySelectionError
-from hydroxr.variables import ATTRIBUTES
 
 OFFICIAL = Path(__file__).parents[2] / "shared" / "data" / "camels_us_official_layout"
 

@@ -12,6 +12,7 @@ import xarray as xr
 
 import hydroxr
 from hydroxr import plot
+from hydroxr.conventions.variables import VARIABLES
 from hydroxr.errors import (
     CoordinateError,
     DimensionError,
@@ -20,7 +21,6 @@ from hydroxr.errors import (
     TimeAxisError,
     UnitsError,
 )
-from hydroxr.variables import VARIABLES
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from hydroxr import compare, plot
+from hydroxr.conventions.variables import VARIABLES
 from hydroxr.errors import (
     CoordinateError,
     DimensionError,
@@ -18,7 +19,6 @@ from hydroxr.errors import (
 )
 from hydroxr.metrics import nse
 from hydroxr.plot_style import MODEL_COLOURS
-from hydroxr.variables import VARIABLES
 from tests.results import make_results
 
 matplotlib = pytest.importorskip("matplotlib")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from hydroxr.conventions.units import canonical, convert, factor_offset, quantity_of, same_units
+from hydroxr.conventions.variables import VARIABLES
 from hydroxr.errors import UnitsError
-from hydroxr.units import canonical, convert, factor_offset, quantity_of, same_units
-from hydroxr.variables import VARIABLES
 
 WATER = {
     # One kilogram of water over a square metre is one millimetre deep; a day has 86,400 seconds.

@@ -8,8 +8,8 @@ from dataclasses import FrozenInstanceError
 import cf_xarray  # noqa: F401  registers ds.cf
 import pytest
 
+from hydroxr.conventions.variables import ATTRIBUTES, DERIVED, OUTPUTS, VARIABLES
 from hydroxr.physics import PARAMETERS
-from hydroxr.variables import ATTRIBUTES, DERIVED, OUTPUTS, VARIABLES
 from tests import labelled
 
 # Names that the CF standard-name table (version 93) has, with its canonical units. Looked up in the table

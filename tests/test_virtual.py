@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
+from hydroxr.conventions.variables import ATTRIBUTES
 from hydroxr.errors import DescriptionError, DimensionError, MissingForcingError
-from hydroxr.variables import ATTRIBUTES
 from tests.labelled import assert_same_values, make_parameters, raise_if_dask_computes, untrained
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-5}  # mm

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import xarray as xr
 
+from ..conventions.variables import VARIABLES
 from ..errors import UnitsError
 from ..pair_selection import within
 from ..periods import span, whole_years
-from ..variables import VARIABLES
 from .series import over_space, same_cells, simulated
 
 _PERCENT = ("%", "percent", "per cent", "pct", "percentage")

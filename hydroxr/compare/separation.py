@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..conventions.variables import FLUX
 from ..errors import DescriptionError, DimensionError
-from ..variables import FLUX
 
 _RECEDING = 5  # days that streamflow must have fallen before a recession counts
 _BRIDGED = 2  # days of a gap that Lyne and Hollick's filter is led across

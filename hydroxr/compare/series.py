@@ -11,11 +11,11 @@ import pandas as pd
 import xarray as xr
 
 from ..cells import select_cells
+from ..conventions.variables import AMOUNT, VARIABLES, Variable
 from ..errors import AmbiguousVariableError, DimensionError, MissingVariableError
 from ..formulas import metrics
 from ..pair_selection import within
 from ..periods import Periods, over_periods
-from ..variables import AMOUNT, VARIABLES, Variable
 
 # Names, in small letters, that mean neither evapotranspiration nor snow nor stored water, beside the table's.
 _ELSE = {

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..conventions.variables import OUTPUTS
 from ..errors import DescriptionError, MissingVariableError, warn
-from ..variables import OUTPUTS
 from . import loop_cpu, loop_cuda, loop_torch
 from .arguments import arrange_parameters, check_parameters, checked_forcing, checked_state
 from .hbv import CHANNEL, REPLACEABLE
@@ -54,7 +54,7 @@ def simulate(
         As returned; default is 0.001 mm in each store and an empty channel. Soil moisture counts
         as at least 1e-5 mm, the floor of that store.
     outputs : sequence of str
-        Any of :data:`hydroxr.variables.OUTPUTS`; fluxes in mm/day, states in mm at day's end.
+        Any of :data:`hydroxr.conventions.variables.OUTPUTS`; fluxes in mm/day, states in mm at day's end.
     backend : {"auto", "cpu", "cuda", "torch"}
         What runs the loop through time: a compiled kernel on the CPU or the GPU, or the reference
         in torch. "auto" is the kernel where there is one for the device and type.

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..conventions.variables import ATTRIBUTES
 from ..description import DeltaHBV
 from ..errors import ModelFileError
 from ..extrapolation import GAPS, RANGES
 from ..model import Model, load_model
 from ..pretrained import CARD, RESULTS, SCORES
-from ..variables import ATTRIBUTES
 from .records import settings_of
 from .scores import OBSERVED_INDICES
 from .table import CORRELATIONS, summary

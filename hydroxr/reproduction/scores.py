@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from ..compare import baseflow_index, evapotranspiration
+from ..conventions.variables import FLUX
 from ..errors import MissingVariableError
-from ..variables import FLUX
 
 # What the scores are of; an LSTM has the first only.
 VARIABLES = ("streamflow", "runoff", "baseflow", "evapotranspiration", "rainfall", "snowfall")

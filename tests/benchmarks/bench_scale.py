@@ -43,8 +43,8 @@ OUTPUTS = ["streamflow", "evapotranspiration", "snowpack", "soil_moisture", "bas
 
 def untrained(hidden: int, window: int, ds: xr.Dataset) -> Model:
     """δn with random weights, and the attributes of ``ds`` that are numbers."""
+    from hydroxr.conventions.variables import ATTRIBUTES
     from hydroxr.learning.network import ParameterNetwork
-    from hydroxr.variables import ATTRIBUTES
 
     names = tuple(name for name in ATTRIBUTES if ds[name].dtype.kind == "f")
     spec = hx.DeltaHBV(components=16, hidden=hidden)

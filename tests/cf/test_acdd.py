@@ -12,8 +12,8 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.acdd import after_append
-from hydroxr.cf import for_file, timestamp
+from hydroxr.conventions.acdd import after_append
+from hydroxr.conventions.cf import for_file, timestamp
 from tests.cf.files import in_calendar, projected, with_area
 from tests.labelled import make_dataset, make_grid, make_parameters, untrained
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from hydroxr.conventions.variables import FLUXES, OUTPUTS, STATES
 from hydroxr.physics import simulate
 from hydroxr.physics.parameters import PARAMETERS
-from hydroxr.variables import FLUXES, OUTPUTS, STATES
 from tests.oracle import ROUTED, START, STORES
 from tests.strategies import WEATHER, Case, cases, examples
 

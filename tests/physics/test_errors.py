@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.errors import DimensionError, HydroxrError, MissingVariableError, ParameterError, StateError
 from hydroxr.physics import simulate
 from hydroxr.physics.parameters import PARAMETERS
-from hydroxr.variables import OUTPUTS
 from tests.oracle import STORES
 from tests.strategies import HBV_PARAMETERS, ROUTING, Case
 

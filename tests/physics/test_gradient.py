@@ -18,9 +18,9 @@ import pytest
 import torch
 from hypothesis import given
 
+from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.physics import simulate
 from hydroxr.physics.parameters import PARAMETERS
-from hydroxr.variables import OUTPUTS
 from tests.oracle import STORES
 from tests.oracle import simulate as oracle
 from tests.strategies import HBV_PARAMETERS, ROUTING, Case, cases, examples

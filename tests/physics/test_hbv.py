@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.physics import simulate
 from hydroxr.physics.parameters import PARAMETERS
-from hydroxr.variables import OUTPUTS
 from tests.oracle import HBV_FLUXES, ROUTED, STORES
 from tests.oracle import simulate as oracle
 from tests.strategies import HBV_PARAMETERS, ROUTING, WEATHER, Case, cases, examples

@@ -20,6 +20,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.errors import DescriptionError, DimensionError, HydroxrWarning
 from hydroxr.physics import loop_cpu, loop_torch, simulate, simulation
 from hydroxr.physics import threads as threads_module
@@ -27,7 +28,6 @@ from hydroxr.physics.adjoint import make_adjoint
 from hydroxr.physics.hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
 from hydroxr.physics.routing import route
 from hydroxr.physics.runoff_network import RunoffNetwork
-from hydroxr.variables import OUTPUTS
 from tests.loops import FORCING, LEAVES, SERIES, Tensors, gradients, leaves_of, near, network, run
 from tests.strategies import WEATHER, Case, cases, examples, values
 

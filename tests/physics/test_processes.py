@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.errors import DescriptionError, DimensionError
 from hydroxr.physics import simulate
 from hydroxr.physics.hbv import REPLACEABLE
 from hydroxr.physics.runoff_network import RunoffNetwork
-from hydroxr.variables import OUTPUTS
 from tests.oracle import STORES
 from tests.strategies import WEATHER, Case
 

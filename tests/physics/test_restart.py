@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.physics import simulate
-from hydroxr.variables import OUTPUTS
 from tests.oracle import STORES
 from tests.strategies import ROUTING, Case, cases, examples
 

@@ -34,7 +34,7 @@ class Variable:
     valid_min, valid_max
         Outside of these a value is an error of the data, in ``units``.
     quantity
-        Which units an input may have (see :mod:`hydroxr.units`).
+        Which units an input may have (see :mod:`hydroxr.conventions.units`).
     names, standard_names
         Under which an input is understood; ``names`` come first.
     comment

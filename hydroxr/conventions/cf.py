@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .._version import FORMAT, __version__
+from ..errors import DescriptionError, EmptySelectionError
+from ..file_digest import DIGEST
 from . import acdd
-from ._version import FORMAT, __version__
-from .errors import DescriptionError, EmptySelectionError
-from .file_digest import DIGEST
 from .variables import VARIABLES
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
@@ -67,7 +67,7 @@ def label(
     Parameters
     ----------
     ds : Dataset
-        Bare variables of :data:`hydroxr.variables.VARIABLES`.
+        Bare variables of :data:`hydroxr.conventions.variables.VARIABLES`.
     source : Dataset
         The input, for its coordinates.
     space : tuple

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .errors import UnitsError
+from ..errors import UnitsError
 from .variables import Variable
 
 if TYPE_CHECKING:
