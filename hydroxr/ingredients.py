@@ -28,7 +28,7 @@ from .errors import (
 )
 from .job import CARRIED, CARRY, NETWORK_STATE, Days, Job, core_dims, layout
 from .model import Model
-from .physics.hbv import CHANNEL, LEADS, STORES
+from .physics.equations import CHANNEL, LEADS, STORES
 from .physics.parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
 from .reference import ModelReference
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .conventions.variables import FORCING
-from .physics.hbv import CHANNEL, STORES
+from .physics.equations import CHANNEL, STORES
 from .physics.parameters import ROUTING
 from .reference import ModelReference
 

@@ -11,7 +11,7 @@ from .checks import days_of_zero_pet
 from .description import DeltaHBV
 from .errors import ParameterError, StateError
 from .job import CARRIED, CARRY, NETWORK_STATE, ZERO_PET, Job, core_dims, places, width
-from .physics.hbv import CHANNEL, STORES
+from .physics.equations import CHANNEL, STORES
 from .physics.parameters import ROUTING
 
 if TYPE_CHECKING:

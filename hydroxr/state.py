@@ -10,7 +10,7 @@ import xarray as xr
 from .conventions import cf
 from .conventions.variables import AMOUNT, VARIABLES
 from .job import CARRY, Layout, core_dims, places
-from .physics.hbv import CHANNEL
+from .physics.equations import CHANNEL
 from .physics.parameters import PARAMETERS
 
 

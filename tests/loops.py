@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hydroxr.physics.hbv import DAY_FLUXES, DAY_PARAMETERS, STORES
+from hydroxr.physics.equations import DAY_FLUXES, DAY_PARAMETERS, STORES
 from hydroxr.physics.runoff_network import RunoffNetwork
 from tests.strategies import Case
 

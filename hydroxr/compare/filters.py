@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from ..physics.kernels_numbers import compile_cached, inlined
+from ..physics.cpu.numbers import compile_cached, inlined
 
 
 @inlined

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .adjoint_parts import make_part_adjoints
-from .hbv import Function, as_written, make_processes
+from .equations import Function, as_written, make_processes
 
 
 def make_adjoint(
@@ -30,7 +30,7 @@ def make_adjoint(
     Parameters
     ----------
     minimum, maximum, power, where, number, compiled
-        As for :func:`~hydroxr.physics.hbv.make_day`.
+        As for :func:`~hydroxr.physics.equations.make_day`.
     logarithm
         The natural one, asked for arguments from :data:`~.adjoint_parts.LEAST_BASE` to 1.
 

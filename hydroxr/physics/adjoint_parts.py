@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .hbv import SOIL_FLOOR, Function, as_written, make_processes
+from .equations import SOIL_FLOOR, Function, as_written, make_processes
 
 LEAST_BASE = 1e-30  # of a power's derivative; a base is zero only where a store was emptied by hand
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DimensionError, ParameterError, StateError
-from .hbv import CHANNEL, INITIAL_STORAGE, LEADS, SOIL_FLOOR, STORES
+from .equations import CHANNEL, INITIAL_STORAGE, LEADS, SOIL_FLOOR, STORES
 from .parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DimensionError
-from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, Day, make_day
+from .equations import DAY_FLUXES, DAY_PARAMETERS, STORES, Day, make_day
 
 
 def _minimum(value: Tensor, other: Tensor | float) -> Tensor:

@@ -12,9 +12,9 @@ import math
 import torch
 from torch import Tensor
 
-from . import loop_cpu
-from .convolution import convolve
-from .hbv import LEADS, UH_LENGTH
+from .cpu import loop as loop_cpu
+from .cpu.convolution import convolve
+from .equations import LEADS, UH_LENGTH
 
 
 def unit_hydrograph(shape: Tensor, scale: Tensor) -> Tensor:

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from ..conventions.variables import OUTPUTS
 from ..errors import DescriptionError, MissingVariableError, warn
-from . import loop_cpu, loop_cuda, loop_torch
+from . import loop_torch
 from .arguments import arrange_parameters, check_parameters, checked_forcing, checked_state
-from .hbv import CHANNEL, REPLACEABLE
+from .cpu import loop as loop_cpu
+from .cuda import loop as loop_cuda
+from .equations import CHANNEL, REPLACEABLE
 from .routing import in_transit, route
 from .runoff_network import is_plain
 

@@ -28,8 +28,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from hydroxr.conventions.variables import OUTPUTS
-from hydroxr.physics import loop_cuda
 from hydroxr.physics.arguments import arrange_parameters, empty_state
+from hydroxr.physics.cuda import loop as loop_cuda
 from hydroxr.physics.parameters import PARAMETERS
 from hydroxr.physics.runoff_network import RunoffNetwork
 from hydroxr.physics.simulation import simulate_tensors

@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 
 from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.errors import DescriptionError, DimensionError, HydroxrWarning
-from hydroxr.physics import loop_cpu, loop_torch, simulate, simulation
+from hydroxr.physics import loop_torch, simulate, simulation
 from hydroxr.physics import threads as threads_module
 from hydroxr.physics.adjoint import make_adjoint
-from hydroxr.physics.hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
+from hydroxr.physics.cpu import loop as loop_cpu
+from hydroxr.physics.equations import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
 from hydroxr.physics.routing import route
 from hydroxr.physics.runoff_network import RunoffNetwork
 from tests.loops import FORCING, LEAVES, SERIES, Tensors, gradients, leaves_of, near, network, run
@@ -488,7 +489,7 @@ def test_powers_in_float32():
     """Within 1e-6 of the true power, or below what float32 holds."""
     from numba import njit
 
-    from hydroxr.physics import kernels_numbers
+    from hydroxr.physics.cpu import numbers as kernels_numbers
 
     rng = np.random.default_rng(6)
     small = 10.0 ** rng.uniform(-9, 0, 200_000)

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 import torch
 
-from hydroxr.physics import loop_cpu, loop_cuda, loop_torch
-from hydroxr.physics.hbv import DAY_PARAMETERS, STORES
+from hydroxr.physics import loop_torch
+from hydroxr.physics.cpu import loop as loop_cpu
+from hydroxr.physics.cuda import loop as loop_cuda
+from hydroxr.physics.equations import DAY_PARAMETERS, STORES
 from tests import loops
 from tests.loops import FORCING, LEAVES, SERIES, Tensors, leaves_of, near, network, run
 from tests.strategies import WEATHER, Case
@@ -32,7 +34,7 @@ with pytest.MonkeyPatch.context() as _patch:
         _patch.setattr(config, "ENABLE_CUDASIM", 1)
     pytest.importorskip("numba.cuda", reason="numba has no CUDA target here", exc_type=ImportError)
     try:
-        from hydroxr.physics import kernels_cuda
+        from hydroxr.physics.cuda import kernels as kernels_cuda
     except ImportError as _error:
         pytest.skip(f"{_error} pip install hydroxr[gpu]", allow_module_level=True)
 
@@ -272,7 +274,7 @@ try:
 except Exception as error:
     print("missing", type(error).__name__, str(error).splitlines()[0])
     raise SystemExit
-from hydroxr.physics.kernels_cuda import compiled
+from hydroxr.physics.cuda.kernels import compiled
 loose = re.compile(r"\\b(mul|add|sub)[.]f(32|64)")  # may be fused
 for dtype in (torch.float32, torch.float64):
     for with_network in (False, True):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.errors import DescriptionError, DimensionError
 from hydroxr.physics import simulate
-from hydroxr.physics.hbv import REPLACEABLE
+from hydroxr.physics.equations import REPLACEABLE
 from hydroxr.physics.runoff_network import RunoffNetwork
 from tests.oracle import STORES
 from tests.strategies import WEATHER, Case

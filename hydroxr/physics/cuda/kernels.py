@@ -1,4 +1,4 @@
-"""The kernels of :mod:`hydroxr.physics.loop_cuda`; importing this imports numba.cuda.
+"""The kernels of :mod:`hydroxr.physics.cuda.loop`; importing this imports numba.cuda.
 
 A *lane* is one component of one cell, and a thread takes one lane through all days, its stores and
 parameters in registers. A block of threads holds whole cells, so that what is summed over components
@@ -23,8 +23,8 @@ import torch
 from numba import types
 from torch import Tensor
 
-from .day_cuda import N_WEIGHTS, NUMBERS, SIMULATED, cuda, device, make_plain, make_with_network
-from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES, Function
+from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES, Function
+from .day import N_WEIGHTS, NUMBERS, SIMULATED, cuda, device, make_plain, make_with_network
 
 MOST_COMPONENTS = 256  # a block has as many threads, with as many registers as a thread can have
 

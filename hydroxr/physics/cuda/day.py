@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numba import cuda as numba_cuda
 
-from .adjoint import make_adjoint
-from .adjoint_parts import make_part_adjoints
-from .hbv import Function, as_written, make_day, make_parts
-from .runoff_network import INPUTS
+from ..adjoint import make_adjoint
+from ..adjoint_parts import make_part_adjoints
+from ..equations import Function, as_written, make_day, make_parts
+from ..runoff_network import INPUTS
 
 cuda: Any = numba_cuda  # of which there are two, to a type checker: the simulator has fewer options
 SIMULATED = bool(cuda.config.ENABLE_CUDASIM)

@@ -15,21 +15,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from .adjoint_parts import make_part_adjoints
-from .hbv import make_parts
-from .kernels_numbers import (
-    INLINED,
-    inlined,
-    logarithm_32,
-    logarithm_64,
-    maximum,
-    minimum,
-    power_32,
-    power_64,
-    where,
-)
-from .kernels_rows import LANES, add_to_lane, at, copy_rows, get_lane, load_row, set_lane, size_of, store_row
-from .kernels_slabs import (
+from ..adjoint_parts import make_part_adjoints
+from ..equations import make_parts
+from ..runoff_network import INPUTS
+from .numbers import INLINED, inlined, logarithm_32, logarithm_64, maximum, minimum, power_32, power_64, where
+from .rows import LANES, add_to_lane, at, copy_rows, get_lane, load_row, set_lane, size_of, store_row
+from .slabs import (
     BACKWARD_ROWS,
     COTANGENT,
     FLUX,
@@ -40,7 +31,6 @@ from .kernels_slabs import (
     WEATHER,
     WEATHER_GRADIENT,
 )
-from .runoff_network import INPUTS
 
 N_INPUTS = len(INPUTS)
 N_WEIGHTS = N_INPUTS + 2  # of a hidden unit: of its inputs, its bias, its weight in the output

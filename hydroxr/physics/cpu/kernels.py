@@ -1,4 +1,4 @@
-"""The compiled loops of :mod:`hydroxr.physics.loop_cpu`; importing this imports numba.
+"""The compiled loops of :mod:`hydroxr.physics.cpu.loop`; importing this imports numba.
 
 Groups of slabs (see :mod:`.kernels_slabs`) make a *tile*, tiles a *block*. All slabs of a tile
 pass a day before the next one: they do not depend on each other, which keeps the processor busy,
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 from numba import njit, types
 
-from .kernels_day import advance_all, retreat_all
-from .kernels_network import NETWORK, WITH_NETWORK_ROWS, of_block
-from .kernels_numbers import OPTIONS, compile_cached, digest
-from .kernels_rows import LANES, ahead, at, pointer_to, size_of
-from .kernels_slabs import (
+from .day import advance_all, retreat_all
+from .network import NETWORK, WITH_NETWORK_ROWS, of_block
+from .numbers import OPTIONS, compile_cached, digest
+from .rows import LANES, ahead, at, pointer_to, size_of
+from .slabs import (
     BACKWARD_ROWS,
     CHUNK,
     COTANGENT,

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .derivatives import first_only, saveable
-from .loop_cpu import DTYPES
-from .threads import share
+from ..derivatives import first_only, saveable
+from ..threads import share
+from .loop import DTYPES
 
 _GROUPS = 8  # vectors of a strip: rows worth the way to the memory
 _PARTS = 8  # strips at least, if it can be, for threads to share
@@ -94,9 +94,9 @@ def _forward(series: Tensor, weights: Tensor, earlier: Tensor, n_rest: int) -> t
 
 def _execute(kind: str, arrays: Sequence[Tensor | None], n_rest: int, n_earlier: int) -> None:
     """Run a kernel over all cells, in several threads where that pays."""
-    from .kernels_routing import compiled, scratch_size
-    from .kernels_rows import LANES
-    from .kernels_slabs import TABLE_COLUMNS
+    from .convolution_kernels import compiled, scratch_size
+    from .rows import LANES
+    from .slabs import TABLE_COLUMNS
 
     series, weights = arrays[0], arrays[1]
     assert series is not None

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .derivatives import first_only, saveable
-from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES
-from .runoff_network import INPUTS
+from ..derivatives import first_only, saveable
+from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES
+from ..runoff_network import INPUTS
 
 SERIES = (*STORES, *DAY_FLUXES, "runoff")  # the order in which kernels have them
 
@@ -36,7 +36,7 @@ def accepts(like: Tensor) -> bool:
 def obstacle(dtype: torch.dtype = torch.float32) -> str:
     """Why there is no kernel for a type: what went wrong on compiling it; empty where there is one."""
     try:
-        from .kernels_cuda import compiled
+        from .kernels import compiled
 
         compiled("forward", dtype, False)
     except Exception as error:  # whatever is wrong with a compiler, there is another loop
@@ -58,7 +58,7 @@ def run(
     :class:`~.runoff_network.RunoffNetwork` for ``effective_rainfall``. Gradients flow from every
     series and from the final stores to everything, where required; those of gradients do not exist.
     """
-    from .kernels_cuda import MOST_COMPONENTS
+    from .kernels import MOST_COMPONENTS
 
     names = tuple(dict.fromkeys(wanted))
     n_components = stores[STORES[0]].shape[-1]
@@ -117,7 +117,7 @@ class _Loop(torch.autograd.Function):
 
 def _forward(task: _Task, tensors: Sequence[Tensor], keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Series, final stores, and stores before each day: (time, store, space, component)."""
-    from .kernels_cuda import launch
+    from .kernels import launch
 
     like = tensors[0]
     shape = task.sizes if task.whole else task.sizes[:2]
@@ -138,7 +138,7 @@ def _backward(
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
     """Gradients of the tensors that need one, given those of the series and the final stores."""
-    from .kernels_cuda import launch
+    from .kernels import launch
 
     like, static, daily, network = saved[0], *saved[3:6]
     nothing = like.new_empty(1)

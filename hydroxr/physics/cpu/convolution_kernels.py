@@ -12,9 +12,9 @@ from typing import Any
 
 from numba import njit, types
 
-from .kernels_numbers import OPTIONS, compile_cached, digest
-from .kernels_rows import LANES, add_products, at, pointer_to, size_of
-from .kernels_slabs import Part, entry, load_common, save_common
+from .numbers import OPTIONS, compile_cached, digest
+from .rows import LANES, add_products, at, pointer_to, size_of
+from .slabs import Part, entry, load_common, save_common
 
 DAYS = 128  # of a chunk
 

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DimensionError
-from .derivatives import first_only, saveable
-from .hbv import DAY_FLUXES, DAY_PARAMETERS, STORES
-from .threads import share
+from ...errors import DimensionError
+from ..derivatives import first_only, saveable
+from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES
+from ..threads import share
 
 _TILE = 16  # slabs that fit a core's nearest cache
 _BLOCK = 128  # slabs that fit the next one, with their weather and series
@@ -46,7 +46,7 @@ def obstacle(dtype: torch.dtype = torch.float32) -> str:
 
         if getattr(config, "DISABLE_JIT", 0):
             return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
-        from .kernels_cpu import compiled
+        from .kernels import compiled
 
         compiled("forward", DTYPES[dtype])
     except Exception as error:  # whatever is wrong with a compiler, there is another loop
@@ -140,8 +140,8 @@ class _Problem:
     """
 
     def __init__(self, tensors: Sequence[Tensor], components: bool) -> None:
-        from .kernels_rows import LANES
-        from .kernels_slabs import CHUNK
+        from .rows import LANES
+        from .slabs import CHUNK
 
         self.like = tensors[0]
         self.n_days, self.n_cells = self.like.shape
@@ -210,8 +210,8 @@ class _Problem:
 
         The adjoint's gives the gradient of NN_r's ``weights``, where there are any.
         """
-        from .kernels_cpu import compiled, scratch_size
-        from .kernels_network import N_WEIGHTS, Network
+        from .kernels import compiled, scratch_size
+        from .network import N_WEIGHTS, Network
 
         dtype = DTYPES[self.like.dtype]
         kernel = compiled(kind, dtype, weights is not None)
@@ -243,7 +243,7 @@ def _forward(
     checkpoints: Tensor | None,
 ) -> tuple[Tensor, ...]:
     """The series and the final stores."""
-    from .kernels_slabs import STORE
+    from .slabs import STORE
 
     problem = _Problem(tensors, components)
     forcing, parameters, initial = tensors[:3], tensors[3:-5], tensors[-5:]
@@ -277,7 +277,7 @@ def _backward(
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
     """Cotangents of weights and inputs that need one, given those of the series and the final stores."""
-    from .kernels_slabs import STORE
+    from .slabs import STORE
 
     problem = _Problem(tensors, components)
     shape = (problem.n_days, problem.n_cells, problem.n_components)

@@ -10,10 +10,10 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from .adjoint import make_adjoint
-from .hbv import make_day
-from .kernels_network import advance_with_network, retreat_with_network
-from .kernels_numbers import (
+from ..adjoint import make_adjoint
+from ..equations import make_day
+from .network import advance_with_network, retreat_with_network
+from .numbers import (
     INLINED,
     OPTIONS,
     inlined,
@@ -25,18 +25,8 @@ from .kernels_numbers import (
     power_64,
     where,
 )
-from .kernels_rows import LANES, add_to_lane, ahead, copy_rows, get_lane, set_lane
-from .kernels_slabs import (
-    COTANGENT,
-    FLUX,
-    GRADIENT,
-    N_FLUXES,
-    N_STORES,
-    RUNOFF,
-    STORE,
-    WEATHER,
-    WEATHER_GRADIENT,
-)
+from .rows import LANES, add_to_lane, ahead, copy_rows, get_lane, set_lane
+from .slabs import COTANGENT, FLUX, GRADIENT, N_FLUXES, N_STORES, RUNOFF, STORE, WEATHER, WEATHER_GRADIENT
 
 # ---- the day and its adjoint, for each precision ------------------------------------------------
 
