@@ -64,7 +64,7 @@ class HBVAccessor:
         MissingVariableError
             Where there is neither PET nor tmin, tmax and latitude.
         """
-        from .inputs import potential_evapotranspiration
+        from .inputs.resolve import potential_evapotranspiration
 
         return potential_evapotranspiration(self._ds)
 

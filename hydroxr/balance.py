@@ -13,7 +13,7 @@ from .conventions.variables import AMOUNT, FLUX, STATES
 from .description import LSTMStreamflow
 from .errors import DescriptionError, EmptySelectionError, MissingVariableError, TimeAxisError, UnitsError
 from .fingerprint import FIRST_DAY
-from .inputs import check_time
+from .inputs.resolve import check_time
 from .packing import stated
 
 FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")

@@ -13,9 +13,9 @@ from functools import cache
 
 import numpy as np
 
-from .checks import check_forcing, fill_gaps
 from .description import DeltaHBV
 from .errors import BlockError, HydroxrError
+from .inputs.ranges import check_forcing, fill_gaps
 from .job import CARRY, ZERO_PET, Job, places, width
 from .run_cells import run_cells
 

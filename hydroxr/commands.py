@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from . import inputs
 from .camels import open_camels
 from .description import DeltaHBV, LSTMStreamflow, Spec
 from .ensemble import Ensemble
 from .errors import DataFileError, DescriptionError, EmptySelectionError
 from .fit import select_time
 from .html_report import write_report
+from .inputs import resolve as inputs
 from .model import Model, load_model
 from .model import check_target as check_model_target
 from .samples import open_sample

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from . import inputs
-from .cells import attribute_names, space_names
-from .checks import check_forcing, range_problem
 from .derived import finisher
 from .description import LSTMStreamflow, Spec, check_spec
 from .errors import DescriptionError, HydroxrError
 from .fit_members import ONE_TRAINING, as_they_end, check_client
 from .fold_models import fingerprint, load_folds, marked
 from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
+from .inputs import resolve as inputs
+from .inputs.cells import attribute_names, space_names
+from .inputs.ranges import check_forcing, range_problem
 from .simulate import output_names, simulate
 from .support.progress import progress_bar
 

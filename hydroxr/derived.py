@@ -12,13 +12,13 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from .cells import select_cells
 from .conventions.cf import name_flags
 from .conventions.units import convert, factor_offset
 from .conventions.variables import DERIVED, STATES, VARIABLES
 from .errors import DescriptionError, DimensionError, MissingVariableError, TimeAxisError, ValueRangeError
 from .fingerprint import PERIOD, TOKEN, digest
-from .inputs import find, select_days
+from .inputs.cells import select_cells
+from .inputs.resolve import find, select_days
 from .packing import restated, stated
 from .periods import days_of, span, time_index, whole_years
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from . import inputs
 from ._version import __version__
 from .description import DeltaHBV, Spec, check_spec
 from .errors import CheckpointError, DescriptionError, warn
 from .extrapolation import attribute_facts
 from .fit_members import check_client, fit_in_turn, fit_side_by_side, member_folder, member_seeds
 from .gather import Validation, gather
+from .inputs import resolve as inputs
 from .model import Model, history_dataset
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from . import inputs
 from ._version import __version__
-from .cells import attribute_names, space_names
 from .description import LSTMStreamflow, Spec
 from .ensemble import Ensemble
 from .errors import ModelFileError
 from .fit import fit
 from .folds import Fold
+from .inputs import resolve as inputs
+from .inputs.cells import attribute_names, space_names
 from .learning.protocol import Protocol, protocol_of
 from .model import JSON_FILE, Model, check_target, load_model
 

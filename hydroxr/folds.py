@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .cells import missing_as_empty, select_cells, space_names
 from .errors import (
     CoordinateError,
     DescriptionError,
@@ -19,6 +18,7 @@ from .errors import (
     MissingObservationError,
     MissingVariableError,
 )
+from .inputs.cells import missing_as_empty, select_cells, space_names
 
 _SHOWN = 5  # names in a message
 

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from . import inputs
-from .cells import Space, attribute_array, attribute_categories, attribute_names, space_coords, space_names
-from .checks import check_forcing, range_problem
 from .description import LSTMStreamflow, Spec
 from .errors import (
     CoordinateError,
@@ -20,6 +17,16 @@ from .errors import (
     MemoryLimitError,
     MissingObservationError,
 )
+from .inputs import resolve as inputs
+from .inputs.cells import (
+    Space,
+    attribute_array,
+    attribute_categories,
+    attribute_names,
+    space_coords,
+    space_names,
+)
+from .inputs.ranges import check_forcing, range_problem
 from .model import Model
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from . import html_parts as html
 from . import plot
 from ._version import __version__
 from .balance import water_balance
-from .cells import Space, select_cells, space_names
 from .compare.indices import as_fraction
 from .derived import derive
 from .errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
 from .fingerprint import START
-from .inputs import observed_streamflow, select_days
+from .inputs.cells import Space, select_cells, space_names
+from .inputs.resolve import observed_streamflow, select_days
 from .plot_geography import Outlines, features
 from .plot_results import SHORT_NAMES
 from .plot_scatter import scatter

@@ -13,8 +13,6 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from . import inputs
-from .cells import attribute_array, select_cells, space_labels
 from .conventions import cf
 from .description import DeltaHBV, LSTMStreamflow
 from .errors import (
@@ -26,6 +24,8 @@ from .errors import (
     StateError,
     warn,
 )
+from .inputs import resolve as inputs
+from .inputs.cells import attribute_array, select_cells, space_labels
 from .job import CARRIED, CARRY, NETWORK_STATE, Days, Job, core_dims, layout
 from .model import Model
 from .physics.equations import CHANNEL, LEADS, STORES

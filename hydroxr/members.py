@@ -13,7 +13,7 @@ from .conventions import cf
 from .conventions.variables import VARIABLES
 from .ensemble import Ensemble
 from .errors import DescriptionError, DimensionError, StateError, each_warning_once
-from .inputs import space_dims
+from .inputs.resolve import space_dims
 
 SPREAD = "streamflow_spread"
 FLAG = "attribute_flag"

@@ -19,7 +19,7 @@ import xarray as xr
 
 from .conventions.variables import VARIABLES
 from .errors import EmptySelectionError, MissingVariableError
-from .inputs import observed_streamflow
+from .inputs.resolve import observed_streamflow
 from .plot_baseflow import baseflow_index
 from .plot_cell import Cell, cell_series
 from .plot_components import dynamic_parameters

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from .cells import select_cells
 from .errors import CoordinateError, DimensionError, EmptySelectionError, MissingVariableError
+from .inputs.cells import select_cells
 from .plot_cell import displayed
 from .plot_style import MODEL_COLOURS, OTHER_COLOURS, mathematical
 

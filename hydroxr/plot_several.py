@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .errors import CoordinateError, DimensionError, MissingVariableError
-from .inputs import observed_streamflow
+from .inputs.resolve import observed_streamflow
 from .metrics import nse
 from .plot_cell import Cell, cell_series
 from .plot_geography import Feature, Outlines, features

@@ -91,7 +91,7 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
 
 def _with_data(results: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
     """Beside what the data tell of the same catchments."""
-    from .cells import select_cells
+    from .inputs.cells import select_cells
     from .reproduction.scores import observed_indices, observed_means
 
     chosen = select_cells(ds, results, ("basin",), "the Dataset")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from . import inputs
-from .cells import select_cells, space_names
-from .checks import check_forcing, range_problem
 from .conventions.units import convert
 from .conventions.variables import ATTRIBUTES, FORCING, VARIABLES
 from .description import LSTMStreamflow, Spec, check_spec
 from .errors import MissingVariableError
+from .inputs import resolve as inputs
+from .inputs.cells import select_cells, space_names
+from .inputs.ranges import check_forcing, range_problem
 from .pair_selection import Dims
 
 _DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate

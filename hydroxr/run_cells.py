@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .checks import days_of_zero_pet
 from .description import DeltaHBV
 from .errors import ParameterError, StateError
+from .inputs.ranges import days_of_zero_pet
 from .job import CARRIED, CARRY, NETWORK_STATE, ZERO_PET, Job, core_dims, places, width
 from .physics.equations import CHANNEL, STORES
 from .physics.parameters import ROUTING

@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 from dask.base import tokenize
 
-from . import inputs, segments
+from . import segments
 from .conventions import acdd, cf
 from .conventions.variables import FORCING, OUTPUTS
 from .derived import OF_A_DAY, finisher, ingredients
@@ -19,6 +19,7 @@ from .errors import DescriptionError, MissingVariableError, each_warning_once
 from .extrapolation import attribute_flag, knows_ranges
 from .fingerprint import FIRST_DAY, START, TOKEN, start_of
 from .ingredients import Ingredients
+from .inputs import resolve as inputs
 from .job import CARRY, NETWORK_STATE, Job, layout
 from .members import join_members, of_member, simulate_members
 from .model import Model

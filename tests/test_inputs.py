@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr import errors, inputs
+from hydroxr import errors
 from hydroxr.errors import (
     AmbiguousVariableError,
     CoordinateError,
@@ -25,6 +25,7 @@ from hydroxr.errors import (
     UnitsError,
     ValueRangeError,
 )
+from hydroxr.inputs.resolve import resolve as inputs
 from hydroxr.model import Model
 from tests.conftest import FIT
 from tests.labelled import (

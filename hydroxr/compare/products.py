@@ -8,7 +8,7 @@ from ..conventions.units import convert
 from ..conventions.variables import AMOUNT, FLUX, VARIABLES
 from ..derived import STORAGE, SWE, daily_sum
 from ..errors import EmptySelectionError, MissingVariableError, warn
-from ..inputs import find, observed_streamflow
+from ..inputs.resolve import find, observed_streamflow
 from ..periods import days_of, months, over_periods, with_bounds
 from .series import find_in_product, in_time, over_space, simulated
 from .steps import amounts, depth, periods_of

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..cells import select_cells
 from ..conventions.variables import AMOUNT, VARIABLES, Variable
 from ..errors import AmbiguousVariableError, DimensionError, MissingVariableError
 from ..formulas import metrics
+from ..inputs.cells import select_cells
 from ..pair_selection import within
 from ..periods import Periods, over_periods
 

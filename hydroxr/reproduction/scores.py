@@ -42,7 +42,7 @@ def scores(sim: xr.Dataset, observed: xr.Dataset) -> xr.Dataset:
         Over the cells: what ``sim.hbv.evaluate`` gives; ``baseflow_index``, ΣQ2/ΣQ (NaN for an LSTM);
         means over the days with an observation, kg m-2 day-1 (NaN for what the simulation has not).
     """
-    from .. import inputs
+    from ..inputs import resolve as inputs
 
     out = sim.hbv.evaluate(observed)
     flow = inputs.observed_streamflow(observed).sel(time=sim["time"])
@@ -98,7 +98,7 @@ def observed_indices(ds: xr.Dataset) -> xr.Dataset:
 
 def observed_means(ds: xr.Dataset) -> xr.Dataset:
     """Mean precipitation and observed streamflow of ``ds``, under the names of the results."""
-    from .. import inputs
+    from ..inputs import resolve as inputs
 
     series = {
         "precipitation": inputs.forcing(ds, ("prcp",))["prcp"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from .conventions.variables import VARIABLES
+from ..conventions.variables import VARIABLES
 
 _SOLAR_CONSTANT = 0.0820  # MJ m-2 min-1
 _LATENT_HEAT = 2.45  # MJ kg-1

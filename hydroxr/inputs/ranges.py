@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .conventions.variables import FORCING, VARIABLES
-from .errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError
+from ..conventions.variables import FORCING, VARIABLES
+from ..errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError
 
 
 class Labels(Protocol):

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .conventions.units import convert, quantity_of, same_units
-from .conventions.variables import FORCING, VARIABLES, Variable
-from .errors import (
+from ..conventions.units import convert, quantity_of, same_units
+from ..conventions.variables import FORCING, VARIABLES, Variable
+from ..errors import (
     AmbiguousVariableError,
     DescriptionError,
     DimensionError,

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .conventions.variables import ATTRIBUTES
-from .errors import CoordinateError, DimensionError, MissingAttributeError
+from ..conventions.variables import ATTRIBUTES
+from ..errors import CoordinateError, DimensionError, MissingAttributeError
 
 if TYPE_CHECKING:
-    from .model import Model
+    from ..model import Model
 
 Space = tuple[Hashable, ...]
 
