@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from .description import Spec
     from .ensemble import Ensemble
+    from .metrics.selection import Dims
     from .model import Model
-    from .pair_selection import Dims
     from .plan import Plan
     from .plots import Plots
     from .report import CheckReport

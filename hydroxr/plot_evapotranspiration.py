@@ -10,7 +10,7 @@ import xarray as xr
 
 from .conventions.variables import FLUX
 from .errors import EmptySelectionError, MissingVariableError
-from .pairs import require_same_units
+from .metrics.pairs import require_same_units
 from .plot_cell import displayed
 from .plot_results import Group, groups, need, one_run, same_cells
 from .plot_scatter import scatter

@@ -15,7 +15,7 @@ from .errors import MissingVariableError
 from .inputs import resolve as inputs
 from .inputs.cells import select_cells, space_names
 from .inputs.ranges import check_forcing, range_problem
-from .pair_selection import Dims
+from .metrics.selection import Dims
 
 _DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate
 

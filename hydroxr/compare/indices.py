@@ -6,7 +6,7 @@ import xarray as xr
 
 from ..conventions.variables import VARIABLES
 from ..errors import UnitsError
-from ..pair_selection import within
+from ..metrics.selection import within
 from ..periods import span, whole_years
 from .series import over_space, same_cells, simulated
 

@@ -12,9 +12,9 @@ import xarray as xr
 
 from ..conventions.variables import AMOUNT, VARIABLES, Variable
 from ..errors import AmbiguousVariableError, DimensionError, MissingVariableError
-from ..formulas import metrics
 from ..inputs.cells import select_cells
-from ..pair_selection import within
+from ..metrics.formulas import metrics
+from ..metrics.selection import within
 from ..periods import Periods, over_periods
 
 # Names, in small letters, that mean neither evapotranspiration nor snow nor stored water, beside the table's.

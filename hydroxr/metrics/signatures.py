@@ -5,8 +5,8 @@ from __future__ import annotations
 import xarray as xr
 
 from .formulas import metric
-from .pair_selection import Dims
 from .peaks import PeakRule
+from .selection import Dims
 
 
 def flv(

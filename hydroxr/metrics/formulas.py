@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .conventions.variables import FLUX
-from .pair_selection import Dims
+from ..conventions.variables import FLUX
 from .pairs import RANK, Pairs, conversion, divisor, pair
 from .peaks import PeakRule, timing_errors
+from .selection import Dims
 
 LOW_FLOWS = 0.30  # share of the flow duration curve that FLV looks at
 HIGH_FLOWS = 0.02  # and FHV

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from .formulas import KGE_2012_PARTS, KGE_PARTS, metric, metrics
-from .pair_selection import Dims
+from .selection import Dims
 
 
 def kge(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .errors import DescriptionError, DimensionError
+from ..errors import DescriptionError, DimensionError
 from .pairs import Pairs
 
 

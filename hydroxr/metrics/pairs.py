@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
-from .conventions.units import canonical, factor_offset, quantity_of
-from .errors import CoordinateError, DimensionError, EmptySelectionError, UnitsError
-from .pair_selection import Dims, counted, dimensions, within
+from ..conventions.units import canonical, factor_offset, quantity_of
+from ..errors import CoordinateError, DimensionError, EmptySelectionError, UnitsError
+from .selection import Dims, counted, dimensions, within
 
 RANK = "flow_duration_rank"  # takes the place of time once flows are sorted
 _PLACE = ("basin", "basin_id")  # coordinates that say which basin a series is of

@@ -20,7 +20,7 @@ import xarray as xr
 
 from .formulas import EVALUATED, metric, metrics
 from .kling_gupta import kge, kge_2012, kge_2012_parts, kge_parts
-from .pair_selection import Dims, dimensions
+from .selection import Dims, dimensions
 from .signatures import fhv, flv, peak_timing
 
 __all__ = [
