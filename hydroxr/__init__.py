@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, Any
 from . import errors
 from ._version import __version__
 from .accessor import HBVAccessor
-from .description import DeltaHBV, LSTMStreamflow
 from .errors import HydroxrError, HydroxrWarning
+from .models.specs import DeltaHBV, LSTMStreamflow
 
 if TYPE_CHECKING:
     from . import compare, metrics, physics, plot
     from .camels import open_camels
-    from .ensemble import Ensemble
-    from .model import Model, load_model
+    from .models.ensemble import Ensemble
+    from .models.model import Model, load_model
+    from .models.pretrained import open_results
     from .opening import open_run
-    from .pretrained import open_results
     from .samples import open_sample
     from .virtual import virtual_continent
 
 _FUNCTIONS = {
     "open_camels": "camels",
     "open_sample": "samples",
-    "load_model": "model",
+    "load_model": "models.model",
     "open_run": "opening",
-    "open_results": "pretrained",
-    "Model": "model",
-    "Ensemble": "ensemble",
+    "open_results": "models.pretrained",
+    "Model": "models.model",
+    "Ensemble": "models.ensemble",
     "virtual_continent": "virtual",
 }
 _MODULES = ("compare", "metrics", "physics", "plot")

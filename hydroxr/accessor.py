@@ -13,10 +13,10 @@ import xarray as xr
 if TYPE_CHECKING:
     from distributed import Client
 
-    from .description import Spec
-    from .ensemble import Ensemble
     from .metrics.selection import Dims
-    from .model import Model
+    from .models.ensemble import Ensemble
+    from .models.model import Model
+    from .models.specs import Spec
     from .plan import Plan
     from .plots import Plots
     from .report import CheckReport

@@ -10,10 +10,10 @@ import xarray as xr
 
 from .conventions.units import same_units
 from .conventions.variables import AMOUNT, FLUX, STATES
-from .description import LSTMStreamflow
 from .errors import DescriptionError, EmptySelectionError, MissingVariableError, TimeAxisError, UnitsError
 from .fingerprint import FIRST_DAY
 from .inputs.resolve import check_time
+from .models.specs import LSTMStreamflow
 from .packing import stated
 
 FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")

@@ -13,10 +13,10 @@ from functools import cache
 
 import numpy as np
 
-from .description import DeltaHBV
 from .errors import BlockError, HydroxrError
 from .inputs.ranges import check_forcing, fill_gaps
 from .job import CARRY, ZERO_PET, Job, places, width
+from .models.specs import DeltaHBV
 from .run_cells import run_cells
 
 # Working memory of one piece; outputs and inputs of the block come on top. Larger pieces gain
@@ -188,7 +188,7 @@ def _pieces(n_cells: int, job: Job, device: str) -> Iterator[slice]:
 
 def bytes_of_work(job: Job) -> int:
     """Working memory that a cell takes, beside the inputs and outputs of its block."""
-    from .learning.network import numbers_of_pass
+    from .models.parameter_network import numbers_of_pass
 
     days = len(job.days)
     components = job.sizes.get("component", 1)

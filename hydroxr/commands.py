@@ -12,14 +12,14 @@ import numpy as np
 import xarray as xr
 
 from .camels import open_camels
-from .description import DeltaHBV, LSTMStreamflow, Spec
-from .ensemble import Ensemble
 from .errors import DataFileError, DescriptionError, EmptySelectionError
 from .fit import select_time
 from .html_report import write_report
 from .inputs import resolve as inputs
-from .model import Model, load_model
-from .model import check_target as check_model_target
+from .models.ensemble import Ensemble
+from .models.model import Model, load_model
+from .models.model import check_target as check_model_target
+from .models.specs import DeltaHBV, LSTMStreamflow, Spec
 from .samples import open_sample
 from .simulate import parameters
 from .simulate import simulate as simulate_cells

@@ -16,7 +16,6 @@ import numpy as np
 import xarray as xr
 
 from .derived import finisher
-from .description import LSTMStreamflow, Spec, check_spec
 from .errors import DescriptionError, HydroxrError
 from .fit_members import ONE_TRAINING, as_they_end, check_client
 from .fold_models import fingerprint, load_folds, marked
@@ -24,14 +23,15 @@ from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels
 from .inputs import resolve as inputs
 from .inputs.cells import attribute_names, space_names
 from .inputs.ranges import check_forcing, range_problem
+from .models.specs import LSTMStreamflow, Spec, check_spec
 from .simulate import output_names, simulate
 from .support.progress import progress_bar
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from .ensemble import Ensemble
-    from .model import Model
+    from .models.ensemble import Ensemble
+    from .models.model import Model
 
 
 @dataclass(frozen=True)

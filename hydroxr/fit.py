@@ -15,21 +15,21 @@ import numpy as np
 import xarray as xr
 
 from ._version import __version__
-from .description import DeltaHBV, Spec, check_spec
 from .errors import CheckpointError, DescriptionError, warn
-from .extrapolation import attribute_facts
 from .fit_members import check_client, fit_in_turn, fit_side_by_side, member_folder, member_seeds
 from .gather import Validation, gather
 from .inputs import resolve as inputs
-from .model import Model, history_dataset
+from .models.attribute_ranges import attribute_facts
+from .models.model import Model, history_dataset
+from .models.specs import DeltaHBV, Spec, check_spec
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from .ensemble import Ensemble
     from .learning.batches import TrainingData, ValidationData
     from .learning.checkpoint import Checkpoint
     from .learning.protocol import Protocol
+    from .models.ensemble import Ensemble
 
 # Of the stores under the soil: what leaves them, and when. Feng et al. (2022), section 3.3, name
 # "groundwater recession parameters" among those that should not be dynamic.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from .description import LSTMStreamflow, Spec
 from .errors import (
     CoordinateError,
     DescriptionError,
@@ -27,7 +26,8 @@ from .inputs.cells import (
     space_names,
 )
 from .inputs.ranges import check_forcing, range_problem
-from .model import Model
+from .models.model import Model
+from .models.specs import LSTMStreamflow, Spec
 
 if TYPE_CHECKING:
     from .learning.batches import TrainingData, ValidationData

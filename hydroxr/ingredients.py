@@ -14,7 +14,6 @@ import xarray as xr
 from dask.base import tokenize
 
 from .conventions import cf
-from .description import DeltaHBV, LSTMStreamflow
 from .errors import (
     CoordinateError,
     DescriptionError,
@@ -27,7 +26,8 @@ from .errors import (
 from .inputs import resolve as inputs
 from .inputs.cells import attribute_array, select_cells, space_labels
 from .job import CARRIED, CARRY, NETWORK_STATE, Days, Job, core_dims, layout
-from .model import Model
+from .models.model import Model
+from .models.specs import DeltaHBV, LSTMStreamflow
 from .physics.equations import CHANNEL, LEADS, STORES
 from .physics.parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
 from .reference import ModelReference

@@ -11,9 +11,9 @@ import xarray as xr
 
 from .conventions import cf
 from .conventions.variables import VARIABLES
-from .ensemble import Ensemble
 from .errors import DescriptionError, DimensionError, StateError, each_warning_once
 from .inputs.resolve import space_dims
+from .models.ensemble import Ensemble
 
 SPREAD = "streamflow_spread"
 FLAG = "attribute_flag"

@@ -39,9 +39,9 @@ from typing import Any
 import xarray as xr
 
 from .blocks import BUDGET
-from .description import DeltaHBV
 from .errors import DescriptionError
 from .job import Job, width
+from .models.specs import DeltaHBV
 from .read_ahead import cluster_client
 
 PHYSICS = 15e-9  # seconds a component and day

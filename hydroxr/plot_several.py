@@ -187,7 +187,7 @@ def _read(
 
 
 def _colours(by_name: Mapping[str, xr.Dataset]) -> dict[str, str]:
-    from .description import DeltaHBV, LSTMStreamflow
+    from .models.specs import DeltaHBV, LSTMStreamflow
 
     models = {spec.symbol: name for name, spec in DeltaHBV.ladder().items()} | {LSTMStreamflow.symbol: "lstm"}
     known = {label: MODEL_COLOURS.get(models.get(label, label)) for label in by_name}

@@ -25,14 +25,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from .description import Spec
 from .errors import ModelFileError
-from .model import JSON_FILE, Model, load_member
+from .models.model import JSON_FILE, Model, load_member
+from .models.specs import Spec
 from .store import replace
 
 if TYPE_CHECKING:
-    from .learning.network import ParameterNetwork
-    from .learning.streamflow import StreamflowNetwork
+    from .models.parameter_network import ParameterNetwork
+    from .models.streamflow_network import StreamflowNetwork
     from .physics.runoff_network import RunoffNetwork
 
 _KEPT = 256  # models and networks a process keeps: an ensemble, on every device
@@ -94,7 +94,7 @@ class ModelReference:
         """Its network on a device, made once a process; g_A is float32 whatever ``dtype``."""
         import torch
 
-        from .learning.streamflow import StreamflowNetwork
+        from .models.streamflow_network import StreamflowNetwork
 
         def make() -> ParameterNetwork | StreamflowNetwork:
             with torch.inference_mode(False):

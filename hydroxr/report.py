@@ -10,12 +10,12 @@ import xarray as xr
 
 from .conventions.units import convert
 from .conventions.variables import ATTRIBUTES, FORCING, VARIABLES
-from .description import LSTMStreamflow, Spec, check_spec
 from .errors import MissingVariableError
 from .inputs import resolve as inputs
 from .inputs.cells import select_cells, space_names
 from .inputs.ranges import check_forcing, range_problem
 from .metrics.selection import Dims
+from .models.specs import LSTMStreamflow, Spec, check_spec
 
 _DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .description import DeltaHBV
 from .errors import ParameterError, StateError
 from .inputs.ranges import days_of_zero_pet
 from .job import CARRIED, CARRY, NETWORK_STATE, ZERO_PET, Job, core_dims, places, width
+from .models.specs import DeltaHBV
 from .physics.equations import CHANNEL, STORES
 from .physics.parameters import ROUTING
 
 if TYPE_CHECKING:
     import torch
 
-    from .learning.network import ParameterNetwork
-    from .learning.streamflow import StreamflowNetwork
+    from .models.parameter_network import ParameterNetwork
+    from .models.streamflow_network import StreamflowNetwork
 
     Network = ParameterNetwork | StreamflowNetwork
 
@@ -106,7 +106,7 @@ def _start_of_network(
 
 def _run_lstm(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
     """Streamflow of some cells as an LSTM gives it, (cell, time), and its state."""
-    from .learning.streamflow import StreamflowNetwork
+    from .models.streamflow_network import StreamflowNetwork
 
     network, forcing, attributes = _network(given, device, job)
     assert isinstance(network, StreamflowNetwork)
@@ -120,7 +120,7 @@ def _run_lstm(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, 
 
 def _run_window(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
     """Some days of the parameter window: the network's state after them, or the parameters at its end."""
-    from .learning.network import ParameterNetwork
+    from .models.parameter_network import ParameterNetwork
 
     network, forcing, attributes = _network(given, device, job)
     assert isinstance(network, ParameterNetwork)
@@ -231,7 +231,7 @@ def _network_parameters(
     Static ones are its output at the end of the parameter window. Dynamic ones are its output of
     each day, on a way of their own from the first day of the run.
     """
-    from .learning.network import ParameterNetwork
+    from .models.parameter_network import ParameterNetwork
 
     network, forcing, attributes = _network(given, device, job)
     assert isinstance(network, ParameterNetwork)

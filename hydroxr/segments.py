@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 
 from . import blocks
-from .description import DeltaHBV
 from .job import CARRY, NETWORK_STATE, ZERO_PET, Job, Layout, layout, width
+from .models.specs import DeltaHBV
 from .plan import Plan
 from .read_ahead import renamed
 from .support.dask_graphs import rechunked

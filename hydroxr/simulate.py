@@ -13,16 +13,16 @@ from . import segments
 from .conventions import acdd, cf
 from .conventions.variables import FORCING, OUTPUTS
 from .derived import OF_A_DAY, finisher, ingredients
-from .description import LSTMStreamflow, Spec
-from .ensemble import Ensemble
 from .errors import DescriptionError, MissingVariableError, each_warning_once
-from .extrapolation import attribute_flag, knows_ranges
 from .fingerprint import FIRST_DAY, START, TOKEN, start_of
 from .ingredients import Ingredients
 from .inputs import resolve as inputs
 from .job import CARRY, NETWORK_STATE, Job, layout
 from .members import join_members, of_member, simulate_members
-from .model import Model
+from .models.attribute_ranges import attribute_flag, knows_ranges
+from .models.ensemble import Ensemble
+from .models.model import Model
+from .models.specs import LSTMStreamflow, Spec
 from .physics.parameters import PARAMETERS
 from .plan import Plan, plan_run
 from .state import state_dataset

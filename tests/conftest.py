@@ -17,7 +17,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.model import Model
+from hydroxr.models.model import Model
 from tests import labelled
 
 # Within make_dataset's days, and not from the first of them.

@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from hydroxr.description import LSTMStreamflow, Spec
-from hydroxr.model import Model
+from hydroxr.models.model import Model
+from hydroxr.models.specs import LSTMStreamflow, Spec
 from tests.oracle import simulate as oracle
 from tests.strategies import ROUTING, values, weather
 
@@ -138,8 +138,8 @@ def untrained(
     seed: int = 0,
 ) -> Model:
     """A model of that description with random weights, as if it had been fitted to ``period`` (40 days)."""
-    from hydroxr.learning.network import ParameterNetwork
-    from hydroxr.learning.streamflow import StreamflowNetwork
+    from hydroxr.models.parameter_network import ParameterNetwork
+    from hydroxr.models.streamflow_network import StreamflowNetwork
 
     kind = StreamflowNetwork if isinstance(spec, LSTMStreamflow) else ParameterNetwork
     with torch.random.fork_rng(devices=[]):

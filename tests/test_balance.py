@@ -17,7 +17,7 @@ from hydroxr.errors import (
     TimeAxisError,
     UnitsError,
 )
-from hydroxr.model import Model
+from hydroxr.models.model import Model
 from tests.labelled import FLUXES, STATES, make_dataset, make_parameters
 
 TERMS = ("precipitation", "evapotranspiration", "streamflow", "storage_change", "residual")

@@ -13,7 +13,7 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr import commands
 from hydroxr.__main__ import main
-from hydroxr.model import Model
+from hydroxr.models.model import Model
 
 
 @pytest.fixture

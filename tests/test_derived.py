@@ -11,7 +11,6 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.conventions.variables import DERIVED, VARIABLES
-from hydroxr.ensemble import Ensemble
 from hydroxr.errors import (
     CoordinateError,
     DescriptionError,
@@ -24,7 +23,8 @@ from hydroxr.errors import (
     ValueRangeError,
 )
 from hydroxr.fingerprint import TOKEN
-from hydroxr.model import Model
+from hydroxr.models.ensemble import Ensemble
+from hydroxr.models.model import Model
 from tests.labelled import STATES, make_dataset, make_grid, make_parameters, untrained
 
 AREA = np.array([10.0, 250.0, 3000.0])  # km2

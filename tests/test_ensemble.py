@@ -13,10 +13,10 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr import commands
-from hydroxr.ensemble import Ensemble
 from hydroxr.errors import DescriptionError, HydroxrWarning, ModelFileError, StateError, TrainingError
 from hydroxr.learning.losses import paper_loss
-from hydroxr.model import ENSEMBLE_FILE
+from hydroxr.models.ensemble import Ensemble
+from hydroxr.models.model import ENSEMBLE_FILE
 from tests.conftest import FIT
 from tests.labelled import assert_same_values, make_dataset, raise_if_dask_computes
 

@@ -18,7 +18,7 @@ import hydroxr as hx
 from hydroxr.errors import DescriptionError, MemoryLimitError, MissingObservationError
 from hydroxr.learning import training
 from hydroxr.learning.sampler import WindowSampler
-from hydroxr.model import Model
+from hydroxr.models.model import Model
 from tests.conftest import FIT
 from tests.labelled import (
     ATTRIBUTES,

@@ -26,7 +26,7 @@ from hydroxr.errors import (
     ValueRangeError,
 )
 from hydroxr.inputs.resolve import resolve as inputs
-from hydroxr.model import Model
+from hydroxr.models.model import Model
 from tests.conftest import FIT
 from tests.labelled import (
     OUTPUTS,

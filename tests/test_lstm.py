@@ -13,8 +13,6 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr import blocks, commands
 from hydroxr.__main__ import main
-from hydroxr.description import description_from
-from hydroxr.ensemble import Ensemble
 from hydroxr.errors import (
     DescriptionError,
     DimensionError,
@@ -28,8 +26,10 @@ from hydroxr.errors import (
     UnitsError,
     ValueRangeError,
 )
-from hydroxr.learning import network
-from hydroxr.model import JSON_FILE, Model
+from hydroxr.models import parameter_network as network
+from hydroxr.models.ensemble import Ensemble
+from hydroxr.models.model import JSON_FILE, Model
+from hydroxr.models.specs import description_from
 from tests.conftest import FIT
 from tests.labelled import assert_same_values, flattened, make_dataset, make_grid, raise_if_dask_computes
 

@@ -18,8 +18,8 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.errors import DescriptionError, ModelFileError
-from hydroxr.model import JSON_FILE, WEIGHTS_FILE, Model
-from hydroxr.model_content import sealed
+from hydroxr.models.model import JSON_FILE, WEIGHTS_FILE, Model
+from hydroxr.models.schema import sealed
 from tests.faults import forgeries
 from tests.labelled import assert_same_values, make_dataset
 
@@ -255,7 +255,7 @@ def test_a_save_that_fails_changes_nothing(
     static_model: Model, dynamic_model: Model, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk is full, or the name cannot be taken: the model that was there is there, and no other file."""
-    from hydroxr import model as module
+    from hydroxr.models import model as module
 
     path = static_model.save(tmp_path / "model")
     write = module.write_file

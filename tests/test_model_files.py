@@ -18,8 +18,8 @@ from hydroxr._version import FORMAT
 from hydroxr.errors import CheckpointError, DescriptionError, ModelFileError
 from hydroxr.learning import checkpoint as checkpoints
 from hydroxr.learning.checkpoint import CHECKPOINT_FILE
-from hydroxr.model import JSON_FILE, Model
-from hydroxr.model_files import weight_shapes
+from hydroxr.models.files import weight_shapes
+from hydroxr.models.model import JSON_FILE, Model
 from tests.conftest import FIT
 from tests.faults import forgeries, model_faults
 from tests.labelled import make_dataset, untrained

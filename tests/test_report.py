@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from hydroxr.errors import CoordinateError, EmptySelectionError, MissingVariableError, UnitsError
-from hydroxr.model import Model
+from hydroxr.models.model import Model
 from hydroxr.report import evaluate
 from tests.labelled import make_dataset, make_grid, make_parameters, with_extremes
 

@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.model import Model
+from hydroxr.models.model import Model
 from tests.conftest import FIT
 from tests.labelled import assert_same_values
 

@@ -17,7 +17,6 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr import blocks
-from hydroxr.ensemble import Ensemble
 from hydroxr.errors import (
     BlockError,
     DescriptionError,
@@ -26,7 +25,8 @@ from hydroxr.errors import (
     StateError,
     ValueRangeError,
 )
-from hydroxr.model import Model
+from hydroxr.models.ensemble import Ensemble
+from hydroxr.models.model import Model
 from hydroxr.reference import ModelReference
 from hydroxr.support.dask_graphs import rechunked
 from tests.labelled import (

@@ -29,8 +29,8 @@ from hydroxr.errors import (
     ParameterError,
     StateError,
 )
-from hydroxr.learning import network
-from hydroxr.model import Model
+from hydroxr.models import parameter_network as network
+from hydroxr.models.model import Model
 from tests.labelled import (
     FLUXES,
     OUTPUTS,

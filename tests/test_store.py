@@ -22,7 +22,7 @@ import zarr
 import hydroxr as hx
 from hydroxr import store
 from hydroxr.errors import DamagedStoreError, HydroxrError, MissingForcingError, StoreError
-from hydroxr.model import Model
+from hydroxr.models.model import Model
 from tests.labelled import (
     OUTPUTS,
     assert_same_values,

@@ -30,10 +30,11 @@ from hydroxr.errors import (
     TrainingError,
 )
 from hydroxr.learning import checkpoint as checkpoints
-from hydroxr.learning import network, training
+from hydroxr.learning import training
 from hydroxr.learning.checkpoint import CHECKPOINT_FILE
 from hydroxr.learning.losses import paper_loss
-from hydroxr.model import Model
+from hydroxr.models import parameter_network as network
+from hydroxr.models.model import Model
 from tests.conftest import FIT, TRAINING
 from tests.labelled import make_dataset
 

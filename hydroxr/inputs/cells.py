@@ -13,7 +13,7 @@ from ..conventions.variables import ATTRIBUTES
 from ..errors import CoordinateError, DimensionError, MissingAttributeError
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ..models.model import Model
 
 Space = tuple[Hashable, ...]
 

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from .._version import FORMAT, __version__
-from ..description import Spec
 from ..errors import CheckpointError
+from ..models.specs import Spec
 from .batches import TrainingData, ValidationData
 from .protocol import Protocol
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..description import Spec
 from ..errors import DescriptionError
+from ..models.specs import Spec
 from .losses import OUTPUT_LOSSES, Loss, checked_loss, describe_loss, parts_of
 
 OPTIMIZERS = ("adam", "adadelta")

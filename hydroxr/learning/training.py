@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..description import Spec
 from ..errors import MissingObservationError, TrainingError
+from ..models.parameter_network import RegionalNetwork
+from ..models.specs import Spec
+from ..models.streamflow_network import StreamflowNetwork
 from ..physics.threads import without_subnormals
 from ..support.progress import progress_bar
 from .batches import (
@@ -32,10 +34,8 @@ from .checkpoint import Checkpoint, optimizer_tensors, restore_checked, restore_
 from .interrupts import Interrupts
 from .losses import make_loss
 from .memory import kept_memory
-from .network import RegionalNetwork
 from .protocol import Protocol
 from .sampler import WindowSampler
-from .streamflow import StreamflowNetwork
 from .validation import median_nse
 
 MOST_SKIPPED = 10  # batches in a row that may be of no use before training ends

@@ -11,11 +11,11 @@ import numpy as np
 import xarray as xr
 
 from ..conventions.variables import ATTRIBUTES
-from ..description import DeltaHBV
 from ..errors import ModelFileError
-from ..extrapolation import GAPS, RANGES
-from ..model import Model, load_model
-from ..pretrained import CARD, RESULTS, SCORES
+from ..models.attribute_ranges import GAPS, RANGES
+from ..models.model import Model, load_model
+from ..models.pretrained import CARD, RESULTS, SCORES
+from ..models.specs import DeltaHBV
 from .records import settings_of
 from .scores import OBSERVED_INDICES
 from .table import CORRELATIONS, summary

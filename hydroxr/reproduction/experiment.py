@@ -21,10 +21,10 @@ from dask.base import tokenize
 
 from .._version import __version__
 from ..commands import only_gauged, run_period
-from ..description import DeltaHBV, Spec
-from ..ensemble import Ensemble
 from ..errors import HydroxrError
-from ..model import Model, load_model
+from ..models.ensemble import Ensemble
+from ..models.model import Model, load_model
+from ..models.specs import DeltaHBV, Spec
 from .checks import check
 from .records import (
     SETTINGS,

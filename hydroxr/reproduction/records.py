@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from .._version import __version__
 from ..errors import ModelFileError
-from ..model import Model, write_file
+from ..models.model import Model, write_file
 from .runs import Run
 
 SETTINGS = "settings.json"

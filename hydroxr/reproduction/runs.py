@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..description import DeltaHBV, LSTMStreamflow, Spec
 from ..errors import DescriptionError
+from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
 
 # In the order in which a reader wants to have them, should there not be time for all.
 MODELS = ("dn-bt-gt", "lstm", "dn", "d1", "dn-nnr", "dn-bt", "dn-gt")

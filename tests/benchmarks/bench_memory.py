@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.model import Model
+from hydroxr.models.model import Model
 
 
 def dataset(basins: int, years: int) -> xr.Dataset:
@@ -42,7 +42,7 @@ def dataset(basins: int, years: int) -> xr.Dataset:
 
 def untrained(spec: hx.DeltaHBV, ds: xr.Dataset) -> Model:
     """A model whose weights nobody has trained."""
-    from hydroxr.learning.network import ParameterNetwork
+    from hydroxr.models.parameter_network import ParameterNetwork
 
     weights = {name: value.numpy() for name, value in ParameterNetwork(spec, 35).state_dict().items()}
     days = ds["time"].values

@@ -33,7 +33,7 @@ import xarray as xr
 from distributed import Client, LocalCluster
 
 import hydroxr as hx
-from hydroxr.model import Model
+from hydroxr.models.model import Model
 from tests.benchmarks import arithmetic
 from tests.benchmarks.bench_physics import high_water
 
@@ -44,7 +44,7 @@ OUTPUTS = ["streamflow", "evapotranspiration", "snowpack", "soil_moisture", "bas
 def untrained(hidden: int, window: int, ds: xr.Dataset) -> Model:
     """δn with random weights, and the attributes of ``ds`` that are numbers."""
     from hydroxr.conventions.variables import ATTRIBUTES
-    from hydroxr.learning.network import ParameterNetwork
+    from hydroxr.models.parameter_network import ParameterNetwork
 
     names = tuple(name for name in ATTRIBUTES if ds[name].dtype.kind == "f")
     spec = hx.DeltaHBV(components=16, hidden=hidden)
@@ -65,7 +65,7 @@ def install_timers(dask_worker: Any) -> None:
     dask_worker.spent = spent
     import zarr
 
-    from hydroxr.learning.network import ParameterNetwork
+    from hydroxr.models.parameter_network import ParameterNetwork
     from hydroxr.physics import simulation
 
     def timed(what: str, function: Callable[..., Any]) -> Callable[..., Any]:

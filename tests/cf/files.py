@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.ensemble import Ensemble
+from hydroxr.models.ensemble import Ensemble
 from tests.labelled import make_dataset, make_grid, make_parameters, untrained
 
 VARIABLE = "HYDROXR_CF_CHECKER"

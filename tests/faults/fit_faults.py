@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 import hydroxr as hx
-from hydroxr.description import Spec
-from hydroxr.model import Model
+from hydroxr.models.model import Model
+from hydroxr.models.specs import Spec
 from tests.labelled import make_dataset
 
 KINDS: dict[str, tuple[Spec, dict[str, Any]]] = {

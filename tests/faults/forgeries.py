@@ -23,9 +23,9 @@ from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save as to_bytes
 
 import hydroxr as hx
-from hydroxr.extrapolation import attribute_facts
-from hydroxr.model import ENSEMBLE_FILE, JSON_FILE, WEIGHTS_FILE
-from hydroxr.model_content import sealed
+from hydroxr.models.attribute_ranges import attribute_facts
+from hydroxr.models.model import ENSEMBLE_FILE, JSON_FILE, WEIGHTS_FILE
+from hydroxr.models.schema import sealed
 from tests.labelled import untrained
 
 MARKER = "executed"  # what code in a file would make

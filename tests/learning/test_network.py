@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hydroxr.description import DeltaHBV
-from hydroxr.learning.network import ParameterNetwork, to_parameters, transform_precipitation
+from hydroxr.models.parameter_network import ParameterNetwork, to_parameters, transform_precipitation
+from hydroxr.models.specs import DeltaHBV
 from hydroxr.physics import PARAMETERS
 
 DAYS, CELLS, ATTRIBUTES = 75, 3, 4

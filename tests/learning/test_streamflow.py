@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from hydroxr.description import DeltaHBV, LSTMStreamflow
 from hydroxr.errors import DescriptionError
 from hydroxr.learning.batches import TrainingData, ValidationData, batch_output, make_module
 from hydroxr.learning.losses import low_flow_loss, make_loss
-from hydroxr.learning.network import ParameterNetwork
 from hydroxr.learning.protocol import Protocol, make_protocol
-from hydroxr.learning.streamflow import StreamflowNetwork
 from hydroxr.learning.validation import nse, simulate_piece
+from hydroxr.models.parameter_network import ParameterNetwork
+from hydroxr.models.specs import DeltaHBV, LSTMStreamflow
+from hydroxr.models.streamflow_network import StreamflowNetwork
 
 DAYS, CELLS, WARMUP = 90, 3, 50
 FORCING = ("tmean", "prcp", "srad", "vp")  # precipitation is not the first

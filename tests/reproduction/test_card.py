@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr import pretrained
 from hydroxr.errors import CoordinateError, DataFileError, ModelFileError
+from hydroxr.models import pretrained
 from hydroxr.reproduction.card import ship, ship_results
 from hydroxr.reproduction.table import markdown, summary
 from tests.reproduction.test_experiment import make_data, run

@@ -20,21 +20,21 @@ from uuid import uuid4
 import numpy as np
 import xarray as xr
 
-from ._version import FORMAT, __version__
-from .description import DeltaHBV, LSTMStreamflow, Spec, description_from
-from .errors import DescriptionError, ModelFileError
-from .model_content import check_content, labels, sealed
-from .model_files import as_path, own_file, parse_json, read_json, read_weights, weight_shapes
-from .physics.parameters import PARAMETERS, ROUTING
-from .store import replace
+from .._version import FORMAT, __version__
+from ..errors import DescriptionError, ModelFileError
+from ..physics.parameters import PARAMETERS, ROUTING
+from ..store import replace
+from .files import as_path, own_file, parse_json, read_json, read_weights, weight_shapes
+from .schema import check_content, labels, sealed
+from .specs import DeltaHBV, LSTMStreamflow, Spec, description_from
 
 if TYPE_CHECKING:
     import torch
 
+    from ..physics.runoff_network import RunoffNetwork
     from .ensemble import Ensemble
-    from .learning.network import ParameterNetwork
-    from .learning.streamflow import StreamflowNetwork
-    from .physics.runoff_network import RunoffNetwork
+    from .parameter_network import ParameterNetwork
+    from .streamflow_network import StreamflowNetwork
 
 WEIGHTS_FILE = "weights.safetensors"
 JSON_FILE = "model.json"
@@ -150,8 +150,8 @@ class Model:
         """The network with its weights, ready to be evaluated (regional models only)."""
         import torch
 
-        from .learning.network import ParameterNetwork
-        from .learning.streamflow import StreamflowNetwork
+        from .parameter_network import ParameterNetwork
+        from .streamflow_network import StreamflowNetwork
 
         spec, n_attributes = self.description, len(self.attributes)
         network: ParameterNetwork | StreamflowNetwork
@@ -170,7 +170,7 @@ class Model:
             return None
         import torch
 
-        from .physics.runoff_network import RunoffNetwork
+        from ..physics.runoff_network import RunoffNetwork
 
         with torch.device("meta"):
             network = RunoffNetwork(spec.runoff_network)
@@ -280,7 +280,7 @@ def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
     ----------
     path : path or str
         Its folder; or, where there is no such folder, the name of a model that comes with hydroxr
-        (:func:`hydroxr.pretrained.pretrained_names`), such as ``"camels-us-dn-bt-gt"``.
+        (:func:`hydroxr.models.pretrained.pretrained_names`), such as ``"camels-us-dn-bt-gt"``.
 
     Raises
     ------

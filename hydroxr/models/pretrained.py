@@ -42,7 +42,7 @@ def model_card(name: str) -> str:
     ModelFileError
         Where there is no such model.
     """
-    from .errors import ModelFileError
+    from ..errors import ModelFileError
 
     folder = pretrained_folder(name)
     if folder is None:
@@ -77,7 +77,7 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
     """
     import xarray as xr
 
-    from .errors import DataFileError
+    from ..errors import DataFileError
 
     if not (FOLDER / RESULTS).is_file():
         raise DataFileError(
@@ -91,8 +91,8 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
 
 def _with_data(results: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
     """Beside what the data tell of the same catchments."""
-    from .inputs.cells import select_cells
-    from .reproduction.scores import observed_indices, observed_means
+    from ..inputs.cells import select_cells
+    from ..reproduction.scores import observed_indices, observed_means
 
     chosen = select_cells(ds, results, ("basin",), "the Dataset")
     test = slice(*results.attrs["test_period"].split(" to "))

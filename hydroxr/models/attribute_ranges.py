@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .errors import warn
+from ..errors import warn
 from .model import Model
 
 RANGES = "attribute_ranges"  # under which a model's training has them

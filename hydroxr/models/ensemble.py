@@ -12,13 +12,13 @@ from uuid import uuid4
 
 import xarray as xr
 
-from ._version import FORMAT, __version__
-from .description import Spec
-from .errors import DescriptionError, ModelFileError
+from .._version import FORMAT, __version__
+from ..errors import DescriptionError, ModelFileError
+from ..store import replace
+from .files import own_file, read_json
 from .model import ENSEMBLE_FILE, Model, check_target, load_member, write_file
-from .model_content import check_ensemble, member_folder, sealed
-from .model_files import own_file, read_json
-from .store import replace
+from .schema import check_ensemble, member_folder, sealed
+from .specs import Spec
 
 
 @dataclass(frozen=True, repr=False, eq=False)

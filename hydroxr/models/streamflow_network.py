@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..description import LSTMStreamflow
-from .losses import STREAMFLOW_OFFSET, transform_streamflow
-from .network import NetworkState, RegionalNetwork, mean_and_deviation
+from ..learning.losses import STREAMFLOW_OFFSET, transform_streamflow
+from .parameter_network import NetworkState, RegionalNetwork, mean_and_deviation
+from .specs import LSTMStreamflow
 
 
 class StreamflowNetwork(RegionalNetwork):

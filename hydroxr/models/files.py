@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from .description import DeltaHBV, LSTMStreamflow, Spec
-from .errors import ModelFileError
+from ..errors import ModelFileError
+from .specs import DeltaHBV, LSTMStreamflow, Spec
 
 # What a file may be longer than its content says: padding, metadata of other programs.
 _SPARE = 2**20

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ..description import DeltaHBV, Spec
 from ..physics.parameters import PARAMETERS, ROUTING
 from ..physics.runoff_network import RunoffNetwork
+from .specs import DeltaHBV, Spec
 
 DAYS_AT_ONCE = 128  # of a pass where nothing is trained
 _PASS_COPIES = 10  # arrays of (days, cell, hidden) that the LSTM holds meanwhile

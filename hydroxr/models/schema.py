@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ._version import FORMAT, __version__
-from .errors import ModelFileError
+from .._version import FORMAT, __version__
+from ..errors import ModelFileError
 
 _CHECKSUM = "json_sha256"
 _MODEL = (

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any, ClassVar, Literal
 
-from .conventions.variables import FORCING, OUTPUTS
-from .errors import DescriptionError
-from .physics.parameters import PARAMETERS, ROUTING
+from ..conventions.variables import FORCING, OUTPUTS
+from ..errors import DescriptionError
+from ..physics.parameters import PARAMETERS, ROUTING
 
 _RUNOFF_HIDDEN = 16  # units of NN_r where nobody says how many; the paper does not
 
