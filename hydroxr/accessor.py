@@ -362,21 +362,21 @@ class HBVAccessor:
     def water_balance(self, by: str | None = None) -> xr.Dataset:
         """Sums of the water balance a cell (``by="year"``: and year), and whether it closes.
 
-        See :func:`hydroxr.balance.water_balance`.
+        See :func:`hydroxr.analysis.water_balance.water_balance`.
         """
-        from .balance import water_balance
+        from .analysis.water_balance import water_balance
 
         return water_balance(self._ds, by)
 
     def derive(self, names: str | Sequence[str], **options: Any) -> xr.Dataset:
-        """Add what follows from it, such as ``snow_water_equivalent``; see :func:`hydroxr.derived.derive`."""
-        from .derived import derive
+        """Add what follows from it, such as ``snow_water_equivalent``; see :func:`hydroxr.analysis.derived.derive`."""
+        from .analysis.derived import derive
 
         return derive(self._ds, names, **options)
 
     def aggregate_time(self, step: str, **options: Any) -> xr.Dataset:
-        """Months, years, 8-day composites; see :func:`hydroxr.aggregate_time.aggregate_time`."""
-        from .aggregate_time import aggregate_time
+        """Months, years, 8-day composites; see :func:`hydroxr.analysis.time_means.aggregate_time`."""
+        from .analysis.time_means import aggregate_time
 
         return aggregate_time(self._ds, step, **options)
 

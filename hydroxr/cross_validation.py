@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from .derived import finisher
+from .analysis.derived import finisher
 from .errors import DescriptionError, HydroxrError
 from .fit_members import ONE_TRAINING, as_they_end, check_client
 from .fold_models import fingerprint, load_folds, marked

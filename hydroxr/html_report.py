@@ -14,9 +14,9 @@ import xarray as xr
 from . import html_parts as html
 from . import plot
 from ._version import __version__
-from .balance import water_balance
+from .analysis.derived import derive
+from .analysis.water_balance import water_balance
 from .compare.indices import as_fraction
-from .derived import derive
 from .errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
 from .fingerprint import START
 from .inputs.cells import Space, select_cells, space_names

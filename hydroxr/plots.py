@@ -88,7 +88,7 @@ class Plots:
         EmptySelectionError
             The simulation has no whole year.
         """
-        from .derived import derive
+        from .analysis.derived import derive
         from .plot import baseflow_index as draw
 
         absent = [name for name in ("baseflow", "runoff") if name not in self._ds]

@@ -10,9 +10,9 @@ import xarray as xr
 from dask.base import tokenize
 
 from . import segments
+from .analysis.derived import OF_A_DAY, finisher, ingredients
 from .conventions import acdd, cf
 from .conventions.variables import FORCING, OUTPUTS
-from .derived import OF_A_DAY, finisher, ingredients
 from .errors import DescriptionError, MissingVariableError, each_warning_once
 from .fingerprint import FIRST_DAY, START, TOKEN, start_of
 from .ingredients import Ingredients

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from zarr.abc.store import Store
 
-from .balance import FLUXES, stated_errors, total_storage
+from .analysis.water_balance import FLUXES, stated_errors, total_storage
 from .conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
 from .errors import StateError
 from .fingerprint import FIRST_DAY, LAST_START, START, start_of

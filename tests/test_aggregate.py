@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hydroxr.aggregate import aggregate, area_weights
+from hydroxr.analysis.area_means import aggregate, area_weights
 from hydroxr.errors import CoordinateError, DescriptionError, DimensionError, EmptySelectionError
 from tests.labelled import make_parameters
 

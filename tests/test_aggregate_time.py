@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hydroxr.aggregate_time import aggregate_time
+from hydroxr.analysis.time_means import aggregate_time
 from hydroxr.conventions.variables import FLUXES, STATES, VARIABLES
 from hydroxr.errors import DescriptionError, EmptySelectionError, TimeAxisError
 from tests.labelled import make_dataset, make_parameters

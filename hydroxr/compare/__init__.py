@@ -6,24 +6,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..aggregate import aggregate, area_weights
-    from ..aggregate_time import composite_8day
+    from ..analysis.area_means import aggregate, area_weights
+    from ..analysis.baseflow_separation import eckhardt, lyne_hollick, recession_constant
+    from ..analysis.time_means import composite_8day
     from .indices import baseflow, baseflow_index
     from .mod16 import open_mod16
     from .products import evapotranspiration, snow, storage, water_balance_evapotranspiration
-    from .separation import eckhardt, lyne_hollick, recession_constant
 
 _FUNCTIONS = {
-    "aggregate": "..aggregate",
-    "area_weights": "..aggregate",
+    "aggregate": "..analysis.area_means",
+    "area_weights": "..analysis.area_means",
     "baseflow": ".indices",
     "baseflow_index": ".indices",
-    "composite_8day": "..aggregate_time",
-    "eckhardt": ".separation",
+    "composite_8day": "..analysis.time_means",
+    "eckhardt": "..analysis.baseflow_separation",
     "evapotranspiration": ".products",
-    "lyne_hollick": ".separation",
+    "lyne_hollick": "..analysis.baseflow_separation",
     "open_mod16": ".mod16",
-    "recession_constant": ".separation",
+    "recession_constant": "..analysis.baseflow_separation",
     "snow": ".products",
     "storage": ".products",
     "water_balance_evapotranspiration": ".products",

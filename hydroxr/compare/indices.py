@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import xarray as xr
 
+from ..analysis.periods import span, whole_years
 from ..conventions.variables import VARIABLES
 from ..errors import UnitsError
 from ..metrics.selection import within
-from ..periods import span, whole_years
 from .series import over_space, same_cells, simulated
 
 _PERCENT = ("%", "percent", "per cent", "pct", "percentage")
@@ -48,7 +48,7 @@ def baseflow(sim: xr.Dataset, index: xr.DataArray, time: slice | None = None) ->
         With ``baseflow`` and ``runoff``, daily, of a δ model; components are averaged first.
     index : DataArray
         The other estimate for the same cells, such as CAMELS' ``baseflow_index`` (Ladson et al.,
-        2013), the USGS index, or a gridded product after :func:`hydroxr.aggregate.aggregate`. A
+        2013), the USGS index, or a gridded product after :func:`hydroxr.analysis.area_means.aggregate`. A
         fraction (units 1) or percent (units %); without units, values above 2 say percent.
     time
         The period; by default all of the simulation. Whole years from its first day count.

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..analysis.periods import composites, with_bounds
 from ..conventions.variables import AMOUNT
 from ..errors import DataFileError, MissingVariableError, UnitsError
-from ..periods import composites, with_bounds
 from .mod16_files import open_granules, open_rasters
 
 # Layer of the product -> what hydroxr calls it, and its long name.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import xarray as xr
 
+from ..analysis.derived import STORAGE, SWE, daily_sum
+from ..analysis.periods import days_of, months, over_periods, with_bounds
 from ..conventions.units import convert
 from ..conventions.variables import AMOUNT, FLUX, VARIABLES
-from ..derived import STORAGE, SWE, daily_sum
 from ..errors import EmptySelectionError, MissingVariableError, warn
 from ..inputs.resolve import find, observed_streamflow
-from ..periods import days_of, months, over_periods, with_bounds
 from .series import find_in_product, in_time, over_space, simulated
 from .steps import amounts, depth, periods_of
 
@@ -39,7 +39,7 @@ def evapotranspiration(
     sim : Dataset or DataArray
         A simulation with ``evapotranspiration``, daily, kg m-2 day-1; components are averaged.
     product : Dataset or DataArray
-        In the same cells (:func:`hydroxr.aggregate.aggregate` brings it there), of any time step:
+        In the same cells (:func:`hydroxr.analysis.area_means.aggregate` brings it there), of any time step:
         :func:`open_mod16`, GLEAM, FLUXCOM, SSEBop, or :func:`water_balance_evapotranspiration`.
         ``time_bnds`` say what a step stands for; without them daily, 8-day (as MODIS), monthly and yearly
         dates are understood (years only as calendar years). In a rate (mm/day) or as sums over the steps

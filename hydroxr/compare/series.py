@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..analysis.periods import Periods, over_periods
 from ..conventions.variables import AMOUNT, VARIABLES, Variable
 from ..errors import AmbiguousVariableError, DimensionError, MissingVariableError
 from ..inputs.cells import select_cells
 from ..metrics.formulas import metrics
 from ..metrics.selection import within
-from ..periods import Periods, over_periods
 
 # Names, in small letters, that mean neither evapotranspiration nor snow nor stored water, beside the table's.
 _ELSE = {

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..analysis.periods import COMPOSITE, Index, Periods, composites, months, time_index
 from ..conventions.cell_methods import AMOUNTS
 from ..conventions.units import canonical, factor_offset, quantity_of
 from ..conventions.variables import AMOUNT
 from ..errors import TimeAxisError, UnitsError
-from ..periods import COMPOSITE, Index, Periods, composites, months, time_index
 
 # Periods in units ('mm/month', 'kg/m^2/8day') -> how many days they have, at least and at most.
 _SPELLED = {

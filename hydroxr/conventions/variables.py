@@ -243,7 +243,7 @@ _ROWS = (
         "lower_zone_storage", "Slz", "water in the lower subsurface zone (groundwater)", "groundwater_amount"
     ),
     _state("channel_storage", None, "runoff still on its way through the unit hydrograph"),
-    # What is derived from these on request, by hydroxr.derived.
+    # What is derived from these on request, by hydroxr.analysis.derived.
     _derived(
         "snow_water_equivalent",
         "snow water equivalent: frozen and liquid water of the snowpack",

@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
+from hydroxr.analysis.periods import whole_years
 from hydroxr.errors import DimensionError, EmptySelectionError, TimeAxisError, UnitsError
-from hydroxr.periods import whole_years
 from tests.labelled import make_dataset, make_parameters
 
 CALENDARS = ["standard", "noleap", "360_day"]

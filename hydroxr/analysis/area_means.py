@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .errors import CoordinateError, DescriptionError, DimensionError, EmptySelectionError
+from ..errors import CoordinateError, DescriptionError, DimensionError, EmptySelectionError
 from .grids import GEOGRAPHIC, Grid, cells_as_polygons, grid_of, optional, polygons_in_plane, same_projection
 from .overlaps import Overlaps, between_grids, with_polygons
 

@@ -184,7 +184,7 @@ def _rows(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _run_lyne_hollick(flow: np.ndarray, alpha: float, passes: int, reflect: int) -> np.ndarray:
-    from .filters import lyne_hollick_kernel
+    from .baseflow_filters import lyne_hollick_kernel
 
     rows, out = _rows(flow)
     bridged = np.ascontiguousarray([_bridged(row, reflect) for row in rows]).reshape(rows.shape)
@@ -218,7 +218,7 @@ def _pieces(valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _run_eckhardt(flow: np.ndarray, bfi_max: np.ndarray, recession: np.ndarray) -> np.ndarray:
-    from .filters import eckhardt_kernel
+    from .baseflow_filters import eckhardt_kernel
 
     rows, out = _rows(flow)
     share, constant = (

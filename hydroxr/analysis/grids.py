@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .errors import CoordinateError, DimensionError
+from ..errors import CoordinateError, DimensionError
 
 EARTH_RADIUS = 6371007.181  # m: of the sphere that MODIS' grid is on, of the area of the ellipsoid
 GEOGRAPHIC = "EPSG:4326"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .errors import CoordinateError, DimensionError, EmptySelectionError, TimeAxisError
+from ..errors import CoordinateError, DimensionError, EmptySelectionError, TimeAxisError
 
 Index = Any  # a DatetimeIndex, or a CFTimeIndex of another calendar
 
