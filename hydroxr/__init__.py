@@ -16,23 +16,23 @@ from .models.specs import DeltaHBV, LSTMStreamflow
 
 if TYPE_CHECKING:
     from . import compare, metrics, physics, plot
-    from .camels import open_camels
+    from .datasets.camels import open_camels
+    from .datasets.samples import open_sample
+    from .datasets.virtual_continent import virtual_continent
     from .models.ensemble import Ensemble
     from .models.model import Model, load_model
     from .models.pretrained import open_results
     from .opening import open_run
-    from .samples import open_sample
-    from .virtual import virtual_continent
 
 _FUNCTIONS = {
-    "open_camels": "camels",
-    "open_sample": "samples",
+    "open_camels": "datasets.camels",
+    "open_sample": "datasets.samples",
     "load_model": "models.model",
     "open_run": "opening",
     "open_results": "models.pretrained",
     "Model": "models.model",
     "Ensemble": "models.ensemble",
-    "virtual_continent": "virtual",
+    "virtual_continent": "datasets.virtual_continent",
 }
 _MODULES = ("compare", "metrics", "physics", "plot")
 

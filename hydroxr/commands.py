@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .camels import open_camels
+from .datasets.camels import open_camels
+from .datasets.samples import open_sample
 from .errors import DataFileError, DescriptionError, EmptySelectionError
 from .fit import select_time
 from .html_report import write_report
@@ -20,7 +21,6 @@ from .models.ensemble import Ensemble
 from .models.model import Model, load_model
 from .models.model import check_target as check_model_target
 from .models.specs import DeltaHBV, LSTMStreamflow, Spec
-from .samples import open_sample
 from .simulate import parameters
 from .simulate import simulate as simulate_cells
 from .store import check_target

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hydroxr.camels import open_camels
 from hydroxr.conventions.variables import ATTRIBUTES
+from hydroxr.datasets.camels import open_camels
 from hydroxr.errors import DataFileError, EmptySelectionError
 
 OFFICIAL = Path(__file__).parents[2] / "shared" / "data" / "camels_us_official_layout"

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hydroxr import samples
+from hydroxr.datasets import samples
+from hydroxr.datasets.samples import SAMPLES, open_sample
 from hydroxr.errors import DataFileError
-from hydroxr.samples import SAMPLES, open_sample
 
 SOURCE = Path(__file__).parents[2] / "shared" / "data" / "quebec"
 DATASETS = Path(__file__).parents[1] / "datasets"

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from ..analysis.area_means import aggregate, area_weights
     from ..analysis.baseflow_separation import eckhardt, lyne_hollick, recession_constant
     from ..analysis.time_means import composite_8day
+    from ..datasets.mod16 import open_mod16
     from .indices import baseflow, baseflow_index
-    from .mod16 import open_mod16
     from .products import evapotranspiration, snow, storage, water_balance_evapotranspiration
 
 _FUNCTIONS = {
@@ -22,7 +22,7 @@ _FUNCTIONS = {
     "eckhardt": "..analysis.baseflow_separation",
     "evapotranspiration": ".products",
     "lyne_hollick": "..analysis.baseflow_separation",
-    "open_mod16": ".mod16",
+    "open_mod16": "..datasets.mod16",
     "recession_constant": "..analysis.baseflow_separation",
     "snow": ".products",
     "storage": ".products",

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from .conventions.variables import VARIABLES
-from .errors import DataFileError
+from ..conventions.variables import VARIABLES
+from ..errors import DataFileError
 
 # In an installed package, and in a checkout.
 _PLACES = (

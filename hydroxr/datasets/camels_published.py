@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from ..errors import DataFileError
 from .camels_files import FORCING_VARIABLES, AttributeRows, read_attributes, read_forcing, read_streamflow
-from .errors import DataFileError
 
 _FORCING_SUFFIX = "_forcing_leap.txt"
 _STREAMFLOW_SUFFIX = "_streamflow_qc.txt"

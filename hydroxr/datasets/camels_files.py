@@ -2,7 +2,7 @@
 
 Long series go through pandas' C parser, which is fast but vague about what it dislikes. Where it
 fails, the file is gone through once more, line by line, so that the error can say which line is
-wrong. Nothing here knows xarray: :mod:`hydroxr.camels_published` makes a Dataset of what is read here.
+wrong. Nothing here knows xarray: :mod:`hydroxr.datasets.camels_published` makes a Dataset of what is read here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .errors import DataFileError
+from ..errors import DataFileError
 
 Days = npt.NDArray[np.datetime64]
 AttributeRows = dict[str, dict[str, str | float]]  # gauge -> attribute -> value

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .conventions.variables import VARIABLES
-from .errors import DescriptionError
-from .inputs.pet import hargreaves
+from ..conventions.variables import VARIABLES
+from ..errors import DescriptionError
+from ..inputs.pet import hargreaves
 
 _START = "1980-10-01"
 _SOUTH, _NORTH, _WEST, _EAST = 25.0, 65.0, -125.0, -65.0

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..conventions.variables import AMOUNT, DAILY_MEAN, VARIABLES
+from ..errors import DataFileError, EmptySelectionError
 from .camels_files import FLAG_MEANINGS, FLAG_OTHER
 from .camels_published import check_known, find_layout, open_published
-from .conventions.variables import AMOUNT, DAILY_MEAN, VARIABLES
-from .errors import DataFileError, EmptySelectionError
 
 # Name of a forcing product -> its folder in the published set, and what it is called.
 _PRODUCTS = {
