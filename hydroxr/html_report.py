@@ -21,10 +21,10 @@ from .errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
 from .fingerprint import START
 from .inputs.cells import Space, select_cells, space_names
 from .inputs.resolve import observed_streamflow, select_days
-from .plot_geography import Outlines, features
-from .plot_results import SHORT_NAMES
-from .plot_scatter import scatter
-from .plot_style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part
+from .plot.geography import Outlines, features
+from .plot.runs import SHORT_NAMES
+from .plot.scatter import scatter
+from .plot.style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part
 from .report import evaluate
 from .summary import summary
 

@@ -18,8 +18,8 @@ from hydroxr.errors import (
     MissingVariableError,
     UnitsError,
 )
-from hydroxr.plot_geography import Projection, features, matched
-from hydroxr.plot_maps import names
+from hydroxr.plot.geography import Projection, features, matched
+from hydroxr.plot.maps import names
 from tests.results import make_results
 
 matplotlib = pytest.importorskip("matplotlib")

@@ -14,8 +14,8 @@ from hydroxr.errors import (
     MissingVariableError,
     UnitsError,
 )
-from hydroxr.plot_results import one_run
-from hydroxr.plot_style import MODEL_COLOURS, mathematical
+from hydroxr.plot.runs import one_run
+from hydroxr.plot.style import MODEL_COLOURS, mathematical
 from tests.results import make_results
 
 matplotlib = pytest.importorskip("matplotlib")

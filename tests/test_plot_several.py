@@ -18,7 +18,7 @@ from hydroxr.errors import (
     TimeAxisError,
 )
 from hydroxr.metrics import nse
-from hydroxr.plot_style import MODEL_COLOURS
+from hydroxr.plot.style import MODEL_COLOURS
 from tests.results import make_results
 
 matplotlib = pytest.importorskip("matplotlib")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from .compare.indices import as_fraction
-from .errors import EmptySelectionError
-from .plot_geography import Outlines
-from .plot_maps import draw_map, map_height, map_places
-from .plot_results import need, one_run, same_cells
-from .plot_scatter import scatter
-from .plot_style import MODEL_COLOURS, PAGE, fonts, matplotlib_part
+from ..compare.indices import as_fraction
+from ..errors import EmptySelectionError
+from .geography import Outlines
+from .maps import draw_map, map_height, map_places
+from .runs import need, one_run, same_cells
+from .scatter import scatter
+from .style import MODEL_COLOURS, PAGE, fonts, matplotlib_part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

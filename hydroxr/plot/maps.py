@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from .errors import CoordinateError, DimensionError, EmptySelectionError
-from .plot_geography import Feature, Outlines, Projection, features, matched, wrapped
-from .plot_results import axis_label
-from .plot_scores import IN_PERCENT, UP_TO_ONE
-from .plot_style import COLUMN, FAINT, FONTS, fonts, matplotlib_part
+from ..errors import CoordinateError, DimensionError, EmptySelectionError
+from .geography import Feature, Outlines, Projection, features, matched, wrapped
+from .runs import axis_label
+from .scores import IN_PERCENT, UP_TO_ONE
+from .style import COLUMN, FAINT, FONTS, fonts, matplotlib_part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

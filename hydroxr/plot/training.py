@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from .errors import DimensionError, MissingVariableError
-from .plot_cell import displayed
-from .plot_style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
+from ..errors import DimensionError, MissingVariableError
+from .series import displayed
+from .style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from .conventions.variables import FLUX
-from .errors import EmptySelectionError, MissingVariableError
-from .metrics.pairs import require_same_units
-from .plot_cell import displayed
-from .plot_results import Group, groups, need, one_run, same_cells
-from .plot_scatter import scatter
-from .plot_style import MODEL_COLOURS, PAGE, fonts, lines_of, matplotlib_part, printed_length, tidy
+from ..conventions.variables import FLUX
+from ..errors import EmptySelectionError, MissingVariableError
+from ..metrics.pairs import require_same_units
+from .runs import Group, groups, need, one_run, same_cells
+from .scatter import scatter
+from .series import displayed
+from .style import MODEL_COLOURS, PAGE, fonts, lines_of, matplotlib_part, printed_length, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from .plot_results import Group, Results, axis_label, groups
-from .plot_style import COLUMN, fonts, lines_of, matplotlib_part, tidy
+from .runs import Group, Results, axis_label, groups
+from .style import COLUMN, fonts, lines_of, matplotlib_part, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from .errors import DimensionError, EmptySelectionError, MissingVariableError
-from .physics.parameters import PARAMETERS
-from .plot_cell import cell_title, displayed, stamps_of
-from .plot_style import FAINT, PAGE, fonts, matplotlib_part, tidy
+from ..errors import DimensionError, EmptySelectionError, MissingVariableError
+from ..physics.parameters import PARAMETERS
+from .series import cell_title, displayed, stamps_of
+from .style import FAINT, PAGE, fonts, matplotlib_part, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import CoordinateError, DataFileError
+from ..errors import CoordinateError, DataFileError
 
 _OCEAN = 60.0  # degrees: a wider gap between longitudes is outside of the region
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from .errors import CoordinateError, DimensionError, MissingVariableError
-from .inputs.resolve import observed_streamflow
-from .metrics import nse
-from .plot_cell import Cell, cell_series
-from .plot_geography import Feature, Outlines, features
-from .plot_maps import frame
-from .plot_results import run_labels
-from .plot_style import (
+from ..errors import CoordinateError, DimensionError, MissingVariableError
+from ..inputs.resolve import observed_streamflow
+from ..metrics import nse
+from .geography import Feature, Outlines, features
+from .maps import frame
+from .runs import run_labels
+from .series import Cell, cell_series
+from .style import (
     COLOURS,
     FAINT,
     MODEL_COLOURS,
@@ -187,7 +187,7 @@ def _read(
 
 
 def _colours(by_name: Mapping[str, xr.Dataset]) -> dict[str, str]:
-    from .models.specs import DeltaHBV, LSTMStreamflow
+    from ..models.specs import DeltaHBV, LSTMStreamflow
 
     models = {spec.symbol: name for name, spec in DeltaHBV.ladder().items()} | {LSTMStreamflow.symbol: "lstm"}
     known = {label: MODEL_COLOURS.get(models.get(label, label)) for label in by_name}

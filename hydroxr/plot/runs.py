@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from .errors import CoordinateError, DimensionError, EmptySelectionError, MissingVariableError
-from .inputs.cells import select_cells
-from .plot_cell import displayed
-from .plot_style import MODEL_COLOURS, OTHER_COLOURS, mathematical
+from ..errors import CoordinateError, DimensionError, EmptySelectionError, MissingVariableError
+from ..inputs.cells import select_cells
+from .series import displayed
+from .style import MODEL_COLOURS, OTHER_COLOURS, mathematical
 
 Results = xr.Dataset | xr.DataArray | Mapping[str, xr.Dataset | xr.DataArray]
 

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from .conventions.variables import VARIABLES
-from .errors import EmptySelectionError, MissingVariableError
-from .inputs.resolve import observed_streamflow
-from .plot_baseflow import baseflow_index
-from .plot_cell import Cell, cell_series
-from .plot_components import dynamic_parameters
-from .plot_evapotranspiration import evapotranspiration
-from .plot_maps import draw_map as map
-from .plot_scores import cdf
-from .plot_several import hydrographs
-from .plot_style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
-from .plot_training import history, loss
+from ..conventions.variables import VARIABLES
+from ..errors import EmptySelectionError, MissingVariableError
+from ..inputs.resolve import observed_streamflow
+from .baseflow import baseflow_index
+from .dynamic_parameters import dynamic_parameters
+from .evapotranspiration import evapotranspiration
+from .hydrographs import hydrographs
+from .maps import draw_map as map
+from .scores import cdf
+from .series import Cell, cell_series
+from .style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
+from .training import history, loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

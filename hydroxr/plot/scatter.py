@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .plot_style import tidy
+from .style import tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
