@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from .models.ensemble import Ensemble
     from .models.model import Model
     from .models.specs import Spec
-    from .plan import Plan
     from .plots import Plots
-    from .report import CheckReport
+    from .simulation.check import CheckReport
+    from .simulation.engine.plan import Plan
 
 
 @xr.register_dataset_accessor("hbv")
@@ -47,7 +47,7 @@ class HBVAccessor:
         HydroxrError
             The first thing that ``fit`` or ``simulate`` would refuse.
         """
-        from .report import check
+        from .simulation.check import check
 
         return check(self._ds, spec)
 
@@ -239,7 +239,7 @@ class HBVAccessor:
         members : bool
             Of an ensemble: keep the members apart, (member, ...), instead of their mean.
         memory : str or float, optional
-            Of a process, for lazy data ("2GB"); default: see :mod:`hydroxr.plan`.
+            Of a process, for lazy data ("2GB"); default: see :mod:`hydroxr.simulation.engine.plan`.
 
         Returns
         -------
@@ -252,7 +252,7 @@ class HBVAccessor:
         HydroxrError
             Named for what is wrong; where only the values of lazy data tell, when they are computed.
         """
-        from .simulate import simulate
+        from .simulation.simulate import simulate
 
         options = (variables, components, return_state, missing, dtype, device, backend, members)
         return simulate(self._ds, model_or_parameters, initial_state, *options, memory=memory)
@@ -261,9 +261,9 @@ class HBVAccessor:
         """How ``simulate`` would cut a lazy run, its memory and time; prints as a table.
 
         Takes ``initial_state``, ``variables``, ``components``, ``missing``, ``dtype`` and ``memory``
-        of :meth:`simulate`; computes nothing. See :mod:`hydroxr.plan`.
+        of :meth:`simulate`; computes nothing. See :mod:`hydroxr.simulation.engine.plan`.
         """
-        from .simulate import plan
+        from .simulation.simulate import plan
 
         return plan(self._ds, model_or_parameters, **options)
 
@@ -284,7 +284,7 @@ class HBVAccessor:
             (space, component), dynamic ones (time, space, component), UH_* (space); lazy where the
             Dataset is. Cells unlike those of the training are warned of, as by :meth:`simulate`.
         """
-        from .simulate import parameters
+        from .simulation.simulate import parameters
 
         return parameters(self._ds, model, time)
 
@@ -355,7 +355,7 @@ class HBVAccessor:
         Dataset
             NSE, KGE and its parts, and more; see :func:`hydroxr.metrics.evaluate`.
         """
-        from .report import evaluate
+        from .simulation.check import evaluate
 
         return evaluate(self._ds, observed, time, dim=dim, mask=mask)
 

@@ -21,8 +21,8 @@ from .models.ensemble import Ensemble
 from .models.model import Model, load_model
 from .models.model import check_target as check_model_target
 from .models.specs import DeltaHBV, LSTMStreamflow, Spec
-from .simulate import parameters
-from .simulate import simulate as simulate_cells
+from .simulation.simulate import parameters
+from .simulation.simulate import simulate as simulate_cells
 from .store import check_target
 from .summary import summary
 

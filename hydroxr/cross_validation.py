@@ -24,7 +24,7 @@ from .inputs import resolve as inputs
 from .inputs.cells import attribute_names, space_names
 from .inputs.ranges import check_forcing, range_problem
 from .models.specs import LSTMStreamflow, Spec, check_spec
-from .simulate import output_names, simulate
+from .simulation.simulate import output_names, simulate
 from .support.progress import progress_bar
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ def fit(
     """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
     check_spec(spec)
     from .learning.protocol import protocol_of
-    from .simulate import torch_device
+    from .simulation.simulate import torch_device
 
     protocol = protocol_of(spec, preset, {**changes, "seed": seed})
     spec = replace(spec, dropout=protocol.dropout)
@@ -141,7 +141,7 @@ def _fit_one(
     from .learning import training as module
     from .learning.checkpoint import identity_of
     from .learning.precision import lstm_precision
-    from .simulate import torch_device
+    from .simulation.simulate import torch_device
 
     device, spec = torch_device(device), model.description
     precise = lstm_precision(protocol.precision, device, spec.hidden) if spec.regional else "float32"

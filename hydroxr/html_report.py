@@ -25,7 +25,7 @@ from .plot.geography import Outlines, features
 from .plot.runs import SHORT_NAMES
 from .plot.scatter import scatter
 from .plot.style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part
-from .report import evaluate
+from .simulation.check import evaluate
 from .summary import summary
 
 _EXTREMES = 5  # cells in the tables of the worst and the best

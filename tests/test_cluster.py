@@ -30,7 +30,7 @@ def client() -> Iterator[Client]:
 
 def slowed() -> None:
     """In a worker: every block takes a while."""
-    from hydroxr import blocks
+    from hydroxr.simulation.engine import block as blocks
 
     real = blocks._run
 
@@ -45,7 +45,7 @@ def what_is_kept() -> dict[str, int]:
     """In a worker: models that were read, threads of torch."""
     import torch
 
-    from hydroxr import reference
+    from hydroxr.simulation.engine import model_reference as reference
 
     models = [key for key in reference._kept if key[0] == "model"]
     return {"models": len(models), "threads": torch.get_num_threads()}

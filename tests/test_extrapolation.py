@@ -13,10 +13,10 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr import blocks
 from hydroxr.errors import HydroxrWarning, MissingAttributeError
 from hydroxr.models.attribute_ranges import attribute_facts
 from hydroxr.models.model import Model
+from hydroxr.simulation.engine import block as blocks
 from tests.conftest import FIT
 from tests.labelled import ATTRIBUTES, make_dataset, make_grid, raise_if_dask_computes
 

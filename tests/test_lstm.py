@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr import blocks, commands
+from hydroxr import commands
 from hydroxr.__main__ import main
 from hydroxr.errors import (
     DescriptionError,
@@ -30,6 +30,7 @@ from hydroxr.models import parameter_network as network
 from hydroxr.models.ensemble import Ensemble
 from hydroxr.models.model import JSON_FILE, Model
 from hydroxr.models.specs import description_from
+from hydroxr.simulation.engine import block as blocks
 from tests.conftest import FIT
 from tests.labelled import assert_same_values, flattened, make_dataset, make_grid, raise_if_dask_computes
 

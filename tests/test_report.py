@@ -11,7 +11,7 @@ import xarray as xr
 
 from hydroxr.errors import CoordinateError, EmptySelectionError, MissingVariableError, UnitsError
 from hydroxr.models.model import Model
-from hydroxr.report import evaluate
+from hydroxr.simulation.check import evaluate
 from tests.labelled import make_dataset, make_grid, make_parameters, with_extremes
 
 # --- check ----------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ import torch
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr import blocks
 from hydroxr.errors import (
     BlockError,
     DescriptionError,
@@ -27,7 +26,8 @@ from hydroxr.errors import (
 )
 from hydroxr.models.ensemble import Ensemble
 from hydroxr.models.model import Model
-from hydroxr.reference import ModelReference
+from hydroxr.simulation.engine import block as blocks
+from hydroxr.simulation.engine.model_reference import ModelReference
 from hydroxr.support.dask_graphs import rechunked
 from tests.labelled import (
     assert_same_values,
@@ -112,7 +112,7 @@ def test_parameters_are_those_of_one_piece() -> None:
     ds = make_dataset(60, 4)
     given = model("dn-bt")
     with dask.config.set(num_workers=1):
-        from hydroxr.simulate import parameters
+        from hydroxr.simulation.simulate import parameters
 
         found = parameters(ds.chunk(basin=2, time=10), given, memory="6kB")
     assert len(found.chunksizes["time"]) > 2
@@ -315,7 +315,10 @@ def test_a_reference_looks_at_its_model_once(tmp_path: Path, monkeypatch: pytest
         reference = ModelReference(fitted)
         pickle.dumps(reference)
         with monkeypatch.context() as patched:
-            patched.setattr("hydroxr.reference._folder_of", lambda *given: pytest.fail("read again"))
+            patched.setattr(
+                "hydroxr.simulation.engine.model_reference._folder_of",
+                lambda *given: pytest.fail("read again"),
+            )
             pickle.dumps(reference)
         (folder,) = tmp_path.glob("*/*")
         weights = folder / "weights.safetensors"

@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hydroxr as hx
-from hydroxr import blocks
 from hydroxr.errors import (
     CoordinateError,
     DescriptionError,
@@ -31,6 +30,7 @@ from hydroxr.errors import (
 )
 from hydroxr.models import parameter_network as network
 from hydroxr.models.model import Model
+from hydroxr.simulation.engine import block as blocks
 from tests.labelled import (
     FLUXES,
     OUTPUTS,

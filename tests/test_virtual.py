@@ -133,7 +133,7 @@ def test_the_sea_is_flagged_where_gaps_are(grid: xr.Dataset) -> None:
 
 def test_no_cell_of_the_sea_is_computed(grid: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """The physics gets those on land, and no more."""
-    from hydroxr import blocks
+    from hydroxr.simulation.engine import block as blocks
 
     real, cells = blocks.run_cells, []
 

@@ -23,7 +23,7 @@ def hardware(device: str = "auto") -> str:
     """The machine, in words, for computing on that device."""
     import torch
 
-    from ..simulate import torch_device
+    from ..simulation.simulate import torch_device
 
     name = platform.processor() or platform.machine()
     try:

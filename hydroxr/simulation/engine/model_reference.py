@@ -25,15 +25,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from .errors import ModelFileError
-from .models.model import JSON_FILE, Model, load_member
-from .models.specs import Spec
-from .store import replace
+from ...errors import ModelFileError
+from ...models.model import JSON_FILE, Model, load_member
+from ...models.specs import Spec
+from ...store import replace
 
 if TYPE_CHECKING:
-    from .models.parameter_network import ParameterNetwork
-    from .models.streamflow_network import StreamflowNetwork
-    from .physics.runoff_network import RunoffNetwork
+    from ...models.parameter_network import ParameterNetwork
+    from ...models.streamflow_network import StreamflowNetwork
+    from ...physics.runoff_network import RunoffNetwork
 
 _KEPT = 256  # models and networks a process keeps: an ensemble, on every device
 
@@ -94,7 +94,7 @@ class ModelReference:
         """Its network on a device, made once a process; g_A is float32 whatever ``dtype``."""
         import torch
 
-        from .models.streamflow_network import StreamflowNetwork
+        from ...models.streamflow_network import StreamflowNetwork
 
         def make() -> ParameterNetwork | StreamflowNetwork:
             with torch.inference_mode(False):

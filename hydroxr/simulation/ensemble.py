@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .conventions import cf
-from .conventions.variables import VARIABLES
-from .errors import DescriptionError, DimensionError, StateError, each_warning_once
-from .inputs.resolve import space_dims
-from .models.ensemble import Ensemble
+from ..conventions import cf
+from ..conventions.variables import VARIABLES
+from ..errors import DescriptionError, DimensionError, StateError, each_warning_once
+from ..inputs.resolve import space_dims
+from ..models.ensemble import Ensemble
 
 SPREAD = "streamflow_spread"
 FLAG = "attribute_flag"
@@ -30,7 +30,7 @@ def simulate_members(
     static: xr.Dataset | None,
     **options: Any,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
-    """Simulate every member; see :func:`hydroxr.simulate.simulate`.
+    """Simulate every member; see :func:`hydroxr.simulation.simulate.simulate`.
 
     Returns
     -------

@@ -13,12 +13,12 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from . import blocks
+from ...models.specs import DeltaHBV
+from ...read_ahead import renamed
+from ...support.dask_graphs import rechunked
+from . import block as blocks
 from .job import CARRY, NETWORK_STATE, ZERO_PET, Job, Layout, layout, width
-from .models.specs import DeltaHBV
 from .plan import Plan
-from .read_ahead import renamed
-from .support.dask_graphs import rechunked
 
 Arrays = Mapping[str, xr.DataArray]
 

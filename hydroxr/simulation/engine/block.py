@@ -13,11 +13,11 @@ from functools import cache
 
 import numpy as np
 
-from .errors import BlockError, HydroxrError
-from .inputs.ranges import check_forcing, fill_gaps
+from ...errors import BlockError, HydroxrError
+from ...inputs.ranges import check_forcing, fill_gaps
+from ...models.specs import DeltaHBV
+from .compute import run_cells
 from .job import CARRY, ZERO_PET, Job, places, width
-from .models.specs import DeltaHBV
-from .run_cells import run_cells
 
 # Working memory of one piece; outputs and inputs of the block come on top. Larger pieces gain
 # little speed: the cost of a torch operation is then in its numbers, no longer in its call.
@@ -111,7 +111,7 @@ def _run(given: dict[str, np.ndarray], cells: Cells, job: Job) -> dict[str, np.n
     """All outputs of the block, (cell, core dimensions)."""
     import torch
 
-    from .physics.threads import one_thread_each, without_subnormals
+    from ...physics.threads import one_thread_each, without_subnormals
 
     device = _device(job.device)
     forcing = {name: given[f"forcing:{name}"] for name in job.forcing}
@@ -188,7 +188,7 @@ def _pieces(n_cells: int, job: Job, device: str) -> Iterator[slice]:
 
 def bytes_of_work(job: Job) -> int:
     """Working memory that a cell takes, beside the inputs and outputs of its block."""
-    from .models.parameter_network import numbers_of_pass
+    from ...models.parameter_network import numbers_of_pass
 
     days = len(job.days)
     components = job.sizes.get("component", 1)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from .conventions.units import convert
-from .conventions.variables import ATTRIBUTES, FORCING, VARIABLES
-from .errors import MissingVariableError
-from .inputs import resolve as inputs
-from .inputs.cells import select_cells, space_names
-from .inputs.ranges import check_forcing, range_problem
-from .metrics.selection import Dims
-from .models.specs import LSTMStreamflow, Spec, check_spec
+from ..conventions.units import convert
+from ..conventions.variables import ATTRIBUTES, FORCING, VARIABLES
+from ..errors import MissingVariableError
+from ..inputs import resolve as inputs
+from ..inputs.cells import select_cells, space_names
+from ..inputs.ranges import check_forcing, range_problem
+from ..metrics.selection import Dims
+from ..models.specs import LSTMStreamflow, Spec, check_spec
 
 _DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate
 
@@ -116,7 +116,7 @@ def evaluate(
 
     ``dim`` and ``mask`` are those of :func:`hydroxr.metrics.evaluate`.
     """
-    from .metrics import evaluate as metrics
+    from ..metrics import evaluate as metrics
 
     if "streamflow" not in sim:
         raise MissingVariableError(

@@ -38,11 +38,11 @@ from typing import Any
 
 import xarray as xr
 
-from .blocks import BUDGET
-from .errors import DescriptionError
+from ...errors import DescriptionError
+from ...models.specs import DeltaHBV
+from ...read_ahead import cluster_client
+from .block import BUDGET
 from .job import Job, width
-from .models.specs import DeltaHBV
-from .read_ahead import cluster_client
 
 PHYSICS = 15e-9  # seconds a component and day
 NETWORK = 40e9  # operations a second: multiplications and additions of the LSTM

@@ -7,11 +7,11 @@ from typing import Any
 
 import xarray as xr
 
-from .conventions import cf
-from .conventions.variables import AMOUNT, VARIABLES
-from .job import CARRY, Layout, core_dims, places
-from .physics.equations import CHANNEL
-from .physics.parameters import PARAMETERS
+from ..conventions import cf
+from ..conventions.variables import AMOUNT, VARIABLES
+from ..physics.equations import CHANNEL
+from ..physics.parameters import PARAMETERS
+from .engine.job import CARRY, Layout, core_dims, places
 
 
 def state_dataset(

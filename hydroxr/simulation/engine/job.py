@@ -1,7 +1,7 @@
 """What to compute for every block of cells and days: a description that travels to workers.
 
 Nothing in it is large, because dask sends it with each block: a model is there by its checksum
-(:mod:`hydroxr.reference`), days by the first of them, what a segment of days hands to the next one
+(:mod:`hydroxr.simulation.engine.model_reference`), days by the first of them, what a segment of days hands to the next one
 by its layout.
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .conventions.variables import FORCING
-from .physics.equations import CHANNEL, STORES
-from .physics.parameters import ROUTING
-from .reference import ModelReference
+from ...conventions.variables import FORCING
+from ...physics.equations import CHANNEL, STORES
+from ...physics.parameters import ROUTING
+from .model_reference import ModelReference
 
 NETWORK_STATE = ("network_hidden", "network_cell")
 ZERO_PET = "zero_pet"  # part of a carry: days from the first on whose PET is 0, or -1 where there is one with
@@ -76,7 +76,7 @@ class Job:
     components : bool
         Outputs a component.
     budget : float, optional
-        Bytes of working memory; default :data:`hydroxr.blocks.BUDGET`.
+        Bytes of working memory; default :data:`hydroxr.simulation.engine.block.BUDGET`.
     one_of_many : bool
         Whether there are other blocks, so that an error is to say which one it is of.
     """

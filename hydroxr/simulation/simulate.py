@@ -9,22 +9,22 @@ from typing import Any
 import xarray as xr
 from dask.base import tokenize
 
-from . import segments
-from .analysis.derived import OF_A_DAY, finisher, ingredients
-from .conventions import acdd, cf
-from .conventions.variables import FORCING, OUTPUTS
-from .errors import DescriptionError, MissingVariableError, each_warning_once
-from .fingerprint import FIRST_DAY, START, TOKEN, start_of
-from .ingredients import Ingredients
-from .inputs import resolve as inputs
-from .job import CARRY, NETWORK_STATE, Job, layout
-from .members import join_members, of_member, simulate_members
-from .models.attribute_ranges import attribute_flag, knows_ranges
-from .models.ensemble import Ensemble
-from .models.model import Model
-from .models.specs import LSTMStreamflow, Spec
-from .physics.parameters import PARAMETERS
-from .plan import Plan, plan_run
+from ..analysis.derived import OF_A_DAY, finisher, ingredients
+from ..conventions import acdd, cf
+from ..conventions.variables import FORCING, OUTPUTS
+from ..errors import DescriptionError, MissingVariableError, each_warning_once
+from ..fingerprint import FIRST_DAY, START, TOKEN, start_of
+from ..inputs import resolve as inputs
+from ..models.attribute_ranges import attribute_flag, knows_ranges
+from ..models.ensemble import Ensemble
+from ..models.model import Model
+from ..models.specs import LSTMStreamflow, Spec
+from ..physics.parameters import PARAMETERS
+from .engine import segments
+from .engine.job import CARRY, NETWORK_STATE, Job, layout
+from .engine.plan import Plan, plan_run
+from .ensemble import join_members, of_member, simulate_members
+from .run_inputs import Ingredients
 from .state import state_dataset
 
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import ParameterError, StateError
-from .inputs.ranges import days_of_zero_pet
+from ...errors import ParameterError, StateError
+from ...inputs.ranges import days_of_zero_pet
+from ...models.specs import DeltaHBV
+from ...physics.equations import CHANNEL, STORES
+from ...physics.parameters import ROUTING
 from .job import CARRIED, CARRY, NETWORK_STATE, ZERO_PET, Job, core_dims, places, width
-from .models.specs import DeltaHBV
-from .physics.equations import CHANNEL, STORES
-from .physics.parameters import ROUTING
 
 if TYPE_CHECKING:
     import torch
 
-    from .models.parameter_network import ParameterNetwork
-    from .models.streamflow_network import StreamflowNetwork
+    from ...models.parameter_network import ParameterNetwork
+    from ...models.streamflow_network import StreamflowNetwork
 
     Network = ParameterNetwork | StreamflowNetwork
 
@@ -106,7 +106,7 @@ def _start_of_network(
 
 def _run_lstm(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
     """Streamflow of some cells as an LSTM gives it, (cell, time), and its state."""
-    from .models.streamflow_network import StreamflowNetwork
+    from ...models.streamflow_network import StreamflowNetwork
 
     network, forcing, attributes = _network(given, device, job)
     assert isinstance(network, StreamflowNetwork)
@@ -120,7 +120,7 @@ def _run_lstm(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, 
 
 def _run_window(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
     """Some days of the parameter window: the network's state after them, or the parameters at its end."""
-    from .models.parameter_network import ParameterNetwork
+    from ...models.parameter_network import ParameterNetwork
 
     network, forcing, attributes = _network(given, device, job)
     assert isinstance(network, ParameterNetwork)
@@ -136,8 +136,8 @@ def _run_window(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str
 
 def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
     """Parameters and physics of some cells, (cell, core dimensions)."""
-    from .physics.arguments import arrange_parameters, total_storage
-    from .physics.simulation import simulate_tensors
+    from ...physics.arguments import arrange_parameters, total_storage
+    from ...physics.simulation import simulate_tensors
 
     out: dict[str, np.ndarray] = {}
     # (cell, time) to (time, cell), as the physics has it
@@ -180,7 +180,7 @@ def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, n
 
 def _check_parameters(arranged: Mapping[str, torch.Tensor], job: Job) -> None:
     """Where a network gives parameters, those that come in are a state's."""
-    from .physics.arguments import check_parameters
+    from ...physics.arguments import check_parameters
 
     if job.model is None:
         check_parameters(arranged)
@@ -213,7 +213,7 @@ def _parameter(value: torch.Tensor, name: str, job: Job) -> torch.Tensor:
 def _start(
     state: Mapping[str, torch.Tensor], like: torch.Tensor, parameters: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    from .physics.arguments import checked_state
+    from ...physics.arguments import checked_state
 
     hydrologic = {name: value for name, value in state.items() if name in (*STORES, CHANNEL)} or None
     return checked_state(hydrologic, like, parameters["BETA"].shape[-1], routed="UH_SHAPE" in parameters)
@@ -231,7 +231,7 @@ def _network_parameters(
     Static ones are its output at the end of the parameter window. Dynamic ones are its output of
     each day, on a way of their own from the first day of the run.
     """
-    from .models.parameter_network import ParameterNetwork
+    from ...models.parameter_network import ParameterNetwork
 
     network, forcing, attributes = _network(given, device, job)
     assert isinstance(network, ParameterNetwork)

@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from .conventions import cf
-from .errors import (
+from ..conventions import cf
+from ..errors import (
     CoordinateError,
     DescriptionError,
     DimensionError,
@@ -23,14 +23,14 @@ from .errors import (
     StateError,
     warn,
 )
-from .inputs import resolve as inputs
-from .inputs.cells import attribute_array, select_cells, space_labels
-from .job import CARRIED, CARRY, NETWORK_STATE, Days, Job, core_dims, layout
-from .models.model import Model
-from .models.specs import DeltaHBV, LSTMStreamflow
-from .physics.equations import CHANNEL, LEADS, STORES
-from .physics.parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
-from .reference import ModelReference
+from ..inputs import resolve as inputs
+from ..inputs.cells import attribute_array, select_cells, space_labels
+from ..models.model import Model
+from ..models.specs import DeltaHBV, LSTMStreamflow
+from ..physics.equations import CHANNEL, LEADS, STORES
+from ..physics.parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
+from .engine.job import CARRIED, CARRY, NETWORK_STATE, Days, Job, core_dims, layout
+from .engine.model_reference import ModelReference
 
 
 class Ingredients:
