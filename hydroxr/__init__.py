@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from .models.ensemble import Ensemble
     from .models.model import Model, load_model
     from .models.pretrained import open_results
-    from .opening import open_run
+    from .storage.open import open_run
 
 _FUNCTIONS = {
     "open_camels": "datasets.camels",
     "open_sample": "datasets.samples",
     "load_model": "models.model",
-    "open_run": "opening",
+    "open_run": "storage.open",
     "open_results": "models.pretrained",
     "Model": "models.model",
     "Ensemble": "models.ensemble",

@@ -381,14 +381,14 @@ class HBVAccessor:
         return aggregate_time(self._ds, step, **options)
 
     def to_zarr(self, path: Any, **options: Any) -> Any:
-        """Write to a Zarr store, complete or not there; resume, append: :func:`hydroxr.store.to_zarr`."""
-        from .store import to_zarr
+        """Write to a Zarr store, complete or not there; resume, append: :func:`hydroxr.storage.to_zarr.to_zarr`."""
+        from .storage.to_zarr import to_zarr
 
         return to_zarr(self._ds, path, **options)
 
     def to_netcdf(self, path: str | os.PathLike[str], **options: Any) -> Path:
-        """Write to a CF NetCDF file, complete or not there; see :func:`hydroxr.store.to_netcdf`."""
-        from .store import to_netcdf
+        """Write to a CF NetCDF file, complete or not there; see :func:`hydroxr.storage.to_zarr.to_netcdf`."""
+        from .storage.to_zarr import to_netcdf
 
         return to_netcdf(self._ds, path, **options)
 

@@ -23,7 +23,7 @@ from .models.model import check_target as check_model_target
 from .models.specs import DeltaHBV, LSTMStreamflow, Spec
 from .simulation.simulate import parameters
 from .simulation.simulate import simulate as simulate_cells
-from .store import check_target
+from .storage.to_zarr import check_target
 from .summary import summary
 
 MODELS = (*DeltaHBV.ladder(), "lstm")  # what 'fit --model' knows

@@ -18,7 +18,6 @@ from .analysis.derived import derive
 from .analysis.water_balance import water_balance
 from .compare.indices import as_fraction
 from .errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
-from .fingerprint import START
 from .inputs.cells import Space, select_cells, space_names
 from .inputs.resolve import observed_streamflow, select_days
 from .plot.geography import Outlines, features
@@ -26,6 +25,7 @@ from .plot.runs import SHORT_NAMES
 from .plot.scatter import scatter
 from .plot.style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part
 from .simulation.check import evaluate
+from .storage.zarr.identity import START
 from .summary import summary
 
 _EXTREMES = 5  # cells in the tables of the worst and the best

@@ -22,9 +22,9 @@ from hydroxr.errors import (
     UnitsError,
     ValueRangeError,
 )
-from hydroxr.fingerprint import TOKEN
 from hydroxr.models.ensemble import Ensemble
 from hydroxr.models.model import Model
+from hydroxr.storage.zarr.identity import TOKEN
 from tests.labelled import STATES, make_dataset, make_grid, make_parameters, untrained
 
 AREA = np.array([10.0, 250.0, 3000.0])  # km2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hydroxr.packing import ABSOLUTE, RELATIVE, encode
+from hydroxr.storage.packing import ABSOLUTE, RELATIVE, encode
 
 VALUES = np.random.default_rng(0).gamma(1, 3, (20, 500))
 

@@ -21,11 +21,11 @@ from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from distributed import Client, LocalCluster
 
 import hydroxr as hx
-from hydroxr import zarr_store
 from hydroxr.errors import StoreError
 from hydroxr.physics import simulation
-from hydroxr.read_ahead import cluster_client, lanes_of, take_turns
-from hydroxr.zarr_blocks import BlockWriter
+from hydroxr.storage.zarr import run as zarr_store
+from hydroxr.storage.zarr.blocks import BlockWriter
+from hydroxr.storage.zarr.turns import cluster_client, lanes_of, take_turns
 from tests.labelled import assert_same_values, make_dataset, make_parameters, untrained
 
 SPEC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",))

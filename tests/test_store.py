@@ -20,9 +20,9 @@ import xarray as xr
 import zarr
 
 import hydroxr as hx
-from hydroxr import store
 from hydroxr.errors import DamagedStoreError, HydroxrError, MissingForcingError, StoreError
 from hydroxr.models.model import Model
+from hydroxr.storage import to_zarr as store
 from tests.labelled import (
     OUTPUTS,
     assert_same_values,

@@ -14,7 +14,6 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr import zarr_append, zarr_blocks
 from hydroxr.errors import (
     CoordinateError,
     DescriptionError,
@@ -24,6 +23,8 @@ from hydroxr.errors import (
     StoreError,
     TimeAxisError,
 )
+from hydroxr.storage.zarr import append as zarr_append
+from hydroxr.storage.zarr import blocks as zarr_blocks
 from tests.labelled import make_dataset, make_parameters
 
 STRETCHES = (0, 40, 57, 80, 100)

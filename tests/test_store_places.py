@@ -17,7 +17,7 @@ import zarr
 
 import hydroxr as hx
 from hydroxr.errors import DescriptionError, IncompleteStoreError, StoreError, ValueRangeError
-from hydroxr.packing import round_mantissa
+from hydroxr.storage.packing import round_mantissa
 from tests.labelled import make_dataset, make_grid, make_parameters
 from tests.test_store_resume import lazy
 

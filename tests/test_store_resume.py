@@ -22,7 +22,7 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
-from hydroxr.places import Place
+from hydroxr.storage.zarr.location import Place
 from tests.labelled import make_dataset, make_grid, make_parameters
 
 DAYS = 30
@@ -228,7 +228,7 @@ def test_chunks_are_for_their_readers(
     chunked: bool, shards: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A series lies in few chunks, a map in few; blocks stay whole numbers of chunks."""
-    monkeypatch.setattr("hydroxr.zarr_layout._CHUNK", 4 * 60)
+    monkeypatch.setattr("hydroxr.storage.zarr.layout._CHUNK", 4 * 60)
     grid = make_grid(60, 4, 6)
     parameters = make_parameters(grid)
     sim = grid.hbv.simulate(parameters, variables=["streamflow"])

@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr import zarr_append
 from hydroxr.errors import StateError, StoreError, TimeAxisError
+from hydroxr.storage.zarr import append as zarr_append
 from tests.labelled import make_dataset, make_parameters, raise_if_dask_computes
 
 FEW = ("streamflow", "soil_moisture")

@@ -16,10 +16,10 @@ from ..conventions.cf import name_flags
 from ..conventions.units import convert, factor_offset
 from ..conventions.variables import DERIVED, STATES, VARIABLES
 from ..errors import DescriptionError, DimensionError, MissingVariableError, TimeAxisError, ValueRangeError
-from ..fingerprint import PERIOD, TOKEN, digest
 from ..inputs.cells import select_cells
 from ..inputs.resolve import find, select_days
-from ..packing import restated, stated
+from ..storage.packing import restated, stated
+from ..storage.zarr.identity import PERIOD, TOKEN, digest
 from .periods import days_of, span, time_index, whole_years
 
 SWE, STORAGE, DISCHARGE = "snow_water_equivalent", "terrestrial_water_storage", "discharge"

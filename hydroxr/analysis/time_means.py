@@ -11,8 +11,8 @@ from ..conventions.cf import EQUATION
 from ..conventions.units import canonical, factor_offset
 from ..conventions.variables import AMOUNT, DAILY_MEAN, FLUX, VARIABLES
 from ..errors import DescriptionError, UnitsError
-from ..fingerprint import FIRST_DAY
-from ..packing import restated, stated
+from ..storage.packing import restated, stated
+from ..storage.zarr.identity import FIRST_DAY
 from .periods import Periods, days_of, over_periods, periods_within, with_bounds
 
 _WORDS = {"8day": "8-day composites", "month": "months", "year": "years"}

@@ -11,10 +11,10 @@ import xarray as xr
 from ..conventions.units import same_units
 from ..conventions.variables import AMOUNT, FLUX, STATES
 from ..errors import DescriptionError, EmptySelectionError, MissingVariableError, TimeAxisError, UnitsError
-from ..fingerprint import FIRST_DAY
 from ..inputs.resolve import check_time
 from ..models.specs import LSTMStreamflow
-from ..packing import stated
+from ..storage.packing import stated
+from ..storage.zarr.identity import FIRST_DAY
 
 FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")
 # Units of the last place of the water that moved and was stored, which rounding may add up to. Measured

@@ -16,7 +16,7 @@ import xarray as xr
 
 from .._version import FORMAT, __version__
 from ..errors import DescriptionError, EmptySelectionError
-from ..file_digest import DIGEST
+from ..storage.netcdf_digest import DIGEST
 from . import acdd
 from .variables import VARIABLES
 

@@ -14,7 +14,7 @@ import xarray as xr
 
 from .._version import FORMAT, __version__
 from ..errors import DescriptionError, ModelFileError
-from ..store import replace
+from ..storage.to_zarr import replace
 from .files import own_file, read_json
 from .model import ENSEMBLE_FILE, Model, check_target, load_member, write_file
 from .schema import check_ensemble, member_folder, sealed

@@ -23,7 +23,7 @@ import xarray as xr
 from .._version import FORMAT, __version__
 from ..errors import DescriptionError, ModelFileError
 from ..physics.parameters import PARAMETERS, ROUTING
-from ..store import replace
+from ..storage.to_zarr import replace
 from .files import as_path, own_file, parse_json, read_json, read_weights, weight_shapes
 from .schema import check_content, labels, sealed
 from .specs import DeltaHBV, LSTMStreamflow, Spec, description_from

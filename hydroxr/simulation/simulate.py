@@ -13,13 +13,13 @@ from ..analysis.derived import OF_A_DAY, finisher, ingredients
 from ..conventions import acdd, cf
 from ..conventions.variables import FORCING, OUTPUTS
 from ..errors import DescriptionError, MissingVariableError, each_warning_once
-from ..fingerprint import FIRST_DAY, START, TOKEN, start_of
 from ..inputs import resolve as inputs
 from ..models.attribute_ranges import attribute_flag, knows_ranges
 from ..models.ensemble import Ensemble
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
 from ..physics.parameters import PARAMETERS
+from ..storage.zarr.identity import FIRST_DAY, START, TOKEN, start_of
 from .engine import segments
 from .engine.job import CARRY, NETWORK_STATE, Job, layout
 from .engine.plan import Plan, plan_run

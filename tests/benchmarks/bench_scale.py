@@ -79,7 +79,7 @@ def install_timers(dask_worker: Any) -> None:
 
         return inner
 
-    from hydroxr.places import Place
+    from hydroxr.storage.zarr.location import Place
 
     Place.put = timed("disk", Place.put)
     simulation.simulate_tensors = timed("physics", simulation.simulate_tensors)

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from ...models.specs import DeltaHBV
-from ...read_ahead import renamed
+from ...storage.zarr.turns import renamed
 from ...support.dask_graphs import rechunked
 from . import block as blocks
 from .job import CARRY, NETWORK_STATE, ZERO_PET, Job, Layout, layout, width

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DamagedStoreError
-from .fingerprint import plain
+from ..errors import DamagedStoreError
+from .zarr.identity import plain
 
 DIGEST = "hydroxr_digest"  # global attribute: what the digest of the rest is
 _PART = 64 * 2**20  # bytes that are read at once

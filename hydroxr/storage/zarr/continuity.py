@@ -10,12 +10,12 @@ import numpy as np
 import xarray as xr
 from zarr.abc.store import Store
 
-from .analysis.water_balance import FLUXES, stated_errors, total_storage
-from .conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
-from .errors import StateError
-from .fingerprint import FIRST_DAY, LAST_START, START, start_of
+from ...analysis.water_balance import FLUXES, stated_errors, total_storage
+from ...conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
+from ...errors import StateError
+from .identity import FIRST_DAY, LAST_START, START, start_of
+from .location import Place, Recorder
 from .manifest import Plan
-from .places import Place, Recorder
 
 # By how much the storage may differ over the seam: mm, and as a share of it.
 _ABSOLUTE, _RELATIVE = 1e-2, 1e-5

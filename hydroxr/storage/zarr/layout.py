@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .errors import DescriptionError
+from ...errors import DescriptionError
 from .manifest import Grid
 
 LAYOUTS = (None, "series", "maps")

@@ -10,10 +10,10 @@ from uuid import uuid4
 import numpy as np
 import xarray as xr
 
+from ...support.progress import progress_bar
+from .location import Place, Recorder
 from .manifest import Grid, Plan, entry, seal
-from .places import Place, Recorder
-from .read_ahead import cluster_client, lanes_of, renamed, take_turns
-from .support.progress import progress_bar
+from .turns import cluster_client, lanes_of, renamed, take_turns
 
 if TYPE_CHECKING:
     from dask.array import Array

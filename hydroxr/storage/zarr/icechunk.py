@@ -21,16 +21,16 @@ import numpy as np
 import xarray as xr
 from zarr.core.sync import sync
 
-from .conventions.cf import for_file
-from .errors import DescriptionError, StoreError
+from ...conventions.cf import for_file
+from ...errors import DescriptionError, StoreError
+from ..packing import unpacked
+from .append import append_run, check_append, check_continues, coordinates, longer
+from .blocks import BlockWriter, write_blocks, write_region
+from .continuity import check_seam, check_start, compare_days
+from .layout import is_lazy, prepare
+from .location import Place, Recorder
 from .manifest import Plan
-from .packing import unpacked
-from .places import Place, Recorder
-from .zarr_append import append_run, check_append, check_continues, coordinates, longer
-from .zarr_blocks import BlockWriter, write_blocks, write_region
-from .zarr_layout import is_lazy, prepare
-from .zarr_seam import check_seam, check_start, compare_days
-from .zarr_store import Run, metadata_of
+from .run import Run, metadata_of
 
 _ROOT = "zarr.json"
 
@@ -48,7 +48,7 @@ class _Chunks(BlockWriter):
 
 
 def write_transaction(run: Run, place: Place, *, overwrite: bool, resume: bool) -> None:
-    """Write ``run`` into the session of ``place``; see :func:`hydroxr.store.to_zarr`.
+    """Write ``run`` into the session of ``place``; see :func:`hydroxr.storage.to_zarr.to_zarr`.
 
     Raises
     ------
@@ -76,11 +76,11 @@ def write_transaction(run: Run, place: Place, *, overwrite: bool, resume: bool) 
 
 
 def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: bool) -> None:
-    """Add days to the run in the session of ``place``; see :func:`hydroxr.store.to_zarr`.
+    """Add days to the run in the session of ``place``; see :func:`hydroxr.storage.to_zarr.to_zarr`.
 
     Raises
     ------
-    StoreError, StateError, TimeAxisError and others as of :func:`hydroxr.zarr_append.append`
+    StoreError, StateError, TimeAxisError and others as of :func:`hydroxr.storage.zarr.append.append`
     """
     check_append(dim, as_it_is=as_it_is)
     _check_writable(place)

@@ -9,9 +9,20 @@ from typing import Any
 
 import xarray as xr
 
-from .errors import DamagedStoreError, IncompleteStoreError, StoreError
-from .manifest import ATTRIBUTE, FOLDER, Entry, Files, Plan, entry, plans, read_manifest, read_root, unseal
-from .places import Place, Recorder
+from ..errors import DamagedStoreError, IncompleteStoreError, StoreError
+from .zarr.location import Place, Recorder
+from .zarr.manifest import (
+    ATTRIBUTE,
+    FOLDER,
+    Entry,
+    Files,
+    Plan,
+    entry,
+    plans,
+    read_manifest,
+    read_root,
+    unseal,
+)
 
 _NAMED = 5  # blocks or chunks that an error names; the others are counted
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -129,7 +140,7 @@ def _announced(place: Place) -> dict[str, list[Entry]]:
 
 def _raise_absent(place: Place) -> None:
     """There is nothing under the name; perhaps a write to it goes on or was ended."""
-    from .zarr_store import partial_folders
+    from .zarr.run import partial_folders
 
     assert place.folder is not None
     for folder in partial_folders(place.folder):
@@ -254,7 +265,7 @@ def _open_old(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
 
 def _open_file(path: Path, verify: bool, chunks: Any) -> xr.Dataset:
     """A NetCDF file, which has its name only when it is complete."""
-    from .file_digest import check_digest
+    from .netcdf_digest import check_digest
 
     with path.open("rb") as file:
         if file.read(len(_HDF5)) != _HDF5:

@@ -25,11 +25,11 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from ._version import FORMAT, __version__
-from .errors import DamagedStoreError, StoreError
+from ..._version import FORMAT, __version__
+from ...errors import DamagedStoreError, StoreError
 
 if TYPE_CHECKING:
-    from .places import Place
+    from .location import Place
 
 FOLDER = ".hydroxr"
 LOCK = f"{FOLDER}/lock"

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ._version import __version__
-from .conventions import acdd
-from .conventions.cf import for_file, timestamp
-from .errors import (
+from ..._version import __version__
+from ...conventions import acdd
+from ...conventions.cf import for_file, timestamp
+from ...errors import (
     CoordinateError,
     DescriptionError,
     DimensionError,
@@ -32,7 +32,12 @@ from .errors import (
     StoreError,
     TimeAxisError,
 )
-from .fingerprint import LAST_START, START, fingerprint, graph_names, model_and_cells, source_of
+from ..packing import to_write
+from .blocks import write_region
+from .continuity import check_seam, check_start, check_written_seam
+from .identity import LAST_START, START, fingerprint, graph_names, model_and_cells, source_of
+from .layout import is_lazy, prepare
+from .location import Place, Recorder, only_writer
 from .manifest import (
     LOCK,
     ROOT_KEYS,
@@ -45,18 +50,13 @@ from .manifest import (
     read_manifest,
     read_root,
 )
-from .packing import to_write
-from .places import Place, Recorder, only_writer
-from .zarr_blocks import write_region
-from .zarr_layout import is_lazy, prepare
-from .zarr_seam import check_seam, check_start, check_written_seam
-from .zarr_store import Run, publish, tidy, write_missing
+from .run import Run, publish, tidy, write_missing
 
 _GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")  # the same from 1582-10-15 on
 
 
 def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: bool) -> None:
-    """Add the days of ``ds`` to the store; see :func:`hydroxr.store.to_zarr`."""
+    """Add the days of ``ds`` to the store; see :func:`hydroxr.storage.to_zarr.to_zarr`."""
     check_append(dim, as_it_is=as_it_is)
     with _locked(place):
         root = read_root(place)

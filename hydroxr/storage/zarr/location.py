@@ -28,9 +28,9 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
-from .errors import StoreError
-from .fingerprint import without_secrets
-from .store import sync_folder
+from ...errors import StoreError
+from ..to_zarr import sync_folder
+from .identity import without_secrets
 
 _AT_ONCE = 32  # requests to an object store
 _UNFINISHED = ".partial"  # ends the temporary names, ours and zarr's

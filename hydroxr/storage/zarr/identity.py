@@ -36,7 +36,7 @@ def fingerprint(
     ds : Dataset
         As it is to be written.
     grid, chunks
-        Of :func:`hydroxr.zarr_layout.lay_out`.
+        Of :func:`hydroxr.storage.zarr.layout.lay_out`.
     options : dict
         Of writing.
     source : str, optional

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .conventions.cf import for_file
-from .conventions.variables import VARIABLES
-from .errors import DescriptionError, ValueRangeError
-from .manifest import ATTRIBUTE
+from ..conventions.cf import for_file
+from ..conventions.variables import VARIABLES
+from ..errors import DescriptionError, ValueRangeError
+from .zarr.manifest import ATTRIBUTE
 
 # Largest errors of packed=True and ranges of a variable's values, by its role: kg m-2 day-1, kg m-2.
 _ERRORS = {"flux": 0.005, "state": 0.05}

@@ -21,8 +21,13 @@ from uuid import uuid4
 import xarray as xr
 from zarr.abc.store import Store
 
-from .errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
-from .fingerprint import fingerprint, source_of
+from ...errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
+from ..packing import to_write
+from ..to_zarr import PARTIAL, check_target, replace, sync_folder
+from .blocks import BlockWriter, write_blocks
+from .identity import fingerprint, source_of
+from .layout import encodings, lay_out, prepare
+from .location import Place, Recorder, only_writer
 from .manifest import (
     ATTRIBUTE,
     FOLDER,
@@ -37,11 +42,6 @@ from .manifest import (
     read_root,
     seal,
 )
-from .packing import to_write
-from .places import Place, Recorder, only_writer
-from .store import PARTIAL, check_target, replace, sync_folder
-from .zarr_blocks import BlockWriter, write_blocks
-from .zarr_layout import encodings, lay_out, prepare
 
 _GROUPS = {
     2: {f"{FOLDER}/.zgroup": b'{"zarr_format": 2}'},
@@ -76,7 +76,7 @@ class Run:
 
 
 def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Path:
-    """Write ``run`` to a folder; see :func:`hydroxr.store.to_zarr`."""
+    """Write ``run`` to a folder; see :func:`hydroxr.storage.to_zarr.to_zarr`."""
     check_target(target, overwrite=overwrite or resume)
     if resume and target.exists() and not overwrite:
         _check_is_run(Place.of(target), run)
@@ -108,7 +108,7 @@ def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Pa
 
 
 def write_object_store(run: Run, place: Place, *, overwrite: bool, resume: bool) -> None:
-    """Write ``run`` where there is no renaming; see :func:`hydroxr.store.to_zarr`."""
+    """Write ``run`` where there is no renaming; see :func:`hydroxr.storage.to_zarr.to_zarr`."""
     keys = place.sizes()
     begun = any(key.startswith(FOLDER) for key in keys)
     root = read_root(place)

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import xarray as xr
 
-from .conventions.cf import check_netcdf
-from .errors import StoreError
+from ..conventions.cf import check_netcdf
+from ..errors import StoreError
 
 if TYPE_CHECKING:
     from .packing import KeepBits, Packed
@@ -55,7 +55,7 @@ def to_netcdf(
         Where a variable has a name, or it or an attribute a type, that no file can have.
     """
 
-    from .file_digest import write_digest
+    from .netcdf_digest import write_digest
     from .packing import to_write
 
     check_netcdf(ds)
@@ -106,7 +106,7 @@ def to_zarr(
     path : path, URL, or store of zarr
         A folder; an address that fsspec knows, such as ``s3://bucket/run.zarr``; a store such as
         ``zarr.storage.ObjectStore``; the ``session.store`` of icechunk, in which a run is there for
-        others when you commit the session (:mod:`hydroxr.transactions`).
+        others when you commit the session (:mod:`hydroxr.storage.zarr.icechunk`).
     overwrite : bool
         Replace a store of that name: in a folder when the new one is complete. In an object store
         the keys are the same, so the old one is removed before the new one is written; a run that is
@@ -154,12 +154,12 @@ def to_zarr(
     DescriptionError
         Where options do not go together, or a variable has a name that no file can have.
     """
-    from .places import Place
-    from .transactions import append_transaction, write_transaction
+    from .zarr.icechunk import append_transaction, write_transaction
+    from .zarr.location import Place
 
     place = Place.of(path, storage_options)
     if append_dim is not None:
-        from .zarr_append import append
+        from .zarr.append import append
 
         given = (overwrite, layout, shards, zarr_format, packed, keep_bits)
         as_it_is = given == (False, None, False, 3, False, None)
@@ -167,7 +167,7 @@ def to_zarr(
             ds, place, append_dim, as_it_is=as_it_is, progress=progress
         )
         return path if place.folder is None else place.folder
-    from .zarr_store import Run, write_folder, write_object_store
+    from .zarr.run import Run, write_folder, write_object_store
 
     options = {"zarr_format": zarr_format, "packed": packed, "keep_bits": keep_bits}
     run = Run.of(ds, layout, shards, progress, **options)
