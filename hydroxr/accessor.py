@@ -156,7 +156,7 @@ class HBVAccessor:
             Train them side by side as tasks of a cluster, one at a time in each worker process (a
             checkpoint is then a folder that the workers see); default: one after another.
         **protocol
-            Other values of the preset, see :class:`hydroxr.learning.protocol.Protocol`: ``schedule``,
+            Other values of the preset, see :class:`hydroxr.training.loop.protocol.Protocol`: ``schedule``,
             ``epochs``, ``warmup_gradient``, ``warmup_parameters``, ``dropout``, ``clip``,
             ``precision``, ``validate_every``, ``patience`` (validations in a row without a better
             one, after which training stops).
@@ -170,7 +170,7 @@ class HBVAccessor:
         HydroxrError
             Named for what is wrong, before anything is computed; TrainingError while training.
         """
-        from .fit import fit
+        from .training.fit import fit
 
         return fit(
             self._ds,
@@ -307,14 +307,14 @@ class HBVAccessor:
 
         For each fold, the cells with one value of the label ``folds``, a model is fitted to all other
         cells with the ``options`` of ``fit``, and simulates those of the fold. Parameters and errors:
-        :func:`hydroxr.cross_validation.cross_validate`.
+        :func:`hydroxr.training.cross_validation.cross_validate`.
 
         Returns
         -------
         Dataset
             As of ``simulate``, in memory, all cells in their order, with the coordinate ``fold``.
         """
-        from .cross_validation import cross_validate
+        from .training.cross_validation import cross_validate
 
         return cross_validate(
             self._ds,

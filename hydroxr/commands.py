@@ -14,7 +14,6 @@ import xarray as xr
 from .datasets.camels import open_camels
 from .datasets.samples import open_sample
 from .errors import DataFileError, DescriptionError, EmptySelectionError
-from .fit import select_time
 from .html_report import write_report
 from .inputs import resolve as inputs
 from .models.ensemble import Ensemble
@@ -25,6 +24,7 @@ from .simulation.simulate import parameters
 from .simulation.simulate import simulate as simulate_cells
 from .storage.to_zarr import check_target
 from .summary import summary
+from .training.fit import select_time
 
 MODELS = (*DeltaHBV.ladder(), "lstm")  # what 'fit --model' knows
 DEMO_CATCHMENTS = ("Au Saumon", "Baskatong")

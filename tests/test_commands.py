@@ -104,7 +104,7 @@ def test_the_demonstration_leaves_what_it_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stores, files, pictures and models of both catchments; here with a training of two steps."""
-    monkeypatch.setattr("hydroxr.learning.protocol._ITERATIONS", {"constant": 2})
+    monkeypatch.setattr("hydroxr.training.loop.protocol._ITERATIONS", {"constant": 2})
     assert main(["demo", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     for name in commands.DEMO_CATCHMENTS:
@@ -140,7 +140,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_is_computed(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not after the training."""
-    monkeypatch.setattr("hydroxr.learning.training.train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("hydroxr.training.loop.train.train", lambda *_: pytest.fail("trained"))
     folder = tmp_path / "notes"
     folder.mkdir()
     assert main(["fit", "--data", str(data), "--out", str(folder), "--network", "constant"]) == 1

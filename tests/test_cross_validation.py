@@ -11,7 +11,6 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr import cross_validation
 from hydroxr.errors import (
     CoordinateError,
     DescriptionError,
@@ -25,6 +24,7 @@ from hydroxr.errors import (
     ModelFileError,
     ValueRangeError,
 )
+from hydroxr.training import cross_validation
 from tests.conftest import FIT
 from tests.labelled import assert_same_values, make_dataset, make_grid
 

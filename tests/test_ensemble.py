@@ -14,9 +14,9 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr import commands
 from hydroxr.errors import DescriptionError, HydroxrWarning, ModelFileError, StateError, TrainingError
-from hydroxr.learning.losses import paper_loss
 from hydroxr.models.ensemble import Ensemble
 from hydroxr.models.model import ENSEMBLE_FILE
+from hydroxr.training.loop.losses import paper_loss
 from tests.conftest import FIT
 from tests.labelled import assert_same_values, make_dataset, raise_if_dask_computes
 
@@ -299,8 +299,8 @@ def test_a_worker_decides_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None
         told["precision"] = train.args[1].precision
         raise TimeoutError
 
-    monkeypatch.setattr("hydroxr.fit.fit_side_by_side", recorded)
-    monkeypatch.setattr("hydroxr.fit.check_client", lambda *given: None)
+    monkeypatch.setattr("hydroxr.training.fit.fit_side_by_side", recorded)
+    monkeypatch.setattr("hydroxr.training.fit.check_client", lambda *given: None)
     options = {"seeds": 2, "client": object(), "warmup": 5, "window": 20, "iterations": 1}
     with pytest.raises(TimeoutError):
         make_dataset().hbv.fit(hx.DeltaHBV(components=1, hidden=4), **options)

@@ -16,9 +16,9 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.errors import DescriptionError, MemoryLimitError, MissingObservationError
-from hydroxr.learning import training
-from hydroxr.learning.sampler import WindowSampler
 from hydroxr.models.model import Model
+from hydroxr.training.loop import train as training
+from hydroxr.training.loop.sampler import WindowSampler
 from tests.conftest import FIT
 from tests.labelled import (
     ATTRIBUTES,

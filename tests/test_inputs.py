@@ -307,8 +307,8 @@ USES: dict[str, Any] = {
 def test_bad_input_is_refused(ds: xr.Dataset, wrong: str, use: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By check, simulate and fit: the named error, before any computation, whose message says what, where,
     what was expected and what to do."""
-    from hydroxr.learning import training
     from hydroxr.physics import simulation
+    from hydroxr.training.loop import train as training
 
     def computed(*args: Any, **options: Any) -> None:
         raise AssertionError("something long was computed before the error")

@@ -16,10 +16,10 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr._version import FORMAT
 from hydroxr.errors import CheckpointError, DescriptionError, ModelFileError
-from hydroxr.learning import checkpoint as checkpoints
-from hydroxr.learning.checkpoint import CHECKPOINT_FILE
 from hydroxr.models.files import weight_shapes
 from hydroxr.models.model import JSON_FILE, Model
+from hydroxr.training.loop import checkpoint as checkpoints
+from hydroxr.training.loop.checkpoint import CHECKPOINT_FILE
 from tests.conftest import FIT
 from tests.faults import forgeries, model_faults
 from tests.labelled import make_dataset, untrained

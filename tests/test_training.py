@@ -29,12 +29,12 @@ from hydroxr.errors import (
     MissingObservationError,
     TrainingError,
 )
-from hydroxr.learning import checkpoint as checkpoints
-from hydroxr.learning import training
-from hydroxr.learning.checkpoint import CHECKPOINT_FILE
-from hydroxr.learning.losses import paper_loss
 from hydroxr.models import parameter_network as network
 from hydroxr.models.model import Model
+from hydroxr.training.loop import checkpoint as checkpoints
+from hydroxr.training.loop import train as training
+from hydroxr.training.loop.checkpoint import CHECKPOINT_FILE
+from hydroxr.training.loop.losses import paper_loss
 from tests.conftest import FIT, TRAINING
 from tests.labelled import make_dataset
 
@@ -167,7 +167,7 @@ def test_training_stops_early_on_request(ds: xr.Dataset, monkeypatch: pytest.Mon
 
 def test_validation_in_pieces_is_the_same(ds: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few cells and days at a time, where memory is short."""
-    from hydroxr.learning import validation
+    from hydroxr.training.loop import validation
 
     options = {"validation": LATER, "validate_every": 1}
     whole = fit(ds, "dynamic", **options)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..learning.losses import STREAMFLOW_OFFSET, transform_streamflow
+from ..training.loop.losses import STREAMFLOW_OFFSET, transform_streamflow
 from .parameter_network import NetworkState, RegionalNetwork, mean_and_deviation
 from .specs import LSTMStreamflow
 

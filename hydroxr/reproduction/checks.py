@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import DataFileError, ModelFileError
-from ..folds import cell_dimension, fold_labels, missing_labels, require_labels
 from ..inputs import resolve as inputs
 from ..inputs.cells import attribute_names
+from ..training.folds import cell_dimension, fold_labels, missing_labels, require_labels
 from .records import SETTINGS, check_settings
 from .runs import ENSEMBLE, SPLITS, Run, group_of, specification
 from .scores import et_correlation

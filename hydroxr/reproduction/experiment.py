@@ -142,7 +142,7 @@ class Experiment:
 
     def settings(self, run: Run) -> dict[str, Any]:
         """What decides a run beside the data: description, protocol, periods."""
-        from ..learning.protocol import protocol_of
+        from ..training.loop.protocol import protocol_of
 
         spec = specification(run.model, self.hidden)
         changes = {name: value for name, value in self.options.items() if name != "preset"}

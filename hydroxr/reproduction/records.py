@@ -101,7 +101,7 @@ def settings_of(folder: Path) -> dict[str, Any]:
 
 def protocol_text(settings: dict[str, Any]) -> str:
     """How a run is trained, in a line."""
-    from ..learning.protocol import Protocol
+    from ..training.loop.protocol import Protocol
 
     protocol = settings["protocol"]
     loss = protocol["loss"]

@@ -23,13 +23,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from hydroxr.learning.batches import TrainingData, batch_parameters, batch_streamflow
-from hydroxr.learning.memory import kept_memory
-from hydroxr.learning.precision import lstm_precision
-from hydroxr.learning.protocol import make_protocol
-from hydroxr.learning.training import _Training
 from hydroxr.models.specs import DeltaHBV
 from hydroxr.physics.threads import without_subnormals
+from hydroxr.training.loop.batches import TrainingData, batch_parameters, batch_streamflow
+from hydroxr.training.loop.memory import kept_memory
+from hydroxr.training.loop.precision import lstm_precision
+from hydroxr.training.loop.protocol import make_protocol
+from hydroxr.training.loop.train import _Training
 from tests.benchmarks.bench_physics import high_water
 from tests.strategies import weather
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from hydroxr.learning.batches import batch_streamflow
-from hydroxr.learning.protocol import Protocol, make_protocol
 from hydroxr.physics import PARAMETERS
+from hydroxr.training.loop.batches import batch_streamflow
+from hydroxr.training.loop.protocol import Protocol, make_protocol
 from tests.oracle import simulate as oracle
 from tests.strategies import Case
 

@@ -9,8 +9,8 @@ import psutil
 import pytest
 import torch
 
-from hydroxr.learning import memory
-from hydroxr.learning.memory import kept_memory
+from hydroxr.training.loop import memory
+from hydroxr.training.loop.memory import kept_memory
 
 
 class Recorder:

@@ -10,8 +10,8 @@ import torch
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.learning import precision as module
-from hydroxr.learning.precision import lstm_precision
+from hydroxr.training.loop import precision as module
+from hydroxr.training.loop.precision import lstm_precision
 from tests.conftest import FIT
 from tests.learning.test_network import inputs, make
 

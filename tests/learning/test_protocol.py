@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hydroxr.errors import DescriptionError
-from hydroxr.learning.protocol import Protocol, epoch_iterations, make_protocol
+from hydroxr.training.loop.protocol import Protocol, epoch_iterations, make_protocol
 
 
 def test_the_paper_s_protocol_is_the_paper_s() -> None:
@@ -147,4 +147,4 @@ def test_a_protocol_is_fixed_and_plain() -> None:
     with pytest.raises(FrozenInstanceError):
         protocol.batch = 3  # type: ignore[misc]
     written = json.loads(json.dumps(protocol.to_dict()))
-    assert written["loss"] == "hydroxr.learning.protocol.epoch_iterations"
+    assert written["loss"] == "hydroxr.training.loop.protocol.epoch_iterations"

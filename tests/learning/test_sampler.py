@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hydroxr.learning.sampler import WindowSampler
+from hydroxr.training.loop.sampler import WindowSampler
 from tests.strategies import examples
 
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from hydroxr.errors import DescriptionError
-from hydroxr.learning.batches import TrainingData, ValidationData, batch_output, make_module
-from hydroxr.learning.losses import low_flow_loss, make_loss
-from hydroxr.learning.protocol import Protocol, make_protocol
-from hydroxr.learning.validation import nse, simulate_piece
 from hydroxr.models.parameter_network import ParameterNetwork
 from hydroxr.models.specs import DeltaHBV, LSTMStreamflow
 from hydroxr.models.streamflow_network import StreamflowNetwork
+from hydroxr.training.loop.batches import TrainingData, ValidationData, batch_output, make_module
+from hydroxr.training.loop.losses import low_flow_loss, make_loss
+from hydroxr.training.loop.protocol import Protocol, make_protocol
+from hydroxr.training.loop.validation import nse, simulate_piece
 
 DAYS, CELLS, WARMUP = 90, 3, 50
 FORCING = ("tmean", "prcp", "srad", "vp")  # precipitation is not the first

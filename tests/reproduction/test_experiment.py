@@ -21,9 +21,9 @@ from hydroxr.errors import (
     MissingVariableError,
     ModelFileError,
 )
-from hydroxr.learning import training
 from hydroxr.reproduction import Run, chosen_runs, experiment, reproduce, specification
 from hydroxr.reproduction.table import markdown, summary
+from hydroxr.training.loop import train as training
 from tests.conftest import FIT, TRAINING
 from tests.labelled import make_dataset
 

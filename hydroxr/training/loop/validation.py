@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.parameter_network import ParameterNetwork, RegionalNetwork, numbers_of_pass
-from ..models.streamflow_network import StreamflowNetwork
-from ..physics.arguments import arrange_parameters, empty_state
-from ..physics.simulation import simulate_tensors
+from ...models.parameter_network import ParameterNetwork, RegionalNetwork, numbers_of_pass
+from ...models.streamflow_network import StreamflowNetwork
+from ...physics.arguments import arrange_parameters, empty_state
+from ...physics.simulation import simulate_tensors
 from .batches import ConstantParameters, Trainable, ValidationData, processes_of
 
 _BUDGET = 200e6  # bytes of working memory

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DescriptionError
-from ..models.specs import Spec
+from ...errors import DescriptionError
+from ...models.specs import Spec
 from .losses import OUTPUT_LOSSES, Loss, checked_loss, describe_loss, parts_of
 
 OPTIMIZERS = ("adam", "adadelta")
@@ -44,7 +44,7 @@ class Protocol:
     preset : str
         Where the values come from that nobody changed.
     loss : str, dict or function
-        See :mod:`hydroxr.learning.losses`.
+        See :mod:`hydroxr.training.loop.losses`.
     optimizer : {"adam", "adadelta"}
     learning_rate : float
         The largest, of a schedule.

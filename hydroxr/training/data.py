@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from .errors import (
+from ..errors import (
     CoordinateError,
     DescriptionError,
     DimensionError,
@@ -16,8 +16,8 @@ from .errors import (
     MemoryLimitError,
     MissingObservationError,
 )
-from .inputs import resolve as inputs
-from .inputs.cells import (
+from ..inputs import resolve as inputs
+from ..inputs.cells import (
     Space,
     attribute_array,
     attribute_categories,
@@ -25,13 +25,13 @@ from .inputs.cells import (
     space_coords,
     space_names,
 )
-from .inputs.ranges import check_forcing, range_problem
-from .models.model import Model
-from .models.specs import LSTMStreamflow, Spec
+from ..inputs.ranges import check_forcing, range_problem
+from ..models.model import Model
+from ..models.specs import LSTMStreamflow, Spec
 
 if TYPE_CHECKING:
-    from .learning.batches import TrainingData, ValidationData
-    from .learning.protocol import Protocol
+    from .loop.batches import TrainingData, ValidationData
+    from .loop.protocol import Protocol
 
 _COPIES = 3  # of the training data, while they are gathered
 
@@ -72,7 +72,7 @@ def gather(
     HydroxrError
         Named for what is wrong with the data.
     """
-    from .learning.batches import TrainingData
+    from .loop.batches import TrainingData
 
     inputs.check_time(ds)
     period = inputs.select_days(ds, time)
@@ -145,7 +145,7 @@ def _of_period(
     validation: Any,
 ) -> ValidationData:
     """The cells that are trained on, on the days ``later``."""
-    from .learning.batches import ValidationData
+    from .loop.batches import ValidationData
 
     observed = _observed(later, space, target)
     _check_memory([*inputs.forcing(later, model.description.forcing).values(), observed])
@@ -179,7 +179,7 @@ def _of_cells(
     protocol: Protocol,
 ) -> ValidationData:
     """The cells that are not trained on, in the period of training."""
-    from .learning.batches import ValidationData
+    from .loop.batches import ValidationData
 
     flow = flow.copy()
     flow[: protocol.warmup] = np.nan

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..models.parameter_network import ParameterNetwork, to_parameters
-from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
-from ..models.streamflow_network import StreamflowNetwork
-from ..physics.arguments import arrange_parameters, empty_state
-from ..physics.runoff_network import RunoffNetwork
-from ..physics.simulation import simulate_tensors
+from ...models.parameter_network import ParameterNetwork, to_parameters
+from ...models.specs import DeltaHBV, LSTMStreamflow, Spec
+from ...models.streamflow_network import StreamflowNetwork
+from ...physics.arguments import arrange_parameters, empty_state
+from ...physics.runoff_network import RunoffNetwork
+from ...physics.simulation import simulate_tensors
 from .protocol import Protocol
 
 

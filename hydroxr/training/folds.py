@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .errors import (
+from ..errors import (
     CoordinateError,
     DescriptionError,
     DimensionError,
@@ -18,7 +18,7 @@ from .errors import (
     MissingObservationError,
     MissingVariableError,
 )
-from .inputs.cells import missing_as_empty, select_cells, space_names
+from ..inputs.cells import missing_as_empty, select_cells, space_names
 
 _SHOWN = 5  # names in a message
 

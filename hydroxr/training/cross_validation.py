@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from .analysis.derived import finisher
-from .errors import DescriptionError, HydroxrError
-from .fit_members import ONE_TRAINING, as_they_end, check_client
+from ..analysis.derived import finisher
+from ..errors import DescriptionError, HydroxrError
+from ..inputs import resolve as inputs
+from ..inputs.cells import attribute_names, space_names
+from ..inputs.ranges import check_forcing, range_problem
+from ..models.specs import LSTMStreamflow, Spec, check_spec
+from ..simulation.simulate import output_names, simulate
+from ..support.progress import progress_bar
+from .ensemble import ONE_TRAINING, as_they_end, check_client
 from .fold_models import fingerprint, load_folds, marked
 from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
-from .inputs import resolve as inputs
-from .inputs.cells import attribute_names, space_names
-from .inputs.ranges import check_forcing, range_problem
-from .models.specs import LSTMStreamflow, Spec, check_spec
-from .simulation.simulate import output_names, simulate
-from .support.progress import progress_bar
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from .models.ensemble import Ensemble
-    from .models.model import Model
+    from ..models.ensemble import Ensemble
+    from ..models.model import Model
 
 
 @dataclass(frozen=True)

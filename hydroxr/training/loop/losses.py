@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import DescriptionError
+from ...errors import DescriptionError
 
 LOW_FLOW_WEIGHT = 0.25  # the paper's alpha
 STREAMFLOW_OFFSET = 1e-6  # mm/day, in the paper's equation 2

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import MissingObservationError, TrainingError
-from ..models.parameter_network import RegionalNetwork
-from ..models.specs import Spec
-from ..models.streamflow_network import StreamflowNetwork
-from ..physics.threads import without_subnormals
-from ..support.progress import progress_bar
+from ...errors import MissingObservationError, TrainingError
+from ...models.parameter_network import RegionalNetwork
+from ...models.specs import Spec
+from ...models.streamflow_network import StreamflowNetwork
+from ...physics.threads import without_subnormals
+from ...support.progress import progress_bar
 from .batches import (
     TrainingData,
     ValidationData,

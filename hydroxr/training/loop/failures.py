@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from .training import _Training
+    from .train import _Training
 
 _NAMED = 5  # cells that a message names
 

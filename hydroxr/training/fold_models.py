@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ._version import __version__
-from .errors import ModelFileError
+from .._version import __version__
+from ..errors import ModelFileError
+from ..inputs import resolve as inputs
+from ..inputs.cells import attribute_names, space_names
+from ..models.ensemble import Ensemble
+from ..models.model import JSON_FILE, Model, check_target, load_model
+from ..models.specs import LSTMStreamflow, Spec
 from .fit import fit
 from .folds import Fold
-from .inputs import resolve as inputs
-from .inputs.cells import attribute_names, space_names
-from .learning.protocol import Protocol, protocol_of
-from .models.ensemble import Ensemble
-from .models.model import JSON_FILE, Model, check_target, load_model
-from .models.specs import LSTMStreamflow, Spec
+from .loop.protocol import Protocol, protocol_of
 
 KEY = "cross_validation"
 _NOT_LEARNED = ("device", "progress", "checkpoint", "checkpoint_every")  # change nothing in the model

@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ._version import __version__
-from .errors import CheckpointError, DescriptionError, warn
-from .fit_members import check_client, fit_in_turn, fit_side_by_side, member_folder, member_seeds
-from .gather import Validation, gather
-from .inputs import resolve as inputs
-from .models.attribute_ranges import attribute_facts
-from .models.model import Model, history_dataset
-from .models.specs import DeltaHBV, Spec, check_spec
+from .._version import __version__
+from ..errors import CheckpointError, DescriptionError, warn
+from ..inputs import resolve as inputs
+from ..models.attribute_ranges import attribute_facts
+from ..models.model import Model, history_dataset
+from ..models.specs import DeltaHBV, Spec, check_spec
+from .data import Validation, gather
+from .ensemble import check_client, fit_in_turn, fit_side_by_side, member_folder, member_seeds
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from .learning.batches import TrainingData, ValidationData
-    from .learning.checkpoint import Checkpoint
-    from .learning.protocol import Protocol
-    from .models.ensemble import Ensemble
+    from ..models.ensemble import Ensemble
+    from .loop.batches import TrainingData, ValidationData
+    from .loop.checkpoint import Checkpoint
+    from .loop.protocol import Protocol
 
 # Of the stores under the soil: what leaves them, and when. Feng et al. (2022), section 3.3, name
 # "groundwater recession parameters" among those that should not be dynamic.
@@ -59,8 +59,8 @@ def fit(
 ) -> Model | Ensemble:
     """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
     check_spec(spec)
-    from .learning.protocol import protocol_of
-    from .simulation.simulate import torch_device
+    from ..simulation.simulate import torch_device
+    from .loop.protocol import protocol_of
 
     protocol = protocol_of(spec, preset, {**changes, "seed": seed})
     spec = replace(spec, dropout=protocol.dropout)
@@ -118,7 +118,7 @@ def _folder(checkpoint: str | os.PathLike[str] | None, resume: str | os.PathLike
             f"checkpoint is {str(checkpoint)!r} and resume is {str(folder)!r}; expected one of them: a "
             "training that is resumed keeps its checkpoints where they are."
         )
-    from .learning.checkpoint import CHECKPOINT_FILE
+    from .loop.checkpoint import CHECKPOINT_FILE
 
     if not any(folder.rglob(CHECKPOINT_FILE)):
         raise CheckpointError(
@@ -138,10 +138,10 @@ def _fit_one(
     keeper: Checkpoint | None,
 ) -> Model:
     """Train one model, and say how."""
-    from .learning import training as module
-    from .learning.checkpoint import identity_of
-    from .learning.precision import lstm_precision
-    from .simulation.simulate import torch_device
+    from ..simulation.simulate import torch_device
+    from .loop import train as module
+    from .loop.checkpoint import identity_of
+    from .loop.precision import lstm_precision
 
     device, spec = torch_device(device), model.description
     precise = lstm_precision(protocol.precision, device, spec.hidden) if spec.regional else "float32"
@@ -169,7 +169,7 @@ def _fit_one(
 
 def _data_facts(data: TrainingData) -> dict[str, Any]:
     """What was learned from: a checksum of all values, and the cells by name where they are not too many."""
-    from .learning.checkpoint import fingerprints
+    from .loop.checkpoint import fingerprints
 
     text = " ".join(f"{name} {value}" for name, value in fingerprints(data).items())
     facts: dict[str, Any] = {"data_sha256": hashlib.sha256(text.encode()).hexdigest()}
@@ -209,7 +209,7 @@ def _every(every: int | datetime.timedelta | None, folder: Path | None) -> int |
 
 
 def _keeper(folder: Path, every: int | datetime.timedelta | None) -> Checkpoint:
-    from .learning.checkpoint import Checkpoint
+    from .loop.checkpoint import Checkpoint
 
     if isinstance(every, datetime.timedelta):
         return Checkpoint(folder, seconds=every.total_seconds())

@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._version import FORMAT, __version__
-from ..errors import CheckpointError
-from ..models.specs import Spec
+from ..._version import FORMAT, __version__
+from ...errors import CheckpointError
+from ...models.specs import Spec
 from .batches import TrainingData, ValidationData
 from .protocol import Protocol
 
 if TYPE_CHECKING:
-    from .training import _Training
+    from .train import _Training
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .errors import DescriptionError, HydroxrError, warn
-from .models.ensemble import Ensemble
-from .support.progress import progress_bar
+from ..errors import DescriptionError, HydroxrError, warn
+from ..models.ensemble import Ensemble
+from ..support.progress import progress_bar
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from .models.model import Model
+    from ..models.model import Model
 
 T = TypeVar("T")
 
