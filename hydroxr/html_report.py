@@ -16,7 +16,7 @@ from . import plot
 from ._version import __version__
 from .analysis.derived import derive
 from .analysis.water_balance import water_balance
-from .compare.indices import as_fraction
+from .compare.baseflow import as_fraction
 from .errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
 from .inputs.cells import Space, select_cells, space_names
 from .inputs.resolve import observed_streamflow, select_days

@@ -246,7 +246,7 @@ def _anomaly(sim: xr.Dataset, reference_period: slice | None) -> xr.DataArray:
 
 
 def _baseflow_index(sim: xr.Dataset) -> xr.DataArray:
-    from ..compare.indices import baseflow_index
+    from ..compare.baseflow import baseflow_index
 
     parts = _parts(sim, ("baseflow", "runoff"), BASEFLOW_INDEX)
     days = days_of(parts[0], "the simulation")

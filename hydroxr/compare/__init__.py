@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from ..analysis.baseflow_separation import eckhardt, lyne_hollick, recession_constant
     from ..analysis.time_means import composite_8day
     from ..datasets.mod16 import open_mod16
-    from .indices import baseflow, baseflow_index
+    from .baseflow import baseflow, baseflow_index
     from .products import evapotranspiration, snow, storage, water_balance_evapotranspiration
 
 _FUNCTIONS = {
     "aggregate": "..analysis.area_means",
     "area_weights": "..analysis.area_means",
-    "baseflow": ".indices",
-    "baseflow_index": ".indices",
+    "baseflow": ".baseflow",
+    "baseflow_index": ".baseflow",
     "composite_8day": "..analysis.time_means",
     "eckhardt": "..analysis.baseflow_separation",
     "evapotranspiration": ".products",
