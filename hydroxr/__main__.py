@@ -20,7 +20,7 @@ _TIME_HELP = "first and last day, such as 1980-10-01:1995-09-30 (default: all da
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, or 1 after an error with its message."""
-    from . import commands
+    from .cli import commands
 
     parser = _parser(commands)
     given = parser.parse_args(arguments)

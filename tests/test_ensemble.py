@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr import commands
+from hydroxr.cli import commands
 from hydroxr.errors import DescriptionError, HydroxrWarning, ModelFileError, StateError, TrainingError
 from hydroxr.models.ensemble import Ensemble
 from hydroxr.models.model import ENSEMBLE_FILE

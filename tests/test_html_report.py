@@ -13,9 +13,9 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.__main__ import main
+from hydroxr.cli.report import write_report
+from hydroxr.cli.summary import REPORTED, summary
 from hydroxr.errors import DataFileError, StoreError
-from hydroxr.html_report import write_report
-from hydroxr.summary import REPORTED, summary
 from tests.conftest import FIT
 from tests.labelled import make_dataset
 
@@ -125,7 +125,7 @@ def test_the_baseflow_index_is_of_whole_years_and_understands_percent(
     (line,) = [text for text in page.text if text.startswith("Simulated baseflow index")]
     assert f"median {np.median(expected):.2f}," in line
     drawn = []
-    monkeypatch.setattr("hydroxr.html_report.scatter", lambda axes, x, y, *_, **__: drawn.append((x, y)))
+    monkeypatch.setattr("hydroxr.cli.report.scatter", lambda axes, x, y, *_, **__: drawn.append((x, y)))
     share = np.linspace(0.2, 0.6, ds.sizes["basin"])
     for factor, units in ((1.0, "1"), (100.0, "%")):
         observed = ds.assign(baseflow_index=("basin", share * factor, {"units": units}))
@@ -214,7 +214,7 @@ def test_a_period_is_reported(sim: xr.Dataset, ds: xr.Dataset, tmp_path: Path) -
 def test_a_report_that_cannot_be_written_is_refused_before_it_is_made(
     sim: xr.Dataset, ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hydroxr.html_report.evaluate", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr("hydroxr.cli.report.evaluate", lambda *_: pytest.fail("computed"))
     with pytest.raises(StoreError, match="is no folder"):
         write_report(sim, ds, tmp_path / "nowhere" / "report.html")
     with pytest.raises(DataFileError, match=r"'borders'.*does not exist"):

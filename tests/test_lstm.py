@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr import commands
 from hydroxr.__main__ import main
+from hydroxr.cli import commands
 from hydroxr.errors import (
     DescriptionError,
     DimensionError,

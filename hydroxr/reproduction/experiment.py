@@ -20,7 +20,7 @@ import xarray as xr
 from dask.base import tokenize
 
 from .._version import __version__
-from ..commands import only_gauged, run_period
+from ..cli.commands import only_gauged, run_period
 from ..errors import HydroxrError
 from ..models.ensemble import Ensemble
 from ..models.model import Model, load_model

@@ -11,21 +11,21 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from . import html_parts as html
-from . import plot
-from ._version import __version__
-from .analysis.derived import derive
-from .analysis.water_balance import water_balance
-from .compare.baseflow import as_fraction
-from .errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
-from .inputs.cells import Space, select_cells, space_names
-from .inputs.resolve import observed_streamflow, select_days
-from .plot.geography import Outlines, features
-from .plot.runs import SHORT_NAMES
-from .plot.scatter import scatter
-from .plot.style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part
-from .simulation.check import evaluate
-from .storage.zarr.identity import START
+from .. import plot
+from .._version import __version__
+from ..analysis.derived import derive
+from ..analysis.water_balance import water_balance
+from ..compare.baseflow import as_fraction
+from ..errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
+from ..inputs.cells import Space, select_cells, space_names
+from ..inputs.resolve import observed_streamflow, select_days
+from ..plot.geography import Outlines, features
+from ..plot.runs import SHORT_NAMES
+from ..plot.scatter import scatter
+from ..plot.style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part
+from ..simulation.check import evaluate
+from ..storage.zarr.identity import START
+from . import html
 from .summary import summary
 
 _EXTREMES = 5  # cells in the tables of the worst and the best

@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .datasets.camels import open_camels
-from .datasets.samples import open_sample
-from .errors import DataFileError, DescriptionError, EmptySelectionError
-from .html_report import write_report
-from .inputs import resolve as inputs
-from .models.ensemble import Ensemble
-from .models.model import Model, load_model
-from .models.model import check_target as check_model_target
-from .models.specs import DeltaHBV, LSTMStreamflow, Spec
-from .simulation.simulate import parameters
-from .simulation.simulate import simulate as simulate_cells
-from .storage.to_zarr import check_target
+from ..datasets.camels import open_camels
+from ..datasets.samples import open_sample
+from ..errors import DataFileError, DescriptionError, EmptySelectionError
+from ..inputs import resolve as inputs
+from ..models.ensemble import Ensemble
+from ..models.model import Model, load_model
+from ..models.model import check_target as check_model_target
+from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
+from ..simulation.simulate import parameters
+from ..simulation.simulate import simulate as simulate_cells
+from ..storage.to_zarr import check_target
+from ..training.fit import select_time
+from .report import write_report
 from .summary import summary
-from .training.fit import select_time
 
 MODELS = (*DeltaHBV.ladder(), "lstm")  # what 'fit --model' knows
 DEMO_CATCHMENTS = ("Au Saumon", "Baskatong")
@@ -128,8 +128,8 @@ def evaluate(given: Namespace) -> None:
 
 def reproduce(given: Namespace) -> None:
     """Train and test the models of the paper, and print the table."""
-    from .reproduction import chosen_runs, reproduce
-    from .reproduction.experiment import FACTS, TABLE
+    from ..reproduction import chosen_runs, reproduce
+    from ..reproduction.experiment import FACTS, TABLE
 
     if given.list:
         for run in chosen_runs(given.models, given.seeds, given.splits):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .plot.style import matplotlib_part
+from ..plot.style import matplotlib_part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

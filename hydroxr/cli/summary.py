@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from .plot.series import displayed
+from ..plot.series import displayed
 
 # In the order in which they are reported; n_days is no metric.
 REPORTED = (
