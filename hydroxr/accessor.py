@@ -13,11 +13,11 @@ import xarray as xr
 if TYPE_CHECKING:
     from distributed import Client
 
+    from .accessor_plot import Plots
     from .metrics.selection import Dims
     from .models.ensemble import Ensemble
     from .models.model import Model
     from .models.specs import Spec
-    from .plots import Plots
     from .simulation.check import CheckReport
     from .simulation.engine.plan import Plan
 
@@ -395,6 +395,6 @@ class HBVAccessor:
     @property
     def plot(self) -> Plots:
         """Plots of a simulation: ``sim.isel(basin=0).hbv.plot.hydrograph(ds.isel(basin=0))``."""
-        from .plots import Plots
+        from .accessor_plot import Plots
 
         return Plots(self._ds)
