@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from .datasets.samples import open_sample
     from .datasets.virtual_continent import virtual_continent
     from .models.ensemble import Ensemble
-    from .models.model import Model, load_model
-    from .models.pretrained import open_results
+    from .models.load import load_model
+    from .models.model import Model
+    from .reproduction.results import open_results
     from .storage.open import open_run
 
 _FUNCTIONS = {
     "open_camels": "datasets.camels",
     "open_sample": "datasets.samples",
-    "load_model": "models.model",
+    "load_model": "models.load",
     "open_run": "storage.open",
-    "open_results": "models.pretrained",
+    "open_results": "reproduction.results",
     "Model": "models.model",
     "Ensemble": "models.ensemble",
     "virtual_continent": "datasets.virtual_continent",

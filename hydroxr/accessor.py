@@ -284,7 +284,7 @@ class HBVAccessor:
             (space, component), dynamic ones (time, space, component), UH_* (space); lazy where the
             Dataset is. Cells unlike those of the training are warned of, as by :meth:`simulate`.
         """
-        from .simulation.simulate import parameters
+        from .simulation.parameters import parameters
 
         return parameters(self._ds, model, time)
 
@@ -355,9 +355,8 @@ class HBVAccessor:
         Dataset
             NSE, KGE and its parts, and more; see :func:`hydroxr.metrics.evaluate`.
         """
-        from .simulation.check import evaluate
 
-        return evaluate(self._ds, observed, time, dim=dim, mask=mask)
+        return evaluate_simulation(self._ds, observed, time, dim=dim, mask=mask)
 
     def water_balance(self, by: str | None = None) -> xr.Dataset:
         """Sums of the water balance a cell (``by="year"``: and year), and whether it closes.
@@ -369,7 +368,7 @@ class HBVAccessor:
         return water_balance(self._ds, by)
 
     def derive(self, names: str | Sequence[str], **options: Any) -> xr.Dataset:
-        """Add what follows from it, such as ``snow_water_equivalent``; see :func:`hydroxr.analysis.derived.derive`."""
+        """Add derived variables, such as ``snow_water_equivalent``: see :mod:`hydroxr.analysis.derived`."""
         from .analysis.derived import derive
 
         return derive(self._ds, names, **options)
@@ -381,14 +380,14 @@ class HBVAccessor:
         return aggregate_time(self._ds, step, **options)
 
     def to_zarr(self, path: Any, **options: Any) -> Any:
-        """Write to a Zarr store, complete or not there; resume, append: :func:`hydroxr.storage.to_zarr.to_zarr`."""
+        """Write to a Zarr store, complete or not there; see :func:`hydroxr.storage.to_zarr.to_zarr`."""
         from .storage.to_zarr import to_zarr
 
         return to_zarr(self._ds, path, **options)
 
     def to_netcdf(self, path: str | os.PathLike[str], **options: Any) -> Path:
-        """Write to a CF NetCDF file, complete or not there; see :func:`hydroxr.storage.to_zarr.to_netcdf`."""
-        from .storage.to_zarr import to_netcdf
+        """Write to a CF NetCDF file, complete or not there; see :func:`hydroxr.storage.netcdf.to_netcdf`."""
+        from .storage.netcdf import to_netcdf
 
         return to_netcdf(self._ds, path, **options)
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from .conventions.variables import FLUX, FLUXES
 from .errors import MissingVariableError
-from .inputs.resolve import select_days
+from .inputs.time_axis import select_days
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
+from hydroxr.conventions.attributes import TOKEN
 from hydroxr.conventions.variables import DERIVED, VARIABLES
 from hydroxr.errors import (
     CoordinateError,
@@ -24,7 +25,6 @@ from hydroxr.errors import (
 )
 from hydroxr.models.ensemble import Ensemble
 from hydroxr.models.model import Model
-from hydroxr.storage.zarr.identity import TOKEN
 from tests.labelled import STATES, make_dataset, make_grid, make_parameters, untrained
 
 AREA = np.array([10.0, 250.0, 3000.0])  # km2

@@ -25,7 +25,7 @@ from hydroxr.errors import (
     UnitsError,
     ValueRangeError,
 )
-from hydroxr.inputs.resolve import resolve as inputs
+from hydroxr.inputs.resolve import find, resolve
 from hydroxr.models.model import Model
 from tests.conftest import FIT
 from tests.labelled import (
@@ -58,7 +58,7 @@ STANDARD_NAMES = {
 def test_inputs_are_found_by_name(ds: xr.Dataset, role: str, name: str) -> None:
     """Every name of the contract."""
     renamed = ds.rename({role: name}) if role != name else ds
-    assert inputs.find(renamed, role) == name
+    assert find.find(renamed, role) == name
     renamed.hbv.check()
 
 
@@ -70,14 +70,14 @@ def test_inputs_are_found_by_standard_name(ds: xr.Dataset, role: str, standard_n
     parameters = make_parameters(ds)
     renamed = ds.rename({role: "mine"})
     renamed["mine"].attrs["standard_name"] = standard_name
-    assert inputs.find(renamed, role) == "mine"
+    assert find.find(renamed, role) == "mine"
     assert_same_values(renamed.hbv.simulate(parameters), ds.hbv.simulate(parameters))
 
 
 def test_a_name_counts_before_a_standard_name(ds: xr.Dataset) -> None:
     """``prcp`` is the precipitation, whatever else has its standard name."""
     other = (ds["prcp"] * 2).assign_attrs(units="mm/day", standard_name="precipitation_flux")
-    assert inputs.find(ds.assign(other=other), "prcp") == "prcp"
+    assert find.find(ds.assign(other=other), "prcp") == "prcp"
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,12 @@ def test_discharge_is_brought_to_depth_by_the_area(ds: xr.Dataset) -> None:
     """1 m3 s-1 from 86.4 km2 is 1 mm/day."""
     ds["streamflow"] = xr.ones_like(ds["streamflow"]).assign_attrs(units="m3 s-1")
     area = xr.DataArray([86.4, 864.0, 8.64], dims="basin", attrs={"units": "km2"})
-    observed = inputs.observed_streamflow(ds.assign(area_gages2=area))
+    observed = resolve.observed_streamflow(ds.assign(area_gages2=area))
     np.testing.assert_allclose(observed.isel(time=0), [1.0, 0.1, 10.0], rtol=1e-6)
     in_m2 = ds.assign(area=(area * 1e6).assign_attrs(units="m2"))
-    np.testing.assert_allclose(inputs.observed_streamflow(in_m2), observed, rtol=1e-6)
+    np.testing.assert_allclose(resolve.observed_streamflow(in_m2), observed, rtol=1e-6)
     with pytest.raises(MissingVariableError, match=r"'streamflow'.*m3 s-1.*area.*km2"):
-        inputs.observed_streamflow(ds)
+        resolve.observed_streamflow(ds)
 
 
 # --- Refusing: one table of what can be wrong -----------------------------------------------------

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hydroxr.storage.packing import ABSOLUTE, RELATIVE, encode
+from hydroxr.conventions.attributes import ABSOLUTE, RELATIVE
+from hydroxr.storage.packing import encode
 
 VALUES = np.random.default_rng(0).gamma(1, 3, (20, 500))
 

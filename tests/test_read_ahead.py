@@ -25,7 +25,8 @@ from hydroxr.errors import StoreError
 from hydroxr.physics import simulation
 from hydroxr.storage.zarr import run as zarr_store
 from hydroxr.storage.zarr.blocks import BlockWriter
-from hydroxr.storage.zarr.turns import cluster_client, lanes_of, take_turns
+from hydroxr.storage.zarr.turns import lanes_of, take_turns
+from hydroxr.support.dask_graphs import cluster_client
 from tests.labelled import assert_same_values, make_dataset, make_parameters, untrained
 
 SPEC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",))

@@ -11,7 +11,6 @@ import xarray as xr
 
 from hydroxr.errors import CoordinateError, EmptySelectionError, MissingVariableError, UnitsError
 from hydroxr.models.model import Model
-from hydroxr.simulation.check import evaluate
 from tests.labelled import make_dataset, make_grid, make_parameters, with_extremes
 
 # --- check ----------------------------------------------------------------------------------------
@@ -248,7 +247,7 @@ def test_cells_can_be_pooled_and_masked(ds: xr.Dataset, static_model: Model) -> 
     """One number for all, of the days that count."""
     sim = ds.hbv.simulate(static_model)
     wet = ds["streamflow"] > 1
-    pooled = evaluate(sim, ds, slice("2000-02-01", None), dim=("time", "basin"), mask=wet)
+    pooled = evaluate_simulation(sim, ds, slice("2000-02-01", None), dim=("time", "basin"), mask=wet)
     simulated, observed = (
         part["streamflow"].sel(time=slice("2000-02-01", None)).values for part in (sim, ds)
     )

@@ -112,7 +112,7 @@ def test_parameters_are_those_of_one_piece() -> None:
     ds = make_dataset(60, 4)
     given = model("dn-bt")
     with dask.config.set(num_workers=1):
-        from hydroxr.simulation.simulate import parameters
+        from hydroxr.simulation.parameters import parameters
 
         found = parameters(ds.chunk(basin=2, time=10), given, memory="6kB")
     assert len(found.chunksizes["time"]) > 2

@@ -11,7 +11,7 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.errors import DamagedStoreError, DescriptionError, EmptySelectionError
-from hydroxr.storage.zarr.identity import without_secrets
+from hydroxr.support.checksums import without_secrets
 from tests.labelled import make_dataset, make_grid, make_parameters
 from tests.test_store_seam import parts
 

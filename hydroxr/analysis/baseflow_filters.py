@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from ..physics.cpu.numbers import compile_cached, inlined
+from ..support.compiled import compile_cached, inlined
 
 
 @inlined

@@ -12,14 +12,15 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
+from ..conventions.attributes import PERIOD, TOKEN, restated, stated
 from ..conventions.cf import name_flags
 from ..conventions.units import convert, factor_offset
 from ..conventions.variables import DERIVED, STATES, VARIABLES
 from ..errors import DescriptionError, DimensionError, MissingVariableError, TimeAxisError, ValueRangeError
 from ..inputs.cells import select_cells
-from ..inputs.resolve import find, select_days
-from ..storage.packing import restated, stated
-from ..storage.zarr.identity import PERIOD, TOKEN, digest
+from ..inputs.find import find
+from ..inputs.time_axis import select_days
+from ..support.checksums import digest
 from .periods import days_of, span, time_index, whole_years
 
 SWE, STORAGE, DISCHARGE = "snow_water_equivalent", "terrestrial_water_storage", "discharge"
@@ -246,7 +247,7 @@ def _anomaly(sim: xr.Dataset, reference_period: slice | None) -> xr.DataArray:
 
 
 def _baseflow_index(sim: xr.Dataset) -> xr.DataArray:
-    from ..compare.baseflow import baseflow_index
+    from .baseflow_index import baseflow_index
 
     parts = _parts(sim, ("baseflow", "runoff"), BASEFLOW_INDEX)
     days = days_of(parts[0], "the simulation")

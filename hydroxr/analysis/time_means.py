@@ -6,13 +6,12 @@ from typing import Any
 
 import xarray as xr
 
+from ..conventions.attributes import FIRST_DAY, restated, stated
 from ..conventions.cell_methods import AMOUNTS, daily_kind, with_time_method
 from ..conventions.cf import EQUATION
 from ..conventions.units import canonical, factor_offset
 from ..conventions.variables import AMOUNT, DAILY_MEAN, FLUX, VARIABLES
 from ..errors import DescriptionError, UnitsError
-from ..storage.packing import restated, stated
-from ..storage.zarr.identity import FIRST_DAY
 from .periods import Periods, days_of, over_periods, periods_within, with_bounds
 
 _WORDS = {"8day": "8-day composites", "month": "months", "year": "years"}

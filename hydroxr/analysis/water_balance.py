@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..conventions.attributes import FIRST_DAY, stated
 from ..conventions.units import same_units
 from ..conventions.variables import AMOUNT, FLUX, STATES
 from ..errors import DescriptionError, EmptySelectionError, MissingVariableError, TimeAxisError, UnitsError
-from ..inputs.resolve import check_time
+from ..inputs.time_axis import check_time
 from ..models.specs import LSTMStreamflow
-from ..storage.packing import stated
-from ..storage.zarr.identity import FIRST_DAY
 
 FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")
 # Units of the last place of the water that moved and was stored, which rounding may add up to. Measured

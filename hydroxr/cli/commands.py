@@ -6,30 +6,22 @@ import time
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ..datasets.camels import open_camels
-from ..datasets.samples import open_sample
-from ..errors import DataFileError, DescriptionError, EmptySelectionError
-from ..inputs import resolve as inputs
-from ..models.ensemble import Ensemble
-from ..models.model import Model, load_model
+from ..errors import DataFileError, DescriptionError
+from ..inputs.resolve import only_gauged
+from ..models.load import load_model
 from ..models.model import check_target as check_model_target
 from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
-from ..simulation.simulate import parameters
-from ..simulation.simulate import simulate as simulate_cells
-from ..storage.to_zarr import check_target
-from ..training.fit import select_time
+from ..simulation.simulate import run_period
+from ..storage.zarr.location import check_target
 from .report import write_report
 from .summary import summary
 
 MODELS = (*DeltaHBV.ladder(), "lstm")  # what 'fit --model' knows
-DEMO_CATCHMENTS = ("Au Saumon", "Baskatong")
-_DEMO_SHARE = 0.6  # of each record is trained on; the rest is for the table
-_DEMO_DRAWN = 500  # days, from the first October that was not trained on
 
 
 def fit(given: Namespace) -> None:
@@ -151,101 +143,12 @@ def reproduce(given: Namespace) -> None:
     print((given.out / TABLE).read_text(encoding="utf-8"))
 
 
-def demo(given: Namespace) -> None:
-    """Fit the embedded catchments, simulate, write, report, draw."""
-    _draw_without_screen("the demonstration")
-    started = time.perf_counter()
-    rows = [_demo_catchment(name, given.out / name.lower().replace(" ", "-")) for name in DEMO_CATCHMENTS]
-    print("\nOn the years that were not trained on, and the water balance of the whole record (mm a year):\n")
-    columns = f"{'NSE':>5}{'KGE':>6}{'P':>7}{'ET':>6}{'Q':>6}{'stored':>8}{'error':>9}"
-    print(f"{'catchment':<11}{'years tested':<24}{columns}")
-    print("\n".join(rows))
-    print(f"\nIn {given.out}/, for each catchment, after {time.perf_counter() - started:.0f} s:")
-    print("  simulation.zarr, simulation.nc   every flux and storage, a day: xr.open_zarr, xr.open_dataset")
-    print("  hydrograph.png                   streamflow and storages")
-    print("  model/                           the fitted parameters: hx.load_model")
-
-
 def _draw_without_screen(what: str) -> None:
     try:
         import matplotlib
     except ImportError as error:
         raise DescriptionError(f"{what} draws: pip install hydroxr[plot]") from error
     matplotlib.use("Agg")
-
-
-def _demo_catchment(name: str, folder: Path) -> str:
-    """Fit, simulate, write and draw one catchment; its row of the table."""
-    ds = open_sample(name)
-    days = ds.indexes["time"]
-    tested = days[int(len(days) * _DEMO_SHARE) :]
-    training = slice(days[0], days[len(days) - len(tested) - 1])
-    print(f"{name}, {_span(ds)}: fitting 16 components of HBV to the years before {tested[0]:%Y-%m-%d}")
-    model = ds.hbv.fit(DeltaHBV(components=16, network="constant"), time=training)
-    sim = ds.hbv.simulate(model)
-    model.save(folder / "model")
-    sim.hbv.to_zarr(folder / "simulation.zarr", overwrite=True)
-    sim.hbv.to_netcdf(folder / "simulation.nc", overwrite=True)
-    first = next(day for day in tested if (day.month, day.day) == (10, 1))
-    shown = slice(first, days[min(days.get_loc(first) + _DEMO_DRAWN, len(days) - 1)])
-    axes = sim.hbv.plot.hydrograph(ds, time=shown)
-    axes[0].figure.savefig(folder / "hydrograph.png", dpi=150)
-    scores = sim.hbv.evaluate(ds, time=slice(tested[0], None)).isel(basin=0)
-    balance = sim.hbv.water_balance().isel(basin=0)
-    years = len(days) / 365.25
-    rain, et, flow, stored = (
-        float(balance[part]) / years
-        for part in ("precipitation", "evapotranspiration", "streamflow", "storage_change")
-    )
-    error = float(balance["residual"]) / years
-    return (
-        f"{name:<11}{_days(tested[0], tested[-1]):<24}{float(scores.nse):5.2f}{float(scores.kge):6.2f}"
-        f"{rain:7.0f}{et:6.0f}{flow:6.0f}{stored:8.1f}{error:9.5f}"
-    )
-
-
-def run_period(ds: xr.Dataset, model: Model | Ensemble, period: slice | None, **options: Any) -> xr.Dataset:
-    """Simulate ``period`` after a warm-up with all days before it.
-
-    The water balance of the result starts with its first day: the days before end in a state
-    from which the period is a run of its own. Static parameters are those of the whole input.
-    """
-    if period is None:
-        return ds.hbv.simulate(model, **options)
-    chosen = select_time(ds, period)
-    has_parameters = isinstance(model.description, DeltaHBV) and model.description.regional
-    static = parameters(ds, model, static_only=True) if has_parameters else None
-    place = ds.indexes["time"].get_loc(chosen.indexes["time"][0])
-    state = None
-    if place > 0:
-        before = {**options, "variables": [], "return_state": True}
-        warmup: Any = simulate_cells(ds.isel(time=slice(0, place)), model, static=static, **before)
-        state = warmup[1]
-    result: Any = simulate_cells(chosen, model, initial_state=state, static=static, **options)
-    return result
-
-
-def only_gauged(ds: xr.Dataset, period: slice | None = None) -> xr.Dataset:
-    """The cells that have any observed streamflow, in a period where one is given.
-
-    Raises
-    ------
-    EmptySelectionError
-        Where there are none, or space has several dimensions.
-    """
-    observed = inputs.observed_streamflow(ds)
-    space = inputs.space_dims(ds)
-    if len(space) != 1:
-        raise EmptySelectionError(
-            f"cells can be left out of one dimension of space only, and there are {len(space)}: "
-            f"{', '.join(map(str, space))}."
-        )
-    days = inputs.select_days(observed.to_dataset(name="_flow"), period)["_flow"]
-    gauged = days.notnull().any("time").values
-    if not gauged.any():
-        when = "" if period is None else f" from {period.start} to {period.stop}"
-        raise EmptySelectionError(f"no cell has observed streamflow{when}.")
-    return ds.isel({space[0]: gauged})
 
 
 def open_data(path: Path) -> xr.Dataset:

@@ -13,18 +13,18 @@ import xarray as xr
 
 from .. import plot
 from .._version import __version__
+from ..analysis.baseflow_index import as_fraction
 from ..analysis.derived import derive
 from ..analysis.water_balance import water_balance
-from ..compare.baseflow import as_fraction
+from ..conventions.attributes import START
 from ..errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
 from ..inputs.cells import Space, select_cells, space_names
-from ..inputs.resolve import observed_streamflow, select_days
+from ..inputs.resolve import observed_streamflow
+from ..inputs.time_axis import select_days
 from ..plot.geography import Outlines, features
 from ..plot.runs import SHORT_NAMES
 from ..plot.scatter import scatter
 from ..plot.style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part
-from ..simulation.check import evaluate
-from ..storage.zarr.identity import START
 from . import html
 from .summary import summary
 
@@ -98,7 +98,7 @@ def _report(sim: xr.Dataset, observed: xr.Dataset, time: slice | None, borders: 
         features(borders, "'borders'")  # an error before anything is computed
     sim = select_days(sim, time, "the simulation")
     space = tuple(dim for dim in sim["streamflow"].dims if dim != "time") if "streamflow" in sim else ()
-    metrics = evaluate(sim, observed, time).compute()
+    metrics = evaluate_simulation(sim, observed, time).compute()
     names = _cell_names(sim, space)
     model = str(sim.attrs.get("hydroxr_model", "of a model that its file does not name"))
     days = sim.indexes["time"]

@@ -9,7 +9,8 @@ from ..analysis.periods import days_of, months, over_periods, with_bounds
 from ..conventions.units import convert
 from ..conventions.variables import AMOUNT, FLUX, VARIABLES
 from ..errors import EmptySelectionError, MissingVariableError, warn
-from ..inputs.resolve import find, observed_streamflow
+from ..inputs.find import find
+from ..inputs.resolve import observed_streamflow
 from .series import find_in_product, in_time, over_space, simulated
 from .steps import amounts, depth, periods_of
 

@@ -1,0 +1,1 @@
+"""Names, units and CF metadata of everything that hydroxr reads and writes."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..storage.zarr.identity import without_secrets
+from ..support.checksums import without_secrets
 from .variables import NAME_TABLE
 
 _TIME = tuple(f"time_coverage_{part}" for part in ("start", "end", "duration", "resolution"))

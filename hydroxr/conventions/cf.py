@@ -16,8 +16,8 @@ import xarray as xr
 
 from .._version import FORMAT, __version__
 from ..errors import DescriptionError, EmptySelectionError
-from ..storage.netcdf_digest import DIGEST
 from . import acdd
+from .attributes import DIGEST
 from .variables import VARIABLES
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"

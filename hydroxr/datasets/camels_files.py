@@ -2,7 +2,7 @@
 
 Long series go through pandas' C parser, which is fast but vague about what it dislikes. Where it
 fails, the file is gone through once more, line by line, so that the error can say which line is
-wrong. Nothing here knows xarray: :mod:`hydroxr.datasets.camels_published` makes a Dataset of what is read here.
+wrong. Nothing here knows xarray: :mod:`hydroxr.datasets.camels_published` makes a Dataset of what is read.
 """
 
 from __future__ import annotations

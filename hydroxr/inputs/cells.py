@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..conventions.variables import ATTRIBUTES
-from ..errors import CoordinateError, DimensionError, MissingAttributeError
-
-if TYPE_CHECKING:
-    from ..models.model import Model
+from ..errors import CoordinateError
 
 Space = tuple[Hashable, ...]
 
-NO_TEXT = ("", "nan", "None", "<NA>")  # says nothing
 _PLACES = ("basin", "lat", "lon", "y", "x")  # scalars that say which place a single series is of
 
 
@@ -152,116 +146,6 @@ def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str)
             )
 
 
-def attribute_names(ds: xr.Dataset, space: Space, chosen: Sequence[str] | None) -> tuple[str, ...]:
-    """The static inputs: those chosen, or those of the paper's Table A1 that are there.
-
-    Raises
-    ------
-    MissingAttributeError, DimensionError
-    """
-    chosen = [chosen] if isinstance(chosen, str) else chosen
-    names = tuple(chosen) if chosen is not None else tuple(name for name in ATTRIBUTES if name in ds)
-    absent = [name for name in names if name not in ds]
-    if absent:
-        raise MissingAttributeError(
-            f"attributes {', '.join(absent)} are not in the Dataset; add them or name others: "
-            "attributes=[...]."
-        )
-    if not names:
-        raise MissingAttributeError(
-            "the Dataset has none of the catchment attributes of the paper's Table A1; a regional model "
-            "tells cells apart by them. "
-            "Name yours, attributes=[...], or fit each cell by itself: hx.DeltaHBV(network='constant')."
-        )
-    for name in names:
-        _check_static(ds[name], space)
-    return names
-
-
-def _check_static(array: xr.DataArray, space: Space) -> None:
-    strange = [dim for dim in array.dims if dim not in space]
-    if strange:
-        raise DimensionError(
-            f"attribute {str(array.name)!r} has dimension {str(strange[0])!r}; expected some of "
-            f"{', '.join(map(str, space))}: attributes do not vary in time."
-        )
-
-
-def attribute_categories(
-    ds: xr.Dataset, space: Space, names: Sequence[str], trained: np.ndarray
-) -> dict[str, list[str]]:
-    """For each text attribute its values in the cells that are trained on, sorted: each has a number."""
-    text = [name for name in names if ds[name].dtype.kind in "OTU"]
-    out = {}
-    for name in text:
-        missing = {dim: ds.sizes[dim] for dim in space if dim not in ds[name].dims}
-        values = ds[name].expand_dims(missing).transpose(*space).values.ravel()
-        out[name] = sorted({str(value) for value in values[trained]} - {*NO_TEXT})
-    return out
-
-
-def attribute_array(ds: xr.Dataset, space: Space, model: Model, missing: str = "raise") -> xr.DataArray:
-    """Static inputs of a model, (space..., attribute), lazily where they are lazy; NaN where missing.
-
-    Text is the number of its category; infinite where training did not have it, which a network takes as it
-    takes what is missing.
-
-    With ``missing="fill"`` attributes that the Dataset lacks are missing in all cells.
-
-    Raises
-    ------
-    MissingAttributeError, DimensionError
-    """
-    absent = [name for name in model.attributes if name not in ds]
-    if absent and (missing == "raise" or len(absent) == len(model.attributes)):
-        raise MissingAttributeError(
-            f"the model was trained with attributes that the Dataset lacks: {', '.join(absent)}; add them "
-            "with the meaning and units of the training data, or some of them, and take the training's mean "
-            "for the others: missing='fill'."
-        )
-    columns: list[xr.Variable] = []
-    for name in model.attributes:
-        if name in absent:
-            nowhere = np.full([ds.sizes[dim] for dim in space], np.nan, dtype="float32")
-            columns.append(xr.Variable(space, nowhere))
-            continue
-        array = ds[name].reset_coords(drop=True)
-        _check_static(array, space)
-        if name in model.categories:
-            array = _numbers(array, model.categories[name])
-        others = {dim: ds.sizes[dim] for dim in space if dim not in array.dims}
-        columns.append(array.variable.set_dims({**others, **array.sizes}).transpose(*space).astype("float32"))
-    stacked = xr.Variable.concat([xr.Variable(space, column.data) for column in columns], "attribute")
-    out = xr.DataArray(stacked, {dim: ds.indexes[dim] for dim in space if dim in ds.indexes})
-    out = out.transpose(*space, "attribute")
-    return out.chunk(attribute=-1) if out.chunks is not None else out
-
-
-def _numbers(array: xr.DataArray, categories: Sequence[str]) -> xr.DataArray:
-    """Text as the number of its category; NaN for none, infinite for text that training did not have."""
-    out: xr.DataArray = xr.apply_ufunc(
-        _numbered,
-        array,
-        kwargs={"categories": tuple(categories)},
-        dask="parallelized",
-        output_dtypes=[np.dtype("float32")],
-    )
-    return out
-
-
-def _numbered(values: np.ndarray, categories: tuple[str, ...]) -> np.ndarray:
-    text = missing_as_empty(values)
-    out = np.full(text.shape, np.inf, dtype="float32")
-    for number, category in enumerate(categories):
-        out[text == category] = number
-    out[text == ""] = np.nan
-    return out
-
-
-def missing_as_empty(values: np.ndarray) -> np.ndarray:
-    """Text as objects, "" where it says nothing."""
-    text = np.array(values, dtype=object)
-    text[np.asarray(pd.isna(text))] = ""
-    for word in NO_TEXT[1:]:
-        text[text == word] = ""
-    return text
+def cells_first(array: xr.DataArray) -> np.ndarray:
+    values = array.transpose(..., "time").values
+    return values.reshape(-1, values.shape[-1])

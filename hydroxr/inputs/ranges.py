@@ -41,8 +41,8 @@ def check_forcing(
     Parameters
     ----------
     forcing
-        By name, each (cell, time): those of :data:`~hydroxr.conventions.variables.FORCING` in the model's units,
-        any other, of which no range is known, in its own.
+        By name, each (cell, time). Those of :data:`~hydroxr.conventions.variables.FORCING` are in the
+        model's units; others, for which no range is known, are in their own.
     times, cells
         Labels for the messages.
     called : mapping, optional

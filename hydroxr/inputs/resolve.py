@@ -7,57 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from ..conventions.units import convert, quantity_of, same_units
-from ..conventions.variables import FORCING, VARIABLES, Variable
+from ..conventions.variables import FORCING, VARIABLES
 from ..errors import (
-    AmbiguousVariableError,
-    DescriptionError,
     DimensionError,
     EmptySelectionError,
     MissingVariableError,
-    TimeAxisError,
     UnitsError,
 )
+from . import time_axis
+from .find import find, listed, required, spellings
 from .pet import hargreaves
-
-
-def find(ds: xr.Dataset, name: str, *, prefer: str | None = None) -> str | None:
-    """The name under which ``ds`` holds the table's variable ``name``, or None.
-
-    Names of the table are looked for first, CF standard names second; ``prefer`` overrides both.
-
-    Raises
-    ------
-    AmbiguousVariableError
-        Where two candidates fit and no rule decides.
-    """
-    row = VARIABLES[name]
-    if prefer is not None:
-        if prefer not in ds.variables:
-            raise MissingVariableError(f"{prefer!r} is not in the Dataset; it has {_names(ds.variables)}.")
-        return prefer
-    for candidates in (
-        [key for key in row.names if key in ds.variables],
-        [
-            str(key)
-            for key, var in ds.variables.items()
-            if var.attrs.get("standard_name") in row.standard_names
-        ],
-    ):
-        if name == "tmean":
-            candidates = [key for key in candidates if not _is_extreme(ds[key])]
-        if len(candidates) > 1:
-            raise AmbiguousVariableError(
-                f"{_names(candidates)} can each be the {_role(name)}, and no rule decides between them; "
-                f"keep one: ds.drop_vars({candidates[1]!r})."
-            )
-        if candidates:
-            return candidates[0]
-    return None
+from .time_axis import check_time
 
 
 def forcing(
@@ -84,7 +48,7 @@ def forcing(
     ------
     MissingVariableError, AmbiguousVariableError, UnitsError, DimensionError, TimeAxisError
     """
-    precipitation = _required(ds, "prcp")
+    precipitation = required(ds, "prcp")
     check_time(ds)
     space = space_dims(ds)
     empty = [dim for dim in space if ds.sizes[dim] == 0]
@@ -118,7 +82,7 @@ def _own(ds: xr.Dataset, name: str, units: str | None = None) -> xr.DataArray:
     if name not in ds.variables:
         raise MissingVariableError(
             f"there is no {name!r} in the Dataset, which the model has as forcing; it has "
-            f"{_names(ds.data_vars)}. Rename yours, ds.rename({{...: {name!r}}}), or name other forcing: "
+            f"{listed(ds.data_vars)}. Rename yours, ds.rename({{...: {name!r}}}), or name other forcing: "
             "hx.LSTMStreamflow(forcing=(...))."
         )
     array = ds[name]
@@ -145,7 +109,7 @@ def space_dims(ds: xr.Dataset) -> tuple[Hashable, ...]:
     """The dimensions that the precipitation has beside ``time``."""
     found = find(ds, "prcp")
     if found is None:
-        _required(ds, "prcp")
+        required(ds, "prcp")
     return tuple(dim for dim in ds[found].dims if dim != "time")
 
 
@@ -168,93 +132,12 @@ def land_mask(ds: xr.Dataset, space: tuple[Hashable, ...]) -> xr.DataArray | Non
     strange = [dim for dim in array.dims if dim not in space]
     if strange or array.dtype.kind not in "biuf":
         raise DimensionError(
-            f"{str(name)!r}, of {array.dtype} over {_names(array.dims)}, is no mask of cells; expected "
-            f"numbers or bool over {_names(space)}. Rename it if it is something else."
+            f"{str(name)!r}, of {array.dtype} over {listed(array.dims)}, is no mask of cells; expected "
+            f"numbers or bool over {listed(space)}. Rename it if it is something else."
         )
     order = [dim for dim in space if dim in array.dims]
     array = array.reset_coords(drop=True).transpose(*order)
     return (array.fillna(0) if array.dtype.kind == "f" else array) != 0
-
-
-def check_time(ds: xr.Dataset) -> None:
-    """Refuse a time axis that is not sorted, unique, daily and without gaps.
-
-    Raises
-    ------
-    DimensionError, TimeAxisError, EmptySelectionError
-    """
-    name = find(ds, "prcp")
-    dims = ds.dims if name is None else ds[name].dims
-    if "time" not in dims:
-        what = "the Dataset" if name is None else f"precipitation {name!r}"
-        raise DimensionError(
-            f"{what} has dimensions {_names(dims)}; expected 'time' among them: ds.rename({{...: 'time'}})."
-        )
-    if ds.sizes["time"] == 0:
-        raise EmptySelectionError("the Dataset has no days: the selection in time is empty.")
-    if "time" not in ds.indexes:
-        raise TimeAxisError(
-            "dimension 'time' has no coordinate; expected one date a day: ds.assign_coords(time=...)."
-        )
-    index = ds.indexes["time"]
-    if not (np.issubdtype(ds["time"].dtype, np.datetime64) or isinstance(index, xr.CFTimeIndex)):
-        raise TimeAxisError(
-            f"'time' holds {ds['time'].dtype}; expected dates: xr.decode_cf(ds) or "
-            "ds.assign_coords(time=...)."
-        )
-    if index.hasnans:
-        raise TimeAxisError("'time' has missing dates; expected one a day.")
-    repeated = index[index.duplicated()]
-    if len(repeated):
-        raise TimeAxisError(
-            f"'time' has {repeated[0]} more than once ({len(repeated)} repeats); drop them: "
-            "ds.drop_duplicates('time')."
-        )
-    if not index.is_monotonic_increasing:
-        raise TimeAxisError("'time' is not sorted; expected ascending days: ds.sortby('time').")
-    steps = np.asarray(
-        (index[1:] - index[:-1]) / np.timedelta64(1, "D") if len(index) > 1 else [], dtype=float
-    )
-    wrong = np.flatnonzero(steps != 1.0)
-    if len(wrong):
-        usual = float(np.median(steps))
-        if usual != 1.0:
-            raise TimeAxisError(
-                f"'time' has steps of {usual:g} days; expected daily values: resample them first."
-            )
-        where = wrong[0]
-        raise TimeAxisError(
-            f"'time' has a gap: {index[where + 1]} follows {index[where]} ({len(wrong)} such places); "
-            "expected every day. "
-            "Give each day a row, ds.resample(time='1D').asfreq(), and decide what fills it."
-        )
-
-
-def select_days(ds: xr.Dataset, time: slice | None, what: str = "the Dataset") -> xr.Dataset:
-    """The days ``time`` of a Dataset, or all.
-
-    Raises
-    ------
-    DescriptionError
-        Where ``time`` is no period.
-    EmptySelectionError
-        Where it holds no day.
-    """
-    if time is None:
-        return ds
-    if not isinstance(time, slice):
-        raise DescriptionError(
-            f"time is {time!r}; expected a period, such as slice('1980-10-01', '1995-09-30')."
-        )
-    try:
-        chosen = ds.sel(time=time)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DescriptionError(f"time is {time!r}, which holds no dates of the calendar: {error}.") from error
-    if chosen.sizes.get("time", 0) == 0:
-        index = ds.indexes["time"]
-        span = f"{str(index[0])[:10]} to {str(index[-1])[:10]}" if len(index) else "none"
-        raise EmptySelectionError(f"{what} has no day in {time}; its days are {span}.")
-    return chosen
 
 
 def potential_evapotranspiration(ds: xr.Dataset) -> xr.DataArray:
@@ -271,11 +154,11 @@ def potential_evapotranspiration(ds: xr.Dataset) -> xr.DataArray:
     absent = [part for part in ("tmin", "tmax", "lat") if find(ds, part) is None]
     if absent:
         raise MissingVariableError(
-            f"there is no potential evapotranspiration ({_spelled('pet')}), and Hargreaves needs "
+            f"there is no potential evapotranspiration ({spellings('pet')}), and Hargreaves needs "
             f"{', '.join(absent)} beside what is there; add one or the other."
         )
-    tmin, tmax = _required(ds, "tmin"), _required(ds, "tmax")
-    latitude = _required(ds, "lat")
+    tmin, tmax = required(ds, "tmin"), required(ds, "tmax")
+    latitude = required(ds, "lat")
     mean_name = find(ds, "tmean")
     mean = 0.5 * (tmin + tmax) if mean_name is None else convert(ds[mean_name], VARIABLES["tmean"])
     return hargreaves(mean, tmin, tmax, latitude)
@@ -291,8 +174,8 @@ def observed_streamflow(ds: xr.Dataset, target: str | None = None) -> xr.DataArr
     name = find(ds, "streamflow", prefer=target)
     if name is None:
         raise MissingVariableError(
-            f"there is no observed streamflow ({_spelled('streamflow')}) in the Dataset; it has "
-            f"{_names(ds.data_vars)}."
+            f"there is no observed streamflow ({spellings('streamflow')}) in the Dataset; it has "
+            f"{listed(ds.data_vars)}."
         )
     row = VARIABLES["streamflow"]
     array = ds[name]
@@ -301,7 +184,7 @@ def observed_streamflow(ds: xr.Dataset, target: str | None = None) -> xr.DataArr
     area_name = find(ds, "area")
     if area_name is None:
         raise MissingVariableError(
-            f"{name!r} is in {array.attrs['units']}, and there is no catchment area ({_spelled('area')}) to "
+            f"{name!r} is in {array.attrs['units']}, and there is no catchment area ({spellings('area')}) to "
             "bring it to mm/day; "
             "add one, with units km2 or m2."
         )
@@ -332,34 +215,16 @@ def on_space(array: xr.DataArray, space: tuple[Hashable, ...], ds: xr.Dataset) -
 
 def _temperature(ds: xr.Dataset) -> xr.DataArray:
     if find(ds, "tmean") is not None:
-        return _required(ds, "tmean")
+        return required(ds, "tmean")
     absent = [part for part in ("tmin", "tmax") if find(ds, part) is None]
     if absent:
         raise MissingVariableError(
-            f"there is no air temperature ({_spelled('tmean')}), nor {' and '.join(absent)} for their mean; "
-            f"the Dataset has {_names(ds.data_vars)}."
+            f"there is no air temperature ({spellings('tmean')}), nor {' and '.join(absent)} for their mean; "
+            f"the Dataset has {listed(ds.data_vars)}."
         )
-    mean = (0.5 * (_required(ds, "tmin") + _required(ds, "tmax"))).rename("tmean")
+    mean = (0.5 * (required(ds, "tmin") + required(ds, "tmax"))).rename("tmean")
     mean.attrs = VARIABLES["tmean"].attrs()
     return mean
-
-
-def _required(ds: xr.Dataset, name: str) -> xr.DataArray:
-    found = find(ds, name)
-    if found is None:
-        raise MissingVariableError(
-            f"there is no {VARIABLES[name].long_name} ({_spelled(name)}) in the Dataset; it has "
-            f"{_names(ds.data_vars)}. "
-            f"Rename yours: ds.rename({{...: {VARIABLES[name].names[0]!r}}})."
-        )
-    return convert(ds[found], VARIABLES[name])
-
-
-def _is_extreme(array: xr.DataArray) -> bool:
-    """Whether a temperature is a day's minimum or maximum, which share the standard name of the mean."""
-    methods = str(array.attrs.get("cell_methods", ""))
-    named = str(array.name) in VARIABLES["tmin"].names + VARIABLES["tmax"].names
-    return named or "minimum" in methods or "maximum" in methods
 
 
 def _over(array: xr.DataArray, dims: tuple[Hashable, ...], like: xr.DataArray) -> xr.DataArray:
@@ -368,29 +233,36 @@ def _over(array: xr.DataArray, dims: tuple[Hashable, ...], like: xr.DataArray) -
     if extra:
         raise DimensionError(
             f"{array.name!r} has dimension {extra[0]!r}, which the precipitation has not; expected "
-            f"{_names(dims)} only. "
+            f"{listed(dims)} only. "
             f"Select in it first: ds.isel({extra[0]}=0)."
         )
     if "time" not in array.dims:
         raise DimensionError(
-            f"{array.name!r} has dimensions {_names(array.dims)}; expected 'time' among them."
+            f"{array.name!r} has dimensions {listed(array.dims)}; expected 'time' among them."
         )
     if set(array.dims) != set(dims):
         array = array.broadcast_like(like)
     return array.transpose(*dims)
 
 
-def _role(name: str) -> str:
-    return "observed streamflow" if name == "streamflow" else VARIABLES[name].long_name
+def only_gauged(ds: xr.Dataset, period: slice | None = None) -> xr.Dataset:
+    """The cells that have any observed streamflow, in a period where one is given.
 
-
-def _spelled(name: str) -> str:
-    row: Variable = VARIABLES[name]
-    names = f"named {', '.join(row.names)}"
-    return names + (
-        f", or with standard name {' or '.join(row.standard_names)}" if row.standard_names else ""
-    )
-
-
-def _names(names: Iterable[Hashable]) -> str:
-    return ", ".join(repr(str(name)) for name in names) or "none"
+    Raises
+    ------
+    EmptySelectionError
+        Where there are none, or space has several dimensions.
+    """
+    observed = observed_streamflow(ds)
+    space = space_dims(ds)
+    if len(space) != 1:
+        raise EmptySelectionError(
+            f"cells can be left out of one dimension of space only, and there are {len(space)}: "
+            f"{', '.join(map(str, space))}."
+        )
+    days = time_axis.select_days(observed.to_dataset(name="_flow"), period)["_flow"]
+    gauged = days.notnull().any("time").values
+    if not gauged.any():
+        when = "" if period is None else f" from {period.start} to {period.stop}"
+        raise EmptySelectionError(f"no cell has observed streamflow{when}.")
+    return ds.isel({space[0]: gauged})

@@ -16,7 +16,8 @@ In the formulas s is the simulated and o the observed value, and an overbar is t
 
 from __future__ import annotations
 
-from .efficiency import bias, correlation, evaluate, log_nse, nse, pbias, rmse
+from .efficiency import bias, correlation, log_nse, nse, pbias, rmse
+from .evaluate import evaluate
 from .kling_gupta import kge, kge_2012, kge_2012_parts, kge_parts
 from .signatures import fhv, flv, peak_timing
 

@@ -1,44 +1,11 @@
-"""How well a simulation fits the observations: one number a cell, lazily, over any other dimensions.
-
-All metrics obey the same rules:
-
-- **Pairs.** A time step counts only where both series have a value; n is the number of such pairs.
-- **Undefined is NaN, never a warning**: fewer than 2 pairs, a formula that divides by zero (observations
-  that do not vary, or whose sum is 0), or an infinite value in a pair.
-- **float64.** Sums are taken in float64 whatever the input's dtype: those of float32 drift over decades.
-- **Labels.** In time, the labels both series have are used. In space, labels must be the same, in the same
-  order: hydroxr never drops a basin in silence. Units must be the same where both series state them.
-- **Any dimensions.** ``dim`` names one, several (their pairs are pooled into one number) or, as ``...``, all.
-- **Parts.** ``time`` selects days, ``mask`` values; what is left out counts as missing.
-
-In the formulas s is the simulated and o the observed value, and an overbar is the mean over the pairs.
-"""
+"""Efficiencies and errors of streamflow; see :mod:`hydroxr.metrics` for the rules that all metrics obey."""
 
 from __future__ import annotations
 
 import xarray as xr
 
-from .formulas import EVALUATED, metric, metrics
-from .kling_gupta import kge, kge_2012, kge_2012_parts, kge_parts
-from .selection import Dims, dimensions
-from .signatures import fhv, flv, peak_timing
-
-__all__ = [
-    "bias",
-    "correlation",
-    "evaluate",
-    "fhv",
-    "flv",
-    "kge",
-    "kge_2012",
-    "kge_2012_parts",
-    "kge_parts",
-    "log_nse",
-    "nse",
-    "pbias",
-    "peak_timing",
-    "rmse",
-]
+from .formulas import metric
+from .selection import Dims
 
 
 def nse(
@@ -261,42 +228,3 @@ def log_nse(
     Resources Research, 58, e2022WR032404, equation 2. https://doi.org/10.1029/2022WR032404
     """
     return metric("log_nse", simulated, observed, dim=dim, time=time, mask=mask)
-
-
-def evaluate(
-    simulated: xr.DataArray,
-    observed: xr.DataArray,
-    dim: Dims = "time",
-    *,
-    time: slice | None = None,
-    mask: xr.DataArray | None = None,
-) -> xr.Dataset:
-    """All metrics of streamflow at once, lazily where one of the two is lazy.
-
-    Parameters
-    ----------
-    simulated, observed, dim, time, mask
-        As for :func:`nse`; in mm/day (kg m-2 day-1).
-
-    Returns
-    -------
-    xarray.Dataset
-        ``nse``, ``kge``, ``r``, ``alpha``, ``beta``, ``rmse``, ``pbias``, ``flv``, ``fhv``, ``log_nse``,
-        ``kge_2012``, ``gamma``, ``peak_timing`` ``(...)``, float64, each as the function of that name (``r``,
-        ``alpha``, ``beta``, ``gamma``: of :func:`kge_parts` and :func:`kge_2012_parts`) returns it, and
-        ``n_days``, the number of pairs. ``peak_timing`` is there where ``time`` is reduced. Each has the
-        attributes ``long_name`` and ``units``.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
-
-    Examples
-    --------
-    >>> scores = evaluate(simulation["streamflow"], observations["streamflow"])  # doctest: +SKIP
-    >>> scores["nse"].median("basin")  # doctest: +SKIP
-    """
-    timed = "time" in dimensions(dim, simulated)
-    names = tuple(name for name in EVALUATED if timed or name != "peak_timing")
-    return metrics(names, simulated, observed, dim, time, mask)

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 import xarray as xr
 
 from ..errors import CoordinateError, DescriptionError, DimensionError
-from ..inputs.resolve import select_days
+from ..inputs.time_axis import select_days
 
 Dims = Hashable | Iterable[Hashable]  # one dimension, several, or ... for all
 

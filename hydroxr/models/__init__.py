@@ -1,0 +1,1 @@
+"""Models: their description before training, their networks, their files."""

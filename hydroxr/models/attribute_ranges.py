@@ -55,7 +55,7 @@ def attribute_flag(attributes: xr.DataArray, model: Model, mask: xr.DataArray | 
     Parameters
     ----------
     attributes : DataArray, (space..., attribute)
-        Of :func:`hydroxr.inputs.cells.attribute_array`.
+        Of :func:`hydroxr.inputs.attributes.attribute_array`.
     model : Model
         One that :func:`knows_ranges`.
     mask : DataArray of bool, (some of space...), optional

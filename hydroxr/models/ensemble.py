@@ -14,9 +14,9 @@ import xarray as xr
 
 from .._version import FORMAT, __version__
 from ..errors import DescriptionError, ModelFileError
-from ..storage.to_zarr import replace
+from ..support.atomic import replace, write_file
 from .files import own_file, read_json
-from .model import ENSEMBLE_FILE, Model, check_target, load_member, write_file
+from .model import ENSEMBLE_FILE, Model, check_target, load_member
 from .schema import check_ensemble, member_folder, sealed
 from .specs import Spec
 

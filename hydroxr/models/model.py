@@ -23,7 +23,7 @@ import xarray as xr
 from .._version import FORMAT, __version__
 from ..errors import DescriptionError, ModelFileError
 from ..physics.parameters import PARAMETERS, ROUTING
-from ..storage.to_zarr import replace
+from ..support.atomic import replace, write_file
 from .files import as_path, own_file, parse_json, read_json, read_weights, weight_shapes
 from .schema import check_content, labels, sealed
 from .specs import DeltaHBV, LSTMStreamflow, Spec, description_from
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import torch
 
     from ..physics.runoff_network import RunoffNetwork
-    from .ensemble import Ensemble
     from .parameter_network import ParameterNetwork
     from .streamflow_network import StreamflowNetwork
 
@@ -273,48 +272,6 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
-    """Read a model, or an ensemble, that its ``save`` wrote, or one that comes with hydroxr.
-
-    Parameters
-    ----------
-    path : path or str
-        Its folder; or, where there is no such folder, the name of a model that comes with hydroxr
-        (:func:`hydroxr.models.pretrained.pretrained_names`), such as ``"camels-us-dn-bt-gt"``.
-
-    Raises
-    ------
-    ModelFileError
-        Where it is absent, damaged, of a newer format, or not a model.
-    """
-    folder = as_path(path)
-    if not folder.exists():
-        folder = _shipped(str(path))
-    if (folder / ENSEMBLE_FILE).is_file():
-        from .ensemble import load_ensemble
-
-        return load_ensemble(folder)
-    return load_member(folder)
-
-
-def _shipped(name: str) -> Path:
-    """Where a model that comes with hydroxr is.
-
-    Raises
-    ------
-    ModelFileError
-    """
-    from .pretrained import pretrained_folder, pretrained_names
-
-    folder = pretrained_folder(name)
-    if folder is None:
-        raise ModelFileError(
-            f"{name} does not exist; expected a folder that model.save(path) wrote, or the name of a model "
-            f"that comes with hydroxr: {', '.join(pretrained_names()) or 'there is none'}."
-        )
-    return folder
-
-
 def load_member(path: str | os.PathLike[str]) -> Model:
     """Read a single model; errors as of :func:`load_model`."""
     folder = Path(path)
@@ -379,11 +336,3 @@ def _plain(values: np.ndarray) -> list[Any]:
     """For JSON, which knows no number that is not finite."""
     keep = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
     return [value if kept else None for value, kept in zip(values.tolist(), keep, strict=True)]
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write and wait until the disk has it, so that a rename afterwards publishes whole files."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..training.loop.losses import STREAMFLOW_OFFSET, transform_streamflow
 from .parameter_network import NetworkState, RegionalNetwork, mean_and_deviation
 from .specs import LSTMStreamflow
 
@@ -74,3 +73,11 @@ class StreamflowNetwork(RegionalNetwork):
         transformed = normalised * self.streamflow_std + self.streamflow_mean
         root = torch.clamp(10.0**transformed - 0.1, min=0.0)
         return torch.clamp(root**2 - STREAMFLOW_OFFSET, min=0.0)
+
+
+STREAMFLOW_OFFSET = 1e-6  # mm/day, in the paper's equation 2
+
+
+def transform_streamflow(streamflow: Tensor) -> Tensor:
+    """log10(sqrt(Q + 1e-6) + 0.1), Feng et al. (2022), equation 2."""
+    return torch.log10(torch.sqrt(streamflow + STREAMFLOW_OFFSET) + 0.1)

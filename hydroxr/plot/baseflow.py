@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ..compare.baseflow import as_fraction
+from ..analysis.baseflow_index import as_fraction
 from ..errors import EmptySelectionError
 from .geography import Outlines
 from .maps import draw_map, map_height, map_places

@@ -1,11 +1,4 @@
-"""Pictures of simulations, of how good they are, of parameters, and of a training.
-
-Names and symbols come from :mod:`hydroxr.conventions.variables`; fluxes are labelled mm/day and storages mm, which
-kg m-2 day-1 and kg m-2 are in number. The colours can be told apart by readers who do not see all of them
-(after Okabe and Ito, 2008), and what drains from a store has the hue of that store.
-
-Matplotlib is imported only when something is drawn, since hydroxr works without it.
-"""
+"""Hydrographs and storages of one cell."""
 
 from __future__ import annotations
 
@@ -20,31 +13,11 @@ import xarray as xr
 from ..conventions.variables import VARIABLES
 from ..errors import EmptySelectionError, MissingVariableError
 from ..inputs.resolve import observed_streamflow
-from .baseflow import baseflow_index
-from .dynamic_parameters import dynamic_parameters
-from .evapotranspiration import evapotranspiration
-from .hydrographs import hydrographs
-from .maps import draw_map as map
-from .scores import cdf
 from .series import Cell, cell_series
 from .style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
-from .training import history, loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = [
-    "baseflow_index",
-    "cdf",
-    "dynamic_parameters",
-    "evapotranspiration",
-    "history",
-    "hydrograph",
-    "hydrographs",
-    "loss",
-    "map",
-    "storages",
-]
 
 _HEADER = 0.30  # inches a panel, for its title and legend
 _MARGINS = 0.65  # inches for the title of the figure and the dates

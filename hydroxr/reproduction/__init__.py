@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .experiment import Experiment, reproduce
+from .experiment import Experiment
+from .reproduce import reproduce
 from .runs import Run, chosen_runs, specification
 from .table import PUBLISHED, markdown
 

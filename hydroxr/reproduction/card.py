@@ -13,10 +13,12 @@ import xarray as xr
 from ..conventions.variables import ATTRIBUTES
 from ..errors import ModelFileError
 from ..models.attribute_ranges import GAPS, RANGES
-from ..models.model import Model, load_model
-from ..models.pretrained import CARD, RESULTS, SCORES
+from ..models.load import load_model
+from ..models.model import Model
+from ..models.pretrained import CARD, SCORES
 from ..models.specs import DeltaHBV
 from .records import settings_of
+from .results import RESULTS
 from .scores import OBSERVED_INDICES
 from .table import CORRELATIONS, summary
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import DataFileError, ModelFileError
-from ..inputs import resolve as inputs
-from ..inputs.cells import attribute_names
+from ..inputs import resolve, time_axis
+from ..inputs.attributes import attribute_names
 from ..training.folds import cell_dimension, fold_labels, missing_labels, require_labels
 from .records import SETTINGS, check_settings
 from .runs import ENSEMBLE, SPLITS, Run, group_of, specification
@@ -25,10 +25,10 @@ def check(experiment: Experiment, runs: Sequence[Run]) -> None:
     HydroxrError
     """
     ds = experiment.ds
-    inputs.select_days(ds, experiment.test)
-    attribute_names(ds, inputs.space_dims(ds), None)
+    time_axis.select_days(ds, experiment.test)
+    attribute_names(ds, resolve.space_dims(ds), None)
     if experiment.et is not None:  # whether it can be compared is tried on what is there before a simulation
-        stand_in = inputs.observed_streamflow(inputs.select_days(ds, experiment.test)).fillna(0.0)
+        stand_in = resolve.observed_streamflow(time_axis.select_days(ds, experiment.test)).fillna(0.0)
         et_correlation(stand_in.to_dataset(name="evapotranspiration"), experiment.et)
     for run in runs:
         check_settings(experiment.out / run.name, experiment.settings(run))
@@ -41,7 +41,7 @@ def check(experiment: Experiment, runs: Sequence[Run]) -> None:
                 "or leave that split out."
             )
         if label is not None:
-            dim = cell_dimension(inputs.space_dims(ds))
+            dim = cell_dimension(resolve.space_dims(ds))
             labels = missing_labels(fold_labels(ds, dim, label)[1])
             require_labels(ds, dim, label, labels, f"leave the split {run.split!r} out")
     for path in experiment.out.glob(f"*/*/{SETTINGS}"):  # of other runs, in the same table

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from .._version import __version__
 from ..errors import ModelFileError
-from ..models.model import Model, write_file
+from ..models.model import Model
 from .runs import Run
 
 SETTINGS = "settings.json"
@@ -23,7 +21,7 @@ def hardware(device: str = "auto") -> str:
     """The machine, in words, for computing on that device."""
     import torch
 
-    from ..simulation.simulate import torch_device
+    from ..support.devices import torch_device
 
     name = platform.processor() or platform.machine()
     try:
@@ -137,10 +135,3 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 def days_of(period: slice) -> list[str]:
     """The first and the last, as they were given."""
     return [str(period.start), str(period.stop)]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Whole, or not at all."""
-    new = path.with_name(f".{path.name}-{uuid4().hex}")
-    write_file(new, text.encode())
-    os.replace(new, path)

@@ -11,10 +11,9 @@ import xarray as xr
 from ..conventions.units import convert
 from ..conventions.variables import ATTRIBUTES, FORCING, VARIABLES
 from ..errors import MissingVariableError
-from ..inputs import resolve as inputs
-from ..inputs.cells import select_cells, space_names
+from ..inputs import find, resolve
+from ..inputs.cells import cells_first, space_names
 from ..inputs.ranges import check_forcing, range_problem
-from ..metrics.selection import Dims
 from ..models.specs import LSTMStreamflow, Spec, check_spec
 
 _DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate
@@ -57,9 +56,9 @@ def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
     if spec is not None:
         check_spec(spec)
     if isinstance(spec, LSTMStreamflow):
-        inputs.own_units(ds, spec.own_forcing)
-    forcing = inputs.forcing(ds, FORCING if spec is None else spec.forcing)
-    space = inputs.space_dims(ds)
+        resolve.own_units(ds, spec.own_forcing)
+    forcing = resolve.forcing(ds, FORCING if spec is None else spec.forcing)
+    space = resolve.space_dims(ds)
     times = ds["time"].values
     cells = space_names(ds, space)
     land = _land(ds, space, len(cells))
@@ -68,8 +67,8 @@ def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
         cells = tuple(cell for cell, kept in zip(cells, land, strict=True) if kept)
         remarks.append(f"{int((~land).sum())} cells are outside of the mask: they are not simulated")
     for name, array in forcing.items():
-        values = _cells_first(array)[land]
-        check_forcing({name: values}, times, cells, called={name: inputs.called(ds, name)})
+        values = cells_first(array)[land]
+        check_forcing({name: values}, times, cells, called={name: resolve.called(ds, name)})
         if name == "prcp" and 0.0 < values.max() < _DRIZZLE:
             remarks.append(f"the largest precipitation is {values.max():g} mm/day: is its unit right?")
     roles = {
@@ -79,12 +78,12 @@ def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
         for name in forcing
     }
     try:
-        observed = inputs.observed_streamflow(ds)
+        observed = resolve.observed_streamflow(ds)
     except MissingVariableError:
         roles["observed streamflow"] = "none: this Dataset can be simulated, not fitted"
     else:
         roles["observed streamflow"] = _found(ds, "streamflow")
-        remarks += _streamflow_remarks(_cells_first(inputs.on_space(observed, space, ds))[land], times, cells)
+        remarks += _streamflow_remarks(cells_first(resolve.on_space(observed, space, ds))[land], times, cells)
     roles["attributes"] = (
         f"{len([name for name in ATTRIBUTES if name in ds])} of the paper's {len(ATTRIBUTES)}"
     )
@@ -97,55 +96,16 @@ def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
 
 def _land(ds: xr.Dataset, space: tuple[Hashable, ...], cells: int) -> np.ndarray:
     """Which cells are simulated, in the order of the flattened space."""
-    mask = inputs.land_mask(ds, space)
+    mask = resolve.land_mask(ds, space)
     if mask is None:
         return np.ones(cells, dtype=bool)
     missing = {dim: ds.sizes[dim] for dim in space if dim not in mask.dims}
     return mask.expand_dims(missing).transpose(*space).values.ravel()
 
 
-def evaluate(
-    sim: xr.Dataset,
-    observed: xr.Dataset,
-    time: slice | None = None,
-    *,
-    dim: Dims = "time",
-    mask: xr.DataArray | None = None,
-) -> xr.Dataset:
-    """Metrics of simulated against observed streamflow; see the accessor.
-
-    ``dim`` and ``mask`` are those of :func:`hydroxr.metrics.evaluate`.
-    """
-    from ..metrics import evaluate as metrics
-
-    if "streamflow" not in sim:
-        raise MissingVariableError(
-            "the simulation has no 'streamflow'; simulate with variables=None, or with 'streamflow' among "
-            "them."
-        )
-    simulated = inputs.select_days(sim, time, "the simulation")["streamflow"]
-    space = tuple(dim for dim in simulated.dims if dim != "time")
-    flow = inputs.observed_streamflow(inputs.select_days(observed, time, "the observations")).rename(
-        "streamflow"
-    )
-    if flow.chunks is None:
-        problem = range_problem("streamflow", _cells_first(flow), flow["time"].values)
-        if problem is not None:
-            raise problem
-    # Observations may have more places than the simulation, in any order; never fewer.
-    flow = select_cells(flow.to_dataset(), sim, space, "the observations")["streamflow"]
-    scores = metrics(simulated, flow, dim, mask=mask)
-    return scores.assign_attrs(title="Metrics of simulated against observed streamflow")
-
-
-def _cells_first(array: xr.DataArray) -> np.ndarray:
-    values = array.transpose(..., "time").values
-    return values.reshape(-1, values.shape[-1])
-
-
 def _found(ds: xr.Dataset, name: str) -> str:
-    found = inputs.find(ds, name)
-    return inputs.called(ds, name) if found is None else f"{found} ({ds[found].attrs.get('units')})"
+    found = find.find(ds, name)
+    return resolve.called(ds, name) if found is None else f"{found} ({ds[found].attrs.get('units')})"
 
 
 def _streamflow_remarks(values: np.ndarray, times: np.ndarray, cells: tuple[str, ...]) -> list[str]:
@@ -168,8 +128,8 @@ def _streamflow_remarks(values: np.ndarray, times: np.ndarray, cells: tuple[str,
 
 
 def _temperature_remarks(ds: xr.Dataset) -> list[str]:
-    low, high = inputs.find(ds, "tmin"), inputs.find(ds, "tmax")
-    if low is None or high is None or inputs.find(ds, "pet") is not None:
+    low, high = find.find(ds, "tmin"), find.find(ds, "tmax")
+    if low is None or high is None or find.find(ds, "pet") is not None:
         return []
     crossed = int((convert(ds[low], VARIABLES["tmin"]) > convert(ds[high], VARIABLES["tmax"])).sum())
     if not crossed:

@@ -23,8 +23,9 @@ from ..errors import (
     StateError,
     warn,
 )
-from ..inputs import resolve as inputs
-from ..inputs.cells import attribute_array, select_cells, space_labels
+from ..inputs import resolve
+from ..inputs.attributes import attribute_array
+from ..inputs.cells import select_cells, space_labels
 from ..models.model import Model
 from ..models.specs import DeltaHBV, LSTMStreamflow
 from ..physics.equations import CHANNEL, LEADS, STORES
@@ -40,7 +41,7 @@ class Ingredients:
         self.ds = ds
         self.missing = missing
         self.space = space
-        self.mask = inputs.land_mask(ds, space)
+        self.mask = resolve.land_mask(ds, space)
         self.arrays: dict[str, xr.DataArray] = {} if self.mask is None else {"mask": self.mask}
         self.arrays |= {f"label:{dim}": array for dim, array in space_labels(ds, space).items()}
         self.attrs: dict[str, Any] = {}
@@ -195,7 +196,7 @@ class Ingredients:
             dtype=dtype,
             device=device,
             backend=backend,
-            called={name: inputs.called(self.ds, name) for name in forcing},
+            called={name: resolve.called(self.ds, name) for name in forcing},
         )
 
     def _parameters(self, given: xr.Dataset) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from ..conventions.attributes import DIGEST
 from ..errors import DamagedStoreError
-from .zarr.identity import plain
+from ..support.checksums import plain
 
-DIGEST = "hydroxr_digest"  # global attribute: what the digest of the rest is
 _PART = 64 * 2**20  # bytes that are read at once
 
 

@@ -9,20 +9,10 @@ from typing import Any
 
 import xarray as xr
 
+from ..conventions.attributes import ATTRIBUTE
 from ..errors import DamagedStoreError, IncompleteStoreError, StoreError
 from .zarr.location import Place, Recorder
-from .zarr.manifest import (
-    ATTRIBUTE,
-    FOLDER,
-    Entry,
-    Files,
-    Plan,
-    entry,
-    plans,
-    read_manifest,
-    read_root,
-    unseal,
-)
+from .zarr.manifest import FOLDER, Entry, Files, Plan, entry, plans, read_manifest, read_root, unseal
 
 _NAMED = 5  # blocks or chunks that an error names; the others are counted
 _HDF5 = b"\x89HDF\r\n\x1a\n"

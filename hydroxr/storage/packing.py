@@ -12,19 +12,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..conventions.attributes import _BITS, ATTRIBUTE, RELATIVE, restated, stated
 from ..conventions.cf import for_file
 from ..conventions.variables import VARIABLES
 from ..errors import DescriptionError, ValueRangeError
-from .zarr.manifest import ATTRIBUTE
 
 # Largest errors of packed=True and ranges of a variable's values, by its role: kg m-2 day-1, kg m-2.
 _ERRORS = {"flux": 0.005, "state": 0.05}
 _RANGES = {"flux": 600.0, "state": 6000.0}
 _FLOAT_BITS = {"float32": 23, "float64": 52}
 
-# What of the original a variable may be off by: kg m-2 day-1 or whatever its units are, and a share.
-ABSOLUTE, RELATIVE = "packing_maximum_absolute_error", "quantization_maximum_relative_error"
-_BITS = "quantization_nsb"
 
 Packed = bool | Mapping[str, float]
 KeepBits = int | Mapping[str, int] | None
@@ -75,20 +72,6 @@ def encode(ds: xr.Dataset, packed: Packed, keep_bits: KeepBits) -> xr.Dataset:
     for name, error in errors.items():
         ds[name] = _packed(ds[name], error)
     return ds
-
-
-def stated(array: xr.DataArray) -> tuple[float, float]:
-    """The largest absolute and the largest relative error that packing and rounding have written with it."""
-    return float(array.attrs.get(ABSOLUTE, 0.0)), float(array.attrs.get(RELATIVE, 0.0))
-
-
-def restated(attrs: Mapping[Any, Any], absolute: float, relative: float) -> dict[Any, Any]:
-    """Attributes of what was computed from packed or rounded variables: with those errors, none where 0.
-
-    The number of bits goes, as a sum or a mean has all of them again.
-    """
-    kept = {key: value for key, value in attrs.items() if key not in (ABSOLUTE, RELATIVE, _BITS)}
-    return kept | {key: value for key, value in ((ABSOLUTE, absolute), (RELATIVE, relative)) if value}
 
 
 def unpacked(ds: xr.Dataset) -> xr.Dataset:

@@ -2,78 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import xarray as xr
 
-from ..conventions.cf import check_netcdf
-from ..errors import StoreError
-
 if TYPE_CHECKING:
     from .packing import KeepBits, Packed
-
-PARTIAL = ".partial-"  # in the name of what is being written
-
-
-def to_netcdf(
-    ds: xr.Dataset,
-    path: str | os.PathLike[str],
-    *,
-    overwrite: bool = False,
-    progress: bool = False,
-    packed: Packed = False,
-    keep_bits: KeepBits = None,
-) -> Path:
-    """Write ``ds`` as a CF NetCDF-4 file, compressed, with checksums of its chunks and of all it holds.
-
-    It is written beside ``path`` and takes its name only when the disk has all of it.
-
-    Parameters
-    ----------
-    ds : Dataset
-        A result of hydroxr, lazy or not.
-    path
-        Of the file.
-    overwrite : bool
-        Replace a file of that name.
-    progress : bool
-        Show a progress bar over the blocks of a lazy Dataset.
-    packed, keep_bits
-        As of :func:`to_zarr`.
-
-    Raises
-    ------
-    StoreError
-        Where ``path`` exists, or writing fails.
-    DescriptionError
-        Where a variable has a name, or it or an attribute a type, that no file can have.
-    """
-
-    from .netcdf_digest import write_digest
-    from .packing import to_write
-
-    check_netcdf(ds)
-
-    def write(temporary: Path) -> None:
-        out = to_write(ds, packed, keep_bits)
-        compressed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
-        encoding = {
-            str(name): {**out[name].encoding, **compressed}
-            for name in out.variables
-            if out[name].ndim and (out[name].dtype.kind in "fiubM" or name in ("time", "time_bnds"))
-        }
-        out.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
-        write_digest(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-
-    return _publish(Path(path), write, overwrite=overwrite, progress=progress)
 
 
 def to_zarr(
@@ -176,71 +111,3 @@ def to_zarr(
     write = write_transaction if place.transactional else write_object_store
     write(run, place, overwrite=overwrite, resume=resume)
     return path
-
-
-def replace(new: Path, target: Path) -> None:
-    """Give ``new`` the name ``target``; a folder or file that has it goes only when that is done."""
-    if not target.exists() or (target.is_file() and new.is_file()):
-        os.replace(new, target)
-        return
-    old = target.with_name(f".{target.name}-{uuid4().hex}")
-    target.rename(old)
-    try:
-        os.replace(new, target)
-    except BaseException:
-        old.rename(target)
-        raise
-    shutil.rmtree(old) if old.is_dir() else old.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the names in a folder, where the system can say so."""
-    with suppress(OSError, AttributeError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def check_target(target: Path, *, overwrite: bool) -> None:
-    """Refuse a path under which no result can be written.
-
-    Raises
-    ------
-    StoreError
-    """
-    if target.exists() and not overwrite:
-        raise StoreError(f"{target} exists; choose another path, or overwrite=True to replace it.")
-    if target.is_dir() and not any((target / name).is_file() for name in ("zarr.json", ".zgroup")):
-        raise StoreError(
-            f"{target} is a folder and no Zarr store of hydroxr: it is not replaced. Choose another path."
-        )
-
-
-def _publish(target: Path, write: Callable[[Path], None], *, overwrite: bool, progress: bool) -> Path:
-    check_target(target, overwrite=overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = target.with_name(f".{target.name}{PARTIAL}{uuid4().hex}")
-    try:
-        folder.mkdir()
-        with _progress(progress):
-            write(folder / target.name)
-        replace(folder / target.name, target)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise StoreError(f"{target} could not be written: {error}. Nothing of it is left.") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return target
-
-
-@contextmanager
-def _progress(show: bool) -> Iterator[None]:
-    if not show:
-        yield
-        return
-    from dask.diagnostics import ProgressBar
-
-    with ProgressBar():
-        yield

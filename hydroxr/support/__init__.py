@@ -1,0 +1,1 @@
+"""Tools without hydrology: atomic files, checksums, dask, numba, devices, progress."""

@@ -6,12 +6,14 @@ each it takes seconds to describe what is to be done.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable, Mapping
 from itertools import product
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from dask._task_spec import GraphNode
 
 
 def rechunked(array: xr.DataArray, chunks: Mapping[Hashable, int]) -> xr.DataArray:
@@ -75,3 +77,48 @@ def _joined(counts: tuple[int, ...], *parts: np.ndarray) -> np.ndarray:
         if number > 1:
             some = [np.concatenate(some[at : at + number], axis) for at in range(0, len(some), number)]
     return some[0]
+
+
+Key = Any
+
+
+def cluster_client() -> Any:
+    """Client of the cluster that dask would compute on now, or None if it would not use one."""
+    if "distributed" not in sys.modules:
+        return None
+    from dask.base import get_scheduler
+
+    try:
+        client = getattr(get_scheduler(), "__self__", None)
+    except RuntimeError:  # an asynchronous client, or none where one is asked for: computing will say so
+        return None
+    return client if hasattr(client, "scheduler_info") else None
+
+
+def renamed(graph: Mapping[Key, GraphNode], names: dict[Key, Any]) -> dict[Key, GraphNode]:
+    """The same tasks under other keys, so that dask computes them apart from those that it knows."""
+    return {
+        names.get(key, key): node.substitute(names, key=names.get(key, key)) for key, node in graph.items()
+    }
+
+
+def read_again(array: xr.DataArray) -> xr.DataArray:
+    """The same with other keys, so that dask computes it apart and lets go of it.
+
+    ``dask.graph_manipulation.clone`` does that, but leaves tasks with their old keys inside (dask's issue
+    12455).
+    """
+    from dask._task_spec import convert_legacy_graph
+    from dask.array import Array
+    from dask.base import clone_key
+    from dask.core import flatten
+    from dask.highlevelgraph import HighLevelGraph
+    from dask.utils import ensure_dict
+
+    data = array.data
+    graph = data.__dask_graph__().cull(set(flatten(data.__dask_keys__())))
+    nodes = convert_legacy_graph(ensure_dict(graph))
+    name = clone_key(data.name, "hydroxr")
+    again = renamed(nodes, {key: clone_key(key, "hydroxr") for key in nodes})
+    layer = HighLevelGraph.from_collections(name, again, ())
+    return array.copy(data=Array(layer, name, chunks=data.chunks, meta=data._meta))

@@ -1,0 +1,1 @@
+"""Training: from a Dataset and a description to a model."""

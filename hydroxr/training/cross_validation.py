@@ -17,11 +17,13 @@ import xarray as xr
 
 from ..analysis.derived import finisher
 from ..errors import DescriptionError, HydroxrError
-from ..inputs import resolve as inputs
-from ..inputs.cells import attribute_names, space_names
+from ..inputs import resolve, time_axis
+from ..inputs.attributes import attribute_names
+from ..inputs.cells import space_names
 from ..inputs.ranges import check_forcing, range_problem
 from ..models.specs import LSTMStreamflow, Spec, check_spec
-from ..simulation.simulate import output_names, simulate
+from ..simulation.one_model import output_names
+from ..simulation.simulate import simulate
 from ..support.progress import progress_bar
 from .ensemble import ONE_TRAINING, as_they_end, check_client
 from .fold_models import fingerprint, load_folds, marked
@@ -127,7 +129,7 @@ def cross_validate(
     """
     variables = _check_options(spec, variables, client, missing, options)
     finisher(ds, variables)  # whether the Dataset has what derived ones need
-    dim = cell_dimension(inputs.space_dims(ds))
+    dim = cell_dimension(resolve.space_dims(ds))
     name, labels = fold_labels(ds, dim, folds)
     unlabelled = missing_labels(labels)
     if drop_missing:
@@ -136,7 +138,7 @@ def cross_validate(
     else:
         require_labels(ds, dim, name, unlabelled)
     values = plain_labels(labels)
-    inputs.select_days(ds, simulate_time)
+    time_axis.select_days(ds, simulate_time)
     observed, gauged = _checked_streamflow(ds, dim, options)
     divided = make_folds(values, name, gauged)
     _check_inputs(ds, dim, spec, gauged, missing, options)
@@ -195,11 +197,11 @@ def _checked_streamflow(
     ------
     HydroxrError
     """
-    inputs.check_time(ds)
+    time_axis.check_time(ds)
     target = options.get("target", "streamflow")
-    observed = inputs.observed_streamflow(ds, None if target == "streamflow" else target)
-    observed = inputs.on_space(observed, (dim,), ds)
-    period = inputs.select_days(observed.to_dataset(name="_values"), options.get("time"))["_values"]
+    observed = resolve.observed_streamflow(ds, None if target == "streamflow" else target)
+    observed = resolve.on_space(observed, (dim,), ds)
+    period = time_axis.select_days(observed.to_dataset(name="_values"), options.get("time"))["_values"]
     values = period.transpose(dim, "time").values
     problem = range_problem("streamflow", values, period["time"].values, space_names(ds, (dim,)))
     if problem is not None:
@@ -223,11 +225,11 @@ def _check_inputs(
     """
     attribute_names(ds, (dim,), options.get("attributes"))
     cells = np.asarray(space_names(ds, (dim,)), dtype=object)
-    trained = np.isin(ds["time"].values, inputs.select_days(ds, options.get("time"))["time"].values)
+    trained = np.isin(ds["time"].values, time_axis.select_days(ds, options.get("time"))["time"].values)
     if isinstance(spec, LSTMStreamflow):
-        inputs.own_units(ds, spec.own_forcing)
-    for name, array in inputs.forcing(ds, spec.forcing).items():  # one at a time in memory
-        called = {name: inputs.called(ds, name)}
+        resolve.own_units(ds, spec.own_forcing)
+    for name, array in resolve.forcing(ds, spec.forcing).items():  # one at a time in memory
+        called = {name: resolve.called(ds, name)}
         values = array.transpose(dim, "time").values
         check_forcing({name: values}, ds["time"].values, cells, called=called, missing=missing)
         learned_from = values[gauged][:, trained]  # where nothing is filled
@@ -273,7 +275,7 @@ def _run_fold(ds: xr.Dataset, fold: Fold, plan: _Plan, model: Model | Ensemble |
         held_out = ds.isel({plan.dim: fold.held_out})
         sim: Any = simulate(held_out, model, flag_attributes=False, **plan.simulation)
         if plan.simulate_time is not None:
-            sim = inputs.select_days(sim, plan.simulate_time, "the simulation")
+            sim = time_axis.select_days(sim, plan.simulate_time, "the simulation")
             if sim["time"].values[0] != ds["time"].values[0]:
                 sim = sim.drop_vars("initial_storage", errors="ignore")  # of another day than the first
         return model, sim.compute()

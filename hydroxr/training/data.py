@@ -16,15 +16,9 @@ from ..errors import (
     MemoryLimitError,
     MissingObservationError,
 )
-from ..inputs import resolve as inputs
-from ..inputs.cells import (
-    Space,
-    attribute_array,
-    attribute_categories,
-    attribute_names,
-    space_coords,
-    space_names,
-)
+from ..inputs import find, resolve, time_axis
+from ..inputs.attributes import attribute_array, attribute_categories, attribute_names
+from ..inputs.cells import Space, space_coords, space_names
 from ..inputs.ranges import check_forcing, range_problem
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
@@ -74,11 +68,11 @@ def gather(
     """
     from .loop.batches import TrainingData
 
-    inputs.check_time(ds)
-    period = inputs.select_days(ds, time)
+    time_axis.check_time(ds)
+    period = time_axis.select_days(ds, time)
     later = _validation_days(ds, period, validation, protocol) if isinstance(validation, slice) else None
-    forcing = inputs.forcing(period, spec.forcing)
-    space = inputs.space_dims(period)
+    forcing = resolve.forcing(period, spec.forcing)
+    space = resolve.space_dims(period)
     observed = _observed(period, space, target)
     _check_no_target(period, spec, target)
     names = attribute_names(period, space, attributes) if spec.regional else ()
@@ -109,7 +103,7 @@ def _untrained(ds: xr.Dataset, space: Space, spec: Spec, names: tuple[str, ...],
     """The model, which knows its inputs and cells and has no weights."""
     categories = attribute_categories(ds, space, names, gauged)
     if isinstance(spec, LSTMStreamflow):
-        units = inputs.own_units(ds, spec.own_forcing)
+        units = resolve.own_units(ds, spec.own_forcing)
         return Model(spec, {}, names, categories, forcing_units=units)
     cells = xr.Dataset() if spec.regional else _fitted_cells(ds, space, gauged)
     return Model(spec, {}, names, categories, cells)
@@ -117,7 +111,7 @@ def _untrained(ds: xr.Dataset, space: Space, spec: Spec, names: tuple[str, ...],
 
 def _check_no_target(ds: xr.Dataset, spec: Spec, target: str) -> None:
     """Refuse the observed streamflow as forcing of what is to give it."""
-    name = inputs.find(ds, "streamflow", prefer=None if target == "streamflow" else target)
+    name = find.find(ds, "streamflow", prefer=None if target == "streamflow" else target)
     if name in spec.forcing:
         raise DescriptionError(
             f"forcing {name!r} is the observed streamflow that the model is to learn; expected other "
@@ -148,9 +142,9 @@ def _of_period(
     from .loop.batches import ValidationData
 
     observed = _observed(later, space, target)
-    _check_memory([*inputs.forcing(later, model.description.forcing).values(), observed])
+    _check_memory([*resolve.forcing(later, model.description.forcing).values(), observed])
     flow = _flat(observed, space)
-    counted = inputs.select_days(later, validation).indexes["time"]
+    counted = time_axis.select_days(later, validation).indexes["time"]
     flow[: max(protocol.warmup, len(flow) - len(counted))] = np.nan
     chosen = gauged & np.isfinite(flow).any(axis=0)
     if not chosen.any():
@@ -201,7 +195,7 @@ def _window(forcing: np.ndarray, protocol: Protocol) -> np.ndarray:
 
 def _validation_days(ds: xr.Dataset, period: xr.Dataset, validation: slice, protocol: Protocol) -> xr.Dataset:
     """The days of a validation period and, where the Dataset has them, of its warm-up."""
-    days = inputs.select_days(ds, validation).indexes["time"]
+    days = time_axis.select_days(ds, validation).indexes["time"]
     trained = period.indexes["time"]
     if days[0] <= trained[-1] and trained[0] <= days[-1]:
         raise DescriptionError(
@@ -287,17 +281,17 @@ def _checked(
     problem = range_problem("streamflow", flow[:, chosen].T, times, names)
     if problem is not None:
         raise problem
-    forcing = inputs.forcing(ds, model.description.forcing, model.forcing_units)
+    forcing = resolve.forcing(ds, model.description.forcing, model.forcing_units)
     arrays = {name: _flat(array, space)[:, chosen] for name, array in forcing.items()}
-    called = {name: inputs.called(ds, name) for name in arrays}
+    called = {name: resolve.called(ds, name) for name in arrays}
     check_forcing({name: array.T for name, array in arrays.items()}, times, names, called=called)
     return np.stack(list(arrays.values()), axis=-1)
 
 
 def _observed(ds: xr.Dataset, space: Space, target: str) -> xr.DataArray:
     # "streamflow" is the role, whatever the Dataset calls it; any other name is a variable's.
-    observed = inputs.observed_streamflow(ds, None if target == "streamflow" else target)
-    return inputs.on_space(observed, space, ds)
+    observed = resolve.observed_streamflow(ds, None if target == "streamflow" else target)
+    return resolve.on_space(observed, space, ds)
 
 
 def _check_memory(arrays: Sequence[xr.DataArray]) -> None:

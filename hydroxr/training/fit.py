@@ -16,7 +16,6 @@ import xarray as xr
 
 from .._version import __version__
 from ..errors import CheckpointError, DescriptionError, warn
-from ..inputs import resolve as inputs
 from ..models.attribute_ranges import attribute_facts
 from ..models.model import Model, history_dataset
 from ..models.specs import DeltaHBV, Spec, check_spec
@@ -59,7 +58,7 @@ def fit(
 ) -> Model | Ensemble:
     """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
     check_spec(spec)
-    from ..simulation.simulate import torch_device
+    from ..support.devices import torch_device
     from .loop.protocol import protocol_of
 
     protocol = protocol_of(spec, preset, {**changes, "seed": seed})
@@ -138,7 +137,7 @@ def _fit_one(
     keeper: Checkpoint | None,
 ) -> Model:
     """Train one model, and say how."""
-    from ..simulation.simulate import torch_device
+    from ..support.devices import torch_device
     from .loop import train as module
     from .loop.checkpoint import identity_of
     from .loop.precision import lstm_precision
@@ -179,17 +178,6 @@ def _data_facts(data: TrainingData) -> dict[str, Any]:
 def _last_finite(values: Sequence[float]) -> float | None:
     finite = [value for value in values if np.isfinite(value)]
     return float(finite[-1]) if finite else None
-
-
-def select_time(ds: xr.Dataset, time: slice | None) -> xr.Dataset:
-    """The days ``time`` of a Dataset whose time axis is sound.
-
-    Raises
-    ------
-    TimeAxisError, DescriptionError, EmptySelectionError
-    """
-    inputs.check_time(ds)
-    return inputs.select_days(ds, time)
 
 
 def _every(every: int | datetime.timedelta | None, folder: Path | None) -> int | datetime.timedelta | None:

@@ -18,10 +18,12 @@ import xarray as xr
 
 from .._version import __version__
 from ..errors import ModelFileError
-from ..inputs import resolve as inputs
-from ..inputs.cells import attribute_names, space_names
+from ..inputs import resolve, time_axis
+from ..inputs.attributes import attribute_names
+from ..inputs.cells import space_names
 from ..models.ensemble import Ensemble
-from ..models.model import JSON_FILE, Model, check_target, load_model
+from ..models.load import load_model
+from ..models.model import JSON_FILE, Model, check_target
 from ..models.specs import LSTMStreamflow, Spec
 from .fit import fit
 from .folds import Fold
@@ -55,14 +57,14 @@ def fingerprint(
     # All values, not only those that were given: a preset may be another one in a later version.
     protocol = protocol_of(spec, options.get("preset", "default"), changes)
     days = None if options.get("validation") is not None else options.get("time")
-    arrays = [*inputs.forcing(ds, spec.forcing).values(), observed]
+    arrays = [*resolve.forcing(ds, spec.forcing).values(), observed]
     digest = hashlib.sha256("\n".join(space_names(ds, (dim,))).encode())
     for array in arrays:
-        part = inputs.select_days(array.to_dataset(name="_values"), days)["_values"].transpose(dim, "time")
+        part = time_axis.select_days(array.to_dataset(name="_values"), days)["_values"].transpose(dim, "time")
         digest.update(f"{part.shape} {part['time'].values[0]} {part['time'].values[-1]}".encode())
         digest.update(np.ascontiguousarray(part.values, dtype="float32").tobytes())
     if isinstance(spec, LSTMStreamflow):
-        digest.update(f"{inputs.own_units(ds, spec.own_forcing)}".encode())
+        digest.update(f"{resolve.own_units(ds, spec.own_forcing)}".encode())
     for name in attribute_names(ds, (dim,), options.get("attributes")):
         digest.update(f"{name} {ds[name].values.tolist()}".encode())
     return {

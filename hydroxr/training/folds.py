@@ -18,7 +18,8 @@ from ..errors import (
     MissingObservationError,
     MissingVariableError,
 )
-from ..inputs.cells import missing_as_empty, select_cells, space_names
+from ..inputs.attributes import missing_as_empty
+from ..inputs.cells import select_cells, space_names
 
 _SHOWN = 5  # names in a message
 

@@ -29,7 +29,7 @@ from hydroxr.training.loop.batches import TrainingData, batch_parameters, batch_
 from hydroxr.training.loop.memory import kept_memory
 from hydroxr.training.loop.precision import lstm_precision
 from hydroxr.training.loop.protocol import make_protocol
-from hydroxr.training.loop.train import _Training
+from hydroxr.training.loop.session import Training
 from tests.benchmarks.bench_physics import high_water
 from tests.strategies import weather
 
@@ -126,7 +126,7 @@ def main() -> None:
     print(f"auto is {lstm_precision('auto', 'cpu', options.hidden)} here; {options.threads} threads")
     for precision in options.precision:
         changes = {"precision": precision, "iterations": 10_000}
-        parts = Parts(_Training(spec, data, make_protocol("default", "lstm", changes), "cpu", None))
+        parts = Parts(Training(spec, data, make_protocol("default", "lstm", changes), "cpu", None))
         with kept_memory(), without_subnormals():
             peak = peak_of(parts.iteration)
         tasks = {"g_A": parts.network, "physics": parts.physics, "optimizer": parts.optimizer}

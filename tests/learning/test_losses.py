@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from hydroxr.errors import DescriptionError
-from hydroxr.training.loop.losses import LOSSES, describe_loss, make_loss, transform_streamflow
+from hydroxr.models.streamflow_network import transform_streamflow
+from hydroxr.training.loop.losses import LOSSES, describe_loss, make_loss
 
 COMBINED = {"nse": 2.0, "low_flow": 0.5}
 ALL: list[Any] = [*LOSSES, COMBINED]

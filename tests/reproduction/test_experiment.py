@@ -200,7 +200,7 @@ def test_an_interrupted_run_goes_on(
     done: tuple[xr.Dataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From its checkpoint, to the same scores to the last bit."""
-    step, count = training._Training.step, []
+    step, count = training.Training.step, []
 
     def interrupted(self: Any) -> None:
         count.append(1)
@@ -208,10 +208,10 @@ def test_an_interrupted_run_goes_on(
             raise KeyboardInterrupt
         step(self)
 
-    monkeypatch.setattr(training._Training, "step", interrupted)
+    monkeypatch.setattr(training.Training, "step", interrupted)
     with pytest.warns(hx.HydroxrWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
         run(tmp_path, models=["dn"], seeds=[0])
-    monkeypatch.setattr(training._Training, "step", step)
+    monkeypatch.setattr(training.Training, "step", step)
     assert not (tmp_path / "dn/seed0/run.json").exists()
     assert "interrupted after 2 iterations" in (tmp_path / "dn/seed0/log.txt").read_text(encoding="utf-8")
     again = run(tmp_path, models=["dn"], seeds=[0])

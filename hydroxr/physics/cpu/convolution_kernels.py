@@ -6,13 +6,16 @@ passes the days in chunks: their rows are fetched, convolved near the processor,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from numba import njit, types
 
-from .numbers import OPTIONS, compile_cached, digest
+from ...support.checksums import digest_of_sources
+from ...support.compiled import OPTIONS, compile_cached
+from . import numbers, rows, slabs
 from .rows import LANES, add_products, at, pointer_to, size_of
 from .slabs import Part, entry, load_common, save_common
 
@@ -121,7 +124,7 @@ def _make_backward(sources: str) -> Callable[..., None]:
     return backward
 
 
-_SOURCES = ("kernels_numbers.py", "kernels_rows.py", "kernels_slabs.py", "kernels_routing.py")
+_SOURCES = (numbers, rows, slabs)
 
 
 def scratch_size(lags: int, groups: int) -> int:
@@ -136,4 +139,4 @@ def compiled(kind: str, dtype: str) -> Any:
     arrays = (types.Array(number, 1, "C"), types.Array(types.int64, 2, "C"))
     signature = types.void(number, *arrays, *(types.int64,) * 8)
     make = _make_forward if kind == "forward" else _make_backward
-    return compile_cached(make(digest(*_SOURCES)), signature)
+    return compile_cached(make(digest_of_sources(*_SOURCES, sys.modules[__name__])), signature)

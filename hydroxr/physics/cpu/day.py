@@ -10,21 +10,11 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
+from ...support.compiled import INLINED, OPTIONS, inlined
 from ..adjoint import make_adjoint
 from ..equations import make_day
 from .network import advance_with_network, retreat_with_network
-from .numbers import (
-    INLINED,
-    OPTIONS,
-    inlined,
-    logarithm_32,
-    logarithm_64,
-    maximum,
-    minimum,
-    power_32,
-    power_64,
-    where,
-)
+from .numbers import logarithm_32, logarithm_64, maximum, minimum, power_32, power_64, where
 from .rows import LANES, add_to_lane, ahead, copy_rows, get_lane, set_lane
 from .slabs import COTANGENT, FLUX, GRADIENT, N_FLUXES, N_STORES, RUNOFF, STORE, WEATHER, WEATHER_GRADIENT
 

@@ -9,15 +9,19 @@ to the memory.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 from numba import njit, types
 
+from ...support.checksums import digest_of_sources
+from ...support.compiled import OPTIONS, compile_cached
+from .. import adjoint, adjoint_parts, equations, runoff_network
+from . import day, network, numbers, rows, slabs
 from .day import advance_all, retreat_all
 from .network import NETWORK, WITH_NETWORK_ROWS, of_block
-from .numbers import OPTIONS, compile_cached, digest
 from .rows import LANES, ahead, at, pointer_to, size_of
 from .slabs import (
     BACKWARD_ROWS,
@@ -185,18 +189,8 @@ def _retreat_tile(like, space, tile, offset, begin, days, table, n_series, every
 
 # ---- the two kernels ----------------------------------------------------------------------------
 
-_SOURCES = (
-    "hbv.py",
-    "adjoint.py",
-    "adjoint_parts.py",
-    "kernels_numbers.py",
-    "kernels_rows.py",
-    "kernels_slabs.py",
-    "runoff_network.py",
-    "kernels_network.py",
-    "kernels_day.py",
-    "kernels_cpu.py",
-)
+# Everything that the kernels are compiled from, so that a change of any of it compiles them anew.
+_SOURCES = (equations, adjoint, adjoint_parts, numbers, rows, slabs, runoff_network, network, day)
 
 
 @njit(**OPTIONS)
@@ -377,4 +371,4 @@ def compiled(kind: str, dtype: str, with_network: bool = False) -> Any:
     network = NETWORK if with_network else types.none
     signature = types.void(number, *arrays, types.int64, network, types.boolean, *(types.int64,) * 7)
     make = _make_forward if kind == "forward" else _make_backward
-    return compile_cached(make(digest(*_SOURCES)), signature)
+    return compile_cached(make(digest_of_sources(*_SOURCES, sys.modules[__name__])), signature)

@@ -15,10 +15,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
+from ...support.compiled import INLINED, inlined
 from ..adjoint_parts import make_part_adjoints
 from ..equations import make_parts
 from ..runoff_network import INPUTS
-from .numbers import INLINED, inlined, logarithm_32, logarithm_64, maximum, minimum, power_32, power_64, where
+from .numbers import logarithm_32, logarithm_64, maximum, minimum, power_32, power_64, where
 from .rows import LANES, add_to_lane, at, copy_rows, get_lane, load_row, set_lane, size_of, store_row
 from .slabs import (
     BACKWARD_ROWS,

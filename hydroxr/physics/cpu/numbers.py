@@ -5,21 +5,15 @@ Nothing here may assume that there are no NaNs: a NaN in forcing shall show.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-# The equations are rounded as the reference rounds them, so that both stand on the same side of a
-# kink where a quantity is 0 but for rounding (snow that holds just the water it can). Within a power,
-# products and sums are fused.
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"nsz"}}
-INLINED: Any = {"forceinline": True, **OPTIONS}
-inlined = njit(**INLINED)
+from ...support.compiled import inlined
+
 _fused = njit(forceinline=True, error_model="numpy", fastmath={"nsz", "contract"})
 
 
@@ -112,23 +106,3 @@ def power_64(x, y):  # type: ignore[no-untyped-def]
 @inlined
 def logarithm_64(x):  # type: ignore[no-untyped-def]
     return math.log(x)
-
-
-def digest(*names: str) -> str:
-    """Of the files that a kernel is made of.
-
-    numba finds a kernel in its cache by the file it is defined in and by what it closes over;
-    closing over this keeps a kernel of other equations from being found.
-    """
-    folder = Path(__file__).parent
-    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()
-
-
-def compile_cached(function: Callable[..., Any], signature: Any) -> Any:
-    """Compile a kernel, which releases Python's lock, or take it from numba's cache on disk."""
-    try:
-        return njit(signature, nogil=True, cache=True, **OPTIONS)(function)
-    except RuntimeError as error:
-        if "cannot cache" not in str(error):
-            raise
-        return njit(signature, nogil=True, **OPTIONS)(function)  # no writable place on disk

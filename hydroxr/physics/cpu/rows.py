@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .numbers import inlined
+from ...support.compiled import inlined
 
 LANES = 8  # numbers of a row: float32 in one 256-bit register
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from numba import njit
 
+from ...support.compiled import OPTIONS, inlined
 from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES
-from .numbers import OPTIONS, inlined
 from .rows import LANES, ahead, at, copy_row, copy_rows, pick_row, prefetch, sum_rows, total_of_row
 
 CHUNK = 32  # days whose weather is fetched at once, and between two checkpoints

@@ -1,0 +1,1 @@
+"""The loop over days compiled for NVIDIA GPUs."""

@@ -1,8 +1,8 @@
 """What to compute for every block of cells and days: a description that travels to workers.
 
 Nothing in it is large, because dask sends it with each block: a model is there by its checksum
-(:mod:`hydroxr.simulation.engine.model_reference`), days by the first of them, what a segment of days hands to the next one
-by its layout.
+(:mod:`hydroxr.simulation.engine.model_reference`), days by the first of them, what a segment of days
+hands to the next one by its layout.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from uuid import uuid4
 from ...errors import ModelFileError
 from ...models.model import JSON_FILE, Model, load_member
 from ...models.specs import Spec
-from ...storage.to_zarr import replace
+from ...support.atomic import replace
 
 if TYPE_CHECKING:
     from ...models.parameter_network import ParameterNetwork

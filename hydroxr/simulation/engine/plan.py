@@ -40,7 +40,7 @@ import xarray as xr
 
 from ...errors import DescriptionError
 from ...models.specs import DeltaHBV
-from ...storage.zarr.turns import cluster_client
+from ...support.dask_graphs import cluster_client
 from .block import BUDGET
 from .job import Job, width
 

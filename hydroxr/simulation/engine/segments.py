@@ -14,8 +14,7 @@ import numpy as np
 import xarray as xr
 
 from ...models.specs import DeltaHBV
-from ...storage.zarr.turns import renamed
-from ...support.dask_graphs import rechunked
+from ...support.dask_graphs import read_again, rechunked
 from . import block as blocks
 from .job import CARRY, NETWORK_STATE, ZERO_PET, Job, Layout, layout, width
 from .plan import Plan
@@ -165,7 +164,7 @@ def _walk_window(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> tuple
     if not static:
         return None, ()
     first, end = job.window
-    forcing = {name: _read_again(array.isel(time=slice(0, end))) for name, array in forcing.items()}
+    forcing = {name: read_again(array.isel(time=slice(0, end))) for name, array in forcing.items()}
     some = {name: array for name, array in arrays.items() if name in _ONCE or name.startswith("label:")}
     carry = None
     for start in range(first, end, plan.segment):
@@ -182,28 +181,6 @@ def _walk_window(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> tuple
         step = replace(step, sizes=step.sizes | {CARRY: width(carried)})
         carry = _apply(_of_days(forcing, start, stop), some, step)[CARRY]
     return carry, parameters
-
-
-def _read_again(array: xr.DataArray) -> xr.DataArray:
-    """The same with other keys, so that dask computes it apart and lets go of it.
-
-    ``dask.graph_manipulation.clone`` does that, but leaves tasks with their old keys inside (dask's issue
-    12455).
-    """
-    from dask._task_spec import convert_legacy_graph
-    from dask.array import Array
-    from dask.base import clone_key
-    from dask.core import flatten
-    from dask.highlevelgraph import HighLevelGraph
-    from dask.utils import ensure_dict
-
-    data = array.data
-    graph = data.__dask_graph__().cull(set(flatten(data.__dask_keys__())))
-    nodes = convert_legacy_graph(ensure_dict(graph))
-    name = clone_key(data.name, "hydroxr")
-    again = renamed(nodes, {key: clone_key(key, "hydroxr") for key in nodes})
-    layer = HighLevelGraph.from_collections(name, again, ())
-    return array.copy(data=Array(layer, name, chunks=data.chunks, meta=data._meta))
 
 
 def _apply(forcing: Arrays, extra: Arrays, job: Job) -> dict[str, xr.DataArray]:

@@ -1,0 +1,1 @@
+"""How a Zarr store is written: blocks, manifest, resuming, appending."""

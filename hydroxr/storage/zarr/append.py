@@ -22,6 +22,7 @@ import xarray as xr
 
 from ..._version import __version__
 from ...conventions import acdd
+from ...conventions.attributes import LAST_START, START
 from ...conventions.cf import for_file, timestamp
 from ...errors import (
     CoordinateError,
@@ -32,12 +33,13 @@ from ...errors import (
     StoreError,
     TimeAxisError,
 )
+from ...support.atomic import only_writer
 from ..packing import to_write
 from .blocks import write_region
 from .continuity import check_seam, check_start, check_written_seam
-from .identity import LAST_START, START, fingerprint, graph_names, model_and_cells, source_of
+from .identity import fingerprint, graph_names, model_and_cells, source_of
 from .layout import is_lazy, prepare
-from .location import Place, Recorder, only_writer
+from .location import Place, Recorder
 from .manifest import (
     LOCK,
     ROOT_KEYS,

@@ -10,10 +10,11 @@ from uuid import uuid4
 import numpy as np
 import xarray as xr
 
+from ...support.dask_graphs import cluster_client, renamed
 from ...support.progress import progress_bar
 from .location import Place, Recorder
 from .manifest import Grid, Plan, entry, seal
-from .turns import cluster_client, lanes_of, renamed, take_turns
+from .turns import lanes_of, take_turns
 
 if TYPE_CHECKING:
     from dask.array import Array

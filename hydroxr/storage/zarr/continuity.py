@@ -11,9 +11,9 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from ...analysis.water_balance import FLUXES, stated_errors, total_storage
+from ...conventions.attributes import FIRST_DAY, LAST_START, START, start_of
 from ...conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
 from ...errors import StateError
-from .identity import FIRST_DAY, LAST_START, START, start_of
 from .location import Place, Recorder
 from .manifest import Plan
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from .manifest import ATTRIBUTE, Grid
+from ...conventions.attributes import ATTRIBUTE, LAST_START, START, TOKEN
+from ...support.checksums import _digest, digest, plain
+from .manifest import Grid
 
 _OF_THE_WRITER = ("history", "date_created", "date_modified")  # when, not what
-PERIOD = "hydroxr_reference_period"  # in the attributes of an anomaly
-TOKEN = "hydroxr_token"  # of a lazy simulation, in the encoding of the Dataset
-START = "hydroxr_start"  # global attribute: with what a simulation began, and when
-LAST_START = "hydroxr_last_start"  # the same of the days that were appended last
-FIRST_DAY = "hydroxr_first_day"  # attribute of initial_storage: the day that it is of
 # What stretches of one run may differ in.
 _OF_A_STRETCH = ("hydroxr_version", "hydroxr_format", START, LAST_START, ATTRIBUTE)
 # What makes numbers of the same name comparable; words in which one is described may change.
@@ -81,11 +74,6 @@ def model_and_cells(attrs: Mapping[str, Any], ds: xr.Dataset) -> dict[str, str]:
     return out
 
 
-def start_of(day: Any, *, empty: bool = True) -> str:
-    """The attribute of a simulation that began on that day with empty stores, or with a state."""
-    return f"{'nearly empty stores' if empty else 'state at the end of the day'} before {str(day)[:10]}"
-
-
 def graph_names(ds: xr.Dataset) -> str:
     """Names that dask made from all that the lazy variables are computed from."""
     return plain([array.data.name for array in ds.variables.values() if array.chunks is not None])
@@ -124,35 +112,5 @@ def _file_of(ds: xr.Dataset) -> str | None:
     return source
 
 
-def without_secrets(address: str) -> str:
-    """An address without user and password, and without its query, which may hold a signature or a key."""
-    if "://" not in address:
-        return address
-    bare = re.sub(r"(?<=://)(?:[^@/]*@|[^@]*:[^@]*@)", "", address)
-    return re.sub(r"[?#].*?(?=::|$)", "", bare)
-
-
-def digest(values: np.ndarray) -> str:
-    """Of the values of a coordinate, whatever the type that a store keeps them in."""
-    array = np.asarray(values)
-    if array.dtype.kind in "fiub":
-        raw = np.ascontiguousarray(array, dtype="float64").tobytes()
-        return _digest(f"{array.shape}")[:8] + hashlib.sha256(raw).hexdigest()[:24]
-    return _digest("\n".join(map(str, array.ravel())))[:32]
-
-
-def plain(value: Any) -> str:
-    """A value as text that is the same in another program."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=_as_json)
-
-
 def _attrs(attrs: Mapping[Any, Any]) -> dict[str, str]:
     return {str(name): plain(value) for name, value in attrs.items()}
-
-
-def _as_json(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from zarr.abc.store import (
     ByteRequest,
@@ -29,11 +28,10 @@ from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from ...errors import StoreError
-from ..to_zarr import sync_folder
-from .identity import without_secrets
+from ...support.atomic import UNFINISHED, put_files
+from ...support.checksums import without_secrets
 
 _AT_ONCE = 32  # requests to an object store
-_UNFINISHED = ".partial"  # ends the temporary names, ours and zarr's
 
 
 @dataclass(frozen=True)
@@ -127,63 +125,15 @@ class Place:
         return {
             key: size
             for key, size in _files(self.folder / prefix, self.folder)
-            if not key.endswith(_UNFINISHED)
+            if not key.endswith(UNFINISHED)
         }
 
     def sweep(self) -> None:
         """Remove what was never finished: temporary files of a writer that was killed."""
         if self.folder is not None:
             for key, _ in list(_files(self.folder, self.folder)):
-                if key.endswith(_UNFINISHED):
+                if key.endswith(UNFINISHED):
                     (self.folder / key).unlink(missing_ok=True)
-
-
-def put_files(values: Mapping[Path, bytes], root: Path) -> None:
-    """Write files, each whole or not at all, and wait until the disk has them and their folders."""
-    folders: set[Path] = set()
-    pairs = []
-    for path, value in values.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
-        pairs.append((temporary, path))
-        with temporary.open("wb") as file:
-            file.write(value)
-            file.flush()
-            os.fsync(file.fileno())
-        folder = path.parent
-        while folder not in folders and folder.is_relative_to(root):
-            folders.add(folder)
-            folder = folder.parent
-    for temporary, path in pairs:
-        os.replace(temporary, path)
-    for folder in folders:
-        sync_folder(folder)
-
-
-@contextmanager
-def only_writer(file: Path, what: str) -> Iterator[None]:
-    """Hold a lock that the system gives back when the program ends, however it ends.
-
-    Raises
-    ------
-    StoreError
-        Where another program holds it. File systems without locks let everybody pass.
-    """
-    try:
-        import fcntl
-    except ImportError:  # there is none on Windows
-        yield
-        return
-    with file.open("ab") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(
-                f"{what} is being written by another program; wait for it, or choose another path."
-            ) from error
-        except OSError:
-            pass
-        yield
 
 
 class Recorder(WrapperStore[Store]):
@@ -262,3 +212,21 @@ async def _together(calls: list[Any]) -> list[Any]:
 
 async def _collect(names: AsyncIterator[str]) -> list[str]:
     return [name async for name in names]
+
+
+PARTIAL = ".partial-"  # in the name of what is being written
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a path under which no result can be written.
+
+    Raises
+    ------
+    StoreError
+    """
+    if target.exists() and not overwrite:
+        raise StoreError(f"{target} exists; choose another path, or overwrite=True to replace it.")
+    if target.is_dir() and not any((target / name).is_file() for name in ("zarr.json", ".zgroup")):
+        raise StoreError(
+            f"{target} is a folder and no Zarr store of hydroxr: it is not replaced. Choose another path."
+        )

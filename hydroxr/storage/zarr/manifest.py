@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 FOLDER = ".hydroxr"
 LOCK = f"{FOLDER}/lock"
-ATTRIBUTE = "hydroxr_manifest"  # of the root: a copy without the folder is not taken for whole
 # In the order of publishing a new store, which is there when the last of its format is.
 ROOT_KEYS = (".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 

@@ -21,15 +21,15 @@ from uuid import uuid4
 import xarray as xr
 from zarr.abc.store import Store
 
+from ...conventions.attributes import ATTRIBUTE
 from ...errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
+from ...support.atomic import only_writer, replace, sync_folder
 from ..packing import to_write
-from ..to_zarr import PARTIAL, check_target, replace, sync_folder
 from .blocks import BlockWriter, write_blocks
 from .identity import fingerprint, source_of
 from .layout import encodings, lay_out, prepare
-from .location import Place, Recorder, only_writer
+from .location import PARTIAL, Place, Recorder, check_target
 from .manifest import (
-    ATTRIBUTE,
     FOLDER,
     ROOT_KEYS,
     Grid,

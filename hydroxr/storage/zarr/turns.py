@@ -9,7 +9,6 @@ there are lanes are in hand at a time, and memory is theirs however many there a
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from graphlib import TopologicalSorter
@@ -17,24 +16,12 @@ from typing import Any
 
 from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef
 
-Key = Any
+from ...support.dask_graphs import Key
+
 _AHEAD = 4  # blocks that a thread has in hand: one is computed, what the next ones need is read
 _IN_A_CHAIN = 2  # blocks of a chain, of which each needs the one before
 _TOGETHER = 4  # times as many chains more, where they read the same
 _STEPS = 4  # tasks, one after the other; a segment has two and more that the next one needs
-
-
-def cluster_client() -> Any:
-    """Client of the cluster that dask would compute on now, or None if it would not use one."""
-    if "distributed" not in sys.modules:
-        return None
-    from dask.base import get_scheduler
-
-    try:
-        client = getattr(get_scheduler(), "__self__", None)
-    except RuntimeError:  # an asynchronous client, or none where one is asked for: computing will say so
-        return None
-    return client if hasattr(client, "scheduler_info") else None
 
 
 def lanes_of(client: Any) -> float:
@@ -47,13 +34,6 @@ def lanes_of(client: Any) -> float:
     most = getattr(getattr(cluster, "_adaptive", None), "maximum", 0)
     number = max(len(workers), len(getattr(cluster, "plan", ())), most)
     return _AHEAD * number * max(worker["nthreads"] for worker in workers)
-
-
-def renamed(graph: Mapping[Key, GraphNode], names: dict[Key, Any]) -> dict[Key, GraphNode]:
-    """The same tasks under other keys, so that dask computes them apart from those that it knows."""
-    return {
-        names.get(key, key): node.substitute(names, key=names.get(key, key)) for key, node in graph.items()
-    }
 
 
 def take_turns(

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -26,9 +26,6 @@ from ...errors import CheckpointError
 from ...models.specs import Spec
 from .batches import TrainingData, ValidationData
 from .protocol import Protocol
-
-if TYPE_CHECKING:
-    from .train import _Training
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 
@@ -163,42 +160,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
         place, _, name = key.partition(".")
         state.setdefault(int(place), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def restore_checked(
-    training: _Training, checkpoint: Checkpoint, tensors: dict[str, Tensor], content: dict[str, Any]
-) -> None:
-    """Let a training go on from what was read, which may have been made by anybody.
-
-    Raises
-    ------
-    CheckpointError
-        Where it does not fit the training.
-    """
-    try:
-        expected = training.module.state_dict()
-        for prefix in ("weights.", "best."):
-            part = {name: value for name, value in tensors.items() if name.startswith(prefix)}
-            for name, value in part.items():
-                like = expected[name.removeprefix(prefix)]
-                if value.shape != like.shape or value.dtype != like.dtype or not value.isfinite().all():
-                    raise ValueError(f"{name} is not finite, or of another shape or type")
-        if content["history"].keys() != training.history.keys():
-            raise ValueError(f"its history has {', '.join(content['history'])}"[:200])
-        training.restore(tensors, content)
-        state = training.optimizer.state
-        if not state and not all(training.history["skipped"]):
-            raise ValueError("the state of its optimiser is missing")
-        if any(part.ndim and part.shape != like.shape for like in state for part in state[like].values()):
-            raise ValueError("its optimiser is of other tensors")
-        lengths = {name: len(values) for name, values in training.history.items()}
-        if len({*lengths.values()}) != 1 or training.iteration > training.total:
-            raise ValueError(f"its history has {lengths}")
-    except (KeyError, RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise CheckpointError(
-            f"{checkpoint.path} is not a checkpoint of this training ({error}); remove it to start the "
-            "training anew, or choose another folder."
-        ) from error
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from .train import _Training
+    from .session import Training
 
 _NAMED = 5  # cells that a message names
 
 
-def describe_failure(training: _Training, cells: np.ndarray, starts: np.ndarray) -> str:
+def describe_failure(training: Training, cells: np.ndarray, starts: np.ndarray) -> str:
     """The message for a training that gets nowhere, from its last batch."""
     what, bad = _bad_windows(training, cells, starts)
     protocol = training.protocol
@@ -37,7 +37,7 @@ def describe_failure(training: _Training, cells: np.ndarray, starts: np.ndarray)
     )
 
 
-def _bad_windows(training: _Training, cells: np.ndarray, starts: np.ndarray) -> tuple[str, Tensor]:
+def _bad_windows(training: Training, cells: np.ndarray, starts: np.ndarray) -> tuple[str, Tensor]:
     """What is not finite, and in which windows of the batch, (batch,)."""
     observed, output, parameters = training.simulate(cells, starts)
     counted = ~torch.isnan(observed)

@@ -14,19 +14,14 @@ import torch
 from torch import Tensor
 
 from ...errors import DescriptionError
+from ...models.streamflow_network import transform_streamflow
 
 LOW_FLOW_WEIGHT = 0.25  # the paper's alpha
-STREAMFLOW_OFFSET = 1e-6  # mm/day, in the paper's equation 2
 # Added to standard deviations that a loss divides by: where it hardly ever flows, errors of a
 # tenth of a millimetre are no disaster.
 _SPREAD = 0.1  # mm/day
 
 Loss = str | Mapping[str, float] | Callable[..., Tensor]
-
-
-def transform_streamflow(streamflow: Tensor) -> Tensor:
-    """log10(sqrt(Q + 1e-6) + 0.1), Feng et al. (2022), equation 2."""
-    return torch.log10(torch.sqrt(streamflow + STREAMFLOW_OFFSET) + 0.1)
 
 
 def paper_loss(simulated: Tensor, observed: Tensor) -> Tensor:

@@ -1,0 +1,83 @@
+"""Metrics of a simulation against observations, each a labelled Dataset."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from ..errors import MissingVariableError
+from ..inputs import resolve, time_axis
+from ..inputs.cells import cells_first, select_cells
+from ..inputs.ranges import range_problem
+from .formulas import EVALUATED, metrics
+from .selection import Dims, dimensions
+
+
+def evaluate_simulation(
+    sim: xr.Dataset,
+    observed: xr.Dataset,
+    time: slice | None = None,
+    *,
+    dim: Dims = "time",
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
+    """Metrics of simulated against observed streamflow; see the accessor.
+
+    ``dim`` and ``mask`` are those of :func:`hydroxr.metrics.evaluate`.
+    """
+    if "streamflow" not in sim:
+        raise MissingVariableError(
+            "the simulation has no 'streamflow'; simulate with variables=None, or with 'streamflow' among "
+            "them."
+        )
+    simulated = time_axis.select_days(sim, time, "the simulation")["streamflow"]
+    space = tuple(dim for dim in simulated.dims if dim != "time")
+    flow = resolve.observed_streamflow(time_axis.select_days(observed, time, "the observations")).rename(
+        "streamflow"
+    )
+    if flow.chunks is None:
+        problem = range_problem("streamflow", cells_first(flow), flow["time"].values)
+        if problem is not None:
+            raise problem
+    # Observations may have more places than the simulation, in any order; never fewer.
+    flow = select_cells(flow.to_dataset(), sim, space, "the observations")["streamflow"]
+    scores = evaluate(simulated, flow, dim, mask=mask)
+    return scores.assign_attrs(title="Metrics of simulated against observed streamflow")
+
+
+def evaluate(
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims = "time",
+    *,
+    time: slice | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
+    """All metrics of streamflow at once, lazily where one of the two is lazy.
+
+    Parameters
+    ----------
+    simulated, observed, dim, time, mask
+        As for :func:`nse`; in mm/day (kg m-2 day-1).
+
+    Returns
+    -------
+    xarray.Dataset
+        ``nse``, ``kge``, ``r``, ``alpha``, ``beta``, ``rmse``, ``pbias``, ``flv``, ``fhv``, ``log_nse``,
+        ``kge_2012``, ``gamma``, ``peak_timing`` ``(...)``, float64, each as the function of that name (``r``,
+        ``alpha``, ``beta``, ``gamma``: of :func:`kge_parts` and :func:`kge_2012_parts`) returns it, and
+        ``n_days``, the number of pairs. ``peak_timing`` is there where ``time`` is reduced. Each has the
+        attributes ``long_name`` and ``units``.
+
+    Raises
+    ------
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
+        As :func:`nse`.
+
+    Examples
+    --------
+    >>> scores = evaluate(simulation["streamflow"], observations["streamflow"])  # doctest: +SKIP
+    >>> scores["nse"].median("basin")  # doctest: +SKIP
+    """
+    timed = "time" in dimensions(dim, simulated)
+    names = tuple(name for name in EVALUATED if timed or name != "peak_timing")
+    return metrics(names, simulated, observed, dim, time, mask)

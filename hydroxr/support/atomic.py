@@ -1,0 +1,103 @@
+"""Files that are whole or not there: written beside, flushed, renamed; and the lock of a writer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from ..errors import StoreError
+
+
+def replace(new: Path, target: Path) -> None:
+    """Give ``new`` the name ``target``; a folder or file that has it goes only when that is done."""
+    if not target.exists() or (target.is_file() and new.is_file()):
+        os.replace(new, target)
+        return
+    old = target.with_name(f".{target.name}-{uuid4().hex}")
+    target.rename(old)
+    try:
+        os.replace(new, target)
+    except BaseException:
+        old.rename(target)
+        raise
+    shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder, where the system can say so."""
+    with suppress(OSError, AttributeError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+UNFINISHED = ".partial"  # ends the temporary names, ours and zarr's
+
+
+def put_files(values: Mapping[Path, bytes], root: Path) -> None:
+    """Write files, each whole or not at all, and wait until the disk has them and their folders."""
+    folders: set[Path] = set()
+    pairs = []
+    for path, value in values.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{uuid4().hex}{UNFINISHED}")
+        pairs.append((temporary, path))
+        with temporary.open("wb") as file:
+            file.write(value)
+            file.flush()
+            os.fsync(file.fileno())
+        folder = path.parent
+        while folder not in folders and folder.is_relative_to(root):
+            folders.add(folder)
+            folder = folder.parent
+    for temporary, path in pairs:
+        os.replace(temporary, path)
+    for folder in folders:
+        sync_folder(folder)
+
+
+@contextmanager
+def only_writer(file: Path, what: str) -> Iterator[None]:
+    """Hold a lock that the system gives back when the program ends, however it ends.
+
+    Raises
+    ------
+    StoreError
+        Where another program holds it. File systems without locks let everybody pass.
+    """
+    try:
+        import fcntl
+    except ImportError:  # there is none on Windows
+        yield
+        return
+    with file.open("ab") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(
+                f"{what} is being written by another program; wait for it, or choose another path."
+            ) from error
+        except OSError:
+            pass
+        yield
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write and wait until the disk has it, so that a rename afterwards publishes whole files."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Whole, or not at all."""
+    new = path.with_name(f".{path.name}-{uuid4().hex}")
+    write_file(new, text.encode())
+    os.replace(new, path)

@@ -1,0 +1,294 @@
+"""The state of a training and one iteration of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...errors import MissingObservationError, TrainingError
+from ...models.parameter_network import RegionalNetwork
+from ...models.specs import Spec
+from ...models.streamflow_network import StreamflowNetwork
+from .batches import (
+    TrainingData,
+    ValidationData,
+    batch_output,
+    batch_parameters,
+    batch_streamflow,
+    make_module,
+)
+from .checkpoint import optimizer_tensors, restore_optimizer
+from .losses import make_loss
+from .protocol import Protocol
+from .sampler import WindowSampler
+from .validation import median_nse
+
+MOST_SKIPPED = 10  # batches in a row that may be of no use before training ends
+
+HISTORY = ("loss", "learning_rate", "seconds", "skipped")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves.
+
+    Parameters
+    ----------
+    weights : dict of array
+        Of the network (its normalisation among them) or, for a constant one, ``logits``.
+    history : dict of list
+        An entry for each iteration, see :data:`HISTORY`; ``validation_nse`` is NaN where there was
+        no validation.
+    facts : dict
+        For the model's provenance: how many iterations were done, which one's weights these are.
+    """
+
+    weights: dict[str, np.ndarray]
+    history: dict[str, list[Any]]
+    facts: dict[str, Any]
+
+
+class Training:
+    """Where a training stands."""
+
+    def __init__(
+        self,
+        description: Spec,
+        data: TrainingData,
+        protocol: Protocol,
+        device: str,
+        validation: ValidationData | None,
+    ) -> None:
+        assert protocol.iterations is not None
+        self.protocol, self.data, self.device, self.validation = protocol, data, device, validation
+        self.total = protocol.iterations
+        with seeded(protocol.seed, device):
+            self.module = make_module(description, data).to(device).train()
+        if isinstance(self.module, RegionalNetwork) and protocol.precision == "bfloat16":
+            self.module.lstm_dtype = torch.bfloat16
+        self.sampler = WindowSampler(
+            data.observed,
+            batch=protocol.batch,
+            window=protocol.window,
+            warmup=protocol.warmup,
+            seed=protocol.seed,
+        )
+        if self.sampler.is_empty:
+            raise MissingObservationError(
+                f"no window of {protocol.window} days after {protocol.warmup} days of warm-up has observed "
+                "streamflow; choose a longer period, or smaller window and warmup."
+            )
+        self.forcing = torch.from_numpy(data.forcing).to(device)
+        self.attributes = torch.from_numpy(data.attributes).to(device)
+        self.observed = torch.from_numpy(data.observed).to(device)
+        self.variance = torch.from_numpy(variance_of(data.observed)).to(device)
+        self.days = torch.arange(protocol.warmup + protocol.window, device=device)[:, None]
+        self.loss = make_loss(protocol.loss)
+        kind = {"adam": torch.optim.Adam, "adadelta": torch.optim.Adadelta}[protocol.optimizer]
+        self.optimizer = kind(self.module.parameters(), lr=protocol.learning_rate)
+        self.history: dict[str, list[Any]] = {name: [] for name in HISTORY}
+        if validation is not None:
+            self.history["validation_nse"] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_score, self.best_iteration = -np.inf, 0
+        self.stale = 0  # validations since the best one
+        self.skipped_in_row = 0
+
+    @property
+    def iteration(self) -> int:
+        """Iterations that are done."""
+        return len(self.history["seconds"])
+
+    @property
+    def seconds(self) -> float:
+        """Time that they took."""
+        return self.history["seconds"][-1] if self.iteration else 0.0
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the validation has not become better for too long."""
+        patience = self.protocol.patience
+        return patience is not None and self.stale >= patience
+
+    @property
+    def is_done(self) -> bool:
+        return self.iteration >= self.total or self.has_stopped
+
+    @property
+    def shown(self) -> str:
+        """What the bar says."""
+        recent = np.asarray(self.history["loss"][-20:])
+        recent = recent[np.isfinite(recent)]
+        text = f"loss {recent.mean():.4f}" if len(recent) else "loss ?"
+        return f"{text}, NSE {self.best_score:.3f}" if self.best else text
+
+    def step(self) -> None:
+        """One iteration: a batch, its gradient, and new weights where that is finite."""
+        cells, starts = self.sampler.draw()
+        rate = self.protocol.rate(self.iteration)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.loss_of(cells, starts)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        clip = self.protocol.clip
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), torch.inf if clip is None else clip)
+        # The one time that the host waits for the device.
+        value, length = torch.stack([loss.detach().float(), norm.float()]).tolist()
+        fine = bool(np.isfinite(value) and np.isfinite(length))
+        if fine:
+            self.optimizer.step()
+        self.skipped_in_row = 0 if fine else self.skipped_in_row + 1
+        if self.skipped_in_row == min(MOST_SKIPPED, self.total):
+            from .failures import describe_failure
+
+            raise TrainingError(describe_failure(self, cells, starts))
+        for name, entry in (("loss", value), ("learning_rate", rate), ("skipped", not fine)):
+            self.history[name].append(entry)
+
+    def loss_of(self, cells: np.ndarray, starts: np.ndarray) -> Tensor:
+        """The loss of a batch: ``cells`` from the days ``starts`` of their warm-up on."""
+        observed, output, _ = self.simulate(cells, starts)
+        return self.loss_from(output, observed, cells)
+
+    def loss_from(self, output: Tensor, observed: Tensor, cells: np.ndarray) -> Tensor:
+        """The loss of what :meth:`simulate` gave for ``cells``."""
+        variance = self.variance[self._indices(cells)]
+        if not isinstance(self.module, StreamflowNetwork):
+            return self.loss(output, observed, variance)
+        normalised = (output, self.module.normalised(observed))
+        return self.loss(self.module.streamflow(output), observed, variance, normalised)
+
+    def simulate(self, cells: np.ndarray, starts: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Observed and simulated streamflow of a batch (window, batch), and its parameters.
+
+        An LSTM's streamflow is normalised, and it has no parameters.
+        """
+        places = self._indices(cells)
+        rows = self.days + self._indices(starts)
+        forcing = self.forcing[rows, places]
+        observed = self.observed[rows[self.protocol.warmup :], places]
+        if isinstance(self.module, StreamflowNetwork):
+            return observed, batch_output(self.module, forcing, self.attributes[places], self.protocol), {}
+        parameters = batch_parameters(self.module, forcing, self.attributes, places)
+        streamflow = batch_streamflow(self.module, forcing, parameters, self.protocol)
+        return observed, streamflow, dict(parameters)
+
+    def _indices(self, numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(numbers).to(self.device)
+
+    def validate_if_due(self) -> None:
+        """Judge the weights every so many iterations and at the end; keep the best ones."""
+        if self.validation is None:
+            return
+        score = np.nan
+        if self.iteration % self.protocol.validate_every == 0 or self.iteration == self.total:
+            score = median_nse(self.module, self.validation, self.device)
+            self.stale += 1
+            if score > self.best_score or not self.best:
+                self.best = {name: value.clone() for name, value in self.module.state_dict().items()}
+                self.best_score, self.best_iteration, self.stale = score, self.iteration, 0
+        self.history["validation_nse"].append(score)
+
+    def random_state(self) -> tuple[Any, ...]:
+        """Where the random numbers stand: of the draws, and of dropout."""
+        on_gpu = torch.device(self.device).type == "cuda"
+        gpu = torch.cuda.get_rng_state(self.device) if on_gpu else None
+        return self.sampler.state, torch.get_rng_state(), gpu
+
+    def rewind(self, iteration: int, state: tuple[Any, ...]) -> None:
+        """Back to the end of the last iteration that was finished; ``state`` is that after ``iteration``."""
+        if self.iteration == iteration:
+            self._set_random_state(*state)
+        for values in self.history.values():
+            del values[self.iteration :]
+        if self.validation is not None and len(self.history["validation_nse"]) < self.iteration:
+            self.history["validation_nse"].append(np.nan)
+
+    def _set_random_state(self, draws: dict[str, Any], cpu: Tensor, gpu: Tensor | None) -> None:
+        self.sampler.state = draws
+        torch.set_rng_state(cpu)
+        if gpu is not None and torch.device(self.device).type == "cuda":
+            torch.cuda.set_rng_state(gpu, self.device)
+
+    def snapshot(self, identity: dict[str, Any] | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that is needed to go on from here: tensors, and plain values."""
+        draws, cpu, gpu = self.random_state()
+        tensors = {f"weights.{name}": value for name, value in self.module.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
+        tensors |= {"random.cpu": cpu} | ({} if gpu is None else {"random.gpu": gpu})
+        content = {
+            "identity": identity or {},
+            "draws": draws,
+            "history": self.history,
+            "best_score": self.best_score,
+            "best_iteration": self.best_iteration,
+            "stale": self.stale,
+            "skipped_in_row": self.skipped_in_row,
+        }
+        return tensors, content
+
+    def restore(self, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
+        """Go on from a :meth:`snapshot`."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {
+                name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
+            }
+
+        self.module.load_state_dict(part("weights."))
+        self.best = {name: value.to(self.device) for name, value in part("best.").items()}
+        restore_optimizer(self.optimizer, part("optimizer."))
+        self._set_random_state(content["draws"], tensors["random.cpu"], tensors.get("random.gpu"))
+        self.history = content["history"]
+        for name in ("best_score", "best_iteration", "stale", "skipped_in_row"):
+            setattr(self, name, content[name])
+
+    def result(self) -> Trained:
+        """The best weights, or the last.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Where there is no iteration to return the weights of.
+        """
+        if not self.iteration:
+            raise KeyboardInterrupt
+        weights = self.best or self.module.state_dict()
+        facts: dict[str, Any] = {
+            "iterations_done": self.iteration,
+            "best_iteration": self.best_iteration if self.best else self.iteration,
+            "skipped": sum(self.history["skipped"]),
+            "stopped_early": self.has_stopped and self.iteration < self.total,
+            "interrupted": not self.is_done,
+        }
+        if self.best:
+            facts["validation_nse"] = self.best_score
+        arrays = {name: value.detach().cpu().numpy() for name, value in weights.items()}
+        return Trained(arrays, self.history, facts)
+
+
+def variance_of(observed: np.ndarray) -> np.ndarray:
+    """Variance of each cell's observations, (space,), float32; 0 where there are none."""
+    valid = np.isfinite(observed)
+    count = np.maximum(valid.sum(0), 1)
+    values = np.where(valid, observed, 0.0).astype(float)
+    deviation = np.where(valid, values - values.sum(0) / count, 0.0)
+    variance: np.ndarray = ((deviation**2).sum(0) / count).astype("float32")
+    return variance
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Seed torch's random numbers inside, and give the caller's back afterwards."""
+    on_gpu = torch.device(device).type == "cuda"
+    with torch.random.fork_rng([torch.device(device)] if on_gpu else []):
+        torch.manual_seed(seed)
+        yield
