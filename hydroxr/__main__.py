@@ -5,16 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from .cli.arguments import _parser
 from .errors import HydroxrError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, or 1 after an error with its message."""
-    from .cli import commands
+    from .cli.arguments import parser
 
-    parser = _parser(commands)
-    given = parser.parse_args(arguments)
+    given = parser().parse_args(arguments)
     try:
         given.command(given)
     except HydroxrError as error:

@@ -356,6 +356,8 @@ class HBVAccessor:
             NSE, KGE and its parts, and more; see :func:`hydroxr.metrics.evaluate`.
         """
 
+        from .metrics.evaluate import evaluate_simulation
+
         return evaluate_simulation(self._ds, observed, time, dim=dim, mask=mask)
 
     def water_balance(self, by: str | None = None) -> xr.Dataset:

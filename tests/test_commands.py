@@ -12,8 +12,10 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.__main__ import main
-from hydroxr.cli import commands
+from hydroxr.cli import demo
+from hydroxr.inputs import resolve
 from hydroxr.models.model import Model
+from hydroxr.simulation.simulate import run_period
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def test_the_demonstration_leaves_what_it_names(
     monkeypatch.setattr("hydroxr.training.loop.protocol._ITERATIONS", {"constant": 2})
     assert main(["demo", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    for name in commands.DEMO_CATCHMENTS:
+    for name in demo.DEMO_CATCHMENTS:
         folder = tmp_path / name.lower().replace(" ", "-")
         assert name in printed
         assert (
@@ -121,7 +123,7 @@ def test_gauged_cells_only(data: Path) -> None:
     """--gauged leaves out cells whose streamflow was never observed."""
     ds = xr.open_dataset(data).load()
     ds["streamflow"][0] = float("nan")
-    assert list(commands.only_gauged(ds)["basin_id"].values) == ["Baskatong"]
+    assert list(resolve.only_gauged(ds)["basin_id"].values) == ["Baskatong"]
 
 
 @pytest.mark.parametrize(("first", "last"), [("2000-01-20", "2000-02-20"), ("2000-01-01", "2000-02-01")])
@@ -131,7 +133,7 @@ def test_a_period_keeps_the_parameters_of_the_whole_input(
     """Also one that begins before the training period has ended: the window is that of the data."""
     for model in (static_model, dynamic_model):
         whole = ds.hbv.simulate(model).sel(time=slice(first, last))
-        part = commands.run_period(ds, model, slice(first, last))
+        part = run_period(ds, model, slice(first, last))
         xr.testing.assert_allclose(part["streamflow"], whole["streamflow"], rtol=1e-5, atol=1e-6)
         assert part.attrs["hydroxr_parameter_window"] == whole.attrs["hydroxr_parameter_window"]
 

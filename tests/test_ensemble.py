@@ -12,10 +12,10 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.cli import commands
 from hydroxr.errors import DescriptionError, HydroxrWarning, ModelFileError, StateError, TrainingError
 from hydroxr.models.ensemble import Ensemble
 from hydroxr.models.model import ENSEMBLE_FILE
+from hydroxr.simulation.simulate import run_period
 from hydroxr.training.loop.losses import paper_loss
 from tests.conftest import FIT
 from tests.labelled import assert_same_values, make_dataset, raise_if_dask_computes
@@ -143,7 +143,7 @@ def test_parameters_have_a_dimension_member(
 def test_a_period_is_warmed_up_by_the_days_before_it(ds: xr.Dataset, ensembles: dict[str, Ensemble]) -> None:
     """As the command line does it."""
     for ensemble in ensembles.values():
-        out = commands.run_period(ds, ensemble, slice("2000-02-01", None))
+        out = run_period(ds, ensemble, slice("2000-02-01", None))
         whole = ds.hbv.simulate(ensemble)["streamflow"].sel(time=slice("2000-02-01", None))
         np.testing.assert_allclose(out["streamflow"], whole, rtol=1e-4, atol=1e-5)
 

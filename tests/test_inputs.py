@@ -25,7 +25,8 @@ from hydroxr.errors import (
     UnitsError,
     ValueRangeError,
 )
-from hydroxr.inputs.resolve import find, resolve
+from hydroxr.inputs import resolve
+from hydroxr.inputs.find import find
 from hydroxr.models.model import Model
 from tests.conftest import FIT
 from tests.labelled import (

@@ -12,7 +12,6 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.__main__ import main
-from hydroxr.cli import commands
 from hydroxr.errors import (
     DescriptionError,
     DimensionError,
@@ -31,6 +30,7 @@ from hydroxr.models.ensemble import Ensemble
 from hydroxr.models.model import JSON_FILE, Model
 from hydroxr.models.specs import description_from
 from hydroxr.simulation.engine import block as blocks
+from hydroxr.simulation.simulate import run_period
 from tests.conftest import FIT
 from tests.labelled import assert_same_values, flattened, make_dataset, make_grid, raise_if_dask_computes
 
@@ -500,7 +500,7 @@ def test_ensembles(data: xr.Dataset, model: Model, tmp_path: Path) -> None:
 def test_a_period_after_its_warmup(data: xr.Dataset, model: Model) -> None:
     """What ``simulate --time`` does: the end of a whole run."""
     whole = data.hbv.simulate(model)["streamflow"].sel(time=LATER)
-    part = commands.run_period(data, model, LATER)["streamflow"]
+    part = run_period(data, model, LATER)["streamflow"]
     np.testing.assert_allclose(part, whole, **CLOSE)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hydroxr.inputs.resolve.pet import extraterrestrial_radiation, hargreaves
 
 from hydroxr.errors import MissingVariableError, UnitsError, ValueRangeError
+from hydroxr.inputs.pet import extraterrestrial_radiation, hargreaves
 from tests.labelled import make_dataset, make_grid, with_extremes
 
 

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from hydroxr.errors import CoordinateError, EmptySelectionError, MissingVariableError, UnitsError
+from hydroxr.metrics.evaluate import evaluate_simulation
 from hydroxr.models.model import Model
 from tests.labelled import make_dataset, make_grid, make_parameters, with_extremes
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from .._version import __version__
+from . import commands, demo
 
 _DATA_HELP = (
     "CAMELS (its folder as published, or a compact NetCDF file of it), or your own NetCDF file or Zarr store "
@@ -17,7 +18,8 @@ _PRESETS = ("default", "long", "paper")
 _TIME_HELP = "first and last day, such as 1980-10-01:1995-09-30 (default: all days)"
 
 
-def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options and help."""
     parser = argparse.ArgumentParser(
         prog="python -m hydroxr",
         description="Differentiable HBV hydrology: train a model on gauged catchments, "
@@ -28,15 +30,15 @@ def _parser(commands) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def
     subparsers = parser.add_subparsers(required=True, metavar="command")
 
     for add in (_add_demo, _add_fit, _add_simulate, _add_evaluate, _add_reproduce):
-        add(subparsers, commands)
+        add(subparsers)
     return parser
 
 
-def _add_demo(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
+def _add_demo(subparsers) -> None:  # type: ignore[no-untyped-def]
     demo = _command(
         subparsers,
         "demo",
-        commands.demo,
+        demo.demo,
         "fit two embedded catchments, simulate them, draw the result; takes about a minute",
     )
     demo.add_argument(
@@ -44,16 +46,16 @@ def _add_demo(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     )
 
 
-def _add_fit(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
+def _add_fit(subparsers) -> None:  # type: ignore[no-untyped-def]
     fit = _command(subparsers, "fit", commands.fit, "train a model on observed streamflow")
     _data(fit)
     fit.add_argument("--out", type=Path, required=True, help="folder for the model")
     fit.add_argument("--time", type=_period, help=f"training period: {_TIME_HELP}")
-    _add_description(fit, commands)
+    _add_description(fit)
     _add_training(fit)
 
 
-def _add_description(fit, commands) -> None:  # type: ignore[no-untyped-def]
+def _add_description(fit) -> None:  # type: ignore[no-untyped-def]
     """What is fitted."""
     fit.add_argument(
         "--model",
@@ -127,7 +129,7 @@ def _add_training(fit) -> None:  # type: ignore[no-untyped-def]
     fit.add_argument("--seed", type=int, default=0, help="of weights and draws (default: 0)")
 
 
-def _add_simulate(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
+def _add_simulate(subparsers) -> None:  # type: ignore[no-untyped-def]
     simulate = _command(
         subparsers, "simulate", commands.simulate, "simulate all fluxes and storages with a trained model"
     )
@@ -155,7 +157,7 @@ def _add_simulate(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     )
 
 
-def _add_evaluate(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
+def _add_evaluate(subparsers) -> None:  # type: ignore[no-untyped-def]
     evaluate = _command(
         subparsers, "evaluate", commands.evaluate, "compare a simulation with observed streamflow"
     )
@@ -177,7 +179,7 @@ def _add_evaluate(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
     )
 
 
-def _add_reproduce(subparsers, commands) -> None:  # type: ignore[no-untyped-def]
+def _add_reproduce(subparsers) -> None:  # type: ignore[no-untyped-def]
     reproduce = _command(
         subparsers,
         "reproduce",

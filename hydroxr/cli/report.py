@@ -21,6 +21,7 @@ from ..errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
 from ..inputs.cells import Space, select_cells, space_names
 from ..inputs.resolve import observed_streamflow
 from ..inputs.time_axis import select_days
+from ..metrics.evaluate import evaluate_simulation
 from ..plot.geography import Outlines, features
 from ..plot.runs import SHORT_NAMES
 from ..plot.scatter import scatter

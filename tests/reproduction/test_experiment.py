@@ -23,6 +23,7 @@ from hydroxr.errors import (
 )
 from hydroxr.reproduction import Run, chosen_runs, experiment, reproduce, specification
 from hydroxr.reproduction.table import markdown, summary
+from hydroxr.simulation.simulate import run_period
 from hydroxr.training.loop import train as training
 from tests.conftest import FIT, TRAINING
 from tests.labelled import make_dataset
@@ -81,7 +82,7 @@ def test_the_scores_are_those_of_the_model_on_the_test_period(done: tuple[xr.Dat
     assert results["basin"].values.tolist() == ds["basin"].values.tolist()
     model = hx.load_model(out / "dn" / "seed3" / "model")
     assert (model.training["seed"], model.training["period"]) == (3, ["2000-01-06", "2000-02-14"])
-    sim = commands.run_period(ds, model, TEST)
+    sim = run_period(ds, model, TEST)
     expected = sim.hbv.evaluate(ds)
     found = results.sel(run="dn/seed3")
     for name in ("nse", "kge", "flv"):
@@ -106,7 +107,7 @@ def test_an_ensemble_is_the_mean_of_all_seeds(tmp_path: Path) -> None:
     for seeds in ([0, 1], [0, 1, 2]):
         results = run(tmp_path, models=["dn"], seeds=seeds, splits=("time", "ensemble"))
         models = [hx.load_model(tmp_path / "dn" / f"seed{seed}" / "model") for seed in seeds]
-        flows = [commands.run_period(ds, model, TEST)["streamflow"] for model in models]
+        flows = [run_period(ds, model, TEST)["streamflow"] for model in models]
         mean = (sum(flows) / len(flows)).to_dataset(name="streamflow").assign_attrs(flows[0].attrs)
         mean["streamflow"].attrs = flows[0].attrs
         found = results.sel(run="dn/ensemble")
@@ -274,7 +275,7 @@ def test_evapotranspiration_fills_its_column_later(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("trained again"))
     results = run(tmp_path, seeds=[0], et=make_et())
     ds = make_data().isel(basin=[0, 1, 2, 4])
-    daily = commands.run_period(ds, hx.load_model(tmp_path / "dn/seed0/model"), TEST)["evapotranspiration"]
+    daily = run_period(ds, hx.load_model(tmp_path / "dn/seed0/model"), TEST)["evapotranspiration"]
     sums = daily.transpose("time", "basin").values.reshape(3, 5, 4).sum(1)
     other = make_et()["ET"].sel(basin=ds["basin"], time=slice("2000-02-15", None)).transpose("time", "basin")
     by_hand = [np.corrcoef(sums[:, cell], other.values[:, cell])[0, 1] for cell in range(4)]
@@ -287,7 +288,7 @@ def test_evapotranspiration_fills_its_column_later(tmp_path: Path, monkeypatch: 
 
     # Kept without it, not done again with it, done again with another.
     monkeypatch.setattr(commands, "run_period", lambda *_, **__: pytest.fail("simulated again"))
-    monkeypatch.setattr(experiment, "run_period", commands.run_period)
+    monkeypatch.setattr(experiment, "run_period", run_period)
     for et in (None, make_et()):
         xr.testing.assert_identical(run(tmp_path, seeds=[0], et=et).drop_attrs(), results.drop_attrs())
     other = make_et().assign(ET=make_et()["ET"] ** 2)
