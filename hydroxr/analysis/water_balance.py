@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..conventions.attributes import FIRST_DAY, stated
+from ..conventions.attributes import FIRST_DAY, has_water_balance, stated
 from ..conventions.units import same_units
 from ..conventions.variables import AMOUNT, FLUX, STATES
 from ..errors import DescriptionError, EmptySelectionError, MissingVariableError, TimeAxisError, UnitsError
 from ..inputs.time_axis import check_time
-from ..models.specs import LSTMStreamflow
 
 FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")
 # Units of the last place of the water that moved and was stored, which rounding may add up to. Measured
@@ -60,7 +59,7 @@ def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
     """
     if by not in (None, "year"):
         raise DescriptionError(f"by={by!r} is not known; expected 'year', or None for all days as one.")
-    if sim.attrs.get("hydroxr_model") == LSTMStreamflow.symbol:
+    if not has_water_balance(sim.attrs):
         raise MissingVariableError(
             "the simulation is of an LSTM, which has neither evapotranspiration nor storages and so no water "
             "balance; expected one of a δ model: ds.hbv.fit(hx.DeltaHBV(...))."

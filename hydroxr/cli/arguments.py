@@ -35,13 +35,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_demo(subparsers) -> None:  # type: ignore[no-untyped-def]
-    demo = _command(
+    command = _command(
         subparsers,
         "demo",
         demo.demo,
         "fit two embedded catchments, simulate them, draw the result; takes about a minute",
     )
-    demo.add_argument(
+    command.add_argument(
         "--out", type=Path, default=Path("demo-output"), help="folder for the results (default: demo-output)"
     )
 

@@ -15,6 +15,9 @@ START = "hydroxr_start"  # global attribute: with what a simulation began, and w
 
 LAST_START = "hydroxr_last_start"  # the same of the days that were appended last
 
+MODEL_KIND = "hydroxr_model_kind"  # global attribute: what kind of model made the result
+HBV, STREAMFLOW_ALONE = "hbv", "lstm_streamflow"  # its values
+
 FIRST_DAY = "hydroxr_first_day"  # attribute of initial_storage: the day that it is of
 
 
@@ -27,6 +30,16 @@ def start_of(day: Any, *, empty: bool = True) -> str:
 ABSOLUTE, RELATIVE = "packing_maximum_absolute_error", "quantization_maximum_relative_error"
 
 _BITS = "quantization_nsb"
+
+
+def has_water_balance(attrs: Mapping[Any, Any]) -> bool:
+    """Whether a result is of a model that conserves water, by its global attributes.
+
+    Results of version 0.1 do not name the kind of their model; their description tells an LSTM.
+    """
+    if MODEL_KIND in attrs:
+        return bool(attrs[MODEL_KIND] != STREAMFLOW_ALONE)
+    return '"kind": "LSTMStreamflow"' not in str(attrs.get("hydroxr_description", ""))
 
 
 def stated(array: xr.DataArray) -> tuple[float, float]:

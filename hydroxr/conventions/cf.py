@@ -17,7 +17,7 @@ import xarray as xr
 from .._version import FORMAT, __version__
 from ..errors import DescriptionError, EmptySelectionError
 from . import acdd
-from .attributes import DIGEST
+from .attributes import DIGEST, MODEL_KIND
 from .variables import VARIABLES
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
@@ -201,10 +201,11 @@ def time_bounds(time: xr.DataArray) -> np.ndarray:
     return np.stack([np.asarray(first), np.asarray(first + timedelta(days=1))], axis=1)
 
 
-def model_attrs(model: str, **more: Any) -> dict[str, Any]:
+def model_attrs(model: str, kind: str, **more: Any) -> dict[str, Any]:
     """Global attributes that say which model made a result; structures as JSON text."""
     return {
         "hydroxr_model": model,
+        MODEL_KIND: kind,
         **{
             f"hydroxr_{key}": value
             if isinstance(value, str | int | float)

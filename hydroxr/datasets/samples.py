@@ -12,8 +12,8 @@ from ..errors import DataFileError
 
 # In an installed package, and in a checkout.
 _PLACES = (
-    Path(__file__).parent / "_datasets" / "quebec.nc",
-    Path(__file__).parents[1] / "datasets" / "quebec.nc",
+    Path(__file__).parents[1] / "_datasets" / "quebec.nc",
+    Path(__file__).parents[2] / "datasets" / "quebec.nc",
 )
 
 SAMPLES = ("Au Saumon", "Baskatong", "Leaf")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,6 @@ import xarray as xr
 from ..conventions.variables import ATTRIBUTES
 from ..errors import DimensionError, MissingAttributeError
 from .cells import Space
-
-if TYPE_CHECKING:
-    from ..models.model import Model
 
 NO_TEXT = ("", "nan", "None", "<NA>")  # says nothing
 
@@ -67,7 +63,13 @@ def attribute_categories(
     return out
 
 
-def attribute_array(ds: xr.Dataset, space: Space, model: Model, missing: str = "raise") -> xr.DataArray:
+def attribute_array(
+    ds: xr.Dataset,
+    space: Space,
+    names: Sequence[str],
+    categories: Mapping[str, Sequence[str]],
+    missing: str = "raise",
+) -> xr.DataArray:
     """Static inputs of a model, (space..., attribute), lazily where they are lazy; NaN where missing.
 
     Text is the number of its category; infinite where training did not have it, which a network takes as it
@@ -79,23 +81,23 @@ def attribute_array(ds: xr.Dataset, space: Space, model: Model, missing: str = "
     ------
     MissingAttributeError, DimensionError
     """
-    absent = [name for name in model.attributes if name not in ds]
-    if absent and (missing == "raise" or len(absent) == len(model.attributes)):
+    absent = [name for name in names if name not in ds]
+    if absent and (missing == "raise" or len(absent) == len(names)):
         raise MissingAttributeError(
             f"the model was trained with attributes that the Dataset lacks: {', '.join(absent)}; add them "
             "with the meaning and units of the training data, or some of them, and take the training's mean "
             "for the others: missing='fill'."
         )
     columns: list[xr.Variable] = []
-    for name in model.attributes:
+    for name in names:
         if name in absent:
             nowhere = np.full([ds.sizes[dim] for dim in space], np.nan, dtype="float32")
             columns.append(xr.Variable(space, nowhere))
             continue
         array = ds[name].reset_coords(drop=True)
         _check_static(array, space)
-        if name in model.categories:
-            array = _numbers(array, model.categories[name])
+        if name in categories:
+            array = _numbers(array, categories[name])
         others = {dim: ds.sizes[dim] for dim in space if dim not in array.dims}
         columns.append(array.variable.set_dims({**others, **array.sizes}).transpose(*space).astype("float32"))
     stacked = xr.Variable.concat([xr.Variable(space, column.data) for column in columns], "attribute")

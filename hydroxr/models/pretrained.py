@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "pretrained_models"
+FOLDER = Path(__file__).parents[1] / "pretrained_models"
 CARD = "card.md"
 SCORES = "scores.csv"
 

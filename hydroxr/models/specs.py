@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any, ClassVar, Literal
 
+from ..conventions.attributes import HBV, STREAMFLOW_ALONE
 from ..conventions.variables import FORCING, OUTPUTS
 from ..errors import DescriptionError
 from ..physics.parameters import PARAMETERS, ROUTING
@@ -52,6 +53,7 @@ class DeltaHBV:
     forcing: ClassVar[tuple[str, ...]] = FORCING
     outputs: ClassVar[tuple[str, ...]] = OUTPUTS
     called: ClassVar[str] = "a differentiable HBV model"
+    model_kind: ClassVar[str] = HBV
 
     components: int = 16
     dynamic: tuple[str, ...] = ()
@@ -169,6 +171,7 @@ class LSTMStreamflow:
     called: ClassVar[str] = "an LSTM"
     regional: ClassVar[bool] = True
     symbol: ClassVar[str] = "LSTM"
+    model_kind: ClassVar[str] = STREAMFLOW_ALONE
 
     hidden: int = 256
     forcing: tuple[str, ...] = ("prcp", "tmean", "srad", "vp", "dayl")

@@ -14,6 +14,7 @@ from ..conventions.variables import VARIABLES
 from ..errors import DescriptionError, DimensionError, StateError, each_warning_once
 from ..inputs.resolve import space_dims
 from ..models.ensemble import Ensemble
+from .one_model import simulate_one
 
 SPREAD = "streamflow_spread"
 FLAG = "attribute_flag"
@@ -39,8 +40,6 @@ def simulate_members(
         deviation of streamflow; or all variables with a leading dimension ``member``. A state has
         that dimension always: members go on as they are.
     """
-    from .simulate import simulate
-
     if "member" in space_dims(ds):
         raise DimensionError(
             "the precipitation has a dimension 'member', which the members of the ensemble need; rename it: "
@@ -54,7 +53,7 @@ def simulate_members(
     sims, states = [], []
     with each_warning_once():
         for place, model in enumerate(ensemble.members):
-            given: Any = simulate(
+            given: Any = simulate_one(
                 ds,
                 model,
                 of_member(initial_state, place, ensemble, "the initial state"),
@@ -128,7 +127,9 @@ def _common_flag(sims: list[xr.Dataset]) -> tuple[list[xr.Dataset], xr.DataArray
 def _described(ds: xr.Dataset, ensemble: Ensemble) -> xr.Dataset:
     more = {"model_sha256": ensemble.hash, "members": len(ensemble)}
     training = [member.provenance for member in ensemble.members]
-    ds.attrs |= cf.model_attrs(ensemble.description.symbol, **more, training=training)
+    ds.attrs |= cf.model_attrs(
+        ensemble.description.symbol, ensemble.description.model_kind, **more, training=training
+    )
     return ds
 
 

@@ -7,21 +7,60 @@ from dataclasses import dataclass
 from typing import Any
 
 import xarray as xr
+from dask.base import tokenize
 
 from ..analysis.derived import OF_A_DAY, ingredients
-from ..conventions.attributes import FIRST_DAY
+from ..conventions import acdd, cf
+from ..conventions.attributes import FIRST_DAY, START, TOKEN, start_of
 from ..conventions.variables import FORCING, OUTPUTS
 from ..errors import DescriptionError, MissingVariableError
 from ..inputs import find, resolve
 from ..models.attribute_ranges import attribute_flag, knows_ranges
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
+from .engine import segments
 from .engine.job import CARRY, Job
 from .engine.plan import Plan, plan_run
 from .run_inputs import Ingredients
+from .state import state_dataset
 
 
-def _attribute_flag(run: _Run, cut: Plan) -> dict[str, xr.DataArray]:
+def simulate_one(
+    ds: xr.Dataset,
+    given: Model | xr.Dataset,
+    initial_state: xr.Dataset | None,
+    wanted: Sequence[str],
+    *,
+    return_state: bool,
+    static: xr.Dataset | None,
+    flag_attributes: bool,
+    memory: str | float | None,
+    together: int = 1,
+    **options: Any,
+) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
+    """Simulate with one model or given parameters; see :func:`hydroxr.simulation.simulate.simulate`."""
+    run = prepare(ds, given, initial_state, wanted, static=static, return_state=return_state, **options)
+    cut = run.plan(memory, together)
+    results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
+    attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
+    attrs |= {START: start_of(ds.indexes["time"][0], empty=initial_state is None)}
+    attrs |= acdd.provenance(ds, {name: resolve.called(ds, name) for name in run.forcing})
+    # A run for its state alone is a warm-up.
+    flag = flag_unlike_cells(run, cut) if wanted and flag_attributes else {}
+    outputs = {name: array for name, array in {**results, **flag}.items() if name != CARRY}
+    sim = cf.label(xr.Dataset(outputs), ds, run.space, attrs)
+    _describe(sim, ds, given.description if isinstance(given, Model) else None)
+    sim = in_chunks(_on_its_projection(sim, ds, run.space), cut)
+    lazy = [array.data.name for array in results.values() if array.chunks is not None]
+    if lazy:
+        sim.encoding[TOKEN] = tokenize(lazy)
+    if not return_state:
+        return sim
+    state = state_dataset(results[CARRY], run.job.carried, ds, run.space, attrs)
+    return sim, in_chunks(state, cut)
+
+
+def flag_unlike_cells(run: PreparedRun, cut: Plan) -> dict[str, xr.DataArray]:
     """The flag of cells unlike those of the training, in the chunks of the plan; none without a network."""
     model = run.needed.model
     if model is None or not knows_ranges(model):
@@ -43,7 +82,7 @@ def _on_its_projection(sim: xr.Dataset, ds: xr.Dataset, space: tuple[Hashable, .
     return sim
 
 
-def _in_chunks(result: xr.Dataset, cut: Plan) -> xr.Dataset:
+def in_chunks(result: xr.Dataset, cut: Plan) -> xr.Dataset:
     """Lazy coordinates of the input in the chunks of the results."""
     chunks = {**cut.block, "time": cut.segment}
     lazy = {
@@ -57,7 +96,7 @@ def _in_chunks(result: xr.Dataset, cut: Plan) -> xr.Dataset:
 
 
 @dataclass(frozen=True)
-class _Run:
+class PreparedRun:
     """A run that is described, and not planned yet."""
 
     forcing: dict[str, xr.DataArray]
@@ -70,7 +109,7 @@ class _Run:
         return plan_run(self.forcing, self.needed.arrays, self.space, self.job, memory, together)
 
 
-def _prepared(
+def prepare(
     ds: xr.Dataset,
     given: Model | xr.Dataset,
     initial_state: xr.Dataset | None,
@@ -80,7 +119,7 @@ def _prepared(
     return_state: bool = False,
     missing: str = "raise",
     **options: Any,
-) -> _Run:
+) -> PreparedRun:
     """Find and check all that a run needs."""
     forcing = _forcing(ds, given)
     space = resolve.space_dims(ds)
@@ -91,7 +130,7 @@ def _prepared(
     outputs += ["forcing_flag"] if missing == "fill" else []
     outputs += [CARRY] if return_state else []
     job = needed.job(outputs, forcing=forcing, missing=missing, **options)
-    return _Run(forcing, space, needed, job, note)
+    return PreparedRun(forcing, space, needed, job, note)
 
 
 def _describe(sim: xr.Dataset, ds: xr.Dataset, spec: Spec | None) -> None:
@@ -138,7 +177,7 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
     )
 
 
-def _checked_outputs(
+def checked_outputs(
     spec: Spec | None, variables: Sequence[str] | None, components: bool, backend: str
 ) -> list[str]:
     """The model's own variables to simulate, where it has them and what else is asked for."""
@@ -155,7 +194,7 @@ def _checked_outputs(
     return wanted
 
 
-def _check_options(missing: str, dtype: str, backend: str) -> None:
+def check_options(missing: str, dtype: str, backend: str) -> None:
     for option, value, allowed in (
         ("missing", missing, ("raise", "fill")),
         ("dtype", dtype, ("float32", "float64")),

@@ -17,7 +17,7 @@ from ..physics.parameters import PARAMETERS
 from .engine import segments
 from .engine.job import NETWORK_STATE, layout
 from .ensemble import join_members
-from .one_model import _attribute_flag, _in_chunks, _Run
+from .one_model import PreparedRun, flag_unlike_cells, in_chunks
 from .run_inputs import Ingredients
 
 
@@ -56,10 +56,10 @@ def parameters(
     job = needed.job(outputs, forcing=forcing, components=True)
     carried = (*(f"state:{name}" for name in NETWORK_STATE if spec.dynamic), *outputs)
     static = tuple(name for name in carried if name.rpartition(":")[2] not in spec.dynamic)
-    run = _Run(forcing, space, needed, replace(job, carried=layout(static, job.sizes)), note)
+    run = PreparedRun(forcing, space, needed, replace(job, carried=layout(static, job.sizes)), note)
     cut = run.plan(memory)
     if not static_only:  # these are for a simulation, which has the flag
-        _attribute_flag(run, cut)  # for its warning
+        flag_unlike_cells(run, cut)  # for its warning
     results = segments.run(forcing, needed.arrays, run.job, cut)
     out = xr.Dataset({name.removeprefix("parameter:"): array for name, array in results.items()})
     over = {dim for array in out.data_vars.values() for dim in (*array.dims, *space)}
@@ -74,4 +74,4 @@ def parameters(
         array.attrs = PARAMETERS[str(name)].attrs()
     out.attrs = {**needed.attrs, "hydroxr_parameter_window": note}
     out = out.transpose(*cf.dimension_order(space), "component", missing_dims="ignore")
-    return _in_chunks(out, cut)
+    return in_chunks(out, cut)

@@ -14,6 +14,7 @@ import xarray as xr
 from dask.base import tokenize
 
 from ..conventions import cf
+from ..conventions.attributes import HBV
 from ..errors import (
     CoordinateError,
     DescriptionError,
@@ -70,7 +71,7 @@ class Ingredients:
         elif isinstance(given, xr.Dataset):
             constant = given[[name for name in given.data_vars if "time" not in given[name].dims]]
             token = tokenize(constant.drop_attrs())
-            self.attrs = cf.model_attrs("HBV with given parameters", parameters_token=token)
+            self.attrs = cf.model_attrs("HBV with given parameters", HBV, parameters_token=token)
             self._parameters(given)
         else:
             raise DescriptionError(
@@ -85,11 +86,15 @@ class Ingredients:
         """Take a model; what to note about the parameter window."""
         spec = given.description
         self.attrs = cf.model_attrs(
-            spec.symbol, description=spec.to_dict(), model_sha256=given.hash, training=given.provenance
+            spec.symbol,
+            spec.model_kind,
+            description=spec.to_dict(),
+            model_sha256=given.hash,
+            training=given.provenance,
         )
         if isinstance(spec, LSTMStreamflow):
             self.model = given
-            self.arrays["attributes"] = attribute_array(self.ds, self.space, given, self.missing)
+            self.arrays["attributes"] = self._attributes(given)
             return ""
         self.runoff_of = given if spec.runoff_network else None
         if not spec.regional:
@@ -98,7 +103,7 @@ class Ingredients:
             return note
         self.model = given
         self.dynamic = spec.dynamic
-        self.arrays["attributes"] = attribute_array(self.ds, self.space, given, self.missing)
+        self.arrays["attributes"] = self._attributes(given)
         known = []
         if carrier is not None:
             carrier = select_cells(carrier, self.ds, self.space, "the initial state")
@@ -111,6 +116,9 @@ class Ingredients:
         if len(known) < len(spec.parameters) - len(self.dynamic):
             self.window, note = _window(self.ds, given, window)
         return note
+
+    def _attributes(self, model: Model) -> xr.DataArray:
+        return attribute_array(self.ds, self.space, model.attributes, model.categories, self.missing)
 
     @property
     def _spec(self) -> DeltaHBV | None:

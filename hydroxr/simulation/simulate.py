@@ -7,33 +7,23 @@ from dataclasses import replace
 from typing import Any
 
 import xarray as xr
-from dask.base import tokenize
 
 from ..analysis.derived import finisher
-from ..conventions import acdd, cf
-from ..conventions.attributes import START, TOKEN, start_of
 from ..errors import DescriptionError
-from ..inputs import resolve
 from ..inputs.time_axis import select_time
 from ..models.ensemble import Ensemble
 from ..models.model import Model
 from ..models.specs import DeltaHBV
 from ..support.devices import torch_device
-from .engine import segments
-from .engine.job import CARRY
 from .engine.plan import Plan
 from .ensemble import of_member, simulate_members
 from .one_model import (
-    _attribute_flag,
-    _check_options,
-    _checked_outputs,
-    _describe,
-    _in_chunks,
-    _on_its_projection,
-    _prepared,
+    check_options,
+    checked_outputs,
+    prepare,
+    simulate_one,
 )
 from .parameters import parameters
-from .state import state_dataset
 
 
 def simulate(
@@ -60,12 +50,12 @@ def simulate(
     the same cells, of which this is one, are in memory at once.
     """
     spec = model_or_parameters.description if isinstance(model_or_parameters, Model | Ensemble) else None
-    wanted = _checked_outputs(spec, variables, components, backend)
+    wanted = checked_outputs(spec, variables, components, backend)
     finish = finisher(ds, variables)
-    _check_options(missing, dtype, backend)
+    check_options(missing, dtype, backend)
     device = device if device == "auto" else torch_device(device)  # "auto": each worker decides
     if isinstance(model_or_parameters, Ensemble):
-        options = {"variables": wanted, "components": components, "missing": missing, "dtype": dtype}
+        options = {"wanted": wanted, "components": components, "missing": missing, "dtype": dtype}
         options |= {"memory": memory}
         found = simulate_members(
             ds,
@@ -82,38 +72,23 @@ def simulate(
         return (finish(found[0]), found[1]) if isinstance(found, tuple) else finish(found)
     if members:
         raise DescriptionError("members=True is for an ensemble; a single model has no members.")
-    run = _prepared(
+    result = simulate_one(
         ds,
         model_or_parameters,
         initial_state,
         wanted,
-        static=static,
-        return_state=return_state,
         components=components,
+        return_state=return_state,
         missing=missing,
         dtype=dtype,
         device=device,
         backend=backend,
+        static=static,
+        flag_attributes=flag_attributes,
+        memory=memory,
+        together=together,
     )
-    cut = run.plan(memory, together)
-    results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
-    attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
-    attrs |= {START: start_of(ds.indexes["time"][0], empty=initial_state is None)}
-    attrs |= acdd.provenance(ds, {name: resolve.called(ds, name) for name in run.forcing})
-    # A run for its state alone is a warm-up.
-    flag = _attribute_flag(run, cut) if wanted and flag_attributes else {}
-    outputs = {name: array for name, array in {**results, **flag}.items() if name != CARRY}
-    sim = cf.label(xr.Dataset(outputs), ds, run.space, attrs)
-    _describe(sim, ds, spec)
-    sim = _in_chunks(_on_its_projection(sim, ds, run.space), cut)
-    lazy = [array.data.name for array in results.values() if array.chunks is not None]
-    if lazy:
-        sim.encoding[TOKEN] = tokenize(lazy)
-    sim = finish(sim)
-    if not return_state:
-        return sim
-    state = state_dataset(results[CARRY], run.job.carried, ds, run.space, attrs)
-    return sim, _in_chunks(state, cut)
+    return (finish(result[0]), result[1]) if isinstance(result, tuple) else finish(result)
 
 
 def plan(
@@ -136,11 +111,11 @@ def plan(
     if isinstance(given, Ensemble):
         members, given = given.members, given.members[0]
     spec = given.description if isinstance(given, Model) else None
-    wanted = _checked_outputs(spec, variables, components, "auto")
-    _check_options(missing, dtype, "auto")
+    wanted = checked_outputs(spec, variables, components, "auto")
+    check_options(missing, dtype, "auto")
     if isinstance(model_or_parameters, Ensemble):
         initial_state = of_member(initial_state, 0, model_or_parameters, "the initial state")
-    run = _prepared(ds, given, initial_state, wanted, components=components, missing=missing, dtype=dtype)
+    run = prepare(ds, given, initial_state, wanted, components=components, missing=missing, dtype=dtype)
     found = run.plan(memory, max(1, len(members)))
     return replace(found, seconds=found.seconds * max(1, len(members)))
 

@@ -319,7 +319,9 @@ def _flat(array: xr.DataArray, space: Space) -> np.ndarray:
 def _static(ds: xr.Dataset, space: Space, model: Model) -> np.ndarray:
     if not model.attributes:
         return np.zeros((int(np.prod([ds.sizes[dim] for dim in space], dtype=int)), 0), dtype="float32")
-    return attribute_array(ds, space, model).values.reshape(-1, len(model.attributes))
+    return attribute_array(ds, space, model.attributes, model.categories).values.reshape(
+        -1, len(model.attributes)
+    )
 
 
 def _fitted_cells(ds: xr.Dataset, space: tuple[Hashable, ...], gauged: np.ndarray) -> xr.Dataset:

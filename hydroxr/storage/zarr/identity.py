@@ -8,13 +8,13 @@ from typing import Any
 
 import xarray as xr
 
-from ...conventions.attributes import ATTRIBUTE, LAST_START, START, TOKEN
+from ...conventions.attributes import ATTRIBUTE, LAST_START, MODEL_KIND, START, TOKEN
 from ...support.checksums import _digest, digest, plain
 from .manifest import Grid
 
 _OF_THE_WRITER = ("history", "date_created", "date_modified")  # when, not what
 # What stretches of one run may differ in.
-_OF_A_STRETCH = ("hydroxr_version", "hydroxr_format", START, LAST_START, ATTRIBUTE)
+_OF_A_STRETCH = ("hydroxr_version", "hydroxr_format", START, LAST_START, ATTRIBUTE, MODEL_KIND)
 # What makes numbers of the same name comparable; words in which one is described may change.
 _MEANING = ("units", "standard_name", "cell_methods", "flag_values", "flag_masks", "flag_meanings")
 

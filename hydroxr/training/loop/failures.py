@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Protocol as Interface
 
 import numpy as np
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .session import Training
+from .batches import TrainingData
+from .protocol import Protocol
 
 _NAMED = 5  # cells that a message names
 
 
-def describe_failure(training: Training, cells: np.ndarray, starts: np.ndarray) -> str:
+class Attempt(Interface):
+    """What a message needs from a training: its data, its settings, and its last batch computed again."""
+
+    protocol: Protocol
+    data: TrainingData
+    total: int
+    skipped_in_row: int
+
+    @property
+    def iteration(self) -> int: ...
+
+    def simulate(
+        self, cells: np.ndarray, starts: np.ndarray
+    ) -> tuple[Tensor, Tensor, Mapping[str, Tensor]]: ...
+
+    def loss_from(self, output: Tensor, observed: Tensor, cells: np.ndarray) -> Tensor: ...
+
+
+def describe_failure(training: Attempt, cells: np.ndarray, starts: np.ndarray) -> str:
     """The message for a training that gets nowhere, from its last batch."""
     what, bad = _bad_windows(training, cells, starts)
     protocol = training.protocol
@@ -37,7 +56,7 @@ def describe_failure(training: Training, cells: np.ndarray, starts: np.ndarray) 
     )
 
 
-def _bad_windows(training: Training, cells: np.ndarray, starts: np.ndarray) -> tuple[str, Tensor]:
+def _bad_windows(training: Attempt, cells: np.ndarray, starts: np.ndarray) -> tuple[str, Tensor]:
     """What is not finite, and in which windows of the batch, (batch,)."""
     observed, output, parameters = training.simulate(cells, starts)
     counted = ~torch.isnan(observed)

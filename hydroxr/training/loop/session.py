@@ -24,6 +24,7 @@ from .batches import (
     make_module,
 )
 from .checkpoint import optimizer_tensors, restore_optimizer
+from .failures import describe_failure
 from .losses import make_loss
 from .protocol import Protocol
 from .sampler import WindowSampler
@@ -146,8 +147,6 @@ class Training:
             self.optimizer.step()
         self.skipped_in_row = 0 if fine else self.skipped_in_row + 1
         if self.skipped_in_row == min(MOST_SKIPPED, self.total):
-            from .failures import describe_failure
-
             raise TrainingError(describe_failure(self, cells, starts))
         for name, entry in (("loss", value), ("learning_rate", rate), ("skipped", not fine)):
             self.history[name].append(entry)
