@@ -56,7 +56,7 @@ bench-scale: $(MADE)
 
 gpu: $(MADE)
 	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/python -m pip install --quiet -e ".[gpu]"
-	$(BIN)/python -m pytest tests/physics/test_loop_cuda.py
+	$(BIN)/python -m pytest tests/physics/cuda/test_loop.py
 	$(BIN)/python tests/benchmarks/bench_physics.py
 
 clean:

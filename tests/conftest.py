@@ -18,7 +18,7 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.models.model import Model
-from tests import labelled
+from tests.support import labelled
 
 # Within make_dataset's days, and not from the first of them.
 TRAINING = slice("2000-01-06", "2000-02-14")  # 40 days

@@ -25,3 +25,7 @@ __all__ = [
     "storage",
     "water_balance_evapotranspiration",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..models.pretrained import FOLDER
+from ..models import pretrained
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,11 +39,12 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
 
     from ..errors import DataFileError
 
-    if not (FOLDER / RESULTS).is_file():
+    path = pretrained.FOLDER / RESULTS
+    if not path.is_file():
         raise DataFileError(
             "no results come with this hydroxr; `python -m hydroxr reproduce` makes them from CAMELS."
         )
-    with xr.open_dataset(FOLDER / RESULTS) as file:
+    with xr.open_dataset(path) as file:
         results = file.load()
     results = results.assign_coords(run=results["run_id"].values).drop_vars("run_id")
     return results if ds is None else _with_data(results, ds)

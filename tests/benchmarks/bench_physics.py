@@ -33,7 +33,7 @@ from hydroxr.physics.cuda import loop as loop_cuda
 from hydroxr.physics.parameters import PARAMETERS
 from hydroxr.physics.runoff_network import RunoffNetwork
 from hydroxr.physics.simulation import simulate_tensors
-from tests.strategies import Case
+from tests.support.strategies import Case
 
 BATCH = (730, 100, 16)  # days, cells, components
 SIMULATION = (5478, 671, 16)

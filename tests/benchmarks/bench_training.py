@@ -31,7 +31,7 @@ from hydroxr.training.loop.precision import lstm_precision
 from hydroxr.training.loop.protocol import make_protocol
 from hydroxr.training.loop.session import Training
 from tests.benchmarks.bench_physics import high_water
-from tests.strategies import weather
+from tests.support.strategies import weather
 
 CELLS, DAYS, ATTRIBUTES = 120, 1100, 35
 

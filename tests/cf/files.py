@@ -16,7 +16,7 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.models.ensemble import Ensemble
-from tests.labelled import make_dataset, make_grid, make_parameters, untrained
+from tests.support.labelled import make_dataset, make_grid, make_parameters, untrained
 
 VARIABLE = "HYDROXR_CF_CHECKER"
 OWN = Path(__file__).parents[2] / ".venv-cf" / "bin" / "compliance-checker"

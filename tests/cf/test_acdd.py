@@ -15,7 +15,7 @@ import hydroxr as hx
 from hydroxr.conventions.acdd import after_append
 from hydroxr.conventions.cf import for_file, timestamp
 from tests.cf.files import in_calendar, projected, with_area
-from tests.labelled import make_dataset, make_grid, make_parameters, untrained
+from tests.support.labelled import make_dataset, make_grid, make_parameters, untrained
 
 COVERAGE = ("start", "end", "duration", "resolution")
 

@@ -20,8 +20,8 @@ from hydroxr.errors import (
     TimeAxisError,
     UnitsError,
 )
-from tests.compare import granules
-from tests.labelled import STATES, make_dataset, make_parameters
+from tests.support import granules
+from tests.support.labelled import STATES, make_dataset, make_parameters
 
 DIMS = ("basin", "time")
 

@@ -32,7 +32,7 @@ from distributed import Client, LocalCluster
 import hydroxr as hx
 from hydroxr.errors import StoreError
 from tests.faults.store_faults import equal
-from tests.labelled import untrained
+from tests.support.labelled import untrained
 
 SPEC = hx.DeltaHBV(components=4, hidden=64, dynamic=("BETA",))
 VARIABLES = ("streamflow", "baseflow", "soil_moisture")

@@ -28,7 +28,7 @@ import numpy as np
 import hydroxr as hx
 from hydroxr.models.model import Model
 from hydroxr.models.specs import Spec
-from tests.labelled import make_dataset
+from tests.support.labelled import make_dataset
 
 KINDS: dict[str, tuple[Spec, dict[str, Any]]] = {
     "static": (hx.DeltaHBV(components=2, hidden=8), {}),

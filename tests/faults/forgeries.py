@@ -26,7 +26,7 @@ import hydroxr as hx
 from hydroxr.models.attribute_ranges import attribute_facts
 from hydroxr.models.model import ENSEMBLE_FILE, JSON_FILE, WEIGHTS_FILE
 from hydroxr.models.schema import sealed
-from tests.labelled import untrained
+from tests.support.labelled import untrained
 
 MARKER = "executed"  # what code in a file would make
 

@@ -31,7 +31,7 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr.errors import StoreError
 from tests.faults.damages import flipped, judge
-from tests.labelled import make_dataset, make_parameters
+from tests.support.labelled import make_dataset, make_parameters
 
 VARIABLES = ("streamflow", "baseflow", "soil_moisture")
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hydroxr.conventions.variables import FLUXES, OUTPUTS, STATES
 from hydroxr.physics import simulate
 from hydroxr.physics.parameters import PARAMETERS
-from tests.oracle import ROUTED, START, STORES
-from tests.strategies import WEATHER, Case, cases, examples
+from tests.support.oracle import ROUTED, START, STORES
+from tests.support.strategies import WEATHER, Case, cases, examples
 
 
 def before_first_day(case: Case, initial_state: dict[str, np.ndarray] | None) -> np.ndarray:

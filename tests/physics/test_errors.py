@@ -13,8 +13,8 @@ from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.errors import DimensionError, HydroxrError, MissingVariableError, ParameterError, StateError
 from hydroxr.physics import simulate
 from hydroxr.physics.parameters import PARAMETERS
-from tests.oracle import STORES
-from tests.strategies import HBV_PARAMETERS, ROUTING, Case
+from tests.support.oracle import STORES
+from tests.support.strategies import HBV_PARAMETERS, ROUTING, Case
 
 DAYS, CELLS, COMPONENTS = 6, 3, 4
 REQUIRED = tuple(name for name in HBV_PARAMETERS if name != "BETAET")

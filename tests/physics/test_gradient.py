@@ -21,9 +21,9 @@ from hypothesis import given
 from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.physics import simulate
 from hydroxr.physics.parameters import PARAMETERS
-from tests.oracle import STORES
-from tests.oracle import simulate as oracle
-from tests.strategies import HBV_PARAMETERS, ROUTING, Case, cases, examples
+from tests.support.oracle import STORES
+from tests.support.oracle import simulate as oracle
+from tests.support.strategies import HBV_PARAMETERS, ROUTING, Case, cases, examples
 
 Tensors = dict[str, torch.Tensor]
 

@@ -14,8 +14,8 @@ from hydroxr.errors import DescriptionError, DimensionError
 from hydroxr.physics import simulate
 from hydroxr.physics.equations import REPLACEABLE
 from hydroxr.physics.runoff_network import RunoffNetwork
-from tests.oracle import STORES
-from tests.strategies import WEATHER, Case
+from tests.support.oracle import STORES
+from tests.support.strategies import WEATHER, Case
 
 # The equations of Table 1 once more, as somebody would write them who replaces one by itself.
 EQUATIONS = {

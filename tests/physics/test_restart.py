@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.physics import simulate
-from tests.oracle import STORES
-from tests.strategies import ROUTING, Case, cases, examples
+from tests.support.oracle import STORES
+from tests.support.strategies import ROUTING, Case, cases, examples
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}  # the same operations, but for the order of the routing's sums
 

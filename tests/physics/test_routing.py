@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from hydroxr.physics import routing, simulate
 from hydroxr.physics.parameters import PARAMETERS
-from tests.oracle import STORES, unit_hydrograph
-from tests.strategies import ROUTING, Case, cases, examples
+from tests.support.oracle import STORES, unit_hydrograph
+from tests.support.strategies import ROUTING, Case, cases, examples
 
 CORNERS = [(0.1, 0.5), (0.1, 7.0), (3.0, 0.5), (3.0, 7.0), (1.0, 2.0), (2.3, 3.1)]
 

@@ -26,7 +26,7 @@ from hydroxr.reproduction.table import markdown, summary
 from hydroxr.simulation.simulate import run_period
 from hydroxr.training.loop import train as training
 from tests.conftest import FIT, TRAINING
-from tests.labelled import make_dataset
+from tests.support.labelled import make_dataset
 
 TEST = slice("2000-02-15", "2000-02-29")
 FAST = {name: FIT[name] for name in ("iterations", "batch", "window", "warmup", "learning_rate", "progress")}

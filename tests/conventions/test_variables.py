@@ -1,0 +1,210 @@
+"""The tables of variables and parameters: unique, complete, and true to CF and to the paper."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import FrozenInstanceError
+
+import cf_xarray  # noqa: F401  registers ds.cf
+import pytest
+
+from hydroxr.conventions.variables import ATTRIBUTES, DERIVED, OUTPUTS, VARIABLES
+from hydroxr.physics import PARAMETERS
+from tests.support import labelled
+
+# Names that the CF standard-name table (version 93) has, with its canonical units. Looked up in the table
+# that comes with IOOS compliance-checker 6.1.0, as must be every name before it is added here.
+STANDARD_NAMES = {
+    "air_temperature": "K",
+    "baseflow_amount": "kg m-2",
+    "downward_liquid_water_mass_flux_into_groundwater": "kg m-2 s-1",
+    "groundwater_amount": "kg m-2",
+    "land_water_amount": "kg m-2",
+    "latitude": "degree_north",
+    "liquid_water_content_of_surface_snow": "kg m-2",
+    "liquid_water_mass_flux_into_soil_due_to_surface_snow_melt": "kg m-2 s-1",
+    "lwe_precipitation_rate": "m s-1",
+    "mass_content_of_water_in_soil": "kg m-2",
+    "precipitation_amount": "kg m-2",
+    "precipitation_flux": "kg m-2 s-1",
+    "quality_flag": "1",
+    "rainfall_amount": "kg m-2",
+    "rainfall_flux": "kg m-2 s-1",
+    "runoff_amount": "kg m-2",
+    "runoff_flux": "kg m-2 s-1",
+    "snowfall_amount": "kg m-2",
+    "snowfall_flux": "kg m-2 s-1",
+    "status_flag": "1",
+    "surface_runoff_amount": "kg m-2",
+    "surface_runoff_flux": "kg m-2 s-1",
+    "surface_snow_amount": "kg m-2",
+    "surface_snow_and_ice_refreezing_flux": "kg m-2 s-1",
+    "surface_snow_melt_amount": "kg m-2",
+    "surface_snow_melt_flux": "kg m-2 s-1",
+    "water_evapotranspiration_amount": "kg m-2",
+    "water_evapotranspiration_flux": "kg m-2 s-1",
+    "water_potential_evaporation_amount": "kg m-2",
+    "water_potential_evaporation_flux": "kg m-2 s-1",
+    "water_volume_transport_in_river_channel": "m3 s-1",
+}
+# What the variable may be in, where CF has this canonical unit.
+SAME_DIMENSION = {
+    "kg m-2 s-1": "kg m-2 day-1",
+    "kg m-2": "kg m-2",
+    "K": "degC",
+    "degree_north": "degrees_north",
+    "1": "1",
+    "m3 s-1": "m3 s-1",
+}
+
+# Ranges and units as published (facts.md, section 1).
+RANGES = {
+    "BETA": (1, 6, "1"),
+    "FC": (50, 1000, "kg m-2"),
+    "K0": (0.05, 0.9, "day-1"),
+    "K1": (0.01, 0.5, "day-1"),
+    "K2": (0.001, 0.2, "day-1"),
+    "LP": (0.2, 1, "1"),
+    "PERC": (0, 10, "kg m-2 day-1"),
+    "UZL": (0, 100, "kg m-2"),
+    "TT": (-2.5, 2.5, "degC"),
+    "CFMAX": (0.5, 10, "kg m-2 day-1 degC-1"),
+    "CFR": (0, 0.1, "1"),
+    "CWH": (0, 0.2, "1"),
+    "BETAET": (0.3, 5, "1"),
+    "UH_SHAPE": (0.1, 3.0, "1"),
+    "UH_SCALE": (0.5, 7.0, "day"),
+}
+SYMBOLS = {
+    "streamflow": "Q*",
+    "runoff": "Q",
+    "quick_flow": "Q0",
+    "interflow": "Q1",
+    "baseflow": "Q2",
+    "evapotranspiration": "ET",
+    "rainfall": "Pr",
+    "snowfall": "Ps",
+    "snowmelt": "smelt",
+    "refreezing": "Rfz",
+    "snow_infiltration": "Isnow",
+    "effective_rainfall": "Peff",
+    "excess": "Ex",
+    "percolation": "Perc",
+    "snowpack": "Sp",
+    "snow_liquid_water": "Sliq",
+    "soil_moisture": "Ss",
+    "upper_zone_storage": "Suz",
+    "lower_zone_storage": "Slz",
+    "channel_storage": None,
+}
+
+
+def test_outputs_are_the_contract_s() -> None:
+    """Every name of the contract, none beside, with the paper's symbol."""
+    assert set(OUTPUTS) == set(labelled.OUTPUTS)
+    assert len(OUTPUTS) == len(set(OUTPUTS))
+    assert {name: VARIABLES[name].symbol for name in OUTPUTS} == SYMBOLS
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_every_variable_says_what_it_is(name: str) -> None:
+    """A long name and units; a key that is its name."""
+    row = VARIABLES[name]
+    assert row.name == name
+    assert row.units
+    assert row.long_name
+    assert {"long_name", "units"} <= row.attrs().keys()
+    assert None not in row.attrs().values()
+
+
+def test_long_names_are_unique() -> None:
+    """Two variables never read the same on a plot."""
+    assert len({row.long_name for row in VARIABLES.values()}) == len(VARIABLES)
+
+
+def test_no_name_is_understood_for_two_roles() -> None:
+    """What is ``pr`` is nothing else."""
+    names = [name for row in VARIABLES.values() for name in row.names]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_standard_names_exist_and_fit(name: str) -> None:
+    """Names of the CF table only, of the variable's own dimension of units."""
+    row = VARIABLES[name]
+    assert {*row.standard_names} <= STANDARD_NAMES.keys()
+    if row.standard_name is not None:
+        assert SAME_DIMENSION[STANDARD_NAMES[row.standard_name]] == row.units
+    if row.amount_name is not None:
+        assert row.units == "kg m-2 day-1"
+        assert STANDARD_NAMES[row.amount_name] == "kg m-2"
+
+
+def test_what_is_written_bears_each_standard_name_once() -> None:
+    """``sim.cf["runoff_flux"]`` finds one variable, of a run with all that is derived from it as well."""
+    rows = [row for row in VARIABLES.values() if row.role not in ("forcing", "observation")]
+    for attribute in ("standard_name", "amount_name"):
+        names = [getattr(row, attribute) for row in rows if getattr(row, attribute)]
+        assert len(names) == len(set(names)) > 0
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_cf_xarray_finds_every_standard_name(summed: bool) -> None:
+    """In a simulation with everything that is derived, and in its monthly sums."""
+    ds = labelled.make_dataset(400)
+    ds["prcp"][0, 3] = float("nan")
+    sim = ds.hbv.simulate(labelled.make_parameters(ds), missing="fill")
+    area = ds["p_mean"].assign_attrs(units="km2")
+    made = sim.hbv.derive(DERIVED, area=area)
+    made = made.hbv.aggregate_time("month", fluxes="sum") if summed else made
+    standard = {name: array.attrs.get("standard_name") for name, array in made.data_vars.items()}
+    for name in set(OUTPUTS) | set(DERIVED) | {"forcing_flag"}:
+        row = VARIABLES[name]
+        expected = row.amount_name if summed and row.role == "flux" else row.standard_name
+        assert standard[name] == expected
+        if expected is not None:
+            assert made.cf[expected].name == name
+    assert {"surface_snow_amount", "land_water_amount", "status_flag"} <= set(standard.values())
+
+
+def test_parts_do_not_bear_the_name_of_the_whole() -> None:
+    """Snow's ice alone is not surface_snow_amount, which counts its liquid water too; streamflow at a gauge
+    is not the runoff_flux of the land."""
+    assert VARIABLES["snowpack"].standard_name is None
+    assert VARIABLES["streamflow"].standard_name is None
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_have_the_published_ranges(name: str) -> None:
+    """Ranges and units, and a meaning."""
+    row = PARAMETERS[name]
+    assert (row.lower, row.upper, row.units) == RANGES[name]
+    assert row.name == name
+    assert row.attrs().keys() >= {"long_name", "units"}
+
+
+def test_parameters_are_complete_and_in_the_published_order() -> None:
+    """The order is that of a network's output."""
+    assert list(PARAMETERS) == list(RANGES)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_what_is_learned_lies_within_what_is_possible(name: str) -> None:
+    """The bounds of the equations contain those of learning."""
+    row = PARAMETERS[name]
+    assert row.least <= row.lower < row.upper <= row.greatest
+    assert not math.isnan(row.least + row.lower + row.upper)
+
+
+def test_attributes_are_the_35_of_table_a1() -> None:
+    """No double, text last."""
+    assert len(ATTRIBUTES) == len(set(ATTRIBUTES)) == 35
+    assert ATTRIBUTES[-3:] == ("geol_class_1st", "geol_class_2nd", "dom_land_cover")
+
+
+def test_tables_cannot_be_changed() -> None:
+    """Rows are immutable."""
+    with pytest.raises(FrozenInstanceError):
+        VARIABLES["runoff"].units = "mm"  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        PARAMETERS["FC"].upper = 1.0  # type: ignore[misc]

@@ -1,0 +1,433 @@
+"""Promises of hydroxr.plot.map and hydroxr.plot.baseflow_index."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from hydroxr import plot
+from hydroxr.errors import (
+    CoordinateError,
+    DataFileError,
+    DimensionError,
+    EmptySelectionError,
+    MissingVariableError,
+    UnitsError,
+)
+from hydroxr.plot.geography import Projection, features, matched
+from hydroxr.plot.maps import names
+from tests.support.results import make_results
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402  the backend must be chosen first
+
+SHAPES = Path(__file__).parents[3] / "shared" / "data" / "shapes"
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def results() -> xr.Dataset:
+    return make_results()
+
+
+@pytest.fixture
+def nse(results) -> xr.DataArray:
+    return results["nse"].isel(run=2, drop=True)
+
+
+def square(lon: float, lat: float, size: float) -> list[list[float]]:
+    corners = [(-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1)]
+    return [[lon + size * x, lat + size * y] for x, y in corners]
+
+
+def outlines(values: xr.DataArray, key: str = "gauge_id", prefix: str = "camels_") -> dict:
+    """A square around each basin, in reverse order, larger ones first in the file."""
+    places = zip(values["basin_id"].values, values["lon"].values, values["lat"].values, strict=True)
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"area": 3, key: f"{prefix}{name}"},
+            "geometry": {"type": "Polygon", "coordinates": [square(lon, lat, 0.5 + 0.01 * number)]},
+        }
+        for number, (name, lon, lat) in enumerate(places)
+    ]
+    return {"type": "FeatureCollection", "features": features[::-1]}
+
+
+def drawn_values(axes) -> matplotlib.collections.Collection:
+    (collection,) = [each for each in axes.collections if each.get_array() is not None]
+    return collection
+
+
+# --- Projection -----------------------------------------------------------------------------------
+
+
+def test_the_projection_is_that_of_snyder():
+    """The worked example of his manual, p. 291, of which the origin is 23° N."""
+    project = Projection(-96.0, (29.5, 45.5))
+    x, y = project(np.array([-75.0, -96.0]), np.array([35.0, 23.0]))
+    assert (x[0], y[0] - y[1]) == (pytest.approx(0.2952720, abs=5e-8), pytest.approx(0.2416774, abs=1e-7))
+
+
+@pytest.mark.parametrize("parallels", [(29.5, 45.5), (-40.0, -10.0), (-20.0, 20.0), (50.0, 50.0)])
+def test_areas_are_true_everywhere(parallels):
+    """A small quadrangle has the area that it has on a sphere."""
+    project = Projection(170.0, parallels)
+    lon, lat, size = np.array([150.0, 175.0, -170.0]), np.array([-35.0, 5.0, 44.0]), 1e-4
+    at = [project(lon + east * size, lat + north * size) for east, north in ((0, 0), (1, 0), (0, 1))]
+    (dx1, dy1), (dx2, dy2) = ((x - at[0][0], y - at[0][1]) for x, y in at[1:])
+    np.testing.assert_allclose(
+        dx1 * dy2 - dx2 * dy1, np.radians(size) ** 2 * np.cos(np.radians(lat)), rtol=1e-4
+    )
+
+
+def test_the_region_is_in_the_middle_wherever_it_is_cut():
+    """Also on both sides of the date line, or with longitudes up to 360."""
+    project = Projection.of(np.array([175.0, -175.0]), np.array([60.0, 66.0]))
+    assert abs((project.centre + 360) % 360 - 180) < 1e-9
+    assert project.parallels == (61.0, 65.0)
+    assert Projection.of(np.array([350.0, 20.0]), np.array([40.0, 50.0])).centre == pytest.approx(5.0)
+
+
+# --- Maps -----------------------------------------------------------------------------------------
+
+
+def test_basins_are_points_with_their_values(nse):
+    axes = plot.map(nse)
+    points = drawn_values(axes)
+    np.testing.assert_array_equal(points.get_array(), nse)
+    project = Projection.of(nse["lon"].values, nse["lat"].values)
+    np.testing.assert_allclose(points.get_offsets(), np.column_stack(project(nse["lon"], nse["lat"])))
+    assert points.get_clim() == (0, 1)
+    bar = axes.figure.axes[1]
+    assert bar.get_xlabel() == "NSE"
+    assert axes.get_aspect() == 1
+
+
+def test_places_can_be_read_from_the_graticule(nse):
+    axes = plot.map(nse)
+    longitudes = [text.get_text() for text in axes.get_xticklabels()]
+    latitudes = [text.get_text() for text in axes.get_yticklabels()]
+    assert "100°W" in longitudes
+    assert "40°N" in latitudes
+    # the mark of 40°N lies on that parallel, at the left edge
+    project = Projection.of(nse["lon"].values, nse["lat"].values)
+    x, y = project(np.linspace(-140, -60, 4000), np.full(4000, 40.0))
+    place = axes.get_yticks()[latitudes.index("40°N")]
+    assert place == pytest.approx(float(np.interp(axes.get_xlim()[0], x, y)), abs=1e-4)
+
+
+def test_cells_without_a_value_are_crosses_that_no_scale_has(nse):
+    axes = plot.map(nse.where(nse > nse.median()))
+    hollow = next(each for each in axes.collections if each.get_label() == "no value")
+    assert len(hollow.get_offsets()) + drawn_values(axes).get_array().size == 40
+    assert len(hollow.get_offsets()) == 20
+    np.testing.assert_allclose(hollow.get_edgecolor(), [[0.65, 0.65, 0.65, 1.0]])
+    assert not hollow.get_paths()[0].codes.tolist().count(matplotlib.path.Path.CLOSEPOLY)
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "values", "limits", "cmap"),
+    [
+        ("fhv", "%", [-80.0, 10.0, 30.0], None, "RdBu"),
+        ("baseflow_index", "1", [0.2, 0.3, 0.4], (0, 1), "viridis"),
+        ("runoff", "kg m-2 day-1", [2.0, 2.0, 2.0], (1.5, 2.5), "viridis"),
+    ],
+)
+def test_the_scale_suits_the_variable(name, units, values, limits, cmap):
+    """Biases have their 0 in the middle of two hues."""
+    coords = {"lat": ("basin", [10.0, 12, 14]), "lon": ("basin", [5.0, 8, 7])}
+    array = xr.DataArray(values, dims="basin", coords=coords, name=name, attrs={"units": units})
+    points = drawn_values(plot.map(array))
+    low, high = points.get_clim()
+    assert (low == -high) if limits is None else ((low, high) == limits)
+    assert points.get_cmap().name == cmap
+    assert drawn_values(plot.map(array, limits=(1, 3))).get_clim() == (1, 3)
+
+
+def test_values_beyond_the_scale_are_told_by_an_arrow(nse):
+    nse[0] = -3.0
+    bar = plot.map(nse).figure.axes[1]
+    assert bar._colorbar.extend == "min"
+
+
+def test_a_grid_is_drawn_cell_by_cell():
+    """Edges half-way between the centres."""
+    lat, lon = [60.0, 59.0, 58.0], [8.0, 10.0]
+    values = xr.DataArray(
+        np.arange(6.0).reshape(2, 3),
+        dims=("lon", "lat"),
+        coords={"lat": lat, "lon": lon},
+        name="snow",
+        attrs={"units": "kg m-2"},
+    )
+    axes = plot.map(values)
+    mesh = drawn_values(axes)
+    np.testing.assert_array_equal(mesh.get_array(), values.transpose("lat", "lon"))
+    project = Projection.of(*(each.ravel() for each in np.meshgrid(lon, lat)))
+    corner = mesh.get_coordinates()[0, 0]
+    np.testing.assert_allclose(corner, project(np.array(7.0), np.array(60.5)))
+    assert axes.figure.axes[1].get_xlabel() == "snow (mm)"
+
+
+def test_borders_are_lines_below_the_data(nse, tmp_path):
+    """From a GeoJSON file, from an object as geopandas has them; those far away are left out."""
+    line = {"type": "LineString", "coordinates": [[-100, 30], [-100, 40]]}
+    far = {"type": "MultiPolygon", "coordinates": [[square(60, 30, 2)]]}
+    both = {"type": "GeometryCollection", "geometries": [line, far]}
+    path = tmp_path / "states.geojson"
+    path.write_text(json.dumps(both))
+
+    class Frame:
+        __geo_interface__ = both
+
+    project = Projection.of(nse["lon"].values, nse["lat"].values)
+    for source in (path, str(path), Frame(), both):
+        axes = plot.map(nse, borders=source)
+        (border,) = [each for each in axes.lines if each.get_label() == "_border"]
+        expected = project(np.array([-100.0, -100.0]), np.array([30.0, 40.0]))
+        np.testing.assert_allclose(border.get_xydata(), np.column_stack(expected))
+
+
+def test_basins_are_polygons_where_their_outlines_are_given(nse):
+    """Found by their names whatever stands before the number; small ones lie on top of large ones."""
+    nse[3] = np.nan
+    axes = plot.map(nse, polygons=outlines(nse))
+    polygons = drawn_values(axes)
+    size, lat = 0.5 + 0.01 * np.arange(40), nse["lat"].values
+    areas = size * (np.sin(np.radians(lat + size)) - np.sin(np.radians(lat - size)))
+    order = [place for place in np.argsort(areas)[::-1] if place != 3]
+    np.testing.assert_array_equal(polygons.get_array(), nse.values[order])
+    other = drawn_values(plot.map(nse, polygons=outlines(nse, "hru", "")))
+    np.testing.assert_array_equal(other.get_array(), nse.values[order])
+    places = enumerate(zip(nse["lon"].values, lat, strict=True))
+    ends = np.concatenate([square(lon, lat, 0.5 + 0.01 * number) for number, (lon, lat) in places])
+    project = Projection.of(ends[:, 0], ends[:, 1])
+    centres = [path.vertices[:4].mean(axis=0) for path in polygons.get_paths()]
+    expected = np.column_stack(project(nse["lon"].values, lat))[order]
+    np.testing.assert_allclose(centres, expected, atol=2e-4)
+
+
+def test_shapefiles_are_read(nse, tmp_path):
+    """Polygons with holes in several parts, by pyshp."""
+    shapefile = pytest.importorskip("shapefile")
+    path = tmp_path / "basins.shp"
+    with shapefile.Writer(path) as writer:
+        writer.field("hru_id", "N", size=9)
+        for name, lon, lat in zip(nse["basin_id"].values, nse["lon"].values, nse["lat"].values, strict=True):
+            writer.poly([square(lon, lat, 0.5), square(lon, lat, 0.2)[::-1]])
+            writer.record(int(name))
+    axes = plot.map(nse, polygons=path, borders=path)
+    paths = drawn_values(axes).get_paths()
+    assert len(paths) == 40
+    assert all((path.codes == path.MOVETO).sum() == 2 for path in paths)
+    assert len([each for each in axes.lines if each.get_label() == "_border"]) == 80
+
+
+@pytest.mark.skipif(not SHAPES.exists(), reason="the outlines of CAMELS lie elsewhere")
+def test_the_outlines_of_camels_are_those_of_its_basins():
+    """Each basin lies where its polygon does; names in the file have a prefix."""
+    pytest.importorskip("shapefile")
+    places = xr.open_dataset(SHAPES.parent / "camels_us_daymet.nc")[["basin_id", "lat", "lon"]].load()
+    places = places.set_coords(["basin_id", "lat", "lon"])
+    outline = matched(features(SHAPES / "camels_basin_shapes.shp", "'polygons'"), names(places))
+    for lat, lon, feature in zip(places["lat"].values, places["lon"].values, outline, strict=True):
+        points = np.concatenate(feature.rings)
+        assert (points.min(axis=0) - 0.2 < (lon, lat)).all()
+        assert (points.max(axis=0) + 0.2 > (lon, lat)).all()
+
+
+def test_a_map_that_cannot_be_drawn_is_refused(results, nse, tmp_path, monkeypatch):
+    with pytest.raises(DimensionError, match=r"\('run', 'basin'\).*\.mean\('run'\)"):
+        plot.map(results["nse"])
+    with pytest.raises(CoordinateError, match="no coordinate 'lon'"):
+        plot.map(nse.drop_vars("lon"))
+    with pytest.raises(CoordinateError, match="missing or no degrees"):
+        plot.map(nse.assign_coords(lat=nse["lat"] * 1000))
+    with pytest.raises(EmptySelectionError, match="no cell"):
+        plot.map(nse.isel(basin=[]))
+    with pytest.raises(CoordinateError, match=r"all 40 basins.*nearest is 'gauge_id', which lacks 1"):
+        plot.map(nse, polygons=outlines(nse[1:]))
+    with pytest.raises(CoordinateError, match="to_crs"):
+        plot.map(nse, borders={"type": "Polygon", "coordinates": [square(5e5, 4e6, 1e3)]})
+    with pytest.raises(DataFileError, match="does not exist"):
+        plot.map(nse, borders=tmp_path / "nothing.shp")
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    with pytest.raises(DataFileError, match="cannot be read as GeoJSON"):
+        plot.map(nse, borders=broken)
+    with pytest.raises(DataFileError, match="no polygons or lines"):
+        plot.map(nse, borders={"type": "Point", "coordinates": [0, 0]})
+    with pytest.raises(TypeError, match="'borders' is a int"):
+        plot.map(nse, borders=3)
+    monkeypatch.setitem(__import__("sys").modules, "shapefile", None)
+    (tmp_path / "there.shp").write_bytes(b"")
+    with pytest.raises(ImportError, match=r"hydroxr\[maps\]"):
+        plot.map(nse, borders=tmp_path / "there.shp")
+
+
+# --- Baseflow index -------------------------------------------------------------------------------
+
+
+def test_the_baseflow_index_is_mapped_and_compared_for_all_and_for_good_cells(results):
+    nse = results["nse"].isel(run=2).values
+    known = nse < np.quantile(nse, 0.9)  # some good cells have no index
+    results["bfi_l13"] = results["bfi_l13"].where(known)
+    axes = plot.baseflow_index(results, run="dn-bt-gt", threshold=0.6)
+    assert axes.shape == (3, 2)
+    one = results.isel(run=2)
+    good = (one["nse"].values > 0.6) & known
+    assert 2 < good.sum() < known.sum() - 2
+    for column, counted in enumerate((known, good)):
+        np.testing.assert_array_equal(
+            drawn_values(axes[0, column]).get_array(), one["bfi_l13"].values[counted]
+        )
+        np.testing.assert_array_equal(
+            drawn_values(axes[1, column]).get_array(), one["baseflow_index"].values[counted]
+        )
+        x, y = one["bfi_l13"].values[counted], one["baseflow_index"].values[counted]
+        np.testing.assert_array_equal(axes[2, column].collections[0].get_offsets(), np.column_stack([x, y]))
+        title = axes[2, column].get_title(loc="left")
+        name = ("(e) all cells", "(f) NSE > 0.6")[column]
+        assert title == f"{name}: r = {np.corrcoef(x, y)[0, 1]:.3f}, {counted.sum()} cells"
+    assert axes[2, 0].get_xlabel() == "BFI after Ladson et al. (2013)"
+    assert axes[2, 0].get_ylabel() == r"simulated $Q_2/Q$ of $\delta_n(\gamma^t,\,\beta^t)$"
+    assert axes[0, 0].figure.axes[-1].get_xlabel() == "baseflow index"
+
+
+def test_without_a_threshold_no_nse_is_needed(results):
+    """Another index may be named or given, for more basins in another order."""
+    one = results.isel(run=2, drop=True).drop_vars("nse")
+    axes = plot.baseflow_index(one, "bfi_usgs", threshold=None)
+    assert axes.shape == (3, 1)
+    given = plot.baseflow_index(
+        one.isel(basin=slice(0, 30)), one["bfi_usgs"].isel(basin=slice(None, None, -1)), threshold=None
+    )
+    np.testing.assert_array_equal(
+        given[2, 0].collections[0].get_offsets(), axes[2, 0].collections[0].get_offsets()[:30]
+    )
+
+
+def test_without_two_good_cells_the_right_side_is_left_out(results):
+    axes = plot.baseflow_index(results, run="d1", threshold=2)
+    assert axes.shape == (3, 1)
+    assert axes[2, 0].get_title(loc="left").startswith("(c) all cells")
+
+
+def tall(values: xr.DataArray | xr.Dataset) -> xr.DataArray | xr.Dataset:
+    """In a region 5 degrees wide and 22 high."""
+    return values.assign_coords(lon=-78 + 5 * (values["lon"] + 96) / 52)
+
+
+def boxes_of(texts) -> list[matplotlib.transforms.Bbox]:
+    return [text.get_window_extent() for text in texts if text.get_text()]
+
+
+@pytest.mark.parametrize("region", ["wide", "tall"])
+def test_nothing_of_the_baseflow_figure_overlaps_or_lies_outside(results, region):
+    results = results if region == "wide" else tall(results)
+    for threshold in (0.5, None):
+        axes = plot.baseflow_index(results, run="d1", threshold=threshold)
+        figure = axes[0, 0].figure
+        figure.canvas.draw()
+        bar = figure.axes[-1].get_window_extent()
+        for panel in axes.ravel():
+            texts = [panel._left_title, panel.xaxis.label, panel.yaxis.label]
+            for box in boxes_of(texts):
+                assert box.x0 >= -1
+                assert box.y0 >= -1
+                assert box.x1 <= figure.bbox.x1 + 1
+                assert not box.overlaps(bar)
+
+
+@pytest.mark.parametrize("region", ["wide", "tall", "global"])
+def test_names_of_meridians_and_parallels_do_not_overlap(nse, region):
+    if region == "global":
+        axes = plot.map(globe())
+        assert axes.get_xticks().size >= 3
+        assert axes.get_yticks().size >= 3
+    else:
+        axes = plot.map(nse if region == "wide" else tall(nse))
+    axes.figure.canvas.draw()
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        boxes = boxes_of(labels)
+        assert boxes
+        assert not any(a.overlaps(b) for number, a in enumerate(boxes) for b in boxes[:number])
+
+
+def globe(first: float = -177.5) -> xr.DataArray:
+    lat, lon = np.arange(-87.5, 90, 5), first + np.arange(0, 360, 5)
+    numbers = np.arange(36.0 * 72).reshape(36, 72)
+    return xr.DataArray(numbers, {"lat": lat, "lon": lon}, ("lat", "lon"), name="snow")
+
+
+@pytest.mark.parametrize("first", [-177.5, 2.5, -180.0])
+def test_a_grid_around_the_world_has_all_its_columns_in_their_order(first):
+    """Each as wide as the others, from one end of the map to the other."""
+    values = globe(first)
+    mesh = drawn_values(plot.map(values))
+    np.testing.assert_array_equal(mesh.get_array(), values)
+    widths = np.diff(mesh.get_coordinates()[0, :, 0])
+    np.testing.assert_allclose(widths, widths[0], rtol=1e-6)
+    assert widths[0] > 0
+
+
+def test_a_grid_across_the_date_line_is_in_one_piece():
+    lon = np.array([175.0, 177.5, 180.0, -177.5, -175.0])
+    values = xr.DataArray(
+        np.arange(10.0).reshape(2, 5), {"lat": [60.0, 58.0], "lon": lon}, ("lat", "lon"), name="snow"
+    )
+    axes = plot.map(values)
+    mesh = drawn_values(axes)
+    np.testing.assert_array_equal(mesh.get_array(), values)
+    assert (np.diff(mesh.get_coordinates()[0, :, 0]) > 0).all()
+    assert "180°" in [text.get_text() for text in axes.get_xticklabels()]
+
+
+def test_biases_beyond_a_hundred_percent_do_not_make_the_others_white(nse):
+    flv = (nse * 4000).rename("flv").assign_attrs(units="%")
+    axes = plot.map(flv)
+    assert drawn_values(axes).get_clim() == (-100, 100)
+    assert axes.figure.axes[1]._colorbar.extend in ("max", "both")
+    assert drawn_values(plot.map(flv / 1e5)).get_clim()[1] < 100
+
+
+def test_a_baseflow_index_in_percent_is_drawn_as_a_fraction(results):
+    percent = (results["bfi_l13"] * 100).assign_attrs(units="%")
+    drawn = [
+        plot.baseflow_index(each, run="dn-bt-gt")
+        for each in (results, results.assign(bfi_l13=percent), results.assign(bfi_l13=percent / 1))
+    ]
+    for axes in drawn[1:]:
+        np.testing.assert_allclose(
+            axes[2, 0].collections[0].get_offsets(), drawn[0][2, 0].collections[0].get_offsets()
+        )
+        np.testing.assert_allclose(drawn_values(axes[0, 0]).get_array(), results["bfi_l13"])
+
+
+def test_a_baseflow_index_that_cannot_be_drawn_is_refused(results):
+    contradictory = (results["bfi_l13"] * 100).assign_attrs(units="1")
+    with pytest.raises(UnitsError, match="expected 0 to 1 with units '1' or 0 to 100 with units '%'"):
+        plot.baseflow_index(results.assign(bfi_l13=contradictory), run="dn-bt-gt")
+    with pytest.raises(EmptySelectionError, match=r"0 cells have a simulated.*An LSTM has none"):
+        plot.baseflow_index(results, run="lstm")
+    with pytest.raises(MissingVariableError, match="needs 'nse'"):
+        plot.baseflow_index(results.drop_vars("nse"), run="d1")
+    with pytest.raises(MissingVariableError, match="needs 'bfi'"):
+        plot.baseflow_index(results, "bfi", run="d1")
+    with pytest.raises(DimensionError, match="choose one of"):
+        plot.baseflow_index(results)
+    with pytest.raises(CoordinateError, match="no basin 30"):
+        plot.baseflow_index(results, results["bfi_l13"][:30], run="d1")
+    with pytest.raises(ValueError, match=r"expected \(3, 2\)"):
+        plot.baseflow_index(results, run="d1", axes=plt.subplots(3)[1])

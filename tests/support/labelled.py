@@ -1,0 +1,181 @@
+"""Small labelled Datasets for tests, parameters for them, and a guard of laziness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import dask
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from hydroxr.models.model import Model
+from hydroxr.models.specs import LSTMStreamflow, Spec
+from tests.support.oracle import simulate as oracle
+from tests.support.strategies import ROUTING, values, weather
+
+ATTRIBUTES = ("p_mean", "elev_mean", "frac_forest", "geol_class_1st")
+FORCING_UNITS = {"prcp": "mm/day", "tmean": "degC", "pet": "mm/day"}
+
+# The contract's table of outputs (design.md), written out: not what the program says of itself.
+FLUXES = (
+    "streamflow",
+    "runoff",
+    "quick_flow",
+    "interflow",
+    "baseflow",
+    "evapotranspiration",
+    "rainfall",
+    "snowfall",
+    "snowmelt",
+    "refreezing",
+    "snow_infiltration",
+    "effective_rainfall",
+    "excess",
+    "percolation",
+)
+STATES = (
+    "snowpack",
+    "snow_liquid_water",
+    "soil_moisture",
+    "upper_zone_storage",
+    "lower_zone_storage",
+    "channel_storage",
+)
+OUTPUTS = (*FLUXES, *STATES)
+_MOST = {"FC": 80.0, "PERC": 1.5, "UZL": 3.0, "UH_SCALE": 3.0}
+
+
+def make_dataset(days: int = 60, cells: int = 3, start: str = "2000-01-01", seed: int = 0) -> xr.Dataset:
+    """Basins with forcing, streamflow, attributes (one of text, one with a NaN) and names, float32.
+
+    Dimensions ``(basin, time)``; the labels of the basins are not their positions.
+    """
+    p, t, pet = (array.T.astype("float32") for array in weather("temperate", days, cells, seed))
+    rng = np.random.default_rng([seed, 7])
+    series, basin = ("basin", "time"), ("basin",)
+    forest = rng.uniform(0, 1, cells)
+    forest[-1] = np.nan
+    return xr.Dataset(
+        {
+            "prcp": (series, p, {"units": "mm/day"}),
+            "tmean": (series, t - 7, {"units": "degC"}),  # with frost, so that there is snow
+            "pet": (series, pet, {"units": "mm/day"}),
+            "streamflow": (series, rng.gamma(1, 2, (cells, days)).astype("float32"), {"units": "mm/day"}),
+            "p_mean": (basin, rng.uniform(1, 6, cells), {"units": "mm day-1"}),
+            "elev_mean": (basin, rng.uniform(10, 2000, cells), {"units": "m"}),
+            "frac_forest": (basin, forest, {"units": "1"}),
+            "geol_class_1st": (basin, np.array(["granite", "basalt"])[np.arange(cells) % 2]),
+        },
+        coords={
+            "basin": 10 * np.arange(1, cells + 1),
+            "time": pd.date_range(start, periods=days),
+            "basin_id": (basin, np.array([f"g{i}" for i in range(cells)]), {"cf_role": "timeseries_id"}),
+            "lat": (basin, np.linspace(40, 50, cells), {"units": "degrees_north"}),
+        },
+    )
+
+
+def make_grid(days: int = 60, lats: int = 2, lons: int = 3, seed: int = 1) -> xr.Dataset:
+    """The same on a grid, ``(time, lat, lon)``."""
+    ds = make_dataset(days, lats * lons, seed=seed).drop_vars(["basin_id", "lat"])
+    axes = {"lat": np.linspace(45.5, 46.5, lats), "lon": np.linspace(5.0, 7.0, lons)}
+    index = pd.MultiIndex.from_product(axes.values(), names=list(axes))
+    ds = ds.drop_vars("basin").assign_coords(xr.Coordinates.from_pandas_multiindex(index, "basin"))
+    ds = ds.unstack("basin").transpose("time", "lat", "lon")
+    ds["lat"].attrs = {"units": "degrees_north"}
+    ds["lon"].attrs = {"units": "degrees_east"}
+    return ds
+
+
+def flattened(grid: xr.Dataset, space: tuple[str, str] = ("lat", "lon")) -> xr.Dataset:
+    """A grid as a list of basins, in the order of the grid's cells."""
+    return grid.stack(basin=space).reset_index("basin", drop=True).drop_vars(space, errors="ignore")
+
+
+def with_extremes(ds: xr.Dataset) -> xr.Dataset:
+    """``ds`` with tmin and tmax around tmean, and without a PET of its own."""
+    rng = np.random.default_rng(5)
+    half = xr.DataArray(rng.uniform(0.5, 8, ds["tmean"].shape).astype("float32"), dims=ds["tmean"].dims)
+    tmin = (ds["tmean"] - half).assign_attrs(units="degC")
+    tmax = (ds["tmean"] + half).assign_attrs(units="degC")
+    return ds.drop_vars("pet").assign(tmin=tmin, tmax=tmax)
+
+
+def make_parameters(
+    ds: xr.Dataset,
+    components: int = 2,
+    seed: int = 3,
+    dynamic: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+) -> xr.Dataset:
+    """Random parameters for the cells of ``ds``, with its labels; thin soils, so that all water moves."""
+    from hydroxr.physics import PARAMETERS
+
+    rng = np.random.default_rng(seed)
+    space = tuple(str(dim) for dim in ds["prcp"].dims if dim != "time")
+    out = xr.Dataset(coords={dim: ds[dim] for dim in space if dim in ds.indexes})
+    for name in PARAMETERS:
+        dims: tuple[str, ...] = space if name in ROUTING else (*space, "component")
+        dims = (*dims, "time") if name in dynamic else dims
+        sizes = dict(ds.sizes) | {"component": components}
+        drawn = values(name, "inside", tuple(sizes[dim] for dim in dims), rng)
+        if name in _MOST:  # every flux shall run within some weeks from empty stores
+            row = PARAMETERS[name]
+            drawn = row.lower + (drawn - row.lower) / (row.upper - row.lower) * (_MOST[name] - row.lower)
+        if name not in without:
+            out[name] = (dims, drawn)
+    return out.assign_coords(time=ds["time"]) if dynamic else out
+
+
+def untrained(
+    spec: Spec,
+    attributes: tuple[str, ...] = ("p_mean", "elev_mean", "frac_forest"),
+    period: tuple[str, str] = ("2000-01-06", "2000-02-14"),
+    seed: int = 0,
+) -> Model:
+    """A model of that description with random weights, as if it had been fitted to ``period`` (40 days)."""
+    from hydroxr.models.parameter_network import ParameterNetwork
+    from hydroxr.models.streamflow_network import StreamflowNetwork
+
+    kind = StreamflowNetwork if isinstance(spec, LSTMStreamflow) else ParameterNetwork
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = kind(spec, len(attributes))  # type: ignore[arg-type]
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    days = int((np.datetime64(period[1]) - np.datetime64(period[0])) / np.timedelta64(1, "D")) + 1
+    return Model(spec, weights, attributes, training={"period": list(period), "days": days})
+
+
+def by_oracle(
+    ds: xr.Dataset, parameters: xr.Dataset, components: bool = False
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The run of :mod:`tests.support.oracle` on a Dataset ``(basin, time)``: (time, basin[, component])."""
+    forcing = [ds[name].transpose("time", "basin").values.astype(float) for name in FORCING_UNITS]
+    order = ("time", "basin", "component")
+    given = {
+        str(name): array.transpose(*order, missing_dims="ignore").values for name, array in parameters.items()
+    }
+    return oracle(*forcing, given, components=components)
+
+
+def raise_if_dask_computes() -> AbstractContextManager[Any]:
+    """Within it, dask computes nothing: its scheduler raises."""
+
+    def scheduler(graph: Any, keys: Any, **options: Any) -> None:
+        raise AssertionError(f"dask was made to compute {keys}")
+
+    return dask.config.set(scheduler=scheduler)
+
+
+def assert_same_values(first: xr.Dataset, second: xr.Dataset, **close: float) -> None:
+    """Every variable of the first has the second's values (with ``close`` about them), by label."""
+    for name, array in first.data_vars.items():
+        other = second[name].transpose(*array.dims)
+        np.testing.assert_allclose(array.values, other.values, **(close or {"rtol": 0}), err_msg=str(name))
+
+
+Maker = Callable[..., xr.Dataset]

@@ -1,0 +1,92 @@
+"""Runs of a loop through the days, whichever loop, for tests that compare loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from hydroxr.physics.equations import DAY_FLUXES, DAY_PARAMETERS, STORES
+from hydroxr.physics.runoff_network import RunoffNetwork
+from tests.support.strategies import Case
+
+SERIES = (*STORES, *DAY_FLUXES, "runoff")
+FORCING = ("precipitation", "temperature", "pet")
+LEAVES = (*FORCING, *DAY_PARAMETERS, *STORES)
+Tensors = dict[str, torch.Tensor]
+
+
+def leaves_of(case: Case, dtype: torch.dtype = torch.float64) -> Tensors:
+    """Forcing, parameters of the day and initial stores of a case."""
+    arrays = {**dict(zip(FORCING, case.forcing, strict=True)), **case.parameters, **case.state()}
+    missing = np.ones((case.cells, case.components))
+    return {name: torch.tensor(arrays.get(name, missing), dtype=dtype) for name in LEAVES}
+
+
+def network(seed: int, hidden: int) -> RunoffNetwork:
+    """NN_r with weights larger than those it starts from, so that every input matters."""
+    torch.manual_seed(seed)
+    module = RunoffNetwork(hidden)
+    with torch.no_grad():
+        for weights in module.parameters():
+            weights.mul_(2.0)
+    return module
+
+
+def run(
+    loop: Any,
+    leaves: Tensors,
+    wanted: tuple[str, ...] = SERIES,
+    components: bool = False,
+    network: RunoffNetwork | None = None,
+) -> Tensors:
+    """Series and final stores under one roof."""
+    forcing = tuple(leaves[name] for name in FORCING)
+    parameters = {name: leaves[name] for name in DAY_PARAMETERS}
+    stores = {name: leaves[name] for name in STORES}
+    processes = {} if network is None else {"effective_rainfall": network}
+    series, final = loop.run(forcing, parameters, stores, wanted, components, processes)
+    assert tuple(series) == wanted
+    assert tuple(final) == STORES
+    return {**series, **{f"final {name}": value for name, value in final.items()}}
+
+
+def gradients(
+    loop: Any,
+    leaves: Tensors,
+    wanted: tuple[str, ...] = SERIES,
+    components: bool = False,
+    network: RunoffNetwork | None = None,
+    device: torch.device | str = "cpu",
+) -> tuple[Tensors, Tensors]:
+    """Results, and gradients of all leaves and weights for random cotangents of all results, on the CPU."""
+    inputs = {name: value.detach().clone().to(device).requires_grad_() for name, value in leaves.items()}
+    weights: Tensors = {}
+    if network is not None:
+        network = network.to(device, leaves["FC"].dtype)
+        weights = {f"weights {name}": value for name, value in network.named_parameters()}
+    results = run(loop, inputs, wanted, components, network)
+    generator = torch.Generator().manual_seed(0)
+    cotangents = [
+        torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x) for x in results.values()
+    ]
+    of = {**inputs, **weights}
+    found = torch.autograd.grad(list(results.values()), list(of.values()), cotangents)
+    return (
+        {name: value.detach().cpu() for name, value in results.items()},
+        {name: value.cpu() for name, value in zip(of, found, strict=True)},
+    )
+
+
+def near(found: Tensors, expected: Tensors, relative: float, least: float, label: Any = "") -> None:
+    """Differences are small beside each value, or beside the largest one of its array."""
+    for name, value in expected.items():
+        size = max(float(value.detach().abs().max()), least)
+        torch.testing.assert_close(
+            found[name].double(),
+            value.double(),
+            rtol=relative,
+            atol=relative * size,
+            msg=lambda text, name=name: f"{name} of {label}: {text}",
+        )
