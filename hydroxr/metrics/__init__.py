@@ -1,17 +1,17 @@
-"""How well a simulation fits the observations: one number per cell, lazily, over any other dimensions.
+"""Metrics of a simulation against observations: one number per cell, lazy, over any dimensions.
 
 All metrics obey the same rules:
 
-- **Pairs.** A time step counts only where both series have a value; n is the number of such pairs.
-- **Undefined is NaN, never a warning**: fewer than 2 pairs, a formula that divides by zero (observations
-  that do not vary, or whose sum is 0), or an infinite value in a pair.
-- **float64.** Sums are taken in float64 whatever the input's dtype: those of float32 drift over decades.
-- **Labels.** In time, the labels both series have are used. In space, labels must be the same, in the same
-  order: hydroxr never drops a basin in silence. Units must be the same where both series state them.
-- **Any dimensions.** ``dim`` names one, several (their pairs are pooled into one number) or, as ``...``, all.
-- **Parts.** ``time`` selects days, ``mask`` values; what is left out counts as missing.
+- **Pairs.** A time step counts only if both series have a value; n is the number of such pairs.
+- **Undefined metrics are NaN, without a warning**: fewer than 2 pairs, division by zero (observations that do
+  not vary, or sum to 0), or an infinite value in a pair.
+- **float64.** Sums are in float64 for any input, since float32 sums drift over decades.
+- **Labels.** In time, only common labels count. In space, both series must have the same labels in the same
+  order: hydroxr never drops a basin silently. Units must be the same where both series state them.
+- **Any dimensions.** ``dim`` names one or several dimensions, which are pooled, or with ``...`` all.
+- **Parts.** ``time`` selects days and ``mask`` values; all others count as missing.
 
-In the formulas s is the simulated and o the observed value, and an overbar is the mean over the pairs.
+In the formulas s is the simulated and o the observed value; an overbar is the mean over the pairs.
 """
 
 from __future__ import annotations

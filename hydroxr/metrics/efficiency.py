@@ -1,4 +1,4 @@
-"""Efficiencies and errors of streamflow; see :mod:`hydroxr.metrics` for the rules that all metrics obey."""
+"""Efficiencies and errors of streamflow, by the rules of :mod:`hydroxr.metrics`."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def nse(
     Parameters
     ----------
     simulated, observed
-        Values ``(..., dim)`` in the same units; one may have dimensions that the other lacks.
+        Values ``(..., dim)`` in the same units. One of them may have additional dimensions.
     dim
         The dimension to reduce, or several, which both must have: ``("time", "basin")`` gives one number
-        for the pairs of all basins together, ``...`` reduces all dimensions of ``simulated``.
+        for the pairs of all basins, ``...`` reduces all dimensions of ``simulated``.
     time
-        Days that count, such as ``slice("1995-10-01", "2010-09-30")``; default: all that both have.
+        Days that count, such as ``slice("1995-10-01", "2010-09-30")``; default: all common days.
     mask
-        True where a value counts: ``(...)``, some of the dimensions, with every label of the data (more
-        do not matter, nor their order); default: everywhere. May be lazy.
+        True where a value counts, along any of the dimensions; may be lazy. It must have every label of
+        the data, in any order, and may have more. Default: True everywhere.
 
     Returns
     -------
@@ -41,25 +41,25 @@ def nse(
     Raises
     ------
     CoordinateError
-        No label of ``dim`` in common (periods that do not overlap, 00 h against 12 h stamps), or cells that
-        do not match: labels of space must be the same in the same order, ``basin_id`` as well; or the mask
-        lacks labels of the data.
+        If the series have no label of ``dim`` in common (periods that do not overlap, stamps at 00 h and at
+        12 h); if labels of space, including ``basin_id``, differ in value or order; or if the mask lacks
+        labels of the data.
     DescriptionError
-        ``time`` is no period, or ``mask`` no DataArray of True and False.
+        If ``time`` is not a period, or ``mask`` is not a DataArray of bool.
     DimensionError
-        ``dim`` is missing, each of the two has a dimension that the other lacks, or the mask has one that
-        both lack.
+        If ``dim`` is absent, each series has a dimension that the other lacks, or the mask has a dimension
+        that the data lack.
     EmptySelectionError
-        One of the two has no values along ``dim``, or no day in ``time``.
+        If a series has no values along ``dim``, or no day in ``time``.
     UnitsError
-        Both state their units, and these differ.
+        If both state their units, and these differ.
 
     References
     ----------
     Nash, J. E., & Sutcliffe, J. V. (1970). River flow forecasting through conceptual models part I.
     Journal of Hydrology, 10(3), 282-290. https://doi.org/10.1016/0022-1694(70)90255-6
     """
-    return metric("nse", simulated, observed, dim=dim, time=time, mask=mask)
+    return metric("nse", simulated, observed, dim, time, mask)
 
 
 def correlation(
@@ -88,7 +88,7 @@ def correlation(
     CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
         As :func:`nse`.
     """
-    return metric("r", simulated, observed, dim=dim, time=time, mask=mask)
+    return metric("r", simulated, observed, dim, time, mask)
 
 
 def rmse(
@@ -119,7 +119,7 @@ def rmse(
     CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
         As :func:`nse`.
     """
-    return metric("rmse", simulated, observed, dim=dim, time=time, mask=mask)
+    return metric("rmse", simulated, observed, dim, time, mask)
 
 
 def bias(
@@ -130,7 +130,7 @@ def bias(
     time: slice | None = None,
     mask: xr.DataArray | None = None,
 ) -> xr.DataArray:
-    r"""Mean error, positive where too much is simulated.
+    r"""Mean error, positive where the simulation is too high.
 
     .. math:: \mathrm{bias} = \bar{s} - \bar{o}
 
@@ -150,7 +150,7 @@ def bias(
     CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
         As :func:`nse`.
     """
-    return metric("bias", simulated, observed, dim=dim, time=time, mask=mask)
+    return metric("bias", simulated, observed, dim, time, mask)
 
 
 def pbias(
@@ -161,11 +161,11 @@ def pbias(
     time: slice | None = None,
     mask: xr.DataArray | None = None,
 ) -> xr.DataArray:
-    r"""Percent bias, positive where too much is simulated.
+    r"""Percent bias, positive where the simulation is too high.
 
     .. math:: \mathrm{PBIAS} = 100 \, \frac{\sum (s - o)}{\sum o}
 
-    Some papers, Gupta et al. (1999) the first of them, have the opposite sign.
+    Some papers use the opposite sign, first Gupta et al. (1999).
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def pbias(
     Gupta, H. V., Sorooshian, S., & Yapo, P. O. (1999). Status of automatic calibration for hydrologic models.
     Journal of Hydrologic Engineering, 4(2), 135-143. https://doi.org/10.1061/(ASCE)1084-0699(1999)4:2(135)
     """
-    return metric("pbias", simulated, observed, dim=dim, time=time, mask=mask)
+    return metric("pbias", simulated, observed, dim, time, mask)
 
 
 def log_nse(
@@ -198,18 +198,18 @@ def log_nse(
     time: slice | None = None,
     mask: xr.DataArray | None = None,
 ) -> xr.DataArray:
-    r"""Nash-Sutcliffe efficiency on a scale that brings out low flows.
+    r"""Nash-Sutcliffe efficiency on a scale that emphasises low flows.
 
-    :func:`nse` of, for the simulated and the observed flow Q in mm/day,
+    This is :func:`nse` of the simulated and observed flows Q, mm/day, after the transformation
 
     .. math:: \hat{Q} = \log_{10}\left(\sqrt{Q + 10^{-6}} + 0.1\right)
 
-    which, unlike a plain logarithm, bears days without flow. A negative flow counts as 0.
+    which, unlike a plain logarithm, is defined for days without flow. A negative flow counts as 0.
 
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`nse`; in mm/day (kg m-2 day-1), as the constants of the scale are.
+        As for :func:`nse`; in mm/day (kg m-2 day-1), the units of the constants.
 
     Returns
     -------
@@ -227,4 +227,4 @@ def log_nse(
     models with multiphysical outputs can approach state-of-the-art hydrologic prediction accuracy. Water
     Resources Research, 58, e2022WR032404, equation 2. https://doi.org/10.1029/2022WR032404
     """
-    return metric("log_nse", simulated, observed, dim=dim, time=time, mask=mask)
+    return metric("log_nse", simulated, observed, dim, time, mask)

@@ -1,4 +1,4 @@
-"""Metrics of a simulation against observations, each a labelled Dataset."""
+"""All metrics of simulated against observed streamflow at once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,35 @@ def evaluate_simulation(
     dim: Dims = "time",
     mask: xr.DataArray | None = None,
 ) -> xr.Dataset:
-    """Metrics of simulated against observed streamflow; see the accessor.
+    """Metrics of the streamflow of a simulation against observations.
 
-    ``dim`` and ``mask`` are those of :func:`hydroxr.metrics.evaluate`.
+    Parameters
+    ----------
+    sim : Dataset
+        With ``streamflow``.
+    observed : Dataset
+        Observed streamflow in any known units, of at least the cells of ``sim``, in any order.
+    time, dim, mask
+        As for :func:`evaluate`.
+
+    Returns
+    -------
+    Dataset
+        As :func:`evaluate`.
+
+    Raises
+    ------
+    MissingVariableError
+        If the simulation has no ``streamflow``, or the observations have none.
+    ValueRangeError
+        If observations in memory are out of range.
+    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
+        As :func:`evaluate`.
     """
     if "streamflow" not in sim:
         raise MissingVariableError(
-            "the simulation has no 'streamflow'; simulate with variables=None, or with 'streamflow' among "
-            "them."
+            "the simulation has no 'streamflow', which metrics need; simulate with variables=None, or with "
+            "'streamflow' among them."
         )
     simulated = time_axis.select_days(sim, time, "the simulation")["streamflow"]
     space = tuple(dim for dim in simulated.dims if dim != "time")
@@ -38,7 +59,6 @@ def evaluate_simulation(
         problem = range_problem("streamflow", cells_first(flow), flow["time"].values)
         if problem is not None:
             raise problem
-    # Observations may have more places than the simulation, in any order; never fewer.
     flow = select_cells(flow.to_dataset(), sim, space, "the observations")["streamflow"]
     scores = evaluate(simulated, flow, dim, mask=mask)
     return scores.assign_attrs(title="Metrics of simulated against observed streamflow")
@@ -52,7 +72,7 @@ def evaluate(
     time: slice | None = None,
     mask: xr.DataArray | None = None,
 ) -> xr.Dataset:
-    """All metrics of streamflow at once, lazily where one of the two is lazy.
+    """All metrics of streamflow at once, lazy if one of the series is lazy.
 
     Parameters
     ----------
@@ -62,11 +82,11 @@ def evaluate(
     Returns
     -------
     xarray.Dataset
-        ``nse``, ``kge``, ``r``, ``alpha``, ``beta``, ``rmse``, ``pbias``, ``flv``, ``fhv``, ``log_nse``,
-        ``kge_2012``, ``gamma``, ``peak_timing`` ``(...)``, float64, each as the function of that name (``r``,
-        ``alpha``, ``beta``, ``gamma``: of :func:`kge_parts` and :func:`kge_2012_parts`) returns it, and
-        ``n_days``, the number of pairs. ``peak_timing`` is there where ``time`` is reduced. Each has the
-        attributes ``long_name`` and ``units``.
+        ``nse``, ``kge``, ``rmse``, ``pbias``, ``flv``, ``fhv``, ``log_nse``, ``kge_2012`` and
+        ``peak_timing`` ``(...)``, float64, as the functions of these names return them; ``r``, ``alpha``,
+        ``beta`` and ``gamma`` of :func:`kge_parts` and :func:`kge_2012_parts`; and ``n_days``, the number
+        of pairs. ``peak_timing`` requires that ``time`` is reduced. Each variable has the attributes
+        ``long_name`` and ``units``.
 
     Raises
     ------

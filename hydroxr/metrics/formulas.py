@@ -1,35 +1,34 @@
-"""The formulas of the metrics over pairs, and the table of what each is called.
-
-In the comments s is the simulated and o the observed value.
-"""
+"""Formulas of all metrics over pairs, and the table of their long names and units."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ..conventions.variables import FLUX
-from .pairs import RANK, Pairs, conversion, divisor, pair
+from .alignment import conversion
+from .arrays import efficiency
+from .pairs import RANK, Pairs, divisor, pair
 from .peaks import PeakRule, timing_errors
 from .selection import Dims
 
-LOW_FLOWS = 0.30  # share of the flow duration curve that FLV looks at
+LOW_FLOWS = 0.30  # share of the flow duration curve that enters FLV
 HIGH_FLOWS = 0.02  # and FHV
 
 
 def _nse(pairs: Pairs) -> xr.DataArray:
-    return 1 - pairs.mean_squared_error / pairs.variance_observed
+    nse: xr.DataArray = efficiency(pairs.mean_squared_error, pairs.variance_observed)
+    return nse
 
 
 def _r(pairs: Pairs) -> xr.DataArray:
     anomalies = (pairs.simulated - pairs.mean_simulated) * (pairs.observed - pairs.mean_observed)
     r = pairs.mean(anomalies) / (divisor(pairs.std_simulated) * pairs.std_observed)
-    # A constant simulation has no correlation, and 0 is what it deserves: NaN would drop out of medians.
+    # The correlation of a constant simulation is undefined. It counts as 0, since medians ignore NaN.
     return r.clip(-1, 1).where(pairs.std_simulated != 0, 0.0).where(pairs.std_observed.notnull())
 
 
@@ -42,7 +41,7 @@ def _beta(pairs: Pairs) -> xr.DataArray:
 
 
 def _gamma(pairs: Pairs) -> xr.DataArray:
-    # A constant simulation has no variability whatever its mean, 0 among them, by which none can divide.
+    # A constant simulation has no variability, even if its mean is 0 and gamma cannot be computed.
     gamma = (_alpha(pairs) / divisor(_beta(pairs))).where(pairs.std_simulated != 0, 0.0)
     return gamma.where(_alpha(pairs).notnull() & _beta(pairs).notnull())
 
@@ -73,7 +72,7 @@ def _pbias(pairs: Pairs) -> xr.DataArray:
 
 
 def _low_flow_scale(flow: xr.DataArray) -> xr.DataArray:
-    """Equation 2 of Feng et al. (2022); the root of a negative flow does not exist, so it counts as 0."""
+    """Equation 2 of Feng et al. (2022); a negative flow counts as 0."""
     scaled: xr.DataArray = xr.ufuncs.log10((flow.clip(min=0) + 1e-6) ** 0.5 + 0.1)
     return scaled
 
@@ -113,11 +112,11 @@ def _n_days(pairs: Pairs) -> xr.DataArray:
 
 @dataclass(frozen=True)
 class _Metric:
-    """One row: how it is called, its unit (None: that of the data), how it comes from the pairs."""
+    """One row of the table; units None means the units of the data."""
 
     long_name: str
     units: str | None
-    formula: Callable[..., xr.DataArray]
+    formula: Callable[[Pairs], xr.DataArray]
 
 
 _METRICS = {
@@ -155,18 +154,25 @@ def metrics(
     dim: Dims,
     time: slice | None = None,
     mask: xr.DataArray | None = None,
-    **options: Any,
+    rule: PeakRule | None = None,
 ) -> xr.Dataset:
-    """Some metrics of the table, with attributes from there and none of the inputs'.
+    """The metrics ``names`` of the table, with its attributes and none of the inputs'.
 
-    ``options`` go to the formulas.
+    Parameters
+    ----------
+    names
+        Keys of the table.
+    simulated, observed, dim, time, mask
+        As for :func:`hydroxr.metrics.nse`.
+    rule
+        How ``peak_timing`` finds peaks; default: the values of Kratzert et al. (2021).
     """
     pairs = pair(simulated, observed, dim, time, mask)
     units = _units(simulated, observed)
     result = xr.Dataset()
     for name in names:
         metric = _METRICS[name]
-        result[name] = metric.formula(pairs, **options)
+        result[name] = _peak_timing(pairs, rule) if name == "peak_timing" else metric.formula(pairs)
         result[name].attrs = {"long_name": metric.long_name, "units": metric.units or units}
     result.attrs = {}
     return result.assign_coords(_descriptions(simulated, observed, pairs.dims))
@@ -175,7 +181,7 @@ def metrics(
 def _descriptions(
     simulated: xr.DataArray, observed: xr.DataArray, dims: tuple[Hashable, ...]
 ) -> dict[Hashable, xr.Variable]:
-    """Coordinates that are no labels, such as names and elevations; the simulation's come first."""
+    """Coordinates that are not labels, such as names and elevations; the simulation's take precedence."""
     return {
         name: coordinate.variable
         for array in (observed, simulated)
@@ -184,12 +190,19 @@ def _descriptions(
     }
 
 
-def metric(name: str, simulated: xr.DataArray, observed: xr.DataArray, **how: Any) -> xr.DataArray:
-    """One of them; arguments as of :func:`metrics`."""
-    return metrics((name,), simulated, observed, **how)[name]
+def metric(
+    name: str,
+    simulated: xr.DataArray,
+    observed: xr.DataArray,
+    dim: Dims,
+    time: slice | None,
+    mask: xr.DataArray | None,
+) -> xr.DataArray:
+    """One metric of the table; see :func:`metrics`."""
+    return metrics((name,), simulated, observed, dim, time, mask)[name]
 
 
 def _units(simulated: xr.DataArray, observed: xr.DataArray) -> str:
-    """The unit of an error: that of the data; streamflow's, in its CF spelling, unless they say otherwise."""
+    """Units of an error: those of the data, by default those of streamflow in CF spelling."""
     stated = str(simulated.attrs.get("units", observed.attrs.get("units", FLUX)))
     return FLUX if conversion(stated) == conversion(FLUX) else stated

@@ -1,4 +1,4 @@
-"""Kling-Gupta efficiencies and their parts; see :mod:`hydroxr.metrics`, where they are public."""
+"""Kling-Gupta efficiencies of 2009 and 2012 and their parts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def kge(
     time: slice | None = None,
     mask: xr.DataArray | None = None,
 ) -> xr.DataArray:
-    r"""Kling-Gupta efficiency in its form of 2009: 1 is perfect, the mean flow gets 1 - sqrt(2), or -0.41.
+    r"""Kling-Gupta efficiency of 2009: 1 is perfect; the mean flow scores 1 - sqrt(2), or -0.41.
 
     .. math:: \mathrm{KGE} = 1 - \sqrt{(r - 1)^2 + (\alpha - 1)^2 + (\beta - 1)^2}
 
-    with the parts that :func:`kge_parts` returns. A constant simulation counts as uncorrelated, r = 0.
+    :func:`kge_parts` returns the parts. For a constant simulation r is 0.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def kge(
     Hydrology and Earth System Sciences, 23, 4323-4331 (the value of the mean flow).
     https://doi.org/10.5194/hess-23-4323-2019
     """
-    return metric("kge", simulated, observed, dim=dim, time=time, mask=mask)
+    return metric("kge", simulated, observed, dim, time, mask)
 
 
 def kge_parts(
@@ -59,7 +59,7 @@ def kge_parts(
     time: slice | None = None,
     mask: xr.DataArray | None = None,
 ) -> xr.Dataset:
-    r"""The three parts of :func:`kge`: what is wrong with the timing, the variability and the volume.
+    r"""The three parts of :func:`kge`: errors of timing, variability and volume.
 
     .. math:: r = \frac{\overline{(s - \bar{s})(o - \bar{o})}}{\sigma_s \sigma_o}, \quad
               \alpha = \frac{\sigma_s}{\sigma_o}, \quad \beta = \frac{\bar{s}}{\bar{o}}
@@ -96,13 +96,13 @@ def kge_2012(
     time: slice | None = None,
     mask: xr.DataArray | None = None,
 ) -> xr.DataArray:
-    r"""Kling-Gupta efficiency in its form of 2012, in which bias does not enter the variability.
+    r"""Kling-Gupta efficiency of 2012, in which bias does not affect the variability.
 
     .. math:: \mathrm{KGE'} = 1 - \sqrt{(r - 1)^2 + (\gamma - 1)^2 + (\beta - 1)^2}
 
-    with the parts that :func:`kge_2012_parts` returns. In :func:`kge` a simulation with the right
-    variation about a wrong mean has a wrong :math:`\alpha` as well as a wrong :math:`\beta`; here
-    :math:`\gamma = \alpha / \beta`. 1 is perfect, the mean flow gets 1 - sqrt(2), or -0.41.
+    :func:`kge_2012_parts` returns the parts. A simulation that is the observations times a factor has wrong
+    :math:`\alpha` and :math:`\beta` in :func:`kge`; here only :math:`\beta` is wrong, since
+    :math:`\gamma = \alpha / \beta`. 1 is perfect; the mean flow scores 1 - sqrt(2), or -0.41.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def kge_2012(
     -------
     xarray.DataArray
         ``(...)``, units 1, float64, at most 1. NaN for fewer than 2 pairs, observations that do not vary,
-        or observations, or a simulation that varies, with a mean of 0.
+        or a mean of 0 of the observations or of a simulation that varies.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def kge_2012(
     of climate change scenarios. Journal of Hydrology, 424-425, 264-277.
     https://doi.org/10.1016/j.jhydrol.2012.01.011
     """
-    return metric("kge_2012", simulated, observed, dim=dim, time=time, mask=mask)
+    return metric("kge_2012", simulated, observed, dim, time, mask)
 
 
 def kge_2012_parts(

@@ -1,7 +1,4 @@
-"""When peaks of streamflow come: those that were observed, and what was simulated around them.
-
-:func:`hydroxr.metrics.peak_timing` has the definition.
-"""
+"""Finding peaks of streamflow and timing them; see :func:`hydroxr.metrics.peak_timing` for the definition."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from .pairs import Pairs
 
 @dataclass(frozen=True)
 class PeakRule:
-    """What counts as a peak, and how far from it the simulated one is looked for.
+    """What counts as a peak, and how far from it to look for the simulated one.
 
     Parameters
     ----------
@@ -32,7 +29,7 @@ class PeakRule:
     Raises
     ------
     DescriptionError
-        Where one of them is no such number.
+        If a value is not a number, or out of range.
     """
 
     window: int = 3
@@ -53,7 +50,7 @@ class PeakRule:
 
 
 def timing_errors(pairs: Pairs, rule: PeakRule) -> tuple[xr.DataArray, xr.DataArray]:
-    """Sum of the absolute differences in time, days, and the number of peaks that they are of.
+    """Sum over the peaks of the absolute differences in time, days, and the number of peaks.
 
     Returns
     -------
@@ -63,7 +60,7 @@ def timing_errors(pairs: Pairs, rule: PeakRule) -> tuple[xr.DataArray, xr.DataAr
     Raises
     ------
     DimensionError
-        Where none of the dimensions that are reduced is known to be time.
+        If several dimensions are reduced and none is ``time``.
     """
     axis = _axis(pairs)
     series = [pairs.simulated, pairs.observed]
@@ -95,10 +92,10 @@ def _axis(pairs: Pairs) -> Hashable:
 
 
 def _steps(array: xr.DataArray, axis: Hashable, rule: PeakRule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """When each value is, in days; their order in time; their places among steps of one length.
+    """Time of each value in days, the order in time, and the position among even steps.
 
-    Between places that do not follow upon each other labels are missing. Labels that are no dates
-    count as days, text and none as one a day.
+    Positions that are not consecutive mark gaps. Numeric labels count as days; without dates or numbers,
+    values count as one per day.
     """
     index = array.indexes.get(axis)
     days = np.arange(array.sizes[axis], dtype=float)
@@ -109,8 +106,7 @@ def _steps(array: xr.DataArray, axis: Hashable, rule: PeakRule) -> tuple[np.ndar
     order = np.argsort(days, kind="stable")
     days = days[order]
     steps = np.diff(days)
-    # Of months, years and whatever else is not quite even the nearest whole number; no gap needs to be
-    # longer than what a peak can reach over.
+    # Months and years are uneven: round to whole steps. No gap needs to be longer than the reach of a peak.
     usual = np.median(steps) if steps.size else 1.0
     whole = np.clip(np.rint(steps / usual), 1, rule.distance + 2 * rule.window + 1)
     return days, order, np.concatenate([[0], np.cumsum(whole)]).astype(int)
@@ -140,7 +136,7 @@ def _errors(
 
 
 def _cell_errors(simulated: np.ndarray, observed: np.ndarray, when: np.ndarray, rule: PeakRule) -> np.ndarray:
-    """For each observed peak of a series the time to the simulated maximum, days."""
+    """Days from each observed peak of a series to the simulated maximum."""
     if np.isfinite(observed).sum() < 2:
         return np.zeros(0)
     peaks = find_peaks(observed, rule.distance, rule.threshold * np.nanstd(observed))
@@ -155,17 +151,17 @@ def _cell_errors(simulated: np.ndarray, observed: np.ndarray, when: np.ndarray, 
 
 
 def find_peaks(values: np.ndarray, distance: int, prominence: float) -> np.ndarray:
-    """Places of the peaks of a series, ascending.
+    """Positions of the peaks of a series, ascending.
 
     Parameters
     ----------
     values : array, (time,)
         At even steps, NaN where missing.
     distance
-        Of two peaks closer than this, in steps, the lower one goes; the highest choose first.
+        A peak removes lower ones closer than this, in steps; the highest goes first.
     prominence
-        What is left must rise as much above the higher one of the lowest values on either side, as far
-        as a higher value or the end; units of ``values``.
+        Least height of the remaining peaks above the higher of the lowest values on either side, up to a
+        higher value or the end; units of ``values``.
     """
     peaks = _maxima(values)
     peaks = peaks[_apart(peaks, values[peaks], distance)]
@@ -173,7 +169,7 @@ def find_peaks(values: np.ndarray, distance: int, prominence: float) -> np.ndarr
 
 
 def _maxima(values: np.ndarray) -> np.ndarray:
-    """Values above both neighbours; of several equal ones side by side that in the middle."""
+    """Positions of values above both neighbours; of adjacent equal values, the middle one."""
     begins = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     ends = np.concatenate([begins[1:], [values.size]]) - 1
     level = values[begins]
@@ -182,7 +178,7 @@ def _maxima(values: np.ndarray) -> np.ndarray:
 
 
 def _apart(peaks: np.ndarray, heights: np.ndarray, distance: int) -> np.ndarray:
-    """Which peaks stay; of equal heights the first chooses first."""
+    """Which peaks remain; of equal heights, the earlier one goes first."""
     kept = np.ones(peaks.size, dtype=bool)
     for place in np.argsort(-heights, kind="stable"):
         if kept[place]:

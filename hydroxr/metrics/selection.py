@@ -1,4 +1,4 @@
-"""What of two series counts in a metric: which dimensions are reduced, which days and values enter."""
+"""Which dimensions a metric reduces, and which days and values count."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def dimensions(dim: Dims, simulated: xr.DataArray) -> tuple[Hashable, ...]:
     Raises
     ------
     DimensionError
-        Where there is none.
+        If ``dim`` names no dimension.
     """
     if dim is ...:
         dims = simulated.dims
@@ -28,23 +28,28 @@ def dimensions(dim: Dims, simulated: xr.DataArray) -> tuple[Hashable, ...]:
         dims = tuple(dict.fromkeys(dim))
     if not dims:
         raise DimensionError(
-            f"dim={dim!r} names no dimension, and 'simulated' has {simulated.dims}; a metric reduces at "
-            "least one. Name it: dim='time', or several: dim=('time', 'basin')."
+            f"dim={dim!r} names no dimension; expected at least one of {simulated.dims}, those of "
+            "'simulated': dim='time', or several: dim=('time', 'basin')."
         )
     return dims
 
 
 def within(array: xr.DataArray, time: slice, what: str) -> xr.DataArray:
-    """The days ``time`` of a series, which messages call ``what``.
+    """Select the days ``time`` of a series; ``what`` names it in messages.
 
     Raises
     ------
-    DimensionError, DescriptionError, EmptySelectionError
+    DimensionError
+        If the series has no coordinate ``time``.
+    DescriptionError
+        If ``time`` is not a period.
+    EmptySelectionError
+        If no day lies in the period.
     """
     if "time" not in array.indexes:
         raise DimensionError(
-            f"{what} has no coordinate 'time' along one of its dimensions {array.dims}, in which days could "
-            "be selected; select before, or leave time= out."
+            f"{what} has no coordinate 'time' along one of its dimensions {array.dims}; expected one to select "
+            "days. Add it, or leave out time=."
         )
     return select_days(array.to_dataset(name="_values"), time, what)["_values"]
 
@@ -54,12 +59,17 @@ def counted(values: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:
 
     Raises
     ------
-    DescriptionError, DimensionError, CoordinateError
+    DescriptionError
+        If ``mask`` is not a DataArray of bool.
+    DimensionError
+        If the mask has a dimension that the values lack.
+    CoordinateError
+        If the mask lacks or repeats a label of the values, or their sizes differ without labels.
     """
     if not isinstance(mask, xr.DataArray) or mask.dtype != bool:
         found = f"a DataArray of {mask.dtype}" if isinstance(mask, xr.DataArray) else type(mask).__name__
         raise DescriptionError(
-            f"mask is {found}; expected a DataArray that is True where a value counts and False where not."
+            f"mask is {found}; expected a DataArray of bool, True where a value counts: mask = data > ..."
         )
     strange = [dim for dim in mask.dims if dim not in values.dims]
     if strange:
@@ -71,15 +81,15 @@ def counted(values: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:
             wanted, there = values.indexes[dim], mask.indexes[dim]
             absent = wanted[~wanted.isin(there)]
             if len(absent) or not there.is_unique:
-                found = f"lacks {len(absent)}, {absent[0]} first" if len(absent) else "has some of them twice"
+                found = f"lacks {len(absent)}, first {absent[0]}" if len(absent) else "repeats some"
                 raise CoordinateError(
-                    f"of the {len(wanted)} labels of {dim!r} the mask {found}; expected each of them once. "
+                    f"the mask {found} of the {len(wanted)} labels of {dim!r}; expected each of them once. "
                     "Make the mask from the data: mask = data > ..."
                 )
             mask = mask.sel({dim: wanted})
         elif mask.sizes[dim] != values.sizes[dim]:
             raise CoordinateError(
-                f"the mask has {mask.sizes[dim]} values of {dim!r}, the data {values.sizes[dim]}, and no "
-                "labels say which belong together; expected as many. Give both the same coordinate."
+                f"the mask has {mask.sizes[dim]} values along {dim!r}, the data {values.sizes[dim]}, and no "
+                "labels match them; expected the same number. Give both the same coordinate."
             )
     return values.where(mask.drop_vars(mask.coords))

@@ -1,10 +1,10 @@
-"""Metrics of parts of a hydrograph: low flows, high flows, peaks; see :mod:`hydroxr.metrics`."""
+"""Metrics of parts of a hydrograph: low flows, high flows and peaks."""
 
 from __future__ import annotations
 
 import xarray as xr
 
-from .formulas import metric
+from .formulas import metric, metrics
 from .peaks import PeakRule
 from .selection import Dims
 
@@ -22,16 +22,15 @@ def flv(
     .. math:: \mathrm{FLV} = 100 \, \frac{\sum_{i=1}^{h} (s_{(i)} - o_{(i)})}{\sum_{i=1}^{h} o_{(i)}},
               \quad h = \mathrm{round}(0.3 \, n)
 
-    Only the n pairs enter. Their simulated and observed flows are sorted upwards each on its own, so
-    that the i-th lowest simulated flow :math:`s_{(i)}` meets the i-th lowest observed one, whatever their
-    days. A half rounds to the even number. (Yilmaz et al. (2008), who gave the index its name, take
-    logarithms and the opposite sign; this is the plain volume that Feng et al. (2020) report.)
+    The n simulated and the n observed flows of the pairs are sorted separately in ascending order, so the
+    i-th lowest simulated flow :math:`s_{(i)}` is compared with the i-th lowest observed flow of any day.
+    A half rounds to the even number. This is the plain volume that Feng et al. (2020) report; Yilmaz et
+    al. (2008), who named the index, take logarithms and the opposite sign.
 
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`hydroxr.metrics.nse`. Blocks along ``dim`` are merged, since a series must be
-        sorted as a whole.
+        As for :func:`hydroxr.metrics.nse`. Blocks along ``dim`` are merged to sort whole series.
 
     Returns
     -------
@@ -53,7 +52,7 @@ def flv(
     long-short term memory networks with data integration at continental scales. Water Resources Research,
     56, e2019WR026793. https://doi.org/10.1029/2019WR026793
     """
-    return metric("flv", simulated, observed, dim=dim, time=time, mask=mask)
+    return metric("flv", simulated, observed, dim, time, mask)
 
 
 def fhv(
@@ -91,7 +90,7 @@ def fhv(
     ----------
     Yilmaz et al. (2008) and Feng et al. (2020), see :func:`flv`.
     """
-    return metric("fhv", simulated, observed, dim=dim, time=time, mask=mask)
+    return metric("fhv", simulated, observed, dim, time, mask)
 
 
 def peak_timing(
@@ -105,52 +104,56 @@ def peak_timing(
     time: slice | None = None,
     mask: xr.DataArray | None = None,
 ) -> xr.DataArray:
-    r"""Mean absolute difference in time between observed peaks and what was simulated around them.
+    r"""Mean absolute difference in time between observed peaks and the simulated maxima around them.
 
     .. math:: \mathrm{PT} = \frac{1}{K} \sum_{k=1}^{K} \min_{t \in M_k} |t - p_k|, \quad
               M_k = \arg\max_{|t - p_k| \le w} s_t
 
     The peaks :math:`p_1 \ldots p_K` of the observations are found in three steps:
 
-    1. Every value above both its neighbours; of equal values side by side that in the middle.
-    2. The highest first, each takes out all others that are fewer than ``distance`` steps away.
-    3. Those that are left whose prominence, the height above the higher one of the two lowest values
-       between the peak and the next higher value (or the end) on either side, is at least ``threshold``
-       standard deviations of the observed values of the series.
+    1. Take every value above both its neighbours; of adjacent equal values, the middle one.
+    2. Starting with the highest, each peak removes all others fewer than ``distance`` steps away.
+    3. Keep peaks with a prominence of at least ``threshold`` standard deviations of the observed series.
+       For the prominence, find the lowest value on either side, up to the next higher value or the end;
+       the prominence is the height above the higher of these two.
 
-    Around each the highest simulated value is looked for, of equal ones the nearest. A peak whose window,
-    ``window`` steps :math:`w` on either side, reaches beyond the record or holds a missing pair does not
-    count, nor does a value beside a gap. Each cell has its own peaks; where several dimensions are
-    reduced, the mean is over the peaks of all series, each along ``time``.
+    The simulated maximum is the highest value at most ``window`` steps :math:`w` from the peak; of equal
+    values, the nearest. A peak does not count if its window extends beyond the record or contains a missing
+    pair. A value next to a gap is not a peak. Each cell has its own peaks. If several dimensions are reduced,
+    the mean is over the peaks of all series along ``time``.
 
-    This is the measure of Kratzert et al. (2021) with their values as defaults, but for one rule: their
-    program takes the observed day itself wherever the simulation is higher on it than on the two days
-    beside it, although a higher simulated peak may lie within the window.
+    This is the measure of Kratzert et al. (2021), with their defaults and one difference: their program
+    takes the observed day itself if the simulation is higher on it than on the two adjacent days, even
+    if the window holds a higher simulated peak.
 
     Parameters
     ----------
     simulated, observed, time, mask
-        As for :func:`hydroxr.metrics.nse`; regular in time, apart from gaps. Blocks along time are merged.
+        As for :func:`hydroxr.metrics.nse`; at even time steps, with or without gaps. Blocks along time
+        are merged.
     dim
-        ``"time"``, several dimensions with ``time`` among them, or one other dimension, whose labels
-        then count as days.
+        ``"time"``, several dimensions including ``time``, or one other dimension with labels that count
+        as days.
     window
-        Time steps on either side of an observed peak; the largest difference possible.
+        Time steps on either side of an observed peak, at least 1; the largest possible difference.
     distance
-        Least number of time steps between two peaks.
+        Least number of time steps between two peaks, at least 1.
     threshold
-        Least prominence of a peak, in standard deviations of the observations.
+        Least prominence of a peak, standard deviations of the observations, at least 0.
 
     Returns
     -------
     xarray.DataArray
-        ``(...)``, days, float64, 0 or more. NaN for fewer than 2 pairs or where there is no peak.
+        ``(...)``, days, float64, 0 or more. NaN for fewer than 2 pairs or where no peak is found.
 
     Raises
     ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`hydroxr.metrics.nse`; also for a window, distance or threshold that is no such number,
-        and several dimensions without ``time``.
+    CoordinateError, EmptySelectionError, UnitsError
+        As :func:`hydroxr.metrics.nse`.
+    DescriptionError
+        As :func:`hydroxr.metrics.nse`; or ``window``, ``distance`` or ``threshold`` is out of range.
+    DimensionError
+        As :func:`hydroxr.metrics.nse`; or several dimensions are reduced and ``time`` is not among them.
 
     References
     ----------
@@ -159,4 +162,4 @@ def peak_timing(
     Sciences, 25, 2685-2703, appendix. https://doi.org/10.5194/hess-25-2685-2021
     """
     rule = PeakRule(window, distance, threshold)
-    return metric("peak_timing", simulated, observed, dim=dim, time=time, mask=mask, rule=rule)
+    return metrics(("peak_timing",), simulated, observed, dim, time, mask, rule)["peak_timing"]

@@ -10,7 +10,7 @@ import xarray as xr
 
 from ..conventions.variables import FLUX
 from ..errors import EmptySelectionError, MissingVariableError
-from ..metrics.pairs import require_same_units
+from ..metrics.alignment import require_same_units
 from .runs import Group, groups, need, one_run, same_cells
 from .scatter import scatter
 from .series import displayed

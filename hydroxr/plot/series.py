@@ -9,7 +9,7 @@ import xarray as xr
 
 from ..conventions.variables import AMOUNT, FLUX, VARIABLES
 from ..errors import DimensionError, EmptySelectionError, TimeAxisError
-from ..metrics.pairs import require_same_place, require_same_units
+from ..metrics.alignment import require_same_place, require_same_units
 
 _DISPLAYED_UNITS = {FLUX: "mm/day", AMOUNT: "mm"}
 _PLACE = ("basin_id", "basin_name", "lat", "lon")

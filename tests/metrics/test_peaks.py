@@ -15,7 +15,7 @@ from scipy.signal import find_peaks as scipy_peaks
 from hydroxr import metrics
 from hydroxr.errors import DescriptionError, DimensionError
 from hydroxr.metrics.peaks import find_peaks
-from tests.metrics.test_efficiency import basins, peaks_by_hand, refuse_to_compute, series, timing_by_hand
+from tests.support.metrics_by_hand import basins, peaks_by_hand, refuse_to_compute, series, timing_by_hand
 
 RULES = [(3, 100, 1.0), (1, 7, 0.5), (5, 20, 0.0), (2, 1, 2.0)]
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from hydroxr import metrics
 from hydroxr.errors import CoordinateError, DescriptionError, DimensionError, EmptySelectionError
-from tests.metrics.test_efficiency import EVALUATED, SINGLE, basins, by_hand, refuse_to_compute
+from tests.support.metrics_by_hand import EVALUATED, SINGLE, basins, by_hand, refuse_to_compute
 
 PERIOD = slice("1990-12-01", "1991-03-15")
 POOLED = [
@@ -172,16 +172,16 @@ def test_a_mask_may_have_the_dimensions_that_one_of_the_two_has():
         (
             lambda mask: mask.astype(int),
             DescriptionError,
-            "a DataArray of int64; expected a DataArray that is",
+            "a DataArray of int64; expected a DataArray of bool",
         ),
-        (lambda mask: mask.values, DescriptionError, "mask is ndarray; expected a DataArray that is True"),
+        (lambda mask: mask.values, DescriptionError, "mask is ndarray; expected a DataArray of bool, True"),
         (lambda mask: mask.rename(basin="gauge"), DimensionError, "the mask has dimension 'gauge'"),
         (
             lambda mask: mask.isel(time=slice(10, None)),
             CoordinateError,
-            "'time' the mask lacks 10, 1990-10-01",
+            "the mask lacks 10, first 1990-10-01 .* labels of 'time'",
         ),
-        (lambda mask: mask.isel(basin=[0, 0, 1, 2, 3]), CoordinateError, "has some of them twice"),
+        (lambda mask: mask.isel(basin=[0, 0, 1, 2, 3]), CoordinateError, "repeats some"),
         (
             lambda mask: mask.drop_vars("time").isel(time=slice(9)),
             CoordinateError,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...metrics.arrays import nse
 from ...models.parameter_network import ParameterNetwork, RegionalNetwork, numbers_of_pass
 from ...models.streamflow_network import StreamflowNetwork
 from ...physics.arguments import arrange_parameters, empty_state
@@ -32,19 +33,6 @@ def median_nse(module: Trainable, data: ValidationData, device: str) -> float:
     if np.isnan(scores).all():
         return -np.inf
     return float(np.nanmedian(scores))
-
-
-def nse(simulated: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """NSE of each cell, (space,), from (time, space); NaN where observations do not vary."""
-    valid = np.isfinite(observed)
-    count = np.maximum(valid.sum(0), 1)
-    o = np.where(valid, observed, 0.0).astype(float)
-    error = np.where(valid, simulated - o, 0.0)
-    mean = o.sum(0) / count
-    spread = (np.where(valid, o - mean, 0.0) ** 2).sum(0)
-    scores = 1.0 - (error**2).sum(0) / np.where(spread > 0, spread, np.nan)
-    scores[(spread > 0) & ~np.isfinite(scores)] = -np.inf
-    return np.asarray(scores)
 
 
 def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device: str) -> np.ndarray:

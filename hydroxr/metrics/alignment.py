@@ -1,0 +1,228 @@
+"""Whether a simulation and observations belong together: the same units, the same places, common days.
+
+Anything that does not match raises an error. Nothing is dropped silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+import xarray as xr
+
+from ..conventions.units import canonical, factor_offset, quantity_of
+from ..errors import CoordinateError, DimensionError, EmptySelectionError, UnitsError
+
+_PLACE = ("basin", "basin_id")  # coordinates that name the basin of a series
+
+
+def align(
+    simulated: xr.DataArray, observed: xr.DataArray, dims: tuple[Hashable, ...]
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Keep the time labels that both series have, and require that all other labels are the same.
+
+    If only one dimension is reduced, its labels are matched like those of time, whatever its name.
+
+    Raises
+    ------
+    DimensionError
+        If one of ``dims`` is absent, or each series has a dimension that the other lacks.
+    EmptySelectionError
+        If a series has no values along one of ``dims``.
+    CoordinateError
+        If labels of space differ, or no label of time is common to both.
+    """
+    for name, array in (("simulated", simulated), ("observed", observed)):
+        for dim in dims:
+            if dim not in array.dims:
+                raise DimensionError(
+                    f"{name!r} has no dimension {dim!r}, only {array.dims}. Name a dimension "
+                    "that both have: dim=..."
+                )
+            if array.sizes[dim] == 0:
+                raise EmptySelectionError(
+                    f"{name!r} has no values along {dim!r}; expected at least one. Check your selection."
+                )
+    matched = {dim for dim in dims if len(dims) == 1 or dim == "time"}
+    _require_same_space(simulated, observed, dims, matched)
+    simulated = require_same_place(simulated, observed)
+    # Keep only the labels: at each step xarray would compare all other coordinates, which computes lazy
+    # ones, and drop those that differ in the last digit.
+    bare = simulated.reset_coords(drop=True), observed.reset_coords(drop=True)
+    if not matched:
+        return bare
+    (along,) = matched
+    try:
+        pair = xr.align(*bare, join="inner", exclude=set(simulated.dims) - matched)
+    except ValueError as error:  # duplicate labels; different lengths without labels
+        raise CoordinateError(
+            f"'simulated' and 'observed' cannot be matched along {along!r}: {error}"
+        ) from error
+    if pair[0].sizes[along] == 0:
+        raise CoordinateError(_nothing_in_common(simulated[along], observed[along]))
+    return pair
+
+
+def _require_same_space(
+    simulated: xr.DataArray, observed: xr.DataArray, dims: tuple[Hashable, ...], matched: set[Hashable]
+) -> None:
+    """Refuse cells that do not match, which xarray would broadcast against each other or drop."""
+    more, fewer = set(simulated.dims) - set(dims), set(observed.dims) - set(dims)
+    if not (more <= fewer or fewer <= more):
+        reduced = ", ".join(map(repr, dims))
+        raise DimensionError(
+            f"'simulated' has dimensions {simulated.dims}, 'observed' {observed.dims}; apart from {reduced} "
+            "one must have all those of the other. Rename those that mean the same: observed.rename(...)."
+        )
+    try:
+        xr.align(simulated, observed, join="exact", exclude=matched)
+    except ValueError as error:
+        for name in sorted(set(simulated.dims) & set(observed.dims) - matched, key=str):
+            _require_same_labels(name, simulated, observed)
+        raise CoordinateError(f"'simulated' and 'observed' do not match in space: {error}") from error
+
+
+def _require_same_labels(name: Hashable, simulated: xr.DataArray, observed: xr.DataArray) -> None:
+    """Raise an error that says how the labels of a spatial dimension differ, if they do."""
+    found = (
+        f"'simulated' has {simulated.sizes[name]} and 'observed' {observed.sizes[name]} cells along {name!r}"
+    )
+    if name not in simulated.indexes or name not in observed.indexes:
+        if simulated.sizes[name] != observed.sizes[name]:
+            raise CoordinateError(
+                f"{found}, and no labels say which belong together. Select the same cells in both."
+            )
+        return
+    first, second = simulated.indexes[name], observed.indexes[name]
+    if first.equals(second):
+        return
+    common = len(first.intersection(second))
+    if common == len(first) == len(second):
+        advice = f"Only the order differs: use observed.sel({name}=simulated[{name!r}])."
+    elif common == 0 and len(first) == len(second) and first.dtype.kind == second.dtype.kind == "f":
+        advice = (
+            f"If they differ only by rounding, use observed.assign_coords({name}=simulated[{name!r}]); "
+            "else select the same cells in both."
+        )
+    else:
+        advice = f"Select the same cells in both, for instance those of the simulation: .sel({name}=[...])."
+    raise CoordinateError(
+        f"{found}, {common} labels in common; expected the same labels in the same order. {advice}"
+    )
+
+
+def require_same_place(simulated: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
+    """Require the same ``basin`` and ``basin_id``, where both arrays have that coordinate.
+
+    xarray compares only index labels. It would silently drop a ``basin_id`` along ``basin``, or a scalar
+    one that ``.isel(basin=0)`` leaves.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``simulated``. Lazy labels are compared only when it is computed.
+
+    Raises
+    ------
+    CoordinateError
+        If the labels differ; the message shows the first difference.
+    """
+    for name in _PLACE:
+        if name not in simulated.coords or name not in observed.coords:
+            continue
+        labels = [array[name].reset_coords(drop=True) for array in (simulated, observed)]
+        sizes = [dict(array.sizes) for array in labels]
+        if sizes[0] != sizes[1]:
+            raise CoordinateError(
+                f"{name!r} has dimensions {sizes[0]} in 'simulated' and {sizes[1]} in 'observed'; expected "
+                "the same basins in both. Select the same in both."
+            )
+        if all(array.chunks is None for array in labels):
+            _require_equal(*(array.values for array in labels), name=name)
+            continue
+        equal = xr.apply_ufunc(
+            _require_equal, *labels, kwargs={"name": name}, dask="parallelized", output_dtypes=[bool]
+        )
+        simulated = simulated.where(equal)
+    return simulated
+
+
+def _require_equal(first: np.ndarray, second: np.ndarray, *, name: str) -> np.ndarray:
+    """All True, or the error of :func:`require_same_place`."""
+    # NaN marks cells outside all basins; two NaN count as equal.
+    differs = np.asarray((first != second) & ((first == first) | (second == second)))
+    if differs.any():
+        here = np.flatnonzero(differs)[0]
+        raise CoordinateError(
+            f"{name!r} is {np.ravel(first)[here]!s} in 'simulated' and {np.ravel(second)[here]!s} in "
+            f"'observed', {differs.sum()} of {differs.size} differ; expected the same basins in the same "
+            "order. Select the same in both."
+        )
+    return ~differs
+
+
+def require_same_units(simulated: xr.DataArray, observed: xr.DataArray) -> None:
+    """Require the same units, where both arrays state them; ``mm/day`` equals ``kg m-2 day-1``.
+
+    Raises
+    ------
+    UnitsError
+        If the units differ.
+    """
+    first, second = simulated.attrs.get("units"), observed.attrs.get("units")
+    if first is None or second is None or conversion(str(first)) == conversion(str(second)):
+        return
+    raise UnitsError(
+        f"'simulated' is in {first!r}, 'observed' in {second!r}; expected the same units. "
+        "Convert one of them (discharge in m3 s-1 needs the catchment area)."
+    )
+
+
+def conversion(units: str) -> tuple[object, ...]:
+    """A key that is the same for all spellings of one unit."""
+    quantity = quantity_of(units)
+    return (
+        (canonical(units),) if quantity is None else (quantity, *factor_offset(units, quantity, name="units"))
+    )
+
+
+def _nothing_in_common(first: xr.DataArray, second: xr.DataArray) -> str:
+    """Message for two axes without a common label: both ranges, and the reason where it is evident."""
+    dim = first.name
+    ranges = f"'simulated' ({_range(first)}) and 'observed' ({_range(second)})"
+    found = f"{ranges} have no label in common along {dim!r}"
+    calendars = (_calendar(first), _calendar(second))
+    if None in calendars:
+        return f"{found}. Select the same part of both."
+    if calendars[0] != calendars[1] or first.dtype.kind != second.dtype.kind:
+        return (
+            f"{found}: their calendars differ ({calendars[0]} in {first.dtype}, {calendars[1]} in "
+            f"{second.dtype}). Convert one: observed.convert_calendar({calendars[0]!r}, "
+            f"use_cftime={first.dtype.kind == 'O'})."
+        )
+    days = [axis.dt.floor("D") for axis in (first, second)]
+    if days[0].isin(days[1].values).any():
+        hours = [str(axis.dt.strftime("%H:%M").values[0]) for axis in (first, second)]
+        midnight = f'.assign_coords({dim}=lambda a: a["{dim}"].dt.floor("D"))'
+        return (
+            f"{found}: the days are the same, but 'simulated' is stamped {hours[0]} and 'observed' "
+            f"{hours[1]}. If both mean the same day, stamp both 00:00: simulated{midnight} and "
+            f"observed{midnight}."
+        )
+    return f"{found}; expected periods that overlap. Select or simulate the observed period."
+
+
+def _range(axis: xr.DataArray) -> str:
+    """First and last label; times to the minute."""
+    ends = axis[[0, -1]]
+    if _calendar(axis) is not None:
+        ends = ends.dt.strftime("%Y-%m-%d %H:%M")
+    return " to ".join(str(end) for end in ends.values)
+
+
+def _calendar(axis: xr.DataArray) -> str | None:
+    """The calendar, or None if the labels are not times."""
+    try:
+        return str(axis.dt.calendar)
+    except (AttributeError, TypeError):
+        return None
