@@ -185,7 +185,7 @@ def test_a_mask_may_have_the_dimensions_that_one_of_the_two_has():
         (
             lambda mask: mask.drop_vars("time").isel(time=slice(9)),
             CoordinateError,
-            "9 values of 'time', the data",
+            "9 values along 'time', the data",
         ),
     ],
 )
