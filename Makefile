@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 MADE := .venv/.made
+DOCS_MADE := .venv/.docs
 CF := .venv-cf
 CF_MADE := .venv-cf/.made
 
-.PHONY: env cf demo test test-faults lint bench bench-scale gpu clean
+.PHONY: env cf demo docs test test-faults lint bench bench-scale gpu clean
 
 env: $(MADE)
 
@@ -24,6 +25,14 @@ $(CF_MADE): tests/cf/requirements.txt
 
 demo: $(MADE)
 	$(BIN)/python -m hydroxr demo
+
+# The site, in build/site/html: API reference, guides, tutorials. A warning is an error, and nothing is fetched.
+docs: $(DOCS_MADE)
+	$(BIN)/python tutorials/site/build.py
+
+$(DOCS_MADE): $(MADE)
+	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/python -m pip install --quiet -e ".[docs,plot]"
+	touch $(DOCS_MADE)
 
 # The models of the tutorials are small: one thread is faster than several.
 # Named in the environment, the CF checker must be there: without it tests fail instead of being skipped.
