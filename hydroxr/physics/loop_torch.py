@@ -85,6 +85,7 @@ def run(
     wanted: Sequence[str],
     components: bool,
     processes: Mapping[str, Callable[..., Tensor]] | None = None,
+    rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Walk through the days.
 
@@ -94,7 +95,7 @@ def run(
         Precipitation (mm/day), temperature (degC), potential evapotranspiration (mm/day), each
         (time, space).
     parameters
-        Each of :data:`DAY_PARAMETERS`, (space, component) or, where dynamic, (time, space, component).
+        Each of :data:`DAY_PARAMETERS`, (space, component) or, where dynamic, (row, space, component).
     stores
         Each of :data:`STORES` before the first day, (space, component), mm.
     wanted
@@ -104,6 +105,9 @@ def run(
     processes
         Modules in the place of equations, see :func:`.hbv.make_day`; they get and return
         (space, component).
+    rows
+        The row of the dynamic parameters that holds on each day, (time,), int64, not descending from one
+        day to the next. Without it each day has a row of its own.
 
     Returns
     -------
@@ -120,9 +124,10 @@ def run(
     recorder = _Recorder(wanted, n_days, components)
     now = tuple(stores[name] for name in STORES)
     step = _day_with(processes)
+    row_of = range(n_days) if rows is None else rows.tolist()
     for index in range(n_days):
         for place, series in places:
-            values[place] = series[index]
+            values[place] = series[row_of[index]]
         now, fluxes = step(precipitation[index], temperature[index], pet[index], *now, *values)
         kept = dict(zip(STORES, now, strict=True)) | dict(zip(DAY_FLUXES, fluxes, strict=True))
         if "runoff" in recorder.names:

@@ -133,11 +133,13 @@ def simulate_tensors(
     components: bool = False,
     backend: str = "auto",
     processes: Processes | None = None,
+    rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The part of :func:`simulate` after the checks: complete tensors of one dtype in and out.
 
-    Parameters are those of the day, (space, component) or (time, space, component), with
-    ``UH_SHAPE`` and ``UH_SCALE`` (space,) where routed; ``state`` is complete.
+    Parameters are those of the day, (space, component) or (row, space, component), with ``UH_SHAPE`` and
+    ``UH_SCALE`` (space,) where routed; ``state`` is complete. ``rows``, (time,), says which row of the
+    dynamic parameters holds on each day; without it there is one for each day.
     """
     routed = [name for name in _ROUTED if name in outputs]
     needs_runoff = bool(routed) or "UH_SHAPE" in parameters
@@ -146,7 +148,7 @@ def simulate_tensors(
         wanted.append("runoff")
     run = _loop(backend, forcing[0], processes)
     with torch.autocast(forcing[0].device.type, enabled=False):  # which would round water to three digits
-        series, final = run(forcing, parameters, state, wanted, components, processes)
+        series, final = run(forcing, parameters, state, wanted, components, processes, rows)
         series |= _routed(series, final, parameters, state, outputs, components, run is not loop_torch.run)
     return {name: series[name] for name in outputs}, final
 

@@ -40,13 +40,14 @@ def run(
     wanted: tuple[str, ...] = SERIES,
     components: bool = False,
     network: RunoffNetwork | None = None,
+    rows: torch.Tensor | None = None,
 ) -> Tensors:
     """Series and final stores under one roof."""
     forcing = tuple(leaves[name] for name in FORCING)
     parameters = {name: leaves[name] for name in DAY_PARAMETERS}
     stores = {name: leaves[name] for name in STORES}
     processes = {} if network is None else {"effective_rainfall": network}
-    series, final = loop.run(forcing, parameters, stores, wanted, components, processes)
+    series, final = loop.run(forcing, parameters, stores, wanted, components, processes, rows)
     assert tuple(series) == wanted
     assert tuple(final) == STORES
     return {**series, **{f"final {name}": value for name, value in final.items()}}
@@ -59,6 +60,7 @@ def gradients(
     components: bool = False,
     network: RunoffNetwork | None = None,
     device: torch.device | str = "cpu",
+    rows: torch.Tensor | None = None,
 ) -> tuple[Tensors, Tensors]:
     """Results, and gradients of all leaves and weights for random cotangents of all results, on the CPU."""
     inputs = {name: value.detach().clone().to(device).requires_grad_() for name, value in leaves.items()}
@@ -66,7 +68,7 @@ def gradients(
     if network is not None:
         network = network.to(device, leaves["FC"].dtype)
         weights = {f"weights {name}": value for name, value in network.named_parameters()}
-    results = run(loop, inputs, wanted, components, network)
+    results = run(loop, inputs, wanted, components, network, rows)
     generator = torch.Generator().manual_seed(0)
     cotangents = [
         torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x) for x in results.values()
@@ -77,6 +79,12 @@ def gradients(
         {name: value.detach().cpu() for name, value in results.items()},
         {name: value.cpu() for name, value in zip(of, found, strict=True)},
     )
+
+
+def hold(leaves: Tensors, rows: torch.Tensor) -> Tensors:
+    """The same leaves with dynamic parameters of rows: of the days before only the first of each row."""
+    first = torch.tensor([rows.tolist().index(row) for row in range(int(rows[-1]) + 1)])
+    return leaves | {name: leaves[name][first] for name in DAY_PARAMETERS if leaves[name].ndim == 3}
 
 
 def near(found: Tensors, expected: Tensors, relative: float, least: float, label: Any = "") -> None:

@@ -90,14 +90,20 @@ def _load_static(table, like, part, memory):  # type: ignore[no-untyped-def]
 
 
 @njit(**OPTIONS)
-def _load_dynamic(table, like, day, part, memory, coming):  # type: ignore[no-untyped-def]
-    """The dynamic parameters of a day; those of the day ``coming`` are asked for, if it is not negative."""
+def _load_dynamic(table, like, row, part, memory, coming):  # type: ignore[no-untyped-def]
+    """A row of the dynamic parameters; the row ``coming`` is asked for, if it is not negative."""
     for i in range(N_PARAMETERS):
         array = entry(table, PARAMETERS + i)
         if array[5] != 0:
-            load(array, like, day, part, memory, PARAMETER + i)
+            load(array, like, row, part, memory, PARAMETER + i)
             if coming >= 0:
                 announce(array, like, coming, part)
+
+
+@njit(**OPTIONS)
+def _coming(held, begin, d, days):  # type: ignore[no-untyped-def]
+    """The row that holds some days ahead, within the chunk; -1 beyond it."""
+    return held[begin + d + AHEAD] if d + AHEAD < days else -1
 
 
 @njit(**OPTIONS)
@@ -107,13 +113,13 @@ def _load_weather(table, like, begin, days, block, weather):  # type: ignore[no-
 
 
 @njit(**OPTIONS)
-def _advance_tile(like, space, tile, offset, begin, days, table, n_series, everything, network):  # type: ignore[no-untyped-def]
+def _advance_tile(like, space, tile, offset, begin, days, held, table, n_series, everything, network):  # type: ignore[no-untyped-def]
     """A tile, whose first group is the block's group ``offset``, through some days."""
     memory = at(space.slabs + offset * tile.n_slabs * tile.rows * LANES * size_of(like), like)
     weather, sums = at(space.weather, like), at(space.sums, like)
     for d in range(days):
-        coming = begin + d + AHEAD if d + AHEAD < days else -1
-        _load_dynamic(table, like, begin + d, tile, memory, coming)
+        if d == 0 or held[begin + d] != held[begin + d - 1]:
+            _load_dynamic(table, like, held[begin + d], tile, memory, _coming(held, begin, d, days))
         group = d * space.n_groups + offset
         advance_all(memory, ahead(weather, group * 3 * LANES), tile, everything, network, like)
         for i in range(n_series):
@@ -126,7 +132,7 @@ def _advance_tile(like, space, tile, offset, begin, days, table, n_series, every
 
 
 @njit(**OPTIONS)
-def _advance_again(like, space, tile, offset, begin, days, table, network):  # type: ignore[no-untyped-def]
+def _advance_again(like, space, tile, offset, begin, days, held, table, network):  # type: ignore[no-untyped-def]
     """The stores before each day of a chunk, from those before its first day."""
     memory = at(space.slabs + offset * tile.n_slabs * tile.rows * LANES * size_of(like), like)
     weather, trail = at(space.weather, like), at(space.trail, like)
@@ -135,8 +141,8 @@ def _advance_again(like, space, tile, offset, begin, days, table, network):  # t
         kept = ahead(trail, d * n_slabs * N_STORES * LANES)
         copy_stores(memory, STORE, tile.rows, kept, 0, N_STORES, n_slabs)
         if d < days - 1:
-            coming = begin + d + AHEAD if d + AHEAD < days else -1
-            _load_dynamic(table, like, begin + d, tile, memory, coming)
+            if d == 0 or held[begin + d] != held[begin + d - 1]:
+                _load_dynamic(table, like, held[begin + d], tile, memory, _coming(held, begin, d, days))
             group = d * space.n_groups + offset
             advance_all(memory, ahead(weather, group * 3 * LANES), tile, False, network, like)
 
@@ -161,26 +167,29 @@ def _load_cotangents(like, space, tile, memory, day, place, table, n_series):  #
 
 
 @njit(**OPTIONS)
-def _retreat_tile(like, space, tile, offset, begin, days, table, n_series, everything, network):  # type: ignore[no-untyped-def]
-    """The adjoint of ``_advance_tile``."""
+def _retreat_tile(like, space, tile, offset, begin, days, held, table, n_series, everything, network):  # type: ignore[no-untyped-def]
+    """The adjoint of ``_advance_tile``; a row's gradient is the sum over the days on which it holds."""
     memory = at(space.slabs + offset * tile.n_slabs * tile.rows * LANES * size_of(like), like)
     weather, trail = at(space.weather, like), at(space.trail, like)
     n_slabs = tile.n_groups * tile.n_slabs
     clear(memory, tile, FLUX if everything else RUNOFF, RUNOFF + 1)  # of fluxes; for cotangents now
     for d in range(days - 1, -1, -1):
-        _load_dynamic(table, like, begin + d, tile, memory, -1)
+        row = held[begin + d]
+        if d == days - 1 or row != held[begin + d + 1]:
+            _load_dynamic(table, like, row, tile, memory, -1)
         group = d * space.n_groups + offset
         _load_cotangents(like, space, tile, memory, begin + d, group, table, n_series)
         before = ahead(trail, d * n_slabs * N_STORES * LANES)
         retreat_all(memory, before, ahead(weather, group * 3 * LANES), tile, everything, network, like)
-        for i in range(N_PARAMETERS):
-            if entry(table, PARAMETERS + i)[5] != 0:
-                array = entry(table, D_PARAMETERS + i)
-                if array[0] != 0:
-                    save(array, like, begin + d, tile, memory, GRADIENT + i)
-                    if d >= AHEAD:
-                        announce(array, like, begin + d - AHEAD, tile)
-                clear(memory, tile, GRADIENT + i, GRADIENT + i + 1)
+        if begin + d == 0 or row != held[begin + d - 1]:  # the row's first day
+            for i in range(N_PARAMETERS):
+                if entry(table, PARAMETERS + i)[5] != 0:
+                    array = entry(table, D_PARAMETERS + i)
+                    if array[0] != 0:
+                        save(array, like, row, tile, memory, GRADIENT + i)
+                        if d >= AHEAD:
+                            announce(array, like, held[begin + d - AHEAD], tile)
+                    clear(memory, tile, GRADIENT + i, GRADIENT + i + 1)
         for i in range(3):
             if entry(table, D_FORCING + i)[0] != 0:
                 place = (n_series + i) * CHUNK * space.n_groups + group
@@ -241,6 +250,7 @@ def _make_forward(sources: str) -> Callable[..., None]:
         like,
         scratch,
         tables,
+        held,
         checkpoints,
         network,
         everything,
@@ -257,6 +267,7 @@ def _make_forward(sources: str) -> Callable[..., None]:
         After address and strides, parameters have 1 where dynamic; series have the slab's row and,
         where components are averaged, their number. ``checkpoints`` is an address or 0,
         ``width`` the number of lanes side by side in all groups, ``n_slabs`` that of a group.
+        ``held`` has the row of the dynamic parameters for each day.
         With ``everything``, all fluxes are computed, else the runoff only. ``network`` is None or
         a :class:`.kernels_network.Network`.
         """
@@ -281,7 +292,7 @@ def _make_forward(sources: str) -> Callable[..., None]:
                     at_most = min(tile_groups, block.n_groups - offset)
                     tile = _part_of(block.group + offset, at_most, n_all, width, n_slabs, rows)
                     _advance_tile(
-                        like, space, tile, offset, begin, days, table, n_series, everything, network
+                        like, space, tile, offset, begin, days, held, table, n_series, everything, network
                     )
                 _save_series(table, like, begin, days, block, sums, n_series)
             for i in range(N_STORES):
@@ -295,6 +306,7 @@ def _make_backward(sources: str) -> Callable[..., None]:
         like,
         scratch,
         tables,
+        held,
         checkpoints,
         network,
         everything,
@@ -335,8 +347,10 @@ def _make_backward(sources: str) -> Callable[..., None]:
                 for offset in range(0, block.n_groups, tile_groups):
                     at_most = min(tile_groups, block.n_groups - offset)
                     tile = _part_of(block.group + offset, at_most, n_all, width, n_slabs, rows)
-                    _advance_again(like, space, tile, offset, begin, days, table, own)
-                    _retreat_tile(like, space, tile, offset, begin, days, table, n_series, everything, own)
+                    _advance_again(like, space, tile, offset, begin, days, held, table, own)
+                    _retreat_tile(
+                        like, space, tile, offset, begin, days, held, table, n_series, everything, own
+                    )
                 for i in range(3):
                     if entry(table, D_FORCING + i)[0] != 0:
                         place = (n_series + i) * CHUNK * block.n_groups
@@ -367,7 +381,7 @@ def scratch_size(
 def compiled(kind: str, dtype: str, with_network: bool = False) -> Any:
     """The ``forward`` or ``backward`` kernel for float32 or float64, from numba's cache if it is there."""
     number = types.float64 if dtype == "float64" else types.float32
-    arrays = (types.Array(number, 1, "C"), types.Array(types.int64, 2, "C"))
+    arrays = (types.Array(number, 1, "C"), types.Array(types.int64, 2, "C"), types.Array(types.int64, 1, "C"))
     network = NETWORK if with_network else types.none
     signature = types.void(number, *arrays, types.int64, network, types.boolean, *(types.int64,) * 7)
     make = _make_forward if kind == "forward" else _make_backward

@@ -61,6 +61,7 @@ def run(
     wanted: Sequence[str],
     components: bool,
     processes: Mapping[str, Any] | None = None,
+    rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Walk through the days; arguments and results are those of :func:`.loop_torch.run`.
 
@@ -71,21 +72,22 @@ def run(
     """
     names = tuple(dict.fromkeys(wanted))
     tensors = (*forcing, *(parameters[name] for name in DAY_PARAMETERS), *(stores[name] for name in STORES))
-    tensors = _checked(tensors)
+    held = torch.arange(len(forcing[0])) if rows is None else rows
+    tensors = _checked(tensors, len(forcing[0]) if rows is None else None)
     weights = None
     if processes:
         weights = processes["effective_rainfall"].weights(forcing[0].dtype).to(forcing[0].device)
     differentiated = tensors if weights is None else (*tensors, weights)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiated):
-        results = _Loop.apply(names, components, weights, *saveable(tensors))
+        results = _Loop.apply(names, components, held, weights, *saveable(tensors))
     else:
-        results = _forward(names, components, weights, tensors, None)
+        results = _forward(names, components, held, weights, tensors, None)
     series, final = results[: len(names)], results[len(names) :]
     return dict(zip(names, series, strict=True)), dict(zip(STORES, final, strict=True))
 
 
-def _checked(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Tensors whose memory is what the kernels take it for.
+def _checked(tensors: Sequence[Tensor], n_rows: int | None) -> tuple[Tensor, ...]:
+    """Tensors whose memory is what the kernels take it for; dynamic parameters have ``n_rows`` (None: any).
 
     Raises
     ------
@@ -98,7 +100,7 @@ def _checked(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
         name = (*_FORCING, *DAY_PARAMETERS, *STORES)[place]
         allowed: list[tuple[int, ...]] = [(days, n_cells)] if place < 3 else [(n_cells, n_components)]
         if 3 <= place < 3 + len(DAY_PARAMETERS):
-            allowed.append((days, n_cells, n_components))
+            allowed.append((tensor.shape[0] if n_rows is None else n_rows, n_cells, n_components))
         if tuple(tensor.shape) not in allowed or tensor.dtype != like.dtype or tensor.device != like.device:
             raise DimensionError(
                 f"{name} is {tuple(tensor.shape)}, {tensor.dtype} on {tensor.device}; expected "
@@ -110,23 +112,28 @@ def _checked(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
 class _Loop(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, names: tuple[str, ...], components: bool, weights: Tensor | None, *tensors: Tensor
+        ctx: Any,
+        names: tuple[str, ...],
+        components: bool,
+        held: Tensor,
+        weights: Tensor | None,
+        *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        ctx.names, ctx.components = names, components
+        ctx.names, ctx.components, ctx.held = names, components, held
         ctx.checkpoints = _Problem(tensors, components).empty_checkpoints()
         ctx.save_for_backward(weights, *tensors)
-        return _forward(names, components, weights, tensors, ctx.checkpoints)
+        return _forward(names, components, held, weights, tensors, ctx.checkpoints)
 
     @staticmethod
     @first_only
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         weights, *tensors = ctx.saved_tensors
-        needed = ctx.needs_input_grad[3:]
+        needed = ctx.needs_input_grad[4:]
         gradients = _backward(
-            ctx.names, ctx.components, weights, tensors, ctx.checkpoints, cotangents, needed
+            ctx.names, ctx.components, ctx.held, weights, tensors, ctx.checkpoints, cotangents, needed
         )
-        return (None, None, *gradients)
+        return (None, None, None, *gradients)
 
 
 class _Problem:
@@ -202,6 +209,7 @@ class _Problem:
         kind: str,
         n_series: int,
         tables: Sequence[np.ndarray],
+        held: Tensor,
         checkpoints: Tensor | None,
         weights: Tensor | None,
         everything: bool,
@@ -216,6 +224,7 @@ class _Problem:
         dtype = DTYPES[self.like.dtype]
         kernel = compiled(kind, dtype, weights is not None)
         table = np.concatenate(tables)
+        held_rows = np.ascontiguousarray(held.numpy(), dtype=np.int64)
         kept = 0 if checkpoints is None else checkpoints.data_ptr()
         sizes = (self.n_slabs, self.tile, self.groups)
         network, gradient = None, None
@@ -229,7 +238,7 @@ class _Problem:
         def part(first: int, last: int) -> None:
             scratch = np.empty(scratch_size(kind, network is not None, n_series, *sizes), dtype)
             lengths = (self.n_days, self.width, *sizes)
-            kernel(0.0, scratch, table, kept, network, everything, *lengths, first, last)
+            kernel(0.0, scratch, table, held_rows, kept, network, everything, *lengths, first, last)
 
         share(part, self.n_blocks, self.n_days * self.width * self.n_slabs)
         return None if gradient is None else gradient.sum((0, 2))
@@ -238,6 +247,7 @@ class _Problem:
 def _forward(
     names: tuple[str, ...],
     components: bool,
+    held: Tensor,
     weights: Tensor | None,
     tensors: Sequence[Tensor],
     checkpoints: Tensor | None,
@@ -261,7 +271,7 @@ def _forward(
         problem.table(series, "time", kinds),
     ]
     everything = any(name in DAY_FLUXES for name in names)
-    problem.execute("forward", len(names), tables, checkpoints, weights, everything)
+    problem.execute("forward", len(names), tables, held, checkpoints, weights, everything)
     if whole and not components:
         series = [value.mean(-1) for value in series]
     return (*series, *final)
@@ -270,6 +280,7 @@ def _forward(
 def _backward(
     names: tuple[str, ...],
     components: bool,
+    held: Tensor,
     weights: Tensor | None,
     tensors: Sequence[Tensor],
     checkpoints: Tensor,
@@ -298,7 +309,7 @@ def _backward(
         problem.table(gradients[3:-5], "component"),
         problem.table([value for _, value in given], "time", kinds),
     ]
-    d_weights = problem.execute("backward", len(given), tables, checkpoints, weights, everything)
+    d_weights = problem.execute("backward", len(given), tables, held, checkpoints, weights, everything)
     if problem.unfolded:
         gradients[:3] = [None if value is None else value.sum(-1) for value in gradients[:3]]
     return [d_weights, *gradients]

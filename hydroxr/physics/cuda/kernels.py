@@ -57,6 +57,14 @@ def _save(values, target, chosen, start, step):  # type: ignore[no-untyped-def]
 
 
 @device
+def _add(values, target, chosen, start, step):  # type: ignore[no-untyped-def]
+    for i in range(_N_PARAMETERS):
+        if chosen >> i & 1:
+            target[start] += values[i]
+            start += step
+
+
+@device
 def _five(source, start, step):  # type: ignore[no-untyped-def]
     """Values of the five stores."""
     a, b, c = source[start], source[start + step], source[start + 2 * step]
@@ -113,6 +121,7 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
         pet,
         static,
         daily,
+        held,
         network,
         initial,
         series,
@@ -121,6 +130,7 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
         n_days,
         n_cells,
         n_components,
+        n_rows,
         dynamic,
         hidden,
         wanted,
@@ -131,8 +141,9 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
         """Advance a lane through all days.
 
         Precipitation, temperature, pet: (time, cell). ``static``: (those parameters, lane), ``daily``:
-        (those whose bits ``dynamic`` has, time, lane). ``initial``, ``final``: (store, lane). ``series``:
-        (those whose bits ``wanted`` has, time, cell), or lane in the place of cell if ``whole``.
+        (those whose bits ``dynamic`` has, row, lane); ``held``: the row that holds on each day.
+        ``initial``, ``final``: (store, lane). ``series``: (those whose bits ``wanted`` has, time, cell), or
+        lane in the place of cell if ``whole``.
         ``kept``: stores before each day, (time, store, lane), if ``keep``.
         """
         page = cuda.shared.array(0, kind)
@@ -153,7 +164,7 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
             today = weather
             place = min(day + 1, n_days - 1) * n_cells + cell  # asked for a day ahead
             weather = (precipitation[place], temperature[place], pet[place])
-            _load(values, daily, dynamic, day * lanes + lane, n_days * lanes)
+            _load(values, daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
             if keep and active:
                 _put_five(stores, kept, day * _N_STORES * lanes + lane, lanes)
             stores, fluxes = day_of(network, hidden, today + stores + _thirteen(values))
@@ -188,6 +199,7 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
         pet,
         static,
         daily,
+        held,
         network,
         kept,
         d_series,
@@ -201,6 +213,7 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
         n_days,
         n_cells,
         n_components,
+        n_rows,
         dynamic,
         hidden,
         wanted,
@@ -213,7 +226,7 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
         """The adjoint of ``forward``, from the last day to the first.
 
         ``d_weather``: (those whose bits ``of_weather`` has, time, cell). Other gradients have the shape
-        of what they are of; those of ``daily`` are written if ``of_daily``. If ``of_network``, what
+        of what they are of; those of ``daily`` are added to zeros if ``of_daily``. If ``of_network``, what
         the network's own gradient follows from is written, (time, lane): the cotangent of its
         output before the sigmoid, and the inflow.
         """
@@ -249,7 +262,7 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
             place = ahead * n_cells + cell
             weather = (precipitation[place], temperature[place], pet[place])
             stores = _five(kept, ahead * _N_STORES * lanes + lane, lanes)
-            _load(values, daily, dynamic, day * lanes + lane, n_days * lanes)
+            _load(values, daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
             place = day * of_day + of_place
             for i in range(_N_SERIES):
                 if wanted >> i & 1:
@@ -267,7 +280,7 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
                 today[i] = d_parameters[i]
                 gradients[i] += d_parameters[i]
             if of_daily and active:
-                _save(today, d_daily, dynamic, day * lanes + lane, n_days * lanes)
+                _add(today, d_daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
             if of_network and active:
                 d_output[day * lanes + lane] = d_total
                 inflows[day * lanes + lane] = inflow
@@ -290,7 +303,7 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
 
 # ---- compiling and launching ------------------------------------------------------------------------
 
-_ARGUMENTS = {"forward": (10, 9), "backward": (15, 11)}  # pointers and integers
+_ARGUMENTS = {"forward": (11, 10), "backward": (16, 12)}  # pointers and integers
 
 
 def built(kind: str, dtype: torch.dtype, with_network: bool) -> tuple[Callable[..., None], Any]:
@@ -347,13 +360,13 @@ def launch(
     """Run a kernel, on torch's current stream, without waiting for it.
 
     ``n_rows`` is how many numbers of each day and lane are to be summed, ``sizes`` are days, cells,
-    components; ``tensors`` are contiguous, and the sixth has the network's weights, or nothing.
+    components; ``tensors`` are contiguous, and the seventh has the network's weights, or nothing.
     """
     n_blocks, n_threads = blocks(*sizes[1:])
     like = tensors[0]
     room = sizes[2] | 1
     page = max(_PAGE, n_rows) * (n_threads // sizes[2]) * room * like.element_size()
-    which = (kind, like.dtype, tensors[5].numel() >= N_WEIGHTS)
+    which = (kind, like.dtype, tensors[6].numel() >= N_WEIGHTS)
     if SIMULATED:
         arrays = [tensor.detach().reshape(-1).numpy() for tensor in tensors]
         compiled(*which)[n_blocks, n_threads, 0, page](*arrays, *sizes, *numbers)

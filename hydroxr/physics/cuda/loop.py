@@ -51,6 +51,7 @@ def run(
     wanted: Sequence[str],
     components: bool,
     processes: Mapping[str, Any] | None = None,
+    rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Walk through the days; arguments and results are those of :func:`.loop_torch.run`.
 
@@ -63,7 +64,7 @@ def run(
     names = tuple(dict.fromkeys(wanted))
     n_components = stores[STORES[0]].shape[-1]
     if n_components > MOST_COMPONENTS:
-        return _run_as_cells(forcing, parameters, stores, names, components, processes)
+        return _run_as_cells(forcing, parameters, stores, names, components, processes, rows)
     ordered = tuple(name for name in SERIES if name in names)
     static = [parameters[name] for name in DAY_PARAMETERS if parameters[name].ndim == 2]
     daily = [parameters[name] for name in DAY_PARAMETERS if parameters[name].ndim == 3]
@@ -72,11 +73,14 @@ def run(
         *(series.contiguous() for series in forcing),
         torch.stack(static) if static else like.new_zeros(1),
         torch.stack(daily) if daily else like.new_zeros(1),
+        # A kernel's arrays are all of one type, which has whole numbers as well.
+        (torch.arange(len(like)) if rows is None else rows).to(like),
         _weights(processes, like),
         torch.stack([stores[name] for name in STORES]),
     )
     task = _Task(
         sizes=(*like.shape, n_components),
+        n_rows=len(daily[0]) if daily else 0,
         dynamic=_bits([parameters[name].ndim == 3 for name in DAY_PARAMETERS]),
         wanted=_bits([name in names for name in SERIES]),
         n_wanted=len(names),
@@ -94,6 +98,7 @@ class _Task(NamedTuple):
     """What the tensors of a run do not say."""
 
     sizes: tuple[int, int, int]  # days, cells, components
+    n_rows: int  # of the dynamic parameters
     dynamic: int  # a bit for each parameter that is
     wanted: int  # a bit for each series that is
     n_wanted: int
@@ -124,7 +129,7 @@ def _forward(task: _Task, tensors: Sequence[Tensor], keep: bool) -> tuple[Tensor
     series = like.new_empty((task.n_wanted, *shape))
     final = like.new_empty((len(STORES), *task.sizes[1:]))
     kept = like.new_empty((task.sizes[0], len(STORES), *task.sizes[1:]) if keep else 1)
-    numbers = (task.dynamic, _hidden(tensors[5]), task.wanted, task.n_wanted, task.whole, keep)
+    numbers = (task.n_rows, task.dynamic, _hidden(tensors[6]), task.wanted, task.n_wanted, task.whole, keep)
     n_rows = 0 if task.whole else task.n_wanted
     launch("forward", n_rows, task.sizes, (*tensors, series, final, kept), [int(x) for x in numbers])
     return series, final, kept
@@ -140,13 +145,13 @@ def _backward(
     """Gradients of the tensors that need one, given those of the series and the final stores."""
     from .kernels import launch
 
-    like, static, daily, network = saved[0], *saved[3:6]
+    like, static, daily, network = saved[0], *saved[3:5], saved[6]
     nothing = like.new_empty(1)
-    for_weather, for_daily, for_network = needed[:3], needed[4], needed[5]
+    for_weather, for_daily, for_network = needed[:3], needed[4], needed[6]
     n_weather = sum(for_weather)
     d_weather = like.new_empty((n_weather, *task.sizes[:2])) if n_weather else nothing
     d_static = torch.empty_like(static)
-    d_daily = torch.empty_like(daily) if for_daily else nothing
+    d_daily = torch.zeros_like(daily) if for_daily else nothing
     d_initial = like.new_empty((len(STORES), *task.sizes[1:]))
     d_output = like.new_empty(task.sizes) if for_network else nothing
     inflow = like.new_empty(task.sizes) if for_network else nothing
@@ -156,14 +161,15 @@ def _backward(
     )
     gradients = (d_weather, d_static, d_daily, d_initial, d_output, inflow)
     wanted = 0 if d_series is None else task.wanted
-    numbers = (task.dynamic, _hidden(network), wanted, task.whole)
+    numbers = (task.n_rows, task.dynamic, _hidden(network), wanted, task.whole)
     flags = (_bits(for_weather), n_weather, for_daily, for_network)
     tensors = (*saved, *cotangents, *gradients)
     launch("backward", n_weather, task.sizes, tensors, [int(x) for x in (*numbers, *flags)])
     rows = iter(d_weather)
     results = [next(rows) if need else None for need in for_weather]
     d_network = _network_gradient(task, saved, d_output, inflow) if for_network else None
-    return [*results, d_static if needed[3] else None, d_daily if for_daily else None, d_network, d_initial]
+    d_parameters = [d_static if needed[3] else None, d_daily if for_daily else None]
+    return [*results, *d_parameters, None, d_network, d_initial]
 
 
 # ---- NN_r ---------------------------------------------------------------------------------------
@@ -185,13 +191,13 @@ def _network_gradient(task: _Task, saved: Sequence[Tensor], d_output: Tensor, in
 
     The kernel has no room for it; what it takes is in memory, so that matrices do it, some days at once.
     """
-    static, daily, network, kept = saved[3:]
+    static, daily, held, network, kept = saved[3:]
     units = network[:-1].view(-1, _N_WEIGHTS)
     columns = []
     for place in (1, 0):  # FC, BETA
         below = task.dynamic & ((1 << place) - 1)
         slot = below.bit_count()
-        columns.append(daily[slot] if task.dynamic >> place & 1 else static[place - slot])
+        columns.append(daily[slot][held.long()] if task.dynamic >> place & 1 else static[place - slot])
     FC, BETA = (value.expand(task.sizes) for value in columns)
     d_units = torch.zeros_like(units)
     step = max(1, _MOST_UNITS // (len(units) * task.sizes[1] * task.sizes[2]))
@@ -221,6 +227,7 @@ def _run_as_cells(
     names: tuple[str, ...],
     components: bool,
     processes: Mapping[str, Any] | None,
+    rows: Tensor | None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """More components than a block of threads has room for, each as a cell of one component."""
     n_cells, n_components = stores[STORES[0]].shape
@@ -228,7 +235,7 @@ def _run_as_cells(
     flat = {name: value.flatten(-2)[..., None] for name, value in parameters.items()}
     start = {name: stores[name].reshape(-1, 1) for name in STORES}
     precipitation, temperature, pet = repeated
-    series, final = run((precipitation, temperature, pet), flat, start, names, True, processes)
+    series, final = run((precipitation, temperature, pet), flat, start, names, True, processes, rows)
     results = {name: value.view(-1, n_cells, n_components) for name, value in series.items()}
     if not components:
         results = {name: value.mean(-1) for name, value in results.items()}

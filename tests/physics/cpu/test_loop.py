@@ -29,7 +29,18 @@ from hydroxr.physics.cpu import loop as loop_cpu
 from hydroxr.physics.equations import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
 from hydroxr.physics.routing import route
 from hydroxr.physics.runoff_network import RunoffNetwork
-from tests.support.loops import FORCING, LEAVES, SERIES, Tensors, gradients, leaves_of, near, network, run
+from tests.support.loops import (
+    FORCING,
+    LEAVES,
+    SERIES,
+    Tensors,
+    gradients,
+    hold,
+    leaves_of,
+    near,
+    network,
+    run,
+)
 from tests.support.strategies import WEATHER, Case, cases, examples, values
 
 pytest.importorskip("numba")
@@ -517,3 +528,27 @@ def test_the_package_does_not_import_numba():
     root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("days", "cells", "components", "rows"),
+    [
+        (1, 1, 1, [0]),
+        (7, 3, 3, [0, 0, 0, 1, 1, 2, 3]),
+        (40, 2, 16, [day // 5 for day in range(40)]),
+        (70, 20, 2, [0] * 70),
+        (131, 9, 5, [(day + 3) // 6 for day in range(131)]),
+    ],
+)
+@pytest.mark.parametrize("with_network", [False, True])
+def test_dynamic_parameters_are_held(
+    days: int, cells: int, components: int, rows: list[int], with_network: bool
+) -> None:
+    """Over blocks of days of any length, across chunks: a row's gradient is the sum over its days."""
+    case = Case(61, days, cells, components, "freeze-thaw", dynamic=("BETA", "K1", "CWH"))
+    held = torch.tensor(rows)
+    leaves = hold(leaves_of(case), held)
+    nnr = network(3, 4) if with_network else None
+    agree(case, leaves, rows=held, network=nnr)
+    daily = {name: value[held] if value.ndim == 3 else value for name, value in leaves.items()}
+    torch.testing.assert_close(run(loop_cpu, leaves, rows=held), run(loop_cpu, daily), rtol=0.0, atol=0.0)

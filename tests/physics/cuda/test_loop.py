@@ -20,7 +20,7 @@ from hydroxr.physics.cpu import loop as loop_cpu
 from hydroxr.physics.cuda import loop as loop_cuda
 from hydroxr.physics.equations import DAY_PARAMETERS, STORES
 from tests.support import loops
-from tests.support.loops import FORCING, LEAVES, SERIES, Tensors, leaves_of, near, network, run
+from tests.support.loops import FORCING, LEAVES, SERIES, Tensors, hold, leaves_of, near, network, run
 from tests.support.strategies import WEATHER, Case
 
 ON_GPU = torch.cuda.is_available()
@@ -322,3 +322,27 @@ def test_torchs_current_stream():
         found = run(loop_cuda, late, ("runoff",))["runoff"].clone()
     stream.synchronize()
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("days", "cells", "components", "rows"),
+    [
+        (1, 1, 1, [0]),
+        (7, 3, 3, [0, 0, 0, 1, 1, 2, 3]),
+        (20, 2, 16, [day // 5 for day in range(20)]),
+        (20, 3, 2, [0] * 20),
+        (33, 3, 130, [(day + 3) // 6 for day in range(33)]),
+    ],
+)
+@pytest.mark.parametrize("with_network", [False, True])
+def test_dynamic_parameters_are_held(
+    days: int, cells: int, components: int, rows: list[int], with_network: bool
+) -> None:
+    """Over blocks of days of any length, across chunks: a row's gradient is the sum over its days."""
+    case = Case(61, days, cells, components, "freeze-thaw", dynamic=("BETA", "K1", "CWH"))
+    held = torch.tensor(rows)
+    leaves = hold(leaves_of(case), held)
+    nnr = network(3, 4) if with_network else None
+    agree(case, leaves, rows=held, network=nnr)
+    daily = {name: value[held] if value.ndim == 3 else value for name, value in leaves.items()}
+    torch.testing.assert_close(run(loop_cuda, leaves, rows=held), run(loop_cuda, daily), rtol=0.0, atol=0.0)
