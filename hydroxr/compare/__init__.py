@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..analysis.area_means import aggregate, area_weights
+from ..analysis.area_means import aggregate
+from ..analysis.area_weights import area_weights
 from ..analysis.baseflow_index import baseflow_index
 from ..analysis.baseflow_separation import eckhardt, lyne_hollick, recession_constant
 from ..analysis.time_means import composite_8day

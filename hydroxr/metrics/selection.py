@@ -48,8 +48,8 @@ def within(array: xr.DataArray, time: slice, what: str) -> xr.DataArray:
     """
     if "time" not in array.indexes:
         raise DimensionError(
-            f"{what} has no coordinate 'time' along one of its dimensions {array.dims}; expected one to select "
-            "days. Add it, or leave out time=."
+            f"{what} has no coordinate 'time' along one of its dimensions {array.dims}; expected one to "
+            "select days. Add it, or leave out time=."
         )
     return select_days(array.to_dataset(name="_values"), time, what)["_values"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ..analysis.grids import cell_edges
 from ..errors import CoordinateError, DimensionError, EmptySelectionError
 from .geography import Feature, Outlines, Projection, features, matched, wrapped
 from .runs import axis_label
@@ -268,19 +269,11 @@ def _signed_area(ring: np.ndarray) -> float:
 def _grid(axes: Axes, projection: Projection, values: xr.DataArray, style: dict[str, Any]) -> Collection:
     east = projection.relative(values["lon"].values.astype(float))
     order = np.argsort(east, kind="stable")
-    north = np.clip(_edges(values["lat"].values.astype(float)), -90, 90)
-    corners = projection.from_centre(*np.meshgrid(_edges(east[order]), north))
+    north = np.clip(cell_edges(values["lat"].values.astype(float), width=1.0), -90, 90)
+    corners = projection.from_centre(*np.meshgrid(cell_edges(east[order], width=1.0), north))
     numbers = values.transpose("lat", "lon").values[:, order]
     drawn: Collection = axes.pcolormesh(*corners, numbers, zorder=0.5, **style)
     return drawn
-
-
-def _edges(centres: np.ndarray) -> np.ndarray:
-    """Half-way between the centres of cells, and as far outside the first and the last."""
-    if centres.size == 1:
-        return centres[0] + np.array([-0.5, 0.5])
-    half = np.diff(centres) / 2
-    return np.concatenate([centres[:1] - half[:1], centres[:-1] + half, centres[-1:] + half[-1:]])
 
 
 def _colourbar(axes: Axes, drawn: Collection, values: xr.DataArray) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from ..analysis.grids import cell_edges
 from ..conventions.variables import AMOUNT, FLUX, VARIABLES
 from ..errors import DimensionError, EmptySelectionError, TimeAxisError
 from ..metrics.alignment import require_same_place, require_same_units
@@ -46,7 +47,7 @@ def cell_series(
     # All at once: variables that share blocks are computed together.
     chosen = _one_cell(simulation[names], "simulation", time).compute()
     stamps = stamps_of(chosen, "simulation")
-    edges = _edges(stamps)
+    edges = cell_edges(stamps, width=np.timedelta64(24, "h"))
     units = {name: displayed(chosen[name].attrs.get("units", VARIABLES[name].units)) for name in names}
     flow = None
     if observed is not None:
@@ -106,14 +107,6 @@ def stamps_of(data: xr.Dataset, what: str) -> np.ndarray:
             f"time of the {what} has {found}; expected dates. Assign them: assign_coords(time=...)."
         )
     return np.asarray(time)
-
-
-def _edges(stamps: np.ndarray) -> np.ndarray:
-    """Half-way between the stamps, and as far outside the first and the last."""
-    half = np.diff(stamps) / 2 if stamps.size > 1 else np.array([np.timedelta64(12, "h")])
-    return np.concatenate(
-        [stamps[:1] - half[0], stamps[:-1] + half[: stamps.size - 1], stamps[-1:] + half[-1]]
-    )
 
 
 def cell_title(cell: xr.Dataset) -> str:
