@@ -1,9 +1,11 @@
-"""Months, years and 8-day composites of daily values, with the cell methods and bounds of CF."""
+"""Sums and means of daily values over months, years and 8-day composites, with CF cell methods and bounds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from ..conventions.attributes import FIRST_DAY, restated, stated
@@ -11,49 +13,63 @@ from ..conventions.cell_methods import AMOUNTS, daily_kind, with_time_method
 from ..conventions.cf import EQUATION
 from ..conventions.units import canonical, factor_offset
 from ..conventions.variables import AMOUNT, DAILY_MEAN, FLUX, VARIABLES
-from ..errors import DescriptionError, UnitsError
-from .periods import Periods, days_of, over_periods, periods_within, with_bounds
+from ..errors import CoordinateError, DescriptionError, EmptySelectionError, UnitsError
+from .periods import Periods, calendar_of, days_of, periods_within, with_bounds
 
 _WORDS = {"8day": "8-day composites", "month": "months", "year": "years"}
-_HOW = {"end": "last", "mean": "mean", "sum": "sum"}
+_REDUCE: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]] = {
+    "sum": lambda values, starts, lengths, axis: np.add.reduceat(values, starts, axis, dtype=float),
+    "mean": lambda values, starts, lengths, axis: (
+        np.add.reduceat(values, starts, axis, dtype=float) / _along(lengths, values.ndim, axis)
+    ),
+    "last": lambda values, starts, lengths, axis: np.take(values, starts + lengths - 1, axis),
+    "maximum": lambda values, starts, lengths, axis: np.maximum.reduceat(values, starts, axis),
+    "or": lambda values, starts, lengths, axis: np.bitwise_or.reduceat(values, starts, axis),
+}
 
 
 def aggregate_time(
     sim: xr.Dataset, step: str, *, fluxes: str = "mean", states: str = "end", first_month: int = 1
 ) -> xr.Dataset:
-    """Daily values as months, years or 8-day composites, lazily; in any calendar.
+    """Aggregate daily values to months, years or 8-day composites, lazily and in any calendar.
 
     Parameters
     ----------
     sim : Dataset
-        Daily. The attributes say what a variable is: fluxes have units such as kg m-2 day-1 and are means of
-        a day (or amounts of a day: mm or kg m-2 with ``time: sum``), states have ``cell_methods`` of a point
-        in time.
+        Daily values ``(..., time)``. Attributes tell the kind of each variable: fluxes have units such as
+        kg m-2 day-1; amounts of a day are in mm or kg m-2 with ``time: sum``; states have ``cell_methods``
+        of a point in time.
     step : {"month", "year", "8day"}
-        8-day composites are those of MODIS: they begin on day 1, 9, ..., 361 of each year, and the last has
-        5 days, 6 in leap years (8 in a calendar of 360 days).
+        The 8-day composites are those of MODIS: they begin on days 1, 9, ..., 361 of each year; the last
+        one has 5 days, 6 in leap years (8 in a calendar of 360 days).
     fluxes : {"mean", "sum"}
-        Means in kg m-2 day-1 (``time: mean``), or amounts in kg m-2 (``time: sum``) under the standard
+        Mean fluxes, kg m-2 day-1 (``time: mean``), or amounts, kg m-2 (``time: sum``), with the standard
         names of amounts.
     states : {"end", "mean"}
-        What is stored at the end of the step, so that the balance closes, or the mean of the days' ends
-        (``time: mean``), as GRACE sees it.
+        Storage at the end of the step, which closes the balance, or the mean over its days (``time: mean``),
+        which compares with GRACE.
     first_month : int
-        In which years begin; 10 for hydrologic years of the USGS.
+        First month of a year, 1 to 12; 10 for hydrologic years of the USGS.
 
     Returns
     -------
     Dataset
-        Stamped with the first day of each step, with ``time_bnds``. Steps of which a day is not there
-        (at both ends, as a rule) are left out; where a value is missing, that of the step is. Flags
-        keep their largest value, or with ``flag_masks`` every bit that was set; amounts of a day
-        (``time: sum``) are added where fluxes are; all else is averaged. ``initial_storage`` stays only
-        where the first step begins with the run and the balance closes. The errors that packed or
-        rounded variables state are those of the sums and means.
+        Stamped with the first day of each step, with ``time_bnds``. Incomplete steps, usually the first
+        and the last, are left out; a missing daily value makes the step missing. Amounts of a day are
+        treated as fluxes. Flags keep their largest value, or with ``flag_masks`` every bit that was set.
+        Other variables are averaged. ``initial_storage`` is kept only if the balance closes and the first
+        step begins with the run. The stated errors of packed or rounded variables are propagated.
 
     Raises
     ------
-    DescriptionError, DimensionError, TimeAxisError, EmptySelectionError
+    DescriptionError
+        If an option is unknown, or a variable is not numeric or mixes kinds of flags.
+    DimensionError
+        If there is no dimension ``time``.
+    TimeAxisError
+        If ``time`` has no dates, is not sorted, or a day occurs more than once.
+    EmptySelectionError
+        If no step is complete.
     """
     known = {"step": tuple(_WORDS), "fluxes": ("mean", "sum"), "states": ("end", "mean")}
     for option, value in {"step": step, "fluxes": fluxes, "states": states}.items():
@@ -67,7 +83,7 @@ def aggregate_time(
         or (first_month > 1 and step != "year")
     ):
         raise DescriptionError(
-            f"first_month is {first_month!r} with step={step!r}; expected 1 to 12, and 1 for all but years."
+            f"first_month is {first_month!r} with step={step!r}; expected 1 to 12 for years, otherwise 1."
         )
     given = periods = periods_within(days_of(sim, "the simulation"), step, first_month)
     out = xr.Dataset(attrs=dict(sim.attrs))
@@ -76,8 +92,8 @@ def aggregate_time(
             out[name], periods = _aggregated(array, given, fluxes, states)
         else:
             out[name] = array
-    out.encoding = dict(sim.encoding)  # of the input, which a write that goes on asks for
-    if states == "mean":  # from which no balance follows
+    out.encoding = dict(sim.encoding)  # identifies the input when a write is resumed
+    if states == "mean":  # the balance does not close for mean storages
         out = out.drop_vars("initial_storage", errors="ignore")
         if "summary" in out.attrs:
             out.attrs["summary"] = str(out.attrs["summary"]).replace(EQUATION, "")
@@ -88,24 +104,25 @@ def aggregate_time(
 
 
 def composite_8day(sim: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
-    """Daily values as MOD16A2 has them: :func:`aggregate_time` to sums over its 8-day composites.
+    """Sum daily values over the 8-day composites of MOD16A2, as :func:`aggregate_time` does.
 
     Parameters
     ----------
     sim : Dataset or DataArray
-        Daily, in any calendar.
+        Daily values ``(..., time)``, in any calendar.
 
     Returns
     -------
     Dataset or DataArray
-        As given; fluxes and daily amounts in kg m-2 a composite. A Dataset has ``time_bnds``, which a
-        DataArray cannot carry; what is no water in it (temperatures, flags) is reduced as there.
+        Like ``sim``; fluxes and daily amounts in kg m-2 per composite. A Dataset has ``time_bnds``, and its
+        other variables (temperatures, flags) are reduced as by :func:`aggregate_time`.
 
     Raises
     ------
     UnitsError
-        Where the attributes do not say whether a variable is a flux, an amount of the day or a state.
-    DimensionError, TimeAxisError, EmptySelectionError
+        If the attributes do not tell whether a variable is a flux, an amount of a day or a state.
+    DescriptionError, DimensionError, TimeAxisError, EmptySelectionError
+        As :func:`aggregate_time`.
     """
     if isinstance(sim, xr.Dataset):
         for array in sim.data_vars.values():
@@ -118,7 +135,7 @@ def composite_8day(sim: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
 
 
 def _require_known(array: xr.DataArray, water: bool) -> None:
-    """Refuse what is not clearly something; with ``water`` all but fluxes, amounts and states."""
+    """Refuse a variable of unclear kind; with ``water``, anything but fluxes, amounts and states."""
     units = str(array.attrs.get("units", "")).strip()
     flag = "flag_values" in array.attrs or "flag_masks" in array.attrs
     unclear = not units or (canonical(units) in AMOUNTS and not array.attrs.get("cell_methods"))
@@ -133,11 +150,11 @@ def _require_known(array: xr.DataArray, water: bool) -> None:
 def _aggregated(
     array: xr.DataArray, periods: Periods, fluxes: str, states: str
 ) -> tuple[xr.DataArray, Periods]:
-    """One variable over the periods of which it has all days, with its attributes."""
+    """One variable over the complete periods, with its attributes."""
     if array.dtype.kind not in "fiub":
         raise DescriptionError(
-            f"{array.name!r} holds {array.dtype} a day, of which there is no mean; expected numbers. Leave "
-            f"it out: .drop_vars({array.name!r})."
+            f"{array.name!r} holds {array.dtype}, which has no mean; expected numbers. Leave it out: "
+            f".drop_vars({array.name!r})."
         )
     methods = str(array.attrs.get("cell_methods", ""))
     units = str(array.attrs.get("units", ""))
@@ -148,32 +165,31 @@ def _aggregated(
         factor = factor_offset(units, "water flux", name=name)[0] if rate else AMOUNTS[canonical(units)]
         how, attrs = fluxes, _flux_attrs(array, fluxes)
     elif kind == "state":
-        how = _HOW[states]
+        how = "last" if states == "end" else "mean"
         methods = with_time_method(methods, "mean") if states == "mean" else methods
         attrs = {**array.attrs, "cell_methods": methods}
     elif "flag_masks" in array.attrs or "flag_values" in array.attrs:
         how, methods = _flags(array)
         attrs = {**array.attrs, "cell_methods": methods}
-    else:  # a mean of means is one; of anything else it comes after what was done before
+    else:  # a mean of daily means is a mean; after any other method, append it
         how = "mean"
         methods = DAILY_MEAN if methods in ("", DAILY_MEAN) else f"{methods} {DAILY_MEAN}"
         attrs = {**array.attrs, "cell_methods": methods}
     if how in ("mean", "sum") and array.dtype.kind != "f":
-        array = array.astype(float)  # a mean of whole numbers is none
+        array = array.astype(float)  # integers have a fractional mean
     out, left = over_periods(array if factor == 1.0 else array * factor, periods, how, repr(array.name))
     out.attrs = _with_errors(array, attrs, how, factor, int(left.lengths.max()))
     return out, left
 
 
 def _flags(array: xr.DataArray) -> tuple[str, str]:
-    """How flags of days are put together, and what that is in cell methods."""
+    """How flags of days are combined, and the cell methods that say so."""
     if "flag_masks" not in array.attrs:
         return "maximum", "time: maximum"
     if "flag_values" in array.attrs or array.dtype.kind not in "iu":
         raise DescriptionError(
-            f"{array.name!r} has flag_masks, and {array.dtype} as type or flag_values beside them, of which "
-            f"a step keeps nothing that is true; expected integers of bits. Leave it out: "
-            f".drop_vars({array.name!r})."
+            f"{array.name!r} has flag_masks, and {array.dtype} values or flag_values, which cannot be "
+            f"combined over days; expected integers with flag_masks alone. Leave it out: .drop_vars({array.name!r})."
         )
     return "or", "time: maximum (of each bit)"
 
@@ -181,24 +197,25 @@ def _flags(array: xr.DataArray) -> tuple[str, str]:
 def _with_errors(
     array: xr.DataArray, attrs: dict[str, Any], how: str, factor: float, days: int
 ) -> dict[str, Any]:
-    """Attributes with the largest error that a step can have of those that its days state."""
+    """Attributes with the largest possible error of a step, from the stated errors of its days."""
     if how not in ("mean", "sum"):
         return attrs
     absolute, relative = stated(array)
     row = VARIABLES.get(str(array.name))
-    if not (row and row.valid_min == 0):  # what may cancel has errors that are no share of the sum
+    if not (row and row.valid_min == 0):  # values of both signs cancel: no relative error of the sum
         relative = 0.0
     return restated(attrs, absolute * factor * (days if how == "sum" else 1), relative)
 
 
 def _flux_attrs(array: xr.DataArray, fluxes: str) -> dict[str, Any]:
+    """Attributes of a mean flux or an amount: standard name, units, cell methods."""
     attrs: dict[str, Any] = {key: value for key, value in array.attrs.items() if key != "valid_max"}
     methods = with_time_method(str(attrs.get("cell_methods", "")), fluxes)
     standard_name = attrs.pop("standard_name", None)
     own = VARIABLES.get(str(array.name))
     rows = VARIABLES.values() if standard_name else [own] if own and not own.standard_name else []
     row = next((row for row in rows if standard_name in (row.standard_name, row.amount_name)), None)
-    if row:  # the name of the flux, or of its amount
+    if row:
         standard_name = row.standard_name if fluxes == "mean" else row.amount_name
     elif (fluxes == "sum") != str(standard_name).endswith("_amount"):
         standard_name = None
@@ -208,3 +225,92 @@ def _flux_attrs(array: xr.DataArray, fluxes: str) -> dict[str, Any]:
         return attrs | {"units": FLUX, "cell_methods": methods}
     long_name = f"{attrs.get('long_name', array.name)}, sum over the time bounds"
     return attrs | {"long_name": long_name, "units": AMOUNT, "cell_methods": methods}
+
+
+def over_periods(array: xr.DataArray, periods: Periods, how: str, what: str) -> tuple[xr.DataArray, Periods]:
+    """Reduce daily values over the periods that are complete; lazy if ``array`` is.
+
+    Parameters
+    ----------
+    array
+        Daily values ``(..., time)``.
+    periods
+        In the calendar of ``array``.
+    how
+        ``"sum"``, ``"mean"``, ``"last"``, ``"maximum"``, or for integers ``"or"`` (bitwise). A missing
+        value makes its period missing.
+    what
+        Name of ``array`` in messages.
+
+    Returns
+    -------
+    DataArray
+        ``(..., time)``, stamped with the first day of each period, in the dtype of ``array``, without
+        attributes.
+    Periods
+        The complete ones.
+
+    Raises
+    ------
+    DimensionError, TimeAxisError
+        As :func:`~.periods.days_of`.
+    CoordinateError
+        If the calendars differ.
+    EmptySelectionError
+        If no period is complete.
+    """
+    days = days_of(array, what)
+    if days.dtype.kind != periods.starts.dtype.kind or calendar_of(days) != calendar_of(periods.starts):
+        raise CoordinateError(
+            f"{what} has the calendar {calendar_of(days)!r}, the periods have "
+            f"{calendar_of(periods.starts)!r}; expected one calendar. Convert one: .convert_calendar(...)."
+        )
+    first, last = (np.asarray(days.searchsorted(edge)) for edge in (periods.starts, periods.ends))
+    whole = last - first == periods.lengths
+    if not whole.any():
+        raise EmptySelectionError(
+            f"{what} ({str(days[0])[:10]} to {str(days[-1])[:10]}) covers none of the {len(whole)} periods "
+            f"from {str(periods.starts[0])[:10]} to {str(periods.ends[-1])[:10]}; expected all days of at least "
+            "one."
+        )
+    periods, first, last = periods.take(whole), first[whole], last[whole]
+    adjacent = (first[1:] == last[:-1]).all()
+    ranges = zip(first, last, strict=True)
+    kept = slice(first[0], last[-1]) if adjacent else np.concatenate([np.arange(*ends) for ends in ranges])
+    chosen = array.isel(time=kept)
+    data = _reduced(chosen.variable.data, chosen.get_axis_num("time"), last - first, how)
+    coords = {
+        name: coordinate.variable
+        for name, coordinate in array.coords.items()
+        if "time" not in coordinate.dims
+    }
+    return xr.DataArray(data, {**coords, "time": periods.starts}, array.dims, array.name), periods
+
+
+def _reduced(data: Any, axis: int, lengths: np.ndarray, how: str) -> Any:
+    """Reduce consecutive periods of ``lengths`` days along ``axis``."""
+    starts = np.cumsum(lengths) - lengths
+    reduce = _REDUCE[how]
+    if isinstance(data, np.ndarray):
+        return reduce(data, starts, lengths, axis).astype(data.dtype, copy=False)
+    # Let blocks end where periods end: at most the days of one period move to the next block.
+    edges = np.r_[starts, lengths.sum()]
+    old = np.cumsum(data.chunks[axis])
+    new = np.unique(np.r_[0, edges[np.searchsorted(edges, old, side="right") - 1]])
+    data = data.rechunk({axis: tuple(np.diff(new))})
+    number = tuple(np.diff(np.searchsorted(edges, new)))
+
+    def reduce_block(block: np.ndarray, block_info: Any = None) -> np.ndarray:
+        begin, end = block_info[0]["array-location"][axis]
+        here = (starts >= begin) & (starts < end)
+        return reduce(block, starts[here] - begin, lengths[here], axis).astype(block.dtype, copy=False)
+
+    chunks = tuple(number if place == axis else sizes for place, sizes in enumerate(data.chunks))
+    return data.map_blocks(reduce_block, dtype=data.dtype, chunks=chunks, meta=data._meta)
+
+
+def _along(lengths: np.ndarray, ndim: int, axis: int) -> np.ndarray:
+    """``lengths`` as an array of ``ndim`` dimensions along ``axis``."""
+    shape = [1] * ndim
+    shape[axis] = len(lengths)
+    return lengths.reshape(shape)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import xarray as xr
 
 from ..analysis.derived import STORAGE, SWE, daily_sum
-from ..analysis.periods import days_of, months, over_periods, with_bounds
+from ..analysis.periods import days_of, months, with_bounds
+from ..analysis.time_means import over_periods
 from ..conventions.units import convert
 from ..conventions.variables import AMOUNT, FLUX, VARIABLES
 from ..errors import EmptySelectionError, MissingVariableError, warn

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..analysis.periods import Periods, over_periods
+from ..analysis.periods import Periods
+from ..analysis.time_means import over_periods
 from ..conventions.variables import AMOUNT, VARIABLES, Variable
 from ..errors import AmbiguousVariableError, DimensionError, MissingVariableError
 from ..inputs.cells import select_cells
