@@ -1,6 +1,6 @@
-"""Digital filters of streamflow, compiled, over rows of series; importing this imports numba.
+"""Compiled kernels of the baseflow filters; importing this module imports numba.
 
-The kernels are serial and release Python's lock, so that dask may run several at once.
+The kernels are serial and release the GIL, so that dask can run several at once.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ..support.compiled import compile_cached, inlined
 
 @inlined
 def _pass(flow, target, start, stop, step, alpha):  # type: ignore[no-untyped-def]
-    """One pass of the filter: what is left of ``flow`` without its quick part, never more than it.
+    """One pass of the filter of Lyne and Hollick: ``target`` is ``flow`` less quick flow, at most ``flow``.
 
-    The first value counts as all quick flow, as in the programs of Ladson et al. (2013).
+    The first value counts as quick flow entirely, as in the programs of Ladson et al. (2013).
     """
     quick = flow[start]
     target[start] = flow[start] - quick if quick > 0.0 else flow[start]
@@ -32,7 +32,7 @@ def _pass(flow, target, start, stop, step, alpha):  # type: ignore[no-untyped-de
 
 @inlined
 def _end_of_piece(row, first):  # type: ignore[no-untyped-def]
-    """The day after an unbroken piece that begins on ``first``."""
+    """The day after the last one of the gapless piece that begins on ``first``."""
     day = first
     while day < len(row) and row[day] == row[day]:
         day += 1
@@ -40,7 +40,7 @@ def _end_of_piece(row, first):  # type: ignore[no-untyped-def]
 
 
 def _lyne_hollick(flow, alpha, passes, reflect, baseflow):  # type: ignore[no-untyped-def]
-    """Fill ``baseflow`` (cell, time) from ``flow`` (cell, time); each unbroken piece by itself."""
+    """Fill ``baseflow`` (cell, time) from ``flow`` (cell, time), each gapless piece on its own."""
     days = flow.shape[1]
     now, after = np.empty(days + 2 * reflect), np.empty(days + 2 * reflect)
     for cell in range(flow.shape[0]):
@@ -72,7 +72,7 @@ def _lyne_hollick(flow, alpha, passes, reflect, baseflow):  # type: ignore[no-un
 
 
 def _eckhardt(flow, recession, share, baseflow):  # type: ignore[no-untyped-def]
-    """Fill ``baseflow`` (cell, time); ``recession`` and ``share`` (cell)."""
+    """Fill ``baseflow`` (cell, time) from ``flow`` (cell, time), ``recession`` and ``share`` (cell)."""
     for cell in range(flow.shape[0]):
         a, most = recession[cell], share[cell]
         before = np.nan
@@ -83,7 +83,7 @@ def _eckhardt(flow, recession, share, baseflow):  # type: ignore[no-untyped-def]
                     mixed = (1.0 - most) * a * before + (1.0 - a) * most * now
                     before = min(mixed / (1.0 - a * most), now)
                 else:
-                    before = most * now if a == a else np.nan  # the first of a piece
+                    before = most * now if a == a else np.nan  # the first day of a piece
             else:
                 before = np.nan
             baseflow[cell, day] = before

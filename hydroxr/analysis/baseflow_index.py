@@ -1,4 +1,4 @@
-"""Baseflow index: the share of baseflow in streamflow."""
+"""The baseflow index, the share of baseflow in streamflow, and its units."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _PERCENT = ("%", "percent", "per cent", "pct", "percentage")
 
 _FRACTION = ("", "-", "1", "fraction", "dimensionless", "unitless")
 
-_CLEARLY_PERCENT = 2.0  # no error of rounding brings a fraction above
+_CLEARLY_PERCENT = 2.0  # no fraction exceeds this by rounding
 
 
 def baseflow_index(baseflow: xr.DataArray, streamflow: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    """Share of baseflow in streamflow: sum of one over sum of the other, 0 to 1.
+    """Share of baseflow in streamflow: the sum of baseflow over the sum of streamflow.
 
     Parameters
     ----------
     baseflow, streamflow : DataArray
-        In the same unit; take whole years. For a simulation ``sim.baseflow`` and ``sim.runoff``,
-        the paper's Q2 and Q. A day counts where both have a value.
+        ``(..., dim)`` in the same units, preferably over whole years; for a simulation ``sim.baseflow`` and
+        ``sim.runoff``, Q2 and Q of Feng et al. (2022). A day counts if both have a value.
     dim : str
         The dimension to sum over.
 
     Returns
     -------
     DataArray
-        Without ``dim``; missing where there is no streamflow.
+        ``(...)``, 0 to 1, units 1; missing where the streamflow sums to 0.
     """
     both = baseflow.notnull() & streamflow.notnull()
     total = streamflow.where(both).sum(dim, dtype=float)
@@ -39,13 +39,15 @@ def baseflow_index(baseflow: xr.DataArray, streamflow: xr.DataArray, dim: str = 
 
 
 def as_fraction(index: xr.DataArray) -> xr.DataArray:
-    """A baseflow index as a fraction, whether it was one or percent.
+    """Convert a baseflow index to a fraction, from percent if necessary.
+
+    Without units, values above 2 mean percent.
 
     Raises
     ------
     UnitsError
-        Where the values contradict the units (all of at most 1 percent are fractions), lie outside 0 to 100,
-        or up to between 1 and 2 without units.
+        If values are negative or above 100 %, units are unknown, or both contradict each other: a fraction
+        above 1, or percent of which none exceeds 1.
     """
     units = str(index.attrs.get("units", "")).strip()
     values = index.astype(float)
@@ -53,7 +55,7 @@ def as_fraction(index: xr.DataArray) -> xr.DataArray:
     percent = units.lower() in _PERCENT or (not units and most > _CLEARLY_PERCENT)
     fraction = not percent and units.lower() in _FRACTION
     limit = 100.0 if percent else 1.0
-    known = (percent or fraction) and not (percent and 0.0 < most <= 1.0)  # a fraction that is called percent
+    known = (percent or fraction) and not (percent and 0.0 < most <= 1.0)  # mislabelled fraction
     if not known or least < 0.0 or most > limit * (1.0 + 1e-6):
         raise UnitsError(
             f"the baseflow index {index.name!r} has units {units or 'none'!r} and values from {least:g} to "

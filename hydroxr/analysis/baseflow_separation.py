@@ -1,4 +1,4 @@
-"""Baseflow separation: digital filters of streamflow, lazy, over any dimensions."""
+"""Baseflow separation by digital filters of streamflow, lazy and over any dimensions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import xarray as xr
 from ..conventions.variables import FLUX
 from ..errors import DescriptionError, DimensionError
 
-_RECEDING = 5  # days that streamflow must have fallen before a recession counts
-_BRIDGED = 2  # days of a gap that Lyne and Hollick's filter is led across
-_ENVELOPE = 0.95  # quantile of the daily ratios that stands for their upper envelope
+_RECEDING = 5  # days of falling streamflow before a recession counts
+_BRIDGED = 2  # days of the longest gap that the filter of Lyne and Hollick bridges
+_ENVELOPE = 0.95  # quantile of the daily ratios that approximates their upper envelope
 
 
 def lyne_hollick(
@@ -28,34 +28,37 @@ def lyne_hollick(
     .. math:: f_i = \alpha f_{i-1} + \frac{1 + \alpha}{2} (q_i - q_{i-1}), \quad
               b_i = q_i - \max(f_i, 0)
 
-    Forward, then backward over the result, and so on in turn. At both ends the series is continued by
-    its mirror image, which is cut off afterwards.
+    The passes alternate, forward and backward over the result. Both ends of the series are extended by
+    their mirror image, which is removed afterwards.
 
     Parameters
     ----------
     streamflow : DataArray
-        ``(..., dim)``, daily, any unit; lazy where it is lazy (blocks along ``dim`` are merged). Gaps of one
-        or two days are bridged by a straight line for the filter, and stay missing. A longer gap parts the
-        series: each piece is filtered and mirrored on its own. What is no longer than ``reflect`` days
-        between gaps is missing, because the filter takes the first day of a piece as quick flow alone, which
-        only mirrored days let it forget.
-    alpha
-        Filter parameter, 0 to 1 (excluding both).
-    passes
-        How often; odd numbers end forward.
-    reflect
-        Days mirrored at each end, at most the length of the piece less one.
-    dim
+        ``(..., dim)``, daily, any units, possibly lazy (blocks along ``dim`` are merged). Gaps of one or two
+        days are interpolated for the filter and stay missing. A longer gap splits the series; each piece
+        is filtered and mirrored separately. Pieces of at most ``reflect`` days are missing, since the
+        filter treats the first day as quick flow, an effect that only mirrored days remove.
+    alpha : float
+        Filter parameter, between 0 and 1.
+    passes : int
+        Number of passes; an odd number ends forward.
+    reflect : int
+        Mirrored days at each end, at most the length of the piece less one.
+    dim : hashable
         The dimension of days.
 
     Returns
     -------
     DataArray
-        As ``streamflow``, float64: from 0 to streamflow, missing where that is missing, and in short pieces.
+        Baseflow, as ``streamflow``, float64, from 0 to streamflow; missing where streamflow is missing, and
+        in short pieces.
 
     Raises
     ------
-    DescriptionError, DimensionError
+    DescriptionError
+        If ``alpha``, ``passes`` or ``reflect`` is out of range.
+    DimensionError
+        If ``streamflow`` lacks ``dim``.
 
     References
     ----------
@@ -64,7 +67,7 @@ def lyne_hollick(
     https://doi.org/10.7158/13241583.2013.11465417
     """
     if not 0.0 < alpha < 1.0:
-        raise DescriptionError(f"alpha is {alpha}; expected a number between 0 and 1, usually 0.925.")
+        raise DescriptionError(f"alpha is {alpha}; expected a number between 0 and 1, such as 0.925.")
     for name, number, least in (("passes", passes, 1), ("reflect", reflect, 0)):
         if number != int(number) or number < least:
             raise DescriptionError(f"{name} is {number}; expected a whole number, {least} or more.")
@@ -85,25 +88,29 @@ def eckhardt(
     Parameters
     ----------
     streamflow : DataArray
-        ``(..., dim)``, daily, any unit, lazy or not. Each unbroken piece starts with
-        :math:`B` times its first value.
-    bfi_max
-        :math:`B`, the largest baseflow index: 0.8 for perennial streams on porous aquifers, 0.5 for ephemeral
-        ones, 0.25 for perennial streams on hard rock (Eckhardt's values). A number or one a cell.
-    recession
-        :math:`a`, the share of baseflow that is left a day later without recharge. A number or one a
-        cell; by default :func:`recession_constant` of the series.
-    dim
+        ``(..., dim)``, daily, any units, possibly lazy. Each gapless piece starts with :math:`B` times its
+        first value.
+    bfi_max : float or DataArray
+        :math:`B`, the largest baseflow index, ``()`` or ``(...)``. Eckhardt's values are 0.8 for perennial
+        streams on porous aquifers, 0.5 for ephemeral streams on them, and 0.25 for perennial streams on hard
+        rock.
+    recession : float or DataArray, optional
+        :math:`a`, the share of baseflow that remains after a day without recharge, ``()`` or ``(...)``;
+        default: :func:`recession_constant` of the series.
+    dim : hashable
         The dimension of days.
 
     Returns
     -------
     DataArray
-        As ``streamflow``, float64. Missing in all of a cell where the recession constant is.
+        Baseflow, as ``streamflow``, float64; missing in a cell without a recession constant.
 
     Raises
     ------
-    DescriptionError, DimensionError
+    DescriptionError
+        If ``bfi_max`` or ``recession`` in memory is not between 0 and 1.
+    DimensionError
+        If ``streamflow`` lacks ``dim``.
 
     References
     ----------
@@ -115,30 +122,35 @@ def eckhardt(
     for name, part in parts.items():
         lazy = isinstance(part, xr.DataArray) and part.chunks is not None
         if not lazy and (np.any(np.less_equal(part, 0.0)) or np.any(np.greater_equal(part, 1.0))):
-            raise DescriptionError(f"{name} has values outside 0 to 1; expected fractions between them.")
+            raise DescriptionError(f"{name} has values that are not between 0 and 1; expected fractions.")
     per_cell = [xr.DataArray(part).astype(float).reset_coords(drop=True) for part in parts.values()]
     out = _filtered(_run_eckhardt, streamflow, dim, *per_cell)
     return _labelled(out, streamflow, "baseflow (Eckhardt filter)")
 
 
 def recession_constant(streamflow: xr.DataArray, dim: Hashable = "time") -> xr.DataArray:
-    """Share of streamflow that is left a day later once only groundwater feeds it, a number a cell.
+    """Share of streamflow that remains after a day when only groundwater feeds it.
 
-    The 95th percentile of ``q[i + 1] / q[i]`` over the days on which streamflow falls and has been falling
-    on each of the 5 before: a robust stand-in for the upper envelope, a line through the origin, that
-    Eckhardt (2008, https://doi.org/10.1016/j.jhydrol.2008.01.005) describes.
+    This is the 95th percentile of ``q[i + 1] / q[i]`` over the days on which streamflow falls after at least
+    5 days of falling. It is a robust estimate of the upper envelope, a line through the origin, of
+    Eckhardt (2008, https://doi.org/10.1016/j.jhydrol.2008.01.005).
 
     Parameters
     ----------
     streamflow : DataArray
-        ``(..., dim)``, daily, any unit, lazy or not.
-    dim
+        ``(..., dim)``, daily, any units, possibly lazy.
+    dim : hashable
         The dimension of days.
 
     Returns
     -------
     DataArray
-        ``(...)``, from 0 to 1, float64. NaN where there is no such day.
+        ``(...)``, 0 to 1, units 1, float64. NaN where streamflow never falls long enough.
+
+    Raises
+    ------
+    DimensionError
+        If ``streamflow`` lacks ``dim``.
     """
     out: xr.DataArray = xr.apply_ufunc(
         _recession,
@@ -153,7 +165,7 @@ def recession_constant(streamflow: xr.DataArray, dim: Hashable = "time") -> xr.D
 
 
 def _whole(streamflow: xr.DataArray, dim: Hashable) -> xr.DataArray:
-    """float64, in one block along ``dim``."""
+    """Streamflow in float64, in one block along ``dim``."""
     if dim not in streamflow.dims:
         raise DimensionError(f"streamflow has dimensions {streamflow.dims}; expected {dim!r} among them.")
     streamflow = streamflow.astype(float)
@@ -177,7 +189,7 @@ def _filtered(
 
 
 def _rows(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Series as rows (cell, day), and an empty array like it; infinite values count as missing."""
+    """Series as rows (cell, day), with infinite values as missing, and an empty array of that shape."""
     rows = np.ascontiguousarray(flow.reshape(-1, flow.shape[-1]))
     rows = np.where(np.isinf(rows), np.nan, rows) if np.isinf(rows).any() else rows
     return rows, np.empty_like(rows)
@@ -194,7 +206,7 @@ def _run_lyne_hollick(flow: np.ndarray, alpha: float, passes: int, reflect: int)
 
 
 def _bridged(row: np.ndarray, reflect: int) -> np.ndarray:
-    """A series with its short gaps bridged, and without pieces that are too short for the filter."""
+    """A series with short gaps interpolated, and without pieces too short for the filter."""
     valid = ~np.isnan(row)
     if valid.all() or not valid.any():
         return row
@@ -212,7 +224,7 @@ def _bridged(row: np.ndarray, reflect: int) -> np.ndarray:
 
 
 def _pieces(valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first day of each unbroken piece, and the day after its last."""
+    """The first day of each gapless piece, and the day after its last."""
     edges = np.flatnonzero(np.diff(np.r_[False, valid, False].astype("int8")))
     return edges[::2], edges[1::2]
 
@@ -230,7 +242,7 @@ def _run_eckhardt(flow: np.ndarray, bfi_max: np.ndarray, recession: np.ndarray) 
 
 
 def _recession(flow: np.ndarray) -> np.ndarray:
-    """The envelope of the daily ratios in recessions, of (..., day)."""
+    """The envelope ``(...)`` of the daily ratios in recessions, from streamflow ``(..., day)``."""
     out = np.full(flow.shape[:-1], np.nan)
     for cell in np.ndindex(out.shape):
         q = flow[cell]

@@ -189,7 +189,8 @@ def _flags(array: xr.DataArray) -> tuple[str, str]:
     if "flag_values" in array.attrs or array.dtype.kind not in "iu":
         raise DescriptionError(
             f"{array.name!r} has flag_masks, and {array.dtype} values or flag_values, which cannot be "
-            f"combined over days; expected integers with flag_masks alone. Leave it out: .drop_vars({array.name!r})."
+            "combined over days; expected integers with flag_masks alone. Leave it out: "
+            f".drop_vars({array.name!r})."
         )
     return "or", "time: maximum (of each bit)"
 
@@ -270,8 +271,8 @@ def over_periods(array: xr.DataArray, periods: Periods, how: str, what: str) -> 
     if not whole.any():
         raise EmptySelectionError(
             f"{what} ({str(days[0])[:10]} to {str(days[-1])[:10]}) covers none of the {len(whole)} periods "
-            f"from {str(periods.starts[0])[:10]} to {str(periods.ends[-1])[:10]}; expected all days of at least "
-            "one."
+            f"from {str(periods.starts[0])[:10]} to {str(periods.ends[-1])[:10]}; expected all days of at "
+            "least one."
         )
     periods, first, last = periods.take(whole), first[whole], last[whole]
     adjacent = (first[1:] == last[:-1]).all()

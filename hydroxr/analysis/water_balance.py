@@ -1,4 +1,4 @@
-"""The water balance of a simulation, recomputed from its variables alone."""
+"""The water balance of a simulation, recomputed from its variables."""
 
 from __future__ import annotations
 
@@ -15,54 +15,61 @@ from ..errors import DescriptionError, EmptySelectionError, MissingVariableError
 from ..inputs.time_axis import check_time
 
 FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")
-# Units of the last place of the water that moved and was stored, which rounding may add up to. Measured
-# in ten years of 50 cells, in single and double precision: at most a twentieth of it.
+# Tolerance for rounding, in units in the last place of the water that moved and was stored. Measured errors
+# in ten years of 50 cells, in single and double precision, are at most a twentieth of it.
 _ROUNDINGS = 16
-# Where the stated errors of packed or rounded variables may add up to more than this share of the
-# precipitation, a leak could hide in them.
+# A leak could hide in stated errors of packed or rounded variables above this share of the precipitation.
 _SHARE = 0.01
 
-Error = Callable[[tuple[str, ...]], Any]  # of the sum of the variables of those names
+Error = Callable[[tuple[str, ...]], Any]  # names of variables -> error of their sum
 
 
 def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
-    """Sums of the water balance a cell, and whether it closes.
+    """Check the water balance of each cell: precipitation less losses equals the change of storage.
 
     Parameters
     ----------
     sim : Dataset
-        Of ``simulate``, with all storages, ``initial_storage`` and the fluxes rainfall, snowfall,
-        evapotranspiration and streamflow. For a later stretch of a run, of which
-        ``initial_storage`` says nothing, the balance starts after its first day.
+        Daily simulation ``(..., time)`` with all storages, ``initial_storage`` and the fluxes rainfall,
+        snowfall, evapotranspiration and streamflow. If it does not begin with the run, ``initial_storage``
+        does not apply, and the balance starts after the first day.
     by : "year", optional
-        A balance of each calendar year, (space, year); default: one of all days.
+        One balance per calendar year; default: one for all days.
 
     Returns
     -------
     Dataset
-        Over space, mm (kg m-2) in float64, lazy where ``sim`` is: ``precipitation``,
-        ``evapotranspiration``, ``streamflow``, ``storage_change``, ``residual`` (what does not close
-        over the whole) and its ``tolerance``, ``largest_daily_residual`` and the largest
-        ``daily_tolerance``. A tolerance is what rounding to the type of each variable, and the errors
-        that packed or rounded ones state, can amount to; each day has its own. ``closed`` is True
-        where the residual is within it on every day and over the whole. It is False as well where that
-        cannot be told, because a value is missing or infinite, or the stated errors may amount to more
-        than 1 % of the precipitation: nothing counts as closed that was not verified. ``days`` are
-        those counted.
+        ``(space)`` or ``(space, year)``, kg m-2 (mm), float64, lazy if ``sim`` is:
+
+        - ``precipitation``, ``evapotranspiration``, ``streamflow``, ``storage_change``: sums.
+        - ``residual``: precipitation - evapotranspiration - streamflow - storage_change.
+        - ``tolerance``: largest residual that rounding to the type of each variable, and the stated errors of
+          packed or rounded variables, can cause.
+        - ``largest_daily_residual``, ``daily_tolerance``: largest daily values of both.
+        - ``closed``: True if the residual is within the tolerance on every day and in the sum. False if not,
+          or if this cannot be verified: a value is missing or infinite, or stated errors may exceed 1 % of
+          the precipitation.
+        - ``days``: number of days that count.
 
     Raises
     ------
-    MissingVariableError, TimeAxisError, EmptySelectionError, UnitsError
+    MissingVariableError
+        If a variable is absent, or the simulation is that of an LSTM.
+    TimeAxisError
+        If values are not daily, sorted and without gaps.
+    EmptySelectionError
+        If no day is left: a single day that is not the first of the run.
+    UnitsError
+        If units are not those of a simulation.
     DescriptionError
-        Of another ``by``, or where a variable is not in single or double precision (packed integers,
-        say, that were not unpacked).
+        If ``by`` is unknown, or a variable is neither float32 nor float64 (such as packed integers).
     """
     if by not in (None, "year"):
         raise DescriptionError(f"by={by!r} is not known; expected 'year', or None for all days as one.")
     if not has_water_balance(sim.attrs):
         raise MissingVariableError(
-            "the simulation is of an LSTM, which has neither evapotranspiration nor storages and so no water "
-            "balance; expected one of a δ model: ds.hbv.fit(hx.DeltaHBV(...))."
+            "the simulation comes from an LSTM, which has no evapotranspiration and no storages, and so no "
+            "water balance; expected one of a δ model: ds.hbv.fit(hx.DeltaHBV(...))."
         )
     absent = [name for name in (*FLUXES, *STATES, "initial_storage") if name not in sim]
     if absent:
@@ -72,14 +79,14 @@ def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
         )
     _check(sim)
     whole = xr.Dataset({name: sim[name].astype(float) for name in (*FLUXES, *STATES, "initial_storage")})
-    whole = whole.where(np.isfinite(whole))  # what is infinite is as unknown as what is missing
-    if "component" in whole.dims:  # a mean of those that are not missing would be of other water
+    whole = whole.where(np.isfinite(whole))  # infinite values count as missing
+    if "component" in whole.dims:  # if one component is missing, so is the mean
         whole = whole.mean("component", skipna=False)
     after, before = _ends_of_days(sim, total_storage(whole), whole["initial_storage"])
     if after.sizes["time"] == 0:
         raise EmptySelectionError(
-            "one day in the middle of a run has no balance: the storage before it is not known. "
-            "Select two or more."
+            "a single day in the middle of a run has no balance, since the storage before it is unknown. "
+            "Select two or more days."
         )
     fluxes = whole[list(FLUXES)].sel(time=after["time"])
     precipitation = fluxes["rainfall"] + fluxes["snowfall"]
@@ -110,10 +117,10 @@ def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
 
 
 def _check(sim: xr.Dataset) -> None:
-    """Refuse what is not daily, or in other numbers than those of a run, which would be judged by them."""
+    """Require daily values in the types and units of a run, which the tolerance depends on."""
     check_time(sim)
     bounds = sim.get(sim["time"].attrs.get("bounds", "time_bnds"))
-    if sim.sizes["time"] == 1 and bounds is not None:  # of more, the stamps tell
+    if sim.sizes["time"] == 1 and bounds is not None:  # with more steps, the dates tell
         first, last = bounds.values.ravel()
         if np.asarray(last - first).astype("timedelta64[us]") != np.timedelta64(1, "D"):
             raise TimeAxisError(
@@ -124,19 +131,19 @@ def _check(sim: xr.Dataset) -> None:
         if sim[name].dtype not in ("float32", "float64"):
             raise DescriptionError(
                 f"{name} is of type {sim[name].dtype}; expected float32 or float64, as simulated. Open "
-                "packed variables with mask_and_scale=True; of other types no balance can be told."
+                "packed variables with mask_and_scale=True; other types cannot be checked."
             )
         expected = (FLUX, "mm/day") if name in FLUXES else (AMOUNT, "mm")
         found = sim[name].attrs.get("units")
         if not any(same_units(str(found), each) for each in expected):
             raise UnitsError(
-                f"{name!r} has units {found!r}; expected {expected[0]!r}, as simulated. Convert it, or say "
-                f"what it holds: sim[{name!r}].attrs['units'] = ..."
+                f"{name!r} has units {found!r}; expected {expected[0]!r}, as simulated. Convert it, or "
+                f"correct its units: sim[{name!r}].attrs['units'] = ..."
             )
 
 
 def _ends_of_days(sim: xr.Dataset, stored: xr.DataArray, at_start: Any) -> tuple[xr.DataArray, xr.DataArray]:
-    """What is stored at the end of each day that counts, and of the day before it."""
+    """Storage at the end of each day that counts, and at the end of the previous day."""
     before = stored.shift(time=1)
     if sim["initial_storage"].attrs.get(FIRST_DAY) == str(sim.indexes["time"][0])[:10]:
         return stored, before.where(stored["time"] != stored["time"][0], at_start)
@@ -147,22 +154,22 @@ def _ends_of_days(sim: xr.Dataset, stored: xr.DataArray, at_start: Any) -> tuple
 def _tolerance(
     sim: xr.Dataset, whole: xr.Dataset, error: Error, by: str | None
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """What an error of each value can amount to over all days (or each year), and on each of them."""
+    """Largest error of the balance of all days (or each year), and of each day."""
     none = xr.zeros_like(whole[STATES[0]])
     after, before = _ends_of_days(sim, none + error(STATES), error(("initial_storage",)))
     moved = (none + error(FLUXES)).sel(time=after["time"])
-    # In the sum over days the storages of two days are left, whatever their number.
+    # The sum over any number of days contains only the storages of two days.
     end = _in_years(np.maximum(after, before), by).max("time", skipna=False)
     return _in_years(moved, by).sum("time", skipna=False) + 2 * end, moved + after + before
 
 
 def _rounding_errors(sim: xr.Dataset, whole: xr.Dataset, names: tuple[str, ...]) -> Any:
-    """Of the sum of some variables, each rounded to its own type."""
+    """Rounding error of the sum of some variables, each rounded to its own type."""
     return sum(_ROUNDINGS * _precision(sim[name]) * abs(whole[name]) for name in names)
 
 
 def _precision(array: xr.DataArray) -> float:
-    """The unit of the last place; of what was packed, that of the single precision of most runs."""
+    """Unit in the last place; at least that of float32 for packed variables, since most runs use it."""
     own = float(np.finfo(array.dtype).eps)
     return max(own, float(np.finfo("float32").eps)) if any(stated(array)) else own
 
@@ -173,14 +180,14 @@ def _within(residual: xr.DataArray, tolerance: xr.DataArray) -> xr.DataArray:
 
 
 def total_storage(ds: xr.Dataset) -> xr.DataArray:
-    """All water of a cell, that in the channel too, in the dimensions of the storages."""
+    """All water stored in each cell, including the channel, in the dimensions of the storages."""
     total = sum(ds[name] for name in STATES)
     assert isinstance(total, xr.DataArray)
     return total
 
 
 def stated_errors(ds: xr.Dataset, names: tuple[str, ...]) -> xr.DataArray | float:
-    """The largest error of the sum of some variables that packing and rounding have stated, a value."""
+    """Largest error of each value of the sum of some variables, as packing and rounding have stated it."""
     error: xr.DataArray | float = 0.0
     for name in names:
         absolute, relative = stated(ds[name])
@@ -193,12 +200,12 @@ def stated_errors(ds: xr.Dataset, names: tuple[str, ...]) -> xr.DataArray | floa
 
 
 def _in_years(values: Any, by: str | None) -> Any:
-    """What is reduced over time: all days at once, or those of each year."""
+    """``values``, grouped by year if ``by`` is given."""
     return values if by is None else values.groupby("time.year")
 
 
 def _labelled(out: xr.Dataset, time: xr.DataArray) -> xr.Dataset:
-    """Verdict, attributes, period."""
+    """Set attributes and the period."""
     first, last = (str(time.to_index()[place])[:10] for place in (0, -1))
     for name, array in out.data_vars.items():
         array.attrs = {"long_name": str(name).replace("_", " "), "units": AMOUNT}

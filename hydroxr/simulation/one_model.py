@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 from dask.base import tokenize
 
-from ..analysis.derived import OF_A_DAY, ingredients
+from ..analysis.derived import DAILY_SOURCES, model_outputs
 from ..conventions import acdd, cf
 from ..conventions.attributes import FIRST_DAY, START, TOKEN, start_of
 from ..conventions.variables import FORCING, OUTPUTS
@@ -164,7 +164,7 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
     """
     known = OUTPUTS if spec is None else spec.outputs
     wanted = [variables] if isinstance(variables, str) else known if variables is None else variables
-    unknown = [name for name in ingredients(wanted) if name not in known]
+    unknown = [name for name in model_outputs(wanted) if name not in known]
     if not unknown:
         return list(dict.fromkeys(wanted))
     if spec is not None and unknown[0] in OUTPUTS:
@@ -173,7 +173,8 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
             f"{', '.join(known)}; ask for that, or use a δ model: hx.DeltaHBV(...)."
         )
     raise MissingVariableError(
-        f"{unknown[0]!r} is not an output of the model; expected some of {', '.join((*known, *OF_A_DAY))}."
+        f"{unknown[0]!r} is not an output of the model; expected some of "
+        f"{', '.join((*known, *DAILY_SOURCES))}."
     )
 
 
@@ -181,7 +182,7 @@ def checked_outputs(
     spec: Spec | None, variables: Sequence[str] | None, components: bool, backend: str
 ) -> list[str]:
     """The model's own variables to simulate, where it has them and what else is asked for."""
-    wanted = ingredients(output_names(spec, variables))
+    wanted = model_outputs(output_names(spec, variables))
     if not isinstance(spec, LSTMStreamflow):
         return wanted
     if components:

@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from ..analysis.derived import finisher
+from ..analysis.derived import derivation
 from ..errors import DescriptionError
 from ..inputs.time_axis import select_time
 from ..models.ensemble import Ensemble
@@ -51,7 +51,7 @@ def simulate(
     """
     spec = model_or_parameters.description if isinstance(model_or_parameters, Model | Ensemble) else None
     wanted = checked_outputs(spec, variables, components, backend)
-    finish = finisher(ds, variables)
+    finish = derivation(ds, variables)
     check_options(missing, dtype, backend)
     device = device if device == "auto" else torch_device(device)  # "auto": each worker decides
     if isinstance(model_or_parameters, Ensemble):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ..analysis.derived import finisher
+from ..analysis.derived import derivation
 from ..errors import DescriptionError, HydroxrError
 from ..inputs import resolve, time_axis
 from ..inputs.attributes import attribute_names
@@ -128,7 +128,7 @@ def cross_validate(
     and 25 years).
     """
     variables = _check_options(spec, variables, client, missing, options)
-    finisher(ds, variables)  # whether the Dataset has what derived ones need
+    derivation(ds, variables)  # whether the Dataset has what derived ones need
     dim = cell_dimension(resolve.space_dims(ds))
     name, labels = fold_labels(ds, dim, folds)
     unlabelled = missing_labels(labels)

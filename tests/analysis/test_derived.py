@@ -231,7 +231,7 @@ def test_a_monthly_run_has_those_of_a_day(ds: xr.Dataset, sim: xr.Dataset) -> No
 def test_what_cannot_be_derived_is_refused(ds: xr.Dataset, sim: xr.Dataset) -> None:
     """Early, by an error that says what to do."""
     parameters = make_parameters(ds)
-    with pytest.raises(MissingVariableError, match="'swe' does not follow"):
+    with pytest.raises(MissingVariableError, match="'swe' cannot be derived"):
         sim.hbv.derive(["swe"])
     with pytest.raises(MissingVariableError, match="needs snow_liquid_water"):
         sim.drop_vars("snow_liquid_water").hbv.derive("snow_water_equivalent")

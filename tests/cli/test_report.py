@@ -176,7 +176,7 @@ def test_an_lstm_has_a_report_without_water_balance(ds: xr.Dataset, sim: xr.Data
     """What the simulation lacks is left out, with a word why."""
     lstm = sim[["streamflow"]].assign_attrs(hydroxr_model="LSTM", hydroxr_model_kind="lstm_streamflow")
     text = " ".join(Page(write_report(lstm, ds, tmp_path / "r.html").read_text(encoding="utf-8")).text)
-    assert "Not computed: the simulation is of an LSTM" in text
+    assert "Not computed: the simulation comes from an LSTM" in text
     assert "no baseflow and runoff" in text
 
 
