@@ -96,8 +96,11 @@ def write_file(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Whole, or not at all."""
+def write_whole(path: Path, data: str | bytes) -> None:
+    """Write a file whole, or not at all."""
     new = path.with_name(f".{path.name}-{uuid4().hex}")
-    write_file(new, text.encode())
-    os.replace(new, path)
+    try:
+        write_file(new, data.encode() if isinstance(data, str) else data)
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)

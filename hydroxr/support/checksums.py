@@ -38,6 +38,14 @@ def _as_json(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
+def sha256(*parts: str | bytes | memoryview) -> str:
+    """SHA-256 of all parts one after the other, as 64 hexadecimal digits; text counts as UTF-8."""
+    checksum = hashlib.sha256()
+    for part in parts:
+        checksum.update(part.encode() if isinstance(part, str) else part)
+    return checksum.hexdigest()
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -24,7 +24,7 @@ from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
 
 if TYPE_CHECKING:
-    from .loop.batches import TrainingData, ValidationData
+    from .loop.arrays import TrainingData, ValidationData
     from .loop.protocol import Protocol
 
 _COPIES = 3  # of the training data, while they are gathered
@@ -66,7 +66,7 @@ def gather(
     HydroxrError
         Named for what is wrong with the data.
     """
-    from .loop.batches import TrainingData
+    from .loop.arrays import TrainingData
 
     time_axis.check_time(ds)
     period = time_axis.select_days(ds, time)
@@ -139,7 +139,7 @@ def _of_period(
     validation: Any,
 ) -> ValidationData:
     """The cells that are trained on, on the days ``later``."""
-    from .loop.batches import ValidationData
+    from .loop.arrays import ValidationData
 
     observed = _observed(later, space, target)
     _check_memory([*resolve.forcing(later, model.description.forcing).values(), observed])
@@ -173,7 +173,7 @@ def _of_cells(
     protocol: Protocol,
 ) -> ValidationData:
     """The cells that are not trained on, in the period of training."""
-    from .loop.batches import ValidationData
+    from .loop.arrays import ValidationData
 
     flow = flow.copy()
     flow[: protocol.warmup] = np.nan

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from ..models.ensemble import Ensemble
-    from .loop.batches import TrainingData, ValidationData
+    from .loop.arrays import TrainingData, ValidationData
     from .loop.checkpoint import Checkpoint
     from .loop.protocol import Protocol
 
@@ -140,7 +140,7 @@ def _fit_one(
     from ..support.devices import torch_device
     from .loop import train as module
     from .loop.checkpoint import identity_of
-    from .loop.precision import lstm_precision
+    from .loop.process import lstm_precision
 
     device, spec = torch_device(device), model.description
     precise = lstm_precision(protocol.precision, device, spec.hidden) if spec.regional else "float32"

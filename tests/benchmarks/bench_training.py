@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from hydroxr.models.specs import DeltaHBV
 from hydroxr.physics.threads import without_subnormals
-from hydroxr.training.loop.batches import TrainingData, batch_parameters, batch_streamflow
-from hydroxr.training.loop.memory import kept_memory
-from hydroxr.training.loop.precision import lstm_precision
+from hydroxr.training.loop.arrays import TrainingData
+from hydroxr.training.loop.batches import batch_parameters, batch_streamflow
+from hydroxr.training.loop.process import kept_memory, lstm_precision
 from hydroxr.training.loop.protocol import make_protocol
 from hydroxr.training.loop.session import Training
 from tests.benchmarks.bench_physics import high_water

@@ -236,3 +236,41 @@ def test_in_training_one_mask_on_the_weights_serves_all_days() -> None:
         hidden.detach(), by_torch(network, forcing, attributes, **left), rtol=1e-4, atol=1e-5
     )
     assert (network.bias_input.grad != 0).all()
+
+
+def test_hidden_states_in_bfloat16_are_close_to_float32() -> None:
+    """What comes out is float32."""
+    forcing, attributes = inputs()
+    network = make(hidden=16, dropout=0.0).train()
+    expected, _ = network(forcing, attributes)
+    network.lstm_dtype = torch.bfloat16
+    hidden, _ = network(forcing, attributes)
+    assert hidden.dtype == torch.float32
+    assert (hidden != expected).any()
+    torch.testing.assert_close(hidden, expected, rtol=0.05, atol=0.02)
+
+
+def test_gradients_in_bfloat16_are_close_to_float32() -> None:
+    """Of every weight, in float32, as the optimiser wants them."""
+    forcing, attributes = inputs()
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        network = make(hidden=16, dropout=0.0).train()
+        network.lstm_dtype = dtype
+        values = network.parameters_from(network(forcing, attributes)[0], ("BETA", "FC"))
+        (values["BETA"].mean() + values["FC"].mean() / 100).backward()
+        found.append([weight.grad for weight in network.parameters() if weight.grad is not None])
+    assert len(found[0]) == len(found[1]) > 6
+    for expected, other in zip(*found, strict=True):
+        assert other.dtype == torch.float32
+        assert torch.linalg.norm(expected) > 0
+        assert torch.linalg.norm(other - expected) < 0.1 * torch.linalg.norm(expected)
+
+
+def test_without_training_all_is_float32() -> None:
+    """What simulates, validates and is saved is the same network, whatever it was trained with."""
+    forcing, attributes = inputs()
+    network = make().eval()
+    expected, _ = network(forcing, attributes)
+    network.lstm_dtype = torch.bfloat16
+    torch.testing.assert_close(network(forcing, attributes)[0], expected, rtol=0, atol=0)

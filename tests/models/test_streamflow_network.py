@@ -13,8 +13,10 @@ from hydroxr.errors import DescriptionError
 from hydroxr.models.parameter_network import ParameterNetwork
 from hydroxr.models.specs import DeltaHBV, LSTMStreamflow
 from hydroxr.models.streamflow_network import StreamflowNetwork
-from hydroxr.training.loop.batches import TrainingData, ValidationData, batch_output, make_module
+from hydroxr.training.loop.arrays import TrainingData, ValidationData
+from hydroxr.training.loop.batches import batch_output
 from hydroxr.training.loop.losses import low_flow_loss, make_loss
+from hydroxr.training.loop.modules import make_module
 from hydroxr.training.loop.protocol import Protocol, make_protocol
 from hydroxr.training.loop.validation import nse, simulate_piece
 

@@ -1,13 +1,11 @@
-"""Where a training stands, on disk: to go on from there as if nothing had happened.
+"""Checkpoints: a training on disk, from which it continues as if it had never stopped.
 
-A checkpoint is one file, ``checkpoint.safetensors`` in a folder of its own: numbers and, in its
-header, JSON; nothing that could be executed. It is written beside its name and renamed when the
-disk has it, so that whatever happens there is a whole one.
+A checkpoint is one file, ``checkpoint.safetensors``, in a folder of its own. It holds numbers and, in its
+header, JSON; nothing that could be executed. A new one replaces the old one only when it is complete.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -15,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -24,7 +21,9 @@ from torch import Tensor
 from ..._version import FORMAT, __version__
 from ...errors import CheckpointError
 from ...models.specs import Spec
-from .batches import TrainingData, ValidationData
+from ...support.atomic import write_whole
+from ...support.checksums import sha256
+from .arrays import TrainingData, ValidationData
 from .protocol import Protocol
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -32,16 +31,16 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 
 @dataclass
 class Checkpoint:
-    """A folder for the checkpoints of one training.
+    """The folder that holds the checkpoint of one training.
 
     Parameters
     ----------
     folder : Path
-        Made where it does not exist.
+        Created if it does not exist.
     every : int, optional
-        Iterations from one checkpoint to the next.
+        Iterations between checkpoints.
     seconds : float
-        Time from one to the next, where ``every`` is None.
+        Time between checkpoints if ``every`` is None.
     """
 
     folder: Path
@@ -56,7 +55,7 @@ class Checkpoint:
         return self.folder / CHECKPOINT_FILE
 
     def is_due(self, iteration: int) -> bool:
-        """Whether one is to be written after so many iterations."""
+        """Whether to write a checkpoint after ``iteration`` iterations."""
         if self.every is not None:
             return iteration % self.every == 0
         return time.monotonic() - self._last >= self.seconds
@@ -67,7 +66,7 @@ class Checkpoint:
         Raises
         ------
         CheckpointError
-            Where it cannot be written.
+            If it cannot be written. The old checkpoint is kept.
         """
         from safetensors.torch import save
 
@@ -75,36 +74,34 @@ class Checkpoint:
         content = {"hydroxr_format": FORMAT, "hydroxr_version": __version__, **content}
         text = json.dumps(content)
         raw = save(kept, metadata={"hydroxr": text, "sha256": _digest(kept, text)})
-        temporary = self.folder / f".{CHECKPOINT_FILE}-{uuid4().hex}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(raw)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
+            write_whole(self.path, raw)
         except OSError as error:
             raise CheckpointError(
                 f"{self.path} could not be written: {error}. Choose another folder, or free some space."
             ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
         self._last = time.monotonic()
 
     def read(self, identity: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """The checkpoint of the training that ``identity`` describes; None where there is none yet.
+        """Tensors and content of the checkpoint; None if there is none yet.
+
+        Parameters
+        ----------
+        identity : mapping
+            Identity of the training that will continue, see :func:`identity_of`.
 
         Raises
         ------
         CheckpointError
-            Where it is damaged, of a newer format, or of another training.
+            If the checkpoint is damaged, has a newer format, or belongs to another training.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise CheckpointError(f"{self.folder} is a file; expected a folder for checkpoints, or none yet.")
         if not os.path.lexists(self.path):
             return None
         if not self.path.is_file():
-            raise CheckpointError(f"{self.path} is no plain file; remove it, or choose another folder.")
+            raise CheckpointError(f"{self.path} is not a regular file; remove it, or choose another folder.")
         tensors, content = _read(self.path)
         version = content.get("hydroxr_format")
         if type(version) is not int or version > FORMAT:
@@ -123,7 +120,7 @@ def identity_of(
     validation: ValidationData | None,
     more: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """All that a training depends on, by the name that an error would call it."""
+    """Everything that a training depends on; the keys are the names that an error message shows."""
     out: dict[str, Any] = {f"model {name}": value for name, value in description.to_dict().items()}
     out |= {name: value for name, value in protocol.to_dict().items() if name != "preset"}
     out |= {f"data {name}": value for name, value in fingerprints(data).items()}
@@ -133,28 +130,27 @@ def identity_of(
 
 
 def fingerprints(data: TrainingData | ValidationData) -> dict[str, str]:
-    """SHA-256 of each array; what several trainings with the same data have in common."""
+    """SHA-256 of each array of the data, shortened; equal for all trainings with the same data."""
     out = {}
     for field in fields(data):
         value = getattr(data, field.name)
         if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
             raw = np.ascontiguousarray(value)
-            digest = hashlib.sha256(str(raw.shape).encode())
-            digest.update(raw.data.cast("B") if raw.size else b"")
+            checksum = sha256(str(raw.shape), raw.data.cast("B") if raw.size else b"")
         else:
-            digest = hashlib.sha256("\n".join(map(str, value)).encode())
-        out[field.name] = digest.hexdigest()[:16]
+            checksum = sha256("\n".join(map(str, value)))
+        out[field.name] = checksum[:16]
     return out
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The state of an optimiser, flat."""
+    """The state of an optimiser as tensors named ``weight.name``."""
     state = optimizer.state_dict()["state"]
     return {f"{place}.{name}": value for place, part in state.items() for name, value in part.items()}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put the state back that :func:`optimizer_tensors` took out."""
+    """Restore the state that :func:`optimizer_tensors` gave."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         place, _, name = key.partition(".")
@@ -174,22 +170,21 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise ValueError("its checksum differs")
         content = json.loads(text)
         if not isinstance(content, dict) or not isinstance(content.get("identity"), dict):
-            raise ValueError("it is of another kind")
+            raise ValueError("it does not say which training it belongs to")
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
-            f"{path} is not a checkpoint that can be read ({error}); remove it to start the training anew, "
-            "or choose another folder."
+            f"{path} cannot be read as a checkpoint ({error}); remove it to start the training again from "
+            "the beginning, or choose another folder."
         ) from error
     return tensors, content
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
-    digest = hashlib.sha256(text.encode())
+    parts: list[str | bytes] = [text]
     for name in sorted(tensors):
         array = tensors[name].numpy()
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+        parts += [f"{name} {array.dtype} {array.shape}", array.tobytes()]
+    return sha256(*parts)
 
 
 def _check_same(folder: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
@@ -203,6 +198,6 @@ def _check_same(folder: Path, found: Mapping[str, Any], expected: Mapping[str, A
         else:
             texts.append(f"{name} ({found.get(name)!r} there, {expected.get(name)!r} here)")
     raise CheckpointError(
-        f"{folder} has the checkpoint of another training; what differs: {', '.join(texts)}. Repeat the call "
-        "that it is of to continue it, or choose another folder for this one."
+        f"{folder} has the checkpoint of another training; these differ: {', '.join(texts)}. To continue "
+        "that training, repeat its call; for this one, choose another folder."
     )

@@ -1,4 +1,4 @@
-"""Why a batch has no finite loss or gradient: which cells, which days."""
+"""Which cells and days make the loss of a batch, or its gradient, not finite."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .batches import TrainingData
+from .arrays import TrainingData
 from .protocol import Protocol
 
 _NAMED = 5  # cells that a message names
 
 
 class Attempt(Interface):
-    """What a message needs from a training: its data, its settings, and its last batch computed again."""
+    """The part of a training that the message needs: data, settings, and a way to repeat a batch."""
 
     protocol: Protocol
     data: TrainingData
@@ -34,7 +34,7 @@ class Attempt(Interface):
 
 
 def describe_failure(training: Attempt, cells: np.ndarray, starts: np.ndarray) -> str:
-    """The message for a training that gets nowhere, from its last batch."""
+    """The error message for a training whose last batches were all useless; examines the last one."""
     what, bad = _bad_windows(training, cells, starts)
     protocol = training.protocol
     names, days = training.data.names, training.data.days
@@ -50,14 +50,15 @@ def describe_failure(training: Attempt, cells: np.ndarray, starts: np.ndarray) -
     count = training.skipped_in_row
     return (
         f"{what} not finite in {'all' if count == training.total else 'each of the last'} {count} iterations "
-        f"(up to iteration {training.iteration + 1}), in the last one for {', '.join(texts[:_NAMED])}{more}. "
-        "Look at forcing, attributes and streamflow of those cells on those days, leave the cells out, or "
-        f"lower the learning rate (learning_rate={protocol.learning_rate:g} now)."
+        f"(up to iteration {training.iteration + 1}). In the last one this concerns "
+        f"{', '.join(texts[:_NAMED])}{more}. Check forcing, attributes and streamflow of these cells on "
+        "these days, leave the cells out, or lower the learning rate "
+        f"(now learning_rate={protocol.learning_rate:g})."
     )
 
 
 def _bad_windows(training: Attempt, cells: np.ndarray, starts: np.ndarray) -> tuple[str, Tensor]:
-    """What is not finite, and in which windows of the batch, (batch,)."""
+    """The quantity that is not finite, and in which windows of the batch, (batch,)."""
     observed, output, parameters = training.simulate(cells, starts)
     counted = ~torch.isnan(observed)
     bad = (counted & ~torch.isfinite(output)).any(0)

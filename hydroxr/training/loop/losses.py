@@ -1,7 +1,7 @@
-"""Losses between simulated and observed streamflow; missing observations do not count.
+"""Losses between simulated and observed streamflow.
 
-Each takes (time, space) tensors and gives a scalar. What is simulated on a day without observation
-has no part in it and no gradient, and the gradient is finite everywhere, at a perfect fit too.
+Each takes tensors (time, space) and returns a scalar. Days without an observation do not count and get
+no gradient. The gradient is finite everywhere, also at a perfect fit.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ...errors import DescriptionError
 from ...models.streamflow_network import transform_streamflow
 
 LOW_FLOW_WEIGHT = 0.25  # the paper's alpha
-# Added to standard deviations that a loss divides by: where it hardly ever flows, errors of a
-# tenth of a millimetre are no disaster.
+# Added to standard deviations in denominators, so that errors of a tenth of a millimetre do not
+# dominate in cells that are nearly dry.
 _SPREAD = 0.1  # mm/day
 
 Loss = str | Mapping[str, float] | Callable[..., Tensor]
@@ -43,14 +43,14 @@ def paper_loss(simulated: Tensor, observed: Tensor) -> Tensor:
 
 
 def low_flow_loss(simulated: Tensor, observed: Tensor, valid: Tensor | None = None) -> Tensor:
-    """RMSE of transformed streamflow, the second part of the paper's loss: it weighs low flows.
+    """RMSE of transformed streamflow, the part of the paper's loss that weights low flows.
 
     Parameters
     ----------
     simulated, observed : Tensor, (time, space)
         mm/day; days with NaN observed are left out.
     valid : Tensor of bool, (time, space), optional
-        The days that count, where nothing is NaN any more.
+        The days that count, if the series have no NaN any more.
 
     Returns
     -------
@@ -64,17 +64,17 @@ def low_flow_loss(simulated: Tensor, observed: Tensor, valid: Tensor | None = No
 
 
 def transformed_loss(simulated: Tensor, observed: Tensor, normalised: tuple[Tensor, Tensor]) -> Tensor:
-    """RMSE of an LSTM's own output, Feng et al. (2022), section 2.2.1: transformed, normalised streamflow.
+    """RMSE of the normalised output of an LSTM, Feng et al. (2022), section 2.2.1.
 
-    It is :func:`low_flow_loss` over the standard deviation of transformed streamflow, but where the
-    network is below what streamflow can be it still has a gradient.
+    This is :func:`low_flow_loss` divided by the standard deviation of transformed streamflow. It has a
+    gradient even where the output corresponds to negative streamflow.
 
     Parameters
     ----------
     simulated, observed : Tensor, (time, space)
-        mm/day; not looked at.
+        mm/day; unused.
     normalised : (Tensor, Tensor), (time, space)
-        The network's output, and what it should be, NaN on days that are left out.
+        Output of the network and its target; days with NaN in the target are left out.
 
     Returns
     -------
@@ -86,14 +86,14 @@ def transformed_loss(simulated: Tensor, observed: Tensor, normalised: tuple[Tens
 
 
 def nse_loss(simulated: Tensor, observed: Tensor, variance: Tensor) -> Tensor:
-    """Squared error over the variance of each cell's observations: 1 - NSE, on average.
+    """Mean squared error over the variance of each cell's observations: 1 - NSE on average.
 
     Parameters
     ----------
     simulated, observed : Tensor, (time, space)
         mm/day; days with NaN observed are left out.
     variance : Tensor, (space,)
-        Of the observed streamflow in the training period, (mm/day)².
+        Variance of observed streamflow in the training period, (mm/day)².
 
     Returns
     -------
@@ -110,14 +110,13 @@ def kge_loss(simulated: Tensor, observed: Tensor) -> Tensor:
     Parameters
     ----------
     simulated, observed : Tensor, (time, space)
-        mm/day; days with NaN observed are left out, and windows that have no others.
+        mm/day; days with NaN observed are left out, and so are windows without any observation.
 
     Returns
     -------
     Tensor, scalar
-        Mean over the windows of ``sqrt((r - 1)² + (α - 1)² + (β - 1)²)``. Variances and the
-        covariance are taken (0.1 mm/day)² larger and means 0.1 mm/day larger than they are, so that
-        windows without flow have a loss.
+        Mean over the windows of ``sqrt((r - 1)² + (α - 1)² + (β - 1)²)``. Variances and covariance are
+        increased by (0.1 mm/day)² and means by 0.1 mm/day, so that windows without flow have a loss.
     """
     valid, simulated, observed = _valid(simulated, observed)
     count = valid.sum(0)
@@ -139,17 +138,17 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "kge": kge_loss,
     "low_flow": low_flow_loss,
 }
-# Of an LSTM's own output, which a δ model does not have.
+# Losses of the normalised output of an LSTM, which a δ model does not have.
 OUTPUT_LOSSES: dict[str, Callable[..., Tensor]] = {"transformed": transformed_loss}
 
 
 def checked_loss(loss: Any) -> Loss:
-    """``loss`` as it is kept: a name, a dict of weights by name, or a function.
+    """Return ``loss`` if it is a name, a dict of weights by name, or a function.
 
     Raises
     ------
     DescriptionError
-        Where it is none of them.
+        If it is none of these, a name is unknown, or a weight is not a number above 0.
     """
     if callable(loss):
         return loss
@@ -163,7 +162,7 @@ def checked_loss(loss: Any) -> Loss:
         )
     for name, weight in weights.items():
         if name not in names:
-            raise DescriptionError(f"loss {name!r} is not known; expected some of {known}, or a function.")
+            raise DescriptionError(f"loss {name!r} is not known; expected one of {known}, or a function.")
         number = isinstance(weight, int | float) or hasattr(weight, "__float__")
         if not number or isinstance(weight, bool) or not 0.0 < float(weight) < float("inf"):
             raise DescriptionError(f"the weight of loss {name!r} is {weight!r}; expected a number above 0.")
@@ -171,12 +170,12 @@ def checked_loss(loss: Any) -> Loss:
 
 
 def parts_of(loss: Loss) -> tuple[str, ...]:
-    """The names in a loss; none for a function."""
+    """The names that a loss consists of; none for a function."""
     return (loss,) if isinstance(loss, str) else tuple(loss) if isinstance(loss, Mapping) else ()
 
 
 def describe_loss(loss: Loss) -> str | dict[str, float]:
-    """What is written of a loss: its name, its weights, or a function's qualified name."""
+    """A loss for JSON: its name, its weights, or the qualified name of a function."""
     if isinstance(loss, str):
         return loss
     if isinstance(loss, Mapping):
@@ -186,9 +185,10 @@ def describe_loss(loss: Loss) -> str | dict[str, float]:
 
 
 def make_loss(loss: Loss) -> Callable[..., Tensor]:
-    """The function of simulated, observed (time, space) and the cells' variance (space,).
+    """The function that computes a loss.
 
-    For an LSTM a fourth argument is the pair of normalised simulated and observed streamflow.
+    It takes simulated and observed streamflow, (time, space), the variance of each cell, (space,), and for
+    an LSTM the pair of normalised output and target, (time, space).
     """
     if isinstance(loss, Mapping):
         parts = [(weight, make_loss(name)) for name, weight in loss.items()]
@@ -218,15 +218,15 @@ def make_loss(loss: Loss) -> Callable[..., Tensor]:
 
 
 def takes_variance(function: Callable[..., Tensor]) -> bool:
-    """Whether a loss has an argument ``variance``."""
+    """Whether a loss function has an argument ``variance``."""
     try:
         return "variance" in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # a function that does not tell, as some of C do not
+    except (TypeError, ValueError):  # some functions written in C have no signature
         return False
 
 
 def _valid(simulated: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Which entries count, and both series with 0 in the others."""
+    """The entries that count, and both series with 0 elsewhere."""
     valid = ~torch.isnan(observed)
     return valid, torch.where(valid, simulated, 0.0), torch.where(valid, observed, 0.0)
 
@@ -236,5 +236,5 @@ def _mean(values: Tensor, valid: Tensor) -> Tensor:
 
 
 def _root(values: Tensor) -> Tensor:
-    # The root has no finite gradient at 0: a perfect fit has nothing more to learn.
+    # The root has no finite gradient at 0; a perfect fit needs none.
     return torch.where(values > 0, torch.sqrt(torch.where(values > 0, values, 1.0)), 0.0)

@@ -1,4 +1,4 @@
-"""How a model is trained: everything that decides it beside the data, as presets and changes to them."""
+"""How a model is trained: presets, and changes to them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SCHEDULES = ("cosine", "constant")
 WARMUP_PARAMETERS = ("daily", "last day")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
-# Largest rates of the optimisers. Adadelta's, as in the paper, is its own affair. Parameters fitted
-# directly bear, and need, longer steps.
+# Largest learning rates. Adadelta adapts its steps itself, from 1, as in the paper. Constant parameters
+# tolerate, and need, longer steps.
 _RATES = {
     ("adam", "lstm"): 1e-2,
     ("adam", "streamflow"): 1e-2,
@@ -28,56 +28,59 @@ _RATES = {
     ("adadelta", "streamflow"): 1.0,
     ("adadelta", "constant"): 1.0,
 }
-# Enough for a regional network to be useful, and for parameters fitted directly to settle.
+# Enough for a regional network to be useful and for constant parameters to settle.
 _ITERATIONS = {"lstm": 1500, "streamflow": 1500, "constant": 300}
 _SCHEDULES = {"adam": "cosine", "adadelta": "constant"}
-_COVERED = 0.99  # of the (cell, day) pairs, on average, in an epoch of random windows
-_LEAST = {"warmup": 0, "seed": 0}  # of the whole numbers; 1 for the others
+_COVERED = 0.99  # expected share of the (cell, day) pairs that an epoch of random windows covers
+_LEAST = {"warmup": 0, "seed": 0}  # smallest whole number allowed; 1 for the others
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Everything about how a model is trained.
+    """All settings of a training.
 
     Parameters
     ----------
-    preset : str
-        Where the values come from that nobody changed.
+    preset : {"default", "long", "paper"}
+        The preset that the unchanged values come from.
     loss : str, dict or function
         See :mod:`hydroxr.training.loop.losses`.
     optimizer : {"adam", "adadelta"}
     learning_rate : float
-        The largest, of a schedule.
+        Learning rate, or the first and largest one of a schedule.
     schedule : {"cosine", "constant"}
         "cosine": the rate decays to 0 along half a cosine.
     iterations : int, optional
-        Steps of the optimiser; None where ``epochs`` say it.
+        Steps of the optimiser; None if ``epochs`` is given instead.
     epochs : int, optional
-        Each as many iterations as cover 99 % of all days of all cells, see :func:`epoch_iterations`.
-    batch, window, warmup : int
-        Windows an iteration, days of each that count, days before them.
+        Number of epochs. The random windows of an epoch cover 99 % of all days of all cells, see
+        :func:`epoch_iterations`.
+    batch : int
+        Windows per iteration.
+    window, warmup : int
+        Days of each window that count in the loss, and days of warm-up before them.
     warmup_gradient : bool
         Whether gradients pass through the warm-up.
     warmup_parameters : {"daily", "last day"}
-        Dynamic parameters in the warm-up: of each day, or of its last day throughout. Static ones
-        are those of the last day of the window, in both. Without meaning for an LSTM of streamflow.
+        Dynamic parameters during the warm-up: those of each day, or those of its last day throughout.
+        Static parameters are always those of the last day of the window. An LSTM of streamflow ignores it.
     dropout : float
-        Share of the LSTM's weights that a pass leaves out.
+        Share of the LSTM's weights that are dropped in each pass.
     clip : float, optional
-        Gradients longer than that are cut to it; None: never.
+        Largest norm of the gradient; longer gradients are shortened to it. None: no limit.
     precision : {"auto", "float32", "bfloat16"}
-        Of the LSTM while it is trained; all else is float32. "auto": bfloat16 where that is faster.
+        Precision of the LSTM in training; everything else is float32. "auto": bfloat16 if it is faster.
     validate_every : int
-        Iterations from one validation to the next.
+        Iterations between validations.
     patience : int, optional
-        Validations in a row without a better one after which training stops; None: it does not.
+        Stop after this many validations in a row without improvement. None: never.
     seed : int
-        Of weights, draws and dropout.
+        Seed of weights, draws and dropout.
 
     Raises
     ------
     DescriptionError
-        Where a value does not exist.
+        If a value is not allowed, or not exactly one of ``iterations`` and ``epochs`` is given.
     """
 
     preset: str
@@ -130,7 +133,7 @@ class Protocol:
         }
 
     def for_data(self, cells: int, days: int) -> Protocol:
-        """With ``iterations`` as a number, for training data of that size."""
+        """The protocol with ``iterations`` as a number, for training data of this size."""
         if self.iterations is not None or self.epochs is None:
             return self
         epoch = epoch_iterations(self.batch, self.window, self.warmup, cells, days)
@@ -145,7 +148,7 @@ class Protocol:
 
 
 def epoch_iterations(batch: int, window: int, warmup: int, cells: int, days: int) -> int:
-    """Iterations after which random windows have covered 99 % of all days of all cells.
+    """Iterations after which random windows cover 99 % of all days of all cells.
 
     With the paper's numbers (100 windows of 365 days, 671 cells, 15 years): 431.
     """
@@ -154,7 +157,7 @@ def epoch_iterations(batch: int, window: int, warmup: int, cells: int, days: int
 
 
 def _default(network: str) -> Protocol:
-    """Chosen by training on 1985-1995 and judging on 1980-1985: tutorials/choosing_settings.md."""
+    """Chosen by training on 1985-1995 and testing on 1980-1985, see tutorials/choosing_settings.md."""
     return Protocol(
         preset="default",
         loss={"nse": 1.0, "low_flow": 1.0},
@@ -168,10 +171,10 @@ def _default(network: str) -> Protocol:
 
 
 def _long(network: str) -> Protocol:
-    """The default with three times the iterations, for final weights; for δ models a KGE term.
+    """The default with three times the iterations, for final weights; δ models get a KGE term.
 
-    Chosen with up to 3,000 iterations on ten years (tutorials/choosing_settings.md), of which as many passes
-    through the paper's fifteen years are 4,500.
+    Chosen with up to 3,000 iterations on ten years (tutorials/choosing_settings.md). As many passes through
+    the paper's fifteen years take 4,500 iterations.
     """
     default = replace(_default(network), preset="long")
     if network == "constant":
@@ -181,9 +184,9 @@ def _long(network: str) -> Protocol:
 
 
 def _paper(network: str) -> Protocol:
-    """Feng et al. (2022), sections 2.2.1 and 2.2.2, and the code that was published with it.
+    """The protocol of Feng et al. (2022), sections 2.2.1 and 2.2.2, and of their published code.
 
-    Of their LSTM they tell the loss; all else is as for their δ models.
+    For their LSTM they give the loss only; the other values are those of the δ models.
     """
     return Protocol(
         preset="paper",
@@ -221,22 +224,22 @@ def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protoco
     ----------
     preset : {"default", "long", "paper"}
     network : {"lstm", "constant", "streamflow"}
-        What is trained: what gives parameters, or an LSTM that gives streamflow.
+        Kind of the network: it gives parameters daily or once per cell, or streamflow itself.
     changes : dict
-        Values by the names of :class:`Protocol`; None where the preset's is meant, except for
-        ``clip`` and ``patience``, where None is a value.
+        Values by the names of :class:`Protocol`. None leaves the preset's value, except for ``clip`` and
+        ``patience``, where None is a value.
 
     Raises
     ------
     DescriptionError
-        Where there is no such preset, name or value.
+        If the preset, a name or a value is not known.
     """
     _check_choice("preset", preset, tuple(PRESETS))
     base = PRESETS[preset](network)
     known = [field.name for field in fields(Protocol) if field.name != "preset"]
     for name in changes:
         if name not in known:
-            raise DescriptionError(f"fit has no option {name!r}; expected some of {', '.join(known)}.")
+            raise DescriptionError(f"fit has no option {name!r}; expected one of {', '.join(known)}.")
     changes = {
         name: value for name, value in changes.items() if value is not None or name in ("clip", "patience")
     }
@@ -247,7 +250,7 @@ def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protoco
     optimizer = changes.get("optimizer", base.optimizer)
     if optimizer != base.optimizer:
         _check_choice("optimizer", optimizer, OPTIMIZERS)
-        # Another optimiser comes with rates of its own.
+        # Each optimiser has a rate and a schedule of its own.
         changes = {
             "learning_rate": _RATES[optimizer, network],
             "schedule": _SCHEDULES[optimizer],
@@ -257,16 +260,16 @@ def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protoco
     wanted = [name for name in parts_of(protocol.loss) if name in OUTPUT_LOSSES]
     if wanted and network != "streamflow":
         raise DescriptionError(
-            f"loss {wanted[0]!r} is of the normalised streamflow that hx.LSTMStreamflow gives, and a δ model "
-            "gives none; expected 'low_flow', which is the same of streamflow in mm/day."
+            f"loss {wanted[0]!r} needs the normalised streamflow of hx.LSTMStreamflow, which a δ model does "
+            "not have; use 'low_flow', the same loss of streamflow in mm/day."
         )
     return protocol
 
 
 def protocol_of(spec: Spec, preset: str, changes: dict[str, Any]) -> Protocol:
-    """The protocol by which a description is trained: its own dropout counts unless another is given.
+    """The protocol for a description; its own dropout is used unless ``changes`` has another.
 
-    Parameters, errors: of :func:`make_protocol`.
+    See :func:`make_protocol`.
     """
     if changes.get("dropout") is None:
         changes = {**changes, "dropout": spec.dropout}
@@ -286,8 +289,7 @@ def _whole(name: str, value: Any) -> int:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, float | int | np.number):
-        raise DescriptionError(f"{name} is {value!r}; expected a number above 0.")
-    if not (np.isfinite(value) and value > 0):
+    is_number = isinstance(value, float | int | np.number) and not isinstance(value, bool)
+    if not is_number or not (np.isfinite(value) and value > 0):
         raise DescriptionError(f"{name} is {value!r}; expected a number above 0.")
     return float(value)

@@ -1,4 +1,4 @@
-"""Random basins and windows of time for training."""
+"""Random cells and windows of time for training."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import numpy as np
 
 
 class WindowSampler:
-    """Draw pairs of a cell and a first day, where there is something to learn.
+    """Draw pairs of a cell and a first day, with at least one observation in the window.
 
     Parameters
     ----------
     observed : array, (time, space)
         Streamflow, NaN where missing.
     batch : int
-        Pairs a draw.
+        Pairs per draw.
     window, warmup : int
-        Days that count in the loss, and days before them.
+        Days that count in the loss, and days of warm-up before them.
     seed : int
-        Draws are the same for the same seed.
+        The same seed gives the same draws.
 
     Notes
     -----
-    Cells are drawn uniformly, with replacement as in the paper's protocol, so that few cells fill
-    a batch with many of their windows; then a first day of that cell, uniformly among those whose
-    window has an observation.
+    Cells are drawn uniformly and with replacement, as in Feng et al. (2022), so that a few cells can
+    fill a batch with many of their windows. The first day is then drawn uniformly among the days of the
+    cell whose window has an observation.
     """
 
     def __init__(self, observed: np.ndarray, *, batch: int, window: int, warmup: int, seed: int) -> None:
@@ -41,12 +41,12 @@ class WindowSampler:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no window has any observation."""
+        """Whether no window has an observation."""
         return len(self._cells) == 0
 
     @property
     def state(self) -> dict[str, Any]:
-        """Where the random numbers stand, as plain values; set it to go on from there."""
+        """State of the random numbers as plain values; set it to continue from there."""
         return dict(self._rng.bit_generator.state)
 
     @state.setter

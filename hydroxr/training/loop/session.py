@@ -1,4 +1,4 @@
-"""The state of a training and one iteration of it."""
+"""A training in progress: its state, one iteration, and its result."""
 
 from __future__ import annotations
 
@@ -15,39 +15,34 @@ from ...errors import MissingObservationError, TrainingError
 from ...models.parameter_network import RegionalNetwork
 from ...models.specs import Spec
 from ...models.streamflow_network import StreamflowNetwork
-from .batches import (
-    TrainingData,
-    ValidationData,
-    batch_output,
-    batch_parameters,
-    batch_streamflow,
-    make_module,
-)
+from .arrays import TrainingData, ValidationData
+from .batches import batch_output, batch_parameters, batch_streamflow
 from .checkpoint import optimizer_tensors, restore_optimizer
 from .failures import describe_failure
 from .losses import make_loss
+from .modules import make_module
 from .protocol import Protocol
 from .sampler import WindowSampler
 from .validation import median_nse
 
-MOST_SKIPPED = 10  # batches in a row that may be of no use before training ends
+MOST_SKIPPED = 10  # batches in a row without a finite gradient that end a training
 
 HISTORY = ("loss", "learning_rate", "seconds", "skipped")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves.
+    """The result of a training.
 
     Parameters
     ----------
     weights : dict of array
-        Of the network (its normalisation among them) or, for a constant one, ``logits``.
+        Weights and normalisation of the network, or ``logits`` of constant parameters.
     history : dict of list
-        An entry for each iteration, see :data:`HISTORY`; ``validation_nse`` is NaN where there was
-        no validation.
+        One entry per iteration, see :data:`HISTORY`; ``validation_nse`` is NaN in iterations without
+        validation.
     facts : dict
-        For the model's provenance: how many iterations were done, which one's weights these are.
+        For the model's provenance: iterations done, the iteration of these weights, and more.
     """
 
     weights: dict[str, np.ndarray]
@@ -56,7 +51,7 @@ class Trained:
 
 
 class Training:
-    """Where a training stands."""
+    """A training in progress."""
 
     def __init__(
         self,
@@ -83,7 +78,7 @@ class Training:
         if self.sampler.is_empty:
             raise MissingObservationError(
                 f"no window of {protocol.window} days after {protocol.warmup} days of warm-up has observed "
-                "streamflow; choose a longer period, or smaller window and warmup."
+                "streamflow; choose a longer period, or a smaller window or warmup."
             )
         self.forcing = torch.from_numpy(data.forcing).to(device)
         self.attributes = torch.from_numpy(data.attributes).to(device)
@@ -103,17 +98,17 @@ class Training:
 
     @property
     def iteration(self) -> int:
-        """Iterations that are done."""
+        """Number of iterations done."""
         return len(self.history["seconds"])
 
     @property
     def seconds(self) -> float:
-        """Time that they took."""
+        """Time that the iterations took, s."""
         return self.history["seconds"][-1] if self.iteration else 0.0
 
     @property
     def has_stopped(self) -> bool:
-        """Whether the validation has not become better for too long."""
+        """Whether the validation has not improved for ``patience`` validations."""
         patience = self.protocol.patience
         return patience is not None and self.stale >= patience
 
@@ -123,14 +118,14 @@ class Training:
 
     @property
     def shown(self) -> str:
-        """What the bar says."""
+        """Text of the progress bar: mean loss of the last iterations, best validation."""
         recent = np.asarray(self.history["loss"][-20:])
         recent = recent[np.isfinite(recent)]
         text = f"loss {recent.mean():.4f}" if len(recent) else "loss ?"
         return f"{text}, NSE {self.best_score:.3f}" if self.best else text
 
     def step(self) -> None:
-        """One iteration: a batch, its gradient, and new weights where that is finite."""
+        """One iteration: draw a batch, take its gradient, and update the weights if it is finite."""
         cells, starts = self.sampler.draw()
         rate = self.protocol.rate(self.iteration)
         for group in self.optimizer.param_groups:
@@ -140,7 +135,7 @@ class Training:
         loss.backward()
         clip = self.protocol.clip
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), torch.inf if clip is None else clip)
-        # The one time that the host waits for the device.
+        # The only point where the host waits for the device.
         value, length = torch.stack([loss.detach().float(), norm.float()]).tolist()
         fine = bool(np.isfinite(value) and np.isfinite(length))
         if fine:
@@ -152,12 +147,12 @@ class Training:
             self.history[name].append(entry)
 
     def loss_of(self, cells: np.ndarray, starts: np.ndarray) -> Tensor:
-        """The loss of a batch: ``cells`` from the days ``starts`` of their warm-up on."""
+        """The loss of a batch; the warm-up of each cell begins on its day in ``starts``."""
         observed, output, _ = self.simulate(cells, starts)
         return self.loss_from(output, observed, cells)
 
     def loss_from(self, output: Tensor, observed: Tensor, cells: np.ndarray) -> Tensor:
-        """The loss of what :meth:`simulate` gave for ``cells``."""
+        """The loss of a batch from the output of :meth:`simulate` for ``cells``."""
         variance = self.variance[self._indices(cells)]
         if not isinstance(self.module, StreamflowNetwork):
             return self.loss(output, observed, variance)
@@ -165,9 +160,9 @@ class Training:
         return self.loss(self.module.streamflow(output), observed, variance, normalised)
 
     def simulate(self, cells: np.ndarray, starts: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Observed and simulated streamflow of a batch (window, batch), and its parameters.
+        """Observed and simulated streamflow of a batch, both (window, batch), and its parameters.
 
-        An LSTM's streamflow is normalised, and it has no parameters.
+        An LSTM gives normalised streamflow and has no parameters.
         """
         places = self._indices(cells)
         rows = self.days + self._indices(starts)
@@ -183,7 +178,7 @@ class Training:
         return torch.from_numpy(numbers).to(self.device)
 
     def validate_if_due(self) -> None:
-        """Judge the weights every so many iterations and at the end; keep the best ones."""
+        """Validate every ``validate_every`` iterations and at the end; keep the best weights."""
         if self.validation is None:
             return
         score = np.nan
@@ -196,13 +191,16 @@ class Training:
         self.history["validation_nse"].append(score)
 
     def random_state(self) -> tuple[Any, ...]:
-        """Where the random numbers stand: of the draws, and of dropout."""
+        """States of the random numbers: draws of batches, torch on the CPU, torch on the GPU."""
         on_gpu = torch.device(self.device).type == "cuda"
         gpu = torch.cuda.get_rng_state(self.device) if on_gpu else None
         return self.sampler.state, torch.get_rng_state(), gpu
 
     def rewind(self, iteration: int, state: tuple[Any, ...]) -> None:
-        """Back to the end of the last iteration that was finished; ``state`` is that after ``iteration``."""
+        """Return to the end of the last finished iteration after an interrupt.
+
+        ``state`` is the state of the random numbers after ``iteration`` iterations.
+        """
         if self.iteration == iteration:
             self._set_random_state(*state)
         for values in self.history.values():
@@ -217,7 +215,7 @@ class Training:
             torch.cuda.set_rng_state(gpu, self.device)
 
     def snapshot(self, identity: dict[str, Any] | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that is needed to go on from here: tensors, and plain values."""
+        """Everything needed to continue from here: tensors, and values for JSON."""
         draws, cpu, gpu = self.random_state()
         tensors = {f"weights.{name}": value for name, value in self.module.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
@@ -235,7 +233,7 @@ class Training:
         return tensors, content
 
     def restore(self, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
-        """Go on from a :meth:`snapshot`."""
+        """Continue from a :meth:`snapshot`."""
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {
@@ -251,12 +249,12 @@ class Training:
             setattr(self, name, content[name])
 
     def result(self) -> Trained:
-        """The best weights, or the last.
+        """The best weights, or the last ones without validation.
 
         Raises
         ------
         KeyboardInterrupt
-            Where there is no iteration to return the weights of.
+            If no iteration was finished.
         """
         if not self.iteration:
             raise KeyboardInterrupt
@@ -275,7 +273,7 @@ class Training:
 
 
 def variance_of(observed: np.ndarray) -> np.ndarray:
-    """Variance of each cell's observations, (space,), float32; 0 where there are none."""
+    """Variance of the observations of each cell, (space,), float32; 0 without observations."""
     valid = np.isfinite(observed)
     count = np.maximum(valid.sum(0), 1)
     values = np.where(valid, observed, 0.0).astype(float)
@@ -286,7 +284,7 @@ def variance_of(observed: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
-    """Seed torch's random numbers inside, and give the caller's back afterwards."""
+    """Seed torch's random numbers inside the block, and restore the caller's afterwards."""
     on_gpu = torch.device(device).type == "cuda"
     with torch.random.fork_rng([torch.device(device)] if on_gpu else []):
         torch.manual_seed(seed)

@@ -1,7 +1,7 @@
-"""The training loop: batches in, weights out.
+"""The training loop.
 
-Arrays only; labels stay with the caller. The data are on the device, batches are gathered there,
-and the host waits for it once an iteration, to know whether the gradient is finite.
+The data stay on the device and batches are gathered there. The host waits for the device once per
+iteration, to learn whether the gradient is finite.
 """
 
 from __future__ import annotations
@@ -15,13 +15,9 @@ from ...errors import CheckpointError
 from ...models.specs import Spec
 from ...physics.threads import without_subnormals
 from ...support.progress import progress_bar
-from .batches import (
-    TrainingData,
-    ValidationData,
-)
+from .arrays import TrainingData, ValidationData
 from .checkpoint import Checkpoint
-from .interrupts import Interrupts
-from .memory import kept_memory
+from .process import Interrupts, kept_memory
 from .protocol import Protocol
 from .session import Trained, Training, seeded
 
@@ -43,25 +39,30 @@ def train(
     description : DeltaHBV or LSTMStreamflow
     data : TrainingData
     protocol : Protocol
-        With ``iterations`` and a ``precision`` that is not "auto".
+        ``iterations`` is a number and ``precision`` is not "auto".
     device : str
     progress : bool
-        Show a bar with the loss and the validation.
+        Show a bar with the loss and the validation score.
     validation : ValidationData, optional
-        Then the weights of the best validation are returned, else those of the last iteration.
+        If given, the weights with the best validation are returned, otherwise the last ones.
     checkpoint : Checkpoint, optional
-        Where the training goes on from, and writes to.
+        Continue from this checkpoint if it exists, and write to it.
     identity : dict, optional
-        What a checkpoint must be of.
+        Identity of the training, which the checkpoint must have; see
+        :func:`~hydroxr.training.loop.checkpoint.identity_of`.
+
+    Returns
+    -------
+    Trained
 
     Raises
     ------
     TrainingError
-        Where nothing is finite in ten batches in a row, or in all of them.
+        If ten batches in a row, or all batches, have no finite loss and gradient.
     CheckpointError
-        Where the checkpoint is damaged or of another training.
+        If the checkpoint is damaged, belongs to another training, or cannot be written.
     KeyboardInterrupt
-        Where it is interrupted before the first iteration is done, or twice.
+        If it is interrupted before the first iteration is done, or twice.
     """
     training = Training(description, data, protocol, device, validation)
     with seeded(protocol.seed, device), kept_memory(), Interrupts() as interrupts, without_subnormals():
@@ -80,7 +81,7 @@ def _run(
     identity: dict[str, Any] | None,
     progress: bool,
 ) -> None:
-    """Iterations until all are done, or it is interrupted; checkpoints in between and at the end."""
+    """Iterate until the training is done or interrupted; write checkpoints on the way and at the end."""
     bar = progress_bar(
         total=training.total, initial=training.iteration, desc="fit", unit="it", disable=not progress
     )
@@ -110,12 +111,12 @@ def _run(
 def restore_checked(
     training: Training, checkpoint: Checkpoint, tensors: dict[str, Tensor], content: dict[str, Any]
 ) -> None:
-    """Let a training go on from what was read, which may have been made by anybody.
+    """Restore a training from a checkpoint; the file is not trusted, so its content is checked.
 
     Raises
     ------
     CheckpointError
-        Where it does not fit the training.
+        If the content does not fit the training.
     """
     try:
         expected = training.module.state_dict()
@@ -124,7 +125,7 @@ def restore_checked(
             for name, value in part.items():
                 like = expected[name.removeprefix(prefix)]
                 if value.shape != like.shape or value.dtype != like.dtype or not value.isfinite().all():
-                    raise ValueError(f"{name} is not finite, or of another shape or type")
+                    raise ValueError(f"{name} is not finite, or has another shape or type")
         if content["history"].keys() != training.history.keys():
             raise ValueError(f"its history has {', '.join(content['history'])}"[:200])
         training.restore(tensors, content)
@@ -132,12 +133,12 @@ def restore_checked(
         if not state and not all(training.history["skipped"]):
             raise ValueError("the state of its optimiser is missing")
         if any(part.ndim and part.shape != like.shape for like in state for part in state[like].values()):
-            raise ValueError("its optimiser is of other tensors")
+            raise ValueError("the state of its optimiser has other shapes")
         lengths = {name: len(values) for name, values in training.history.items()}
         if len({*lengths.values()}) != 1 or training.iteration > training.total:
             raise ValueError(f"its history has {lengths}")
     except (KeyError, RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CheckpointError(
             f"{checkpoint.path} is not a checkpoint of this training ({error}); remove it to start the "
-            "training anew, or choose another folder."
+            "training again from the beginning, or choose another folder."
         ) from error

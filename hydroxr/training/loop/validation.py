@@ -1,4 +1,4 @@
-"""How good a model is while it is trained: NSE of whole simulations of what it is not trained on."""
+"""Validation during training: NSE of a continuous simulation of days or cells kept out of training."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from ...models.parameter_network import ParameterNetwork, RegionalNetwork, numbe
 from ...models.streamflow_network import StreamflowNetwork
 from ...physics.arguments import arrange_parameters, empty_state
 from ...physics.simulation import simulate_tensors
-from .batches import ConstantParameters, Trainable, ValidationData, processes_of
+from .arrays import ValidationData
+from .modules import ConstantParameters, Trainable, processes_of
 
 _BUDGET = 200e6  # bytes of working memory
 
 
 def median_nse(module: Trainable, data: ValidationData, device: str) -> float:
-    """Median over the cells of the NSE of simulated streamflow; the module is left in training.
+    """Median NSE of simulated streamflow over the cells; leaves the module in training mode.
 
-    Cells whose observations do not vary have none. -inf where a simulation is not finite.
+    Cells with constant observations have no NSE. The result is -inf if no cell has one.
     """
     module.eval()
     try:
@@ -36,7 +37,7 @@ def median_nse(module: Trainable, data: ValidationData, device: str) -> float:
 
 
 def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device: str) -> np.ndarray:
-    """Streamflow of some cells, (time, cell), from nearly empty stores on the first day."""
+    """Streamflow of the cells in ``piece``, (time, cell), mm/day; starts from nearly empty stores."""
 
     def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(device)
@@ -66,7 +67,7 @@ def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device
 
 
 def _pieces(module: Trainable, data: ValidationData) -> Iterator[slice]:
-    """Slices of cells whose work fits the budget."""
+    """Slices of cells that fit into the memory budget."""
     description = module.description
     n_days, n_cells = data.observed.shape
     numbers = n_days * (3 + len(description.forcing))

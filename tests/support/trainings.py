@@ -1,0 +1,52 @@
+"""Short trainings, and losses that go wrong when told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import xarray as xr
+
+import hydroxr as hx
+from hydroxr.models.model import Model
+from hydroxr.training.loop.losses import paper_loss
+from tests.conftest import FIT
+
+SPECS = {
+    "constant": hx.DeltaHBV(components=2, network="constant"),
+    "static": hx.DeltaHBV(components=2, hidden=4),
+    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET")),
+}
+KINDS = tuple(SPECS)
+LATER = slice("2000-02-15", "2000-02-29")  # the days of make_dataset after those of training
+
+
+def fit(ds: xr.Dataset, kind: str = "static", **options: Any) -> Model:
+    """Some iterations, five unless told otherwise."""
+    return ds.hbv.fit(SPECS[kind], **FIT | {"iterations": 5} | options)
+
+
+def same(first: Model, second: Model) -> None:
+    """Weights and course to the last bit, but for the time it took."""
+    assert first.hash == second.hash
+    xr.testing.assert_identical(first.history.drop_vars("seconds"), second.history.drop_vars("seconds"))
+
+
+class Trouble:
+    """The paper's loss, but in some calls (counted from 1) something else happens."""
+
+    def __init__(self, calls: tuple[int, ...] | range, what: str) -> None:
+        self.calls, self.what, self.count = calls, what, 0
+
+    def __call__(self, simulated: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+        """Loss."""
+        self.count += 1
+        loss = paper_loss(simulated, observed)
+        if self.count not in self.calls:
+            return loss
+        if self.what == "interrupt":
+            raise KeyboardInterrupt
+        if self.what == "loss":
+            return loss * torch.nan
+        # A gradient that is no number, of a loss that is one.
+        return loss + torch.sqrt(simulated[0, 0] * 0.0)

@@ -1,0 +1,267 @@
+"""A training continues from its checkpoint to the last bit; other or damaged checkpoints are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import xarray as xr
+
+import hydroxr as hx
+from hydroxr.errors import (
+    CheckpointError,
+    DescriptionError,
+    HydroxrWarning,
+    TrainingError,
+)
+from hydroxr.training.loop import checkpoint as checkpoints
+from hydroxr.training.loop.checkpoint import CHECKPOINT_FILE
+from tests.support.trainings import KINDS, LATER, Trouble, fit, same
+
+
+@pytest.fixture
+def stops(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Let the process die, as it were, when a checkpoint has been written for the n-th time."""
+    write = checkpoints.Checkpoint.write
+
+    class DeadError(BaseException):
+        pass
+
+    def stop(number: int) -> Any:
+        count = 0
+
+        def write_and_die(self: Any, *given: Any) -> None:
+            nonlocal count
+            write(self, *given)
+            count += 1
+            if count == number:
+                raise DeadError
+
+        monkeypatch.setattr(checkpoints.Checkpoint, "write", write_and_die)
+        return pytest.raises(DeadError)
+
+    yield stop
+    monkeypatch.setattr(checkpoints.Checkpoint, "write", write)
+
+
+@pytest.mark.parametrize("after", [1, 3, 6])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_a_continued_training_is_an_uninterrupted_one(
+    ds: xr.Dataset, kind: str, after: int, preset: str, tmp_path: Path, stops: Any
+) -> None:
+    """To the last bit: weights, history, best validation, dropout, draws, the optimiser's memory."""
+    options = {"iterations": 7, "preset": preset, "validation": LATER, "validate_every": 2}
+    expected = fit(ds, kind, **options)
+    options |= {"checkpoint": tmp_path / "run", "checkpoint_every": 1}
+    with stops(after):
+        fit(ds, kind, **options)
+    torch.manual_seed(7)
+    continued = fit(ds, kind, **options)
+    same(continued, expected)
+    for name in ("best_iteration", "validation_nse", "iterations_done", "interrupted", "skipped"):
+        assert continued.training[name] == expected.training[name]
+    assert (continued.history["seconds"].diff("iteration") > 0).all()
+
+
+def test_an_interrupted_training_is_continued(ds: xr.Dataset, tmp_path: Path) -> None:
+    """The checkpoint of the interrupt is of the end of an iteration, though it came in the middle of one."""
+    trouble = Trouble((4,), "interrupt")
+    options = {"checkpoint": tmp_path / "run", "loss": trouble}
+    with pytest.warns(HydroxrWarning, match="Repeat the call"):
+        fit(ds, "dynamic", **options)
+    continued = fit(ds, "dynamic", **options)
+    assert trouble.count == 6  # the fourth twice
+    assert continued.training["interrupted"] is False
+    same(continued, fit(ds, "dynamic", loss=Trouble((), "")))
+
+
+def test_a_training_is_resumed_by_its_folder(ds: xr.Dataset, tmp_path: Path, stops: Any) -> None:
+    """``resume`` is ``checkpoint`` where there has to be one."""
+    expected = fit(ds)
+    with stops(1):
+        fit(ds, checkpoint=tmp_path / "run", checkpoint_every=2)
+    same(fit(ds, resume=tmp_path / "run"), expected)
+    with pytest.raises(CheckpointError, match=r"nowhere has no checkpoint to resume from.*earlier"):
+        fit(ds, resume=tmp_path / "nowhere")
+    with pytest.raises(DescriptionError, match=r"checkpoint is .*other.* and resume is .*expected one"):
+        fit(ds, checkpoint=tmp_path / "other", resume=tmp_path / "run")
+
+
+def test_a_training_that_is_done_is_not_repeated(ds: xr.Dataset, tmp_path: Path) -> None:
+    """The same call gives the same model from the checkpoint, and trains nothing."""
+    trouble = Trouble((), "")
+    first = fit(ds, loss=trouble, checkpoint=tmp_path / "run")
+    same(fit(ds, loss=trouble, checkpoint=tmp_path / "run"), first)
+    assert trouble.count == 5
+
+
+def test_early_stopping_is_continued(ds: xr.Dataset, tmp_path: Path, stops: Any) -> None:
+    """Validations without a better one are counted over the break."""
+    options: dict[str, Any] = {"iterations": 40, "validation": LATER, "validate_every": 1, "patience": 3}
+    options |= {"learning_rate": 1e-12, "dropout": 0.0}  # nothing becomes better, hardly
+    expected = fit(ds, **options)
+    assert expected.training["stopped_early"]
+    options |= {"checkpoint": tmp_path / "run", "checkpoint_every": 1}
+    with stops(2):
+        fit(ds, **options)
+    same(fit(ds, **options), expected)
+
+
+def test_skipped_batches_are_counted_over_the_break(ds: xr.Dataset, tmp_path: Path, stops: Any) -> None:
+    """Ten in a row are ten, and what is not finite survives the file."""
+    options = {"iterations": 30, "checkpoint": tmp_path / "run", "checkpoint_every": 1}
+    with stops(8):
+        fit(ds, loss=Trouble(range(4, 99), "loss"), **options)
+    with pytest.raises(TrainingError, match="iteration 13"):
+        fit(ds, loss=Trouble(range(99), "loss"), **options)
+
+
+def test_a_checkpoint_is_one_file_of_numbers(ds: xr.Dataset, tmp_path: Path) -> None:
+    """Nothing that could be executed, and nothing else in the folder."""
+    from safetensors import safe_open
+
+    fit(ds, checkpoint=str(tmp_path / "some" / "run"), checkpoint_every=timedelta(milliseconds=1))
+    assert os.listdir(tmp_path / "some" / "run") == [CHECKPOINT_FILE]
+    with safe_open(tmp_path / "some" / "run" / CHECKPOINT_FILE, framework="np") as file:
+        content = json.loads(file.metadata()["hydroxr"])
+    assert content["hydroxr_version"] == hx.__version__
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"learning_rate": 0.2}, r"learning_rate \(0\.1 there, 0\.2 here\)"),
+        ({"seed": 3}, r"seed \(0 there, 3 here\)"),
+        ({"iterations": 9}, r"iterations \(5 there, 9 here\)"),
+        ({"loss": "paper"}, r"loss \(.*'nse'.* there, 'paper' here\)"),
+        ({"attributes": ["p_mean"]}, "data attributes"),
+        ({"validation": LATER}, "validation forcing"),
+        ({"time": slice("2000-01-05", "2000-02-13")}, "data forcing"),
+    ],
+)
+def test_the_checkpoint_of_another_training_is_refused(
+    ds: xr.Dataset, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    """With all that differs, and what to do; it stays as it is."""
+    fit(ds, checkpoint=tmp_path / "run")
+    before = (tmp_path / "run" / CHECKPOINT_FILE).read_bytes()
+    with pytest.raises(CheckpointError, match=rf"another training.*{words}.*another folder"):
+        fit(ds, checkpoint=tmp_path / "run", **change)
+    assert (tmp_path / "run" / CHECKPOINT_FILE).read_bytes() == before
+
+
+def test_the_checkpoint_of_other_data_or_another_model_is_refused(ds: xr.Dataset, tmp_path: Path) -> None:
+    """One value is enough."""
+    fit(ds, checkpoint=tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"model dynamic \(\[\] there, \['BETA', 'BETAET'\] here\)"):
+        fit(ds, "dynamic", checkpoint=tmp_path / "run")
+    for name in ("prcp", "streamflow", "p_mean"):
+        other = ds.copy(deep=True)
+        other[name][(1, 20) if other[name].ndim == 2 else (1,)] += 0.01
+        with pytest.raises(CheckpointError, match=r"data (forcing|observed|attributes) .other values"):
+            fit(other, checkpoint=tmp_path / "run")
+
+
+def spoil(path: Path, how: str) -> None:
+    """Damage a checkpoint."""
+    data = bytearray(path.read_bytes())
+    if how == "bit of the numbers":
+        data[-10] ^= 1
+    elif how == "bit of the text":
+        data[data.index(b"best_score") + 1] ^= 1
+    elif how == "cut":
+        del data[len(data) // 2 :]
+    elif how == "empty":
+        data.clear()
+    else:
+        data[:] = b"\x80\x04K\x01."
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("how", ["bit of the numbers", "bit of the text", "cut", "empty", "pickle"])
+def test_a_damaged_checkpoint_is_refused(ds: xr.Dataset, tmp_path: Path, how: str) -> None:
+    """With its path, and what to do; it is not taken for a new start."""
+    fit(ds, checkpoint=tmp_path / "run")
+    spoil(tmp_path / "run" / CHECKPOINT_FILE, how)
+    with pytest.raises(CheckpointError, match=r"run/checkpoint\.safetensors.*remove it"):
+        fit(ds, checkpoint=tmp_path / "run")
+
+
+def test_a_checkpoint_of_a_newer_format_says_what_to_do(
+    ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Update hydroxr."""
+    monkeypatch.setattr(checkpoints, "FORMAT", 99)
+    fit(ds, checkpoint=tmp_path / "run")
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match=r"format 99.*update hydroxr"):
+        fit(ds, checkpoint=tmp_path / "run")
+
+
+def test_a_checkpoint_folder_that_is_a_file_is_refused(ds: xr.Dataset, tmp_path: Path) -> None:
+    """And left alone."""
+    (tmp_path / "run").write_text("precious")
+    with pytest.raises(CheckpointError, match="is a file"):
+        fit(ds, checkpoint=tmp_path / "run")
+    assert (tmp_path / "run").read_text() == "precious"
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(
+    ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Disk full: an error, the older checkpoint whole, no other file."""
+    count = 0
+    real = os.fsync
+
+    def full(number: int) -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise OSError("no space left on device")
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", full)
+    options = {"checkpoint": tmp_path / "run", "checkpoint_every": 1}
+    with pytest.raises(CheckpointError, match="no space left"):
+        fit(ds, **options)
+    assert os.listdir(tmp_path / "run") == [CHECKPOINT_FILE]
+    same(fit(ds, **options), fit(ds))
+
+
+_KILLED = """
+import os, signal, sys
+import hydroxr as hx
+from hydroxr.training.loop import checkpoint
+from tests.support.labelled import make_dataset
+from tests.support.trainings import fit
+
+count = 0
+real = os.fsync
+def fsync(number):
+    global count
+    count += 1
+    if count == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(number)
+os.fsync = fsync
+fit(make_dataset(), "dynamic", checkpoint=sys.argv[1], checkpoint_every=1)
+"""
+
+
+def test_a_killed_training_is_continued(ds: xr.Dataset, tmp_path: Path) -> None:
+    """Killed in the middle of writing a checkpoint, in a process of its own."""
+    command = [sys.executable, "-c", _KILLED, str(tmp_path / "run")]
+    root = Path(__file__).parents[3]
+    done = subprocess.run(command, cwd=root, capture_output=True, check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    same(fit(ds, "dynamic", checkpoint=tmp_path / "run"), fit(ds, "dynamic"))
