@@ -1,4 +1,4 @@
-"""Comparison of a simulation with independent estimates: evapotranspiration, baseflow, snow, storage."""
+"""Comparison of a simulation with independent estimates of evapotranspiration, baseflow, snow and storage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from ..analysis.baseflow_separation import eckhardt, lyne_hollick, recession_con
 from ..analysis.time_means import composite_8day
 from ..datasets.mod16 import open_mod16
 from .baseflow import baseflow
-from .products import evapotranspiration, snow, storage, water_balance_evapotranspiration
+from .evapotranspiration import evapotranspiration, water_balance_evapotranspiration
+from .storages import snow, storage
 
 __all__ = [
     "aggregate",

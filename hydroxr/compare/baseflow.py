@@ -1,4 +1,4 @@
-"""Baseflow index: of any series, and of a simulation against other estimates of it."""
+"""Simulated baseflow index against other estimates of it."""
 
 from __future__ import annotations
 
@@ -7,32 +7,42 @@ import xarray as xr
 from ..analysis.baseflow_index import as_fraction, baseflow_index
 from ..analysis.periods import span, whole_years
 from ..metrics.selection import within
-from .series import over_space, same_cells, simulated
+from .matching import over_space, same_cells, simulated
 
 
 def baseflow(sim: xr.Dataset, index: xr.DataArray, time: slice | None = None) -> xr.Dataset:
-    """Baseflow index of a simulation, Q2 over Q of whole years, against another estimate of it.
+    """Compare the baseflow index of a simulation, Q2 over Q of Feng et al. (2022), with another estimate.
 
     Parameters
     ----------
     sim : Dataset
-        With ``baseflow`` and ``runoff``, daily, of a δ model; components are averaged first.
+        Simulation of a δ model with daily ``baseflow`` and ``runoff`` ``(..., time)``; components are
+        averaged first.
     index : DataArray
-        The other estimate for the same cells, such as CAMELS' ``baseflow_index`` (Ladson et al.,
-        2013), the USGS index, or a gridded product after :func:`hydroxr.analysis.area_means.aggregate`. A
-        fraction (units 1) or percent (units %); without units, values above 2 say percent.
-    time
-        The period; by default all of the simulation. Whole years from its first day count.
+        The estimate ``(...)`` for the same cells, such as ``baseflow_index`` of CAMELS (Ladson et al., 2013),
+        the index of the USGS, or a gridded product after :func:`~hydroxr.compare.aggregate`. A fraction
+        (units 1) or percent (units %); without units, values above 2 mean percent.
+    time : slice, optional
+        The period; default: all of the simulation. Only whole years, counted from its first day, are used.
 
     Returns
     -------
     Dataset
-        A cell ``baseflow_index``, ``reference`` and ``difference``; over all cells ``spatial_r``,
-        ``spatial_bias`` and ``spatial_rmse``; units 1. Attribute ``period``.
+        ``baseflow_index``, ``reference`` and ``difference`` ``(...)``; ``spatial_r``, ``spatial_bias`` and
+        ``spatial_rmse`` over all cells; units 1. The attribute ``period`` gives the first and last day.
 
     Raises
     ------
-    MissingVariableError, UnitsError, CoordinateError, EmptySelectionError
+    MissingVariableError
+        If the simulation lacks ``baseflow`` or ``runoff``.
+    UnitsError
+        If units and values of ``index`` contradict each other.
+    DimensionError
+        If ``index`` has other dimensions than the cells of the simulation.
+    CoordinateError
+        If ``index`` lacks cells of the simulation.
+    EmptySelectionError
+        If the period has no whole year.
     """
     parts = [simulated(sim, name) for name in ("baseflow", "runoff")]
     if time is not None:

@@ -1,219 +1,258 @@
-"""Simulated evapotranspiration, snow and stored water against products of them."""
+"""What a product holds: its variable, the periods of its time steps, its values in kg m-2."""
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
 import xarray as xr
 
-from ..analysis.derived import STORAGE, SWE, daily_sum
-from ..analysis.periods import days_of, months, with_bounds
-from ..analysis.time_means import over_periods
-from ..conventions.units import convert
-from ..conventions.variables import AMOUNT, FLUX, VARIABLES
-from ..errors import EmptySelectionError, MissingVariableError, warn
-from ..inputs.find import find
-from ..inputs.resolve import observed_streamflow
-from .series import find_in_product, in_time, over_space, simulated
-from .steps import amounts, depth, periods_of
+from ..analysis.periods import COMPOSITE, Index, Periods, composites, months, time_index
+from ..conventions.cell_methods import AMOUNTS
+from ..conventions.units import canonical, factor_offset, quantity_of
+from ..conventions.variables import AMOUNT, VARIABLES, Variable
+from ..errors import AmbiguousVariableError, MissingVariableError, TimeAxisError, UnitsError
 
-_ET_NAMES = ("evapotranspiration", "ET_500m", "ET", "et", "E", "ETa", "aet", "evspsbl")
-_ET_STANDARD_NAMES = (
-    "water_evapotranspiration_flux",
-    "water_evaporation_flux",
-    "lwe_water_evaporation_rate",
-    "water_evaporation_amount",
-    "water_evapotranspiration_amount",
+# Names in lower case, besides those of the table, that mean neither evapotranspiration nor snow nor storage.
+_OTHER_NAMES = frozenset(
+    ["ep", "et0", "eto", "pev", "evspsblpot", "precip", "ppt", "rain", "tp", "p", "discharge", "qsim", "le"]
 )
-_SWE_NAMES = (SWE, "swe", "SWE", "snw", "WTEQ")
-_SWE_STANDARD_NAMES = ("surface_snow_amount", "lwe_thickness_of_surface_snow_amount")
-_STORAGE_NAMES = (STORAGE, "total_water_storage", "lwe_thickness", "tws", "TWS", "twsa")
-_STORAGE_STANDARD_NAMES = ("land_water_amount", "liquid_water_equivalent_thickness")
+
+# Period in units such as 'mm/month' and 'kg/m^2/8day' -> its least and largest number of days.
+_DAYS_OF_UNIT = {
+    "day": (1, 1),
+    "8day": (5, 8),
+    "month": (28, 31),
+    "mon": (28, 31),
+    "mo": (28, 31),
+    "year": (360, 366),
+    "yr": (360, 366),
+    "y": (360, 366),
+    "a": (360, 366),
+    "composite": (5, 8),
+}
+_PER = re.compile(
+    r"(?:/|per|\s)\s*\(?\s*(8\s*-?\s*d(?:ay)?|day|month|mon|mo|year|yr|y|a|composite)s?\s*\)?\s*(?:\^?-1)?$"
+)
+# 'm of water equivalent' (ERA5), 'mm w.e.', 'mm h2o'
+_OF_WATER = re.compile(r"\s*(?:of\s+)?(?:liquid\s+)?(?:water(?:[\s_]+equivalent)?|w e|we|h2o)$")
+_STEPS_IN_WORDS = (
+    "daily steps, the 8-day composites of MODIS, months, or calendar years stamped on 1 January, in the "
+    "middle or on 31 December"
+)
 
 
-def evapotranspiration(
-    sim: xr.Dataset | xr.DataArray, product: xr.Dataset | xr.DataArray, time: slice | None = None
-) -> xr.Dataset:
-    """Evapotranspiration of a simulation against a product, as in Feng et al. (2022), section 3.2.
+def find_in_product(
+    product: xr.Dataset | xr.DataArray, names: tuple[str, ...], standard_names: tuple[str, ...]
+) -> xr.DataArray:
+    """Find the variable of a product: by name, by standard name, or as the only one along time.
 
-    The simulated days are summed over each period of the product that the simulation has all of.
-
-    Parameters
-    ----------
-    sim : Dataset or DataArray
-        A simulation with ``evapotranspiration``, daily, kg m-2 day-1; components are averaged.
-    product : Dataset or DataArray
-        In the same cells (:func:`hydroxr.analysis.area_means.aggregate` brings it there), of any time step:
-        :func:`open_mod16`, GLEAM, FLUXCOM, SSEBop, or :func:`water_balance_evapotranspiration`.
-        ``time_bnds`` say what a step stands for; without them daily, 8-day (as MODIS), monthly and yearly
-        dates are understood (years only as calendar years). In a rate (mm/day) or as sums over the steps
-        (mm, kg/m^2/8day, mm/month).
-    time
-        The part of the simulation to look at; by default all.
-
-    Returns
-    -------
-    Dataset
-        A cell ``r`` (in time), ``bias`` and ``rmse`` (kg m-2 a period: mm per 8 days for MODIS; its short
-        last composite enters as it is), ``n_periods``, and the long-term means ``simulated`` and
-        ``reference`` (kg m-2 day-1, over the same periods); over all cells ``spatial_r``, ``spatial_bias``
-        and ``spatial_rmse`` of these. Attribute ``period``. The product is an estimate too: a difference is
-        not always the model's error.
+    The only variable is refused if its name or standard name is known to mean something else.
 
     Raises
     ------
-    MissingVariableError, AmbiguousVariableError, UnitsError, TimeAxisError, DimensionError, CoordinateError,
-    EmptySelectionError
+    AmbiguousVariableError
+        If several variables match.
+    MissingVariableError
+        If no variable matches.
     """
-    array = convert(simulated(sim, "evapotranspiration"), VARIABLES["prcp"])  # a flux in all its spellings
-    estimate = find_in_product(product, _ET_NAMES, _ET_STANDARD_NAMES)
-    periods = periods_of(product)
-    estimate = amounts(estimate, periods)
-    _warn_where_negative(estimate)
-    out, first, second = in_time(array, estimate, periods, "sum", ("r", "bias", "rmse"), time)
-    for name in ("bias", "rmse"):
-        out[name].attrs["comment"] = "of sums over the periods of the product"
-    out = out.assign(over_space(first, second, FLUX))
-    return _described(out, "evapotranspiration", "long-term mean evapotranspiration")
-
-
-def _warn_where_negative(estimate: xr.DataArray) -> None:
-    """Water that leaves the land is negative in ERA5; looked for in what is in memory only."""
-    if estimate.chunks is None and estimate.size and float(estimate.quantile(0.95)) < 0.0:
-        warn(
-            f"{estimate.name!r} of the product is negative nearly everywhere; expected evapotranspiration "
-            "to be positive. Where the product counts fluxes downward, as ERA5 does, give -product."
+    if isinstance(product, xr.DataArray):
+        return product
+    timed = {str(name): array for name, array in product.data_vars.items() if "time" in array.dims}
+    timed = {name: array for name, array in timed.items() if name != product["time"].attrs.get("bounds")}
+    others = [name for name in timed if name not in ("time_bnds", "fill_code")]
+    for candidates in (
+        [name for name in timed if name in names],
+        [name for name, array in timed.items() if array.attrs.get("standard_name") in standard_names],
+        others,
+    ):
+        if len(candidates) == 1 and (candidates is not others or not _means_else(timed[others[0]], names)):
+            return timed[candidates[0]]
+        if len(candidates) > 1:
+            raise AmbiguousVariableError(
+                f"the product has several candidates: {', '.join(map(repr, candidates))}; expected one. Pass "
+                f"it alone: product[{candidates[0]!r}]."
+            )
+    if others:
+        raise MissingVariableError(
+            f"the product has {others[0]!r} only, which is something else; expected one named "
+            f"{', '.join(names)}. Rename it if it is the right one."
         )
-
-
-def water_balance_evapotranspiration(ds: xr.Dataset, first_month: int = 10) -> xr.Dataset:
-    """Evapotranspiration as precipitation less streamflow over whole hydrologic years.
-
-    Storage at the end of a year is taken as that at its start; a year with a missing day is missing.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Daily precipitation (as for a simulation, or ``rainfall`` and ``snowfall``) and observed streamflow
-        for the same cells.
-    first_month
-        In which years begin; 10 for those of the USGS.
-
-    Returns
-    -------
-    Dataset
-        ``evapotranspiration`` ``(..., time)``, kg m-2 a year, stamped with its first day, and ``time_bnds``:
-        a product for :func:`evapotranspiration`.
-
-    Raises
-    ------
-    MissingVariableError, UnitsError, TimeAxisError, EmptySelectionError
-    """
-    precipitation = _precipitation(ds)
-    streamflow = observed_streamflow(ds)
-    days = days_of(precipitation, "the Dataset")
-    firsts = days[(days.month == first_month) & (days.day == 1)]
-    if len(firsts) == 0:
-        raise EmptySelectionError(
-            f"the Dataset ({str(days[0])[:10]} to {str(days[-1])[:10]}) has no first day of month "
-            f"{first_month}; expected a whole year from there."
-        )
-    periods = months(firsts, 12)
-    sums, left = over_periods((precipitation - streamflow).astype(float), periods, "sum", "the Dataset")
-    sums.attrs = {
-        "long_name": "evapotranspiration as precipitation less streamflow, sum over a year",
-        "units": AMOUNT,
-        "cell_methods": "time: sum",
-    }
-    return with_bounds(sums.to_dataset(name="evapotranspiration"), left)
-
-
-def snow(
-    sim: xr.Dataset | xr.DataArray, product: xr.Dataset | xr.DataArray, time: slice | None = None
-) -> xr.Dataset:
-    """Snow water equivalent of a simulation against a product such as SNODAS or series of SNOTEL.
-
-    Parameters
-    ----------
-    sim : Dataset or DataArray
-        A simulation with ``snowpack`` and ``snow_liquid_water``, or snow water equivalent.
-    product : Dataset or DataArray
-        In the same cells, kg m-2, mm, cm or m of water. Of steps longer than a day it is taken to
-        be the mean, as the simulation's is. The simulation's values are those at the end of a day: a product
-        that is measured as a day begins is shifted by one before.
-    time
-        As for :func:`evapotranspiration`.
-
-    Returns
-    -------
-    Dataset
-        As :func:`evapotranspiration`, all in kg m-2.
-
-    Raises
-    ------
-    As :func:`evapotranspiration`.
-    """
-    array = simulated(daily_sum(sim, SWE) if isinstance(sim, xr.Dataset) else sim, SWE)
-    estimate = find_in_product(product, _SWE_NAMES, _SWE_STANDARD_NAMES)
-    periods = periods_of(product)
-    out, first, second = in_time(depth(array), depth(estimate), periods, "mean", ("r", "bias", "rmse"), time)
-    out = out.assign(over_space(first, second, AMOUNT))
-    return _described(out, "snow water equivalent", "mean snow water equivalent")
-
-
-def storage(
-    sim: xr.Dataset | xr.DataArray, product: xr.Dataset | xr.DataArray, time: slice | None = None
-) -> xr.Dataset:
-    """Anomalies of the terrestrial water storage of a simulation against those of GRACE or the like.
-
-    Both are taken less their mean over the periods that both have, so that no baseline matters.
-
-    Parameters
-    ----------
-    sim : Dataset or DataArray
-        A simulation with all its states, or terrestrial water storage.
-    product : Dataset or DataArray
-        In the same cells, monthly as a rule (months may be missing), kg m-2, mm, cm or m of water.
-    time
-        As for :func:`evapotranspiration`.
-
-    Returns
-    -------
-    Dataset
-        A cell ``r``, ``alpha`` (ratio of the standard deviations, simulated over the product's), ``rmse`` of
-        the anomalies (kg m-2), ``n_periods``. Attribute ``period``.
-
-    Raises
-    ------
-    As :func:`evapotranspiration`.
-    """
-    array = simulated(daily_sum(sim, STORAGE) if isinstance(sim, xr.Dataset) else sim, STORAGE)
-    estimate = find_in_product(product, _STORAGE_NAMES, _STORAGE_STANDARD_NAMES)
-    out, _, _ = in_time(
-        depth(array),
-        depth(estimate),
-        periods_of(product),
-        "mean",
-        ("r", "alpha", "rmse"),
-        time,
-        anomalies=True,
-    )
-    out.attrs = {"title": "Comparison of anomalies of terrestrial water storage", **out.attrs}
-    return out
-
-
-def _precipitation(ds: xr.Dataset) -> xr.DataArray:
-    name = find(ds, "prcp")
-    if name is not None:
-        return convert(ds[name], VARIABLES["prcp"])
-    if "rainfall" in ds and "snowfall" in ds:
-        return simulated(ds, "rainfall") + simulated(ds, "snowfall")
     raise MissingVariableError(
-        "there is no precipitation in the Dataset, nor rainfall and snowfall; it has "
-        f"{', '.join(map(str, ds.data_vars)) or 'nothing'}."
+        f"the product has no variable along 'time'; it has {', '.join(map(str, product.variables))}. "
+        f"Expected one named {', '.join(names)}."
     )
 
 
-def _described(out: xr.Dataset, what: str, mean: str) -> xr.Dataset:
-    for name, text in (("simulated", "simulation"), ("reference", "product")):
-        out[name].attrs["long_name"] = f"{mean} of the {text}"
-    out.attrs = {"title": f"Comparison of {what}", **out.attrs}
+def _means_else(array: xr.DataArray, names: tuple[str, ...]) -> bool:
+    """Whether the name or standard name of a variable, which is not in ``names``, has another meaning."""
+    name = str(array.name).lower()
+    standard_name = array.attrs.get("standard_name")
+    known = {each.lower() for row in VARIABLES.values() for each in (row.name, *row.names)}
+    standard = {each for row in VARIABLES.values() for each in _standard_names(row) if each}
+    potential = "potential" in f"{name} {standard_name} {array.attrs.get('long_name', '')}".lower()
+    return name in known | _OTHER_NAMES or name.startswith("pet") or standard_name in standard or potential
+
+
+def _standard_names(row: Variable) -> tuple[str | None, ...]:
+    return (row.standard_name, row.amount_name, *row.standard_names)
+
+
+def periods_of(product: xr.Dataset | xr.DataArray) -> Periods:
+    """The period of each time step of a product, from its bounds, else from its dates.
+
+    Without bounds, dates may be daily; days 1, 9, ..., 361 of a year; any day of each month; or 1 January,
+    the middle or 31 December of each calendar year.
+
+    Raises
+    ------
+    DimensionError
+        If there is no dimension ``time``.
+    TimeAxisError
+        If dates are not unique and sorted, bounds overlap or are not pairs of dates, or the dates do not tell
+        the periods.
+    EmptySelectionError
+        If there are no time steps.
+    """
+    what = "the product"
+    index = time_index(product, what)
+    if not index.is_unique:
+        raise TimeAxisError(f"{what} repeats dates; expected each once: .drop_duplicates('time').")
+    bounds = str(product["time"].attrs.get("bounds", "time_bnds"))
+    if bounds in product.coords or (isinstance(product, xr.Dataset) and bounds in product):
+        return _from_bounds(product[bounds], index, what)
+    return _from_dates(index, what)
+
+
+def _from_bounds(bounds: xr.DataArray, index: Index, what: str) -> Periods:
+    edges = bounds.transpose("time", ...).values
+    if edges.shape != (len(index), 2) or edges.dtype.kind not in "MO":
+        raise TimeAxisError(
+            f"{bounds.name!r} of {what} has shape {edges.shape} and {edges.dtype}; expected two dates per "
+            "time step: open the product with decode_times=True."
+        )
+    kind: Any = xr.CFTimeIndex if edges.dtype.kind == "O" else type(index)
+    starts, ends = (kind(edges[:, place]).floor("D") for place in (0, 1))
+    if index.dtype.kind == "M":
+        starts, ends = starts.astype(index.dtype), ends.astype(index.dtype)
+    if not ((ends > starts).all() and (starts[1:] >= ends[:-1]).all()):
+        raise TimeAxisError(
+            f"the {bounds.name!r} of {what} overlap, or end before they begin; expected consecutive periods "
+            "of whole days."
+        )
+    return Periods(starts, ends)
+
+
+def _from_dates(index: Index, what: str) -> Periods:
+    days = index.floor("D")
+    steps = np.asarray((days[1:] - days[:-1]) / np.timedelta64(1, "D"), dtype=float)
+    usual = float(np.median(steps)) if len(steps) else np.nan
+    year, month = np.asarray(days.year), np.asarray(days.month)
+    if usual == 1.0:
+        return Periods(days, days + timedelta(days=1))
+    starts = composites(days)
+    if usual == COMPOSITE and len(starts.starts) == len(days) and (starts.starts == days).all():
+        return starts
+    if 28 <= usual <= 31 and (np.diff(year * 12 + month) >= 1).all():
+        return months(days)
+    if 360 <= usual <= 366 and (np.diff(year) >= 1).all() and _of_calendar_years(days):
+        return months(_new_years(days), 12)
+    found = f"{usual:g} days apart (median)" if len(steps) else "only one"
+    raise TimeAxisError(
+        f"the time steps of {what}, {found}, do not tell which days they cover; expected {_STEPS_IN_WORDS}; "
+        "or bounds, the first day and the day after the last: product.assign_coords("
+        "time_bnds=(('time', 'bnds'), ...)) of a Dataset."
+    )
+
+
+def _of_calendar_years(days: Index) -> bool:
+    """Whether all dates are the first, the middle or the last day of a year."""
+    stamps = set(zip(np.asarray(days.month).tolist(), np.asarray(days.day).tolist(), strict=True))
+    last = {(12, 30)} if getattr(days, "calendar", "") == "360_day" else {(12, 31)}
+    return any(stamps <= usual for usual in ({(1, 1)}, {(6, 30), (7, 1), (7, 2)}, last))
+
+
+def _new_years(days: Index) -> Index:
+    """1 January of the year of each day."""
+    dates = [day.replace(month=1, day=1) for day in days]
+    return xr.CFTimeIndex(dates) if isinstance(days, xr.CFTimeIndex) else type(days)(dates).astype(days.dtype)
+
+
+def amounts(product: xr.DataArray, periods: Periods) -> xr.DataArray:
+    """Water of a product in each of its periods, kg m-2, from rates or sums.
+
+    Raises
+    ------
+    UnitsError
+        If the units are unknown, or name a period other than that of the time steps.
+    """
+    name, units = str(product.name), str(product.attrs.get("units", "")).strip()
+    lengths = xr.DataArray(periods.lengths.astype(float), dims="time", coords={"time": product["time"]})
+    if quantity_of(units) == "water flux":
+        factor, _ = factor_offset(units, "water flux", name=name)
+        out = product * factor * lengths
+    else:
+        factor = _factor_of_amount(units, periods, name)
+        out = product * factor if factor != 1.0 else product.copy(deep=False)
+    out.attrs = {"units": AMOUNT, "cell_methods": "time: sum"}
     return out
+
+
+def depth(product: xr.DataArray) -> xr.DataArray:
+    """Stored water of a product, kg m-2.
+
+    Raises
+    ------
+    UnitsError
+        If the units are unknown.
+    """
+    units = str(product.attrs.get("units", "")).strip()
+    if _bare(units) not in AMOUNTS:
+        raise UnitsError(
+            f"{product.name!r} has units {units or 'none'!r}, which are unknown for stored water; "
+            f"expected {_spelled_amounts()}. Convert the values and set its 'units'."
+        )
+    out = product * AMOUNTS[_bare(units)]
+    out.attrs = {"units": AMOUNT}
+    return out
+
+
+def _factor_of_amount(units: str, periods: Periods, name: str) -> float:
+    """Factor from sums over each period to kg m-2."""
+    spelled = " ".join(units.lower().replace("**", "").replace("^", "").replace(".", " ").split())
+    per = _PER.search(spelled)
+    bare = _bare(spelled[: per.start()] if per else spelled)
+    if bare not in AMOUNTS:
+        heat = (
+            " Latent heat becomes water when divided by 2.45 MJ kg-1."
+            if re.search("[wj] ?/?m", spelled)
+            else ""
+        )
+        raise UnitsError(
+            f"{name!r} has units {units or 'none'!r}, which are not understood; expected a rate such as "
+            f"mm/day, or a sum over each time step: {_spelled_amounts()}, mm/month, kg/m^2/8day.{heat} "
+            "Convert the values and set its 'units'."
+        )
+    if per:
+        word = re.sub(r"[\s-]", "", per.group(1)).replace("8day", "8d").replace("8d", "8day")
+        least, most = _DAYS_OF_UNIT[word]
+        lengths = periods.lengths
+        if lengths.min() < least or lengths.max() > most:
+            raise UnitsError(
+                f"{name!r} has units {units!r} and time steps of {lengths.min()} to {lengths.max()} days; "
+                f"expected steps of {least} to {most}, or a rate: mm/day. Convert the values and set its "
+                "'units'."
+            )
+    return AMOUNTS[bare]
+
+
+def _bare(units: str) -> str:
+    """A unit without words that say "of water", as a key of ``AMOUNTS`` if it is known."""
+    key = canonical(_OF_WATER.sub("", units.lower().replace(".", " ").strip()))
+    return {"meters": "m", "metres": "m", "millimeters": "mm", "millimetres": "mm"}.get(key, key)
+
+
+def _spelled_amounts() -> str:
+    return ", ".join(AMOUNTS)
