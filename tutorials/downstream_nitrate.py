@@ -1,12 +1,12 @@
-"""Nitrate in a stream, driven by a run of hydroxr that is still going on.
+"""Nitrate in a stream, driven by a run of hydroxr that is still in progress.
 
-A program of its own: it needs xarray and zarr, neither hydroxr nor torch. Each time it looks, it
-takes the days that the store has gained since, computes the load of nitrate from the water of each
-path, and keeps the nitrate in the soil for the next days.
+This program needs xarray and zarr, but neither hydroxr nor torch. Whenever the store has grown, it reads
+the new days, computes the nitrate load from the water on each path, and keeps the nitrate in the soil for
+the next days.
 
     python tutorials/downstream_nitrate.py run.zarr nitrate.csv --until 2014-12-31
 
-The store is written by another program, year after year::
+Another program writes the store, year after year::
 
     sim, state = ds.sel(time="2000").hbv.simulate(model, return_state=True)
     sim.hbv.to_zarr("run.zarr")
@@ -14,8 +14,8 @@ The store is written by another program, year after year::
         sim, state = ds.sel(time=str(year)).hbv.simulate(model, initial_state=state, return_state=True)
         sim.hbv.to_zarr("run.zarr", append_dim="time")
 
-Opening the store again shows all days of an append or none of them, so that whatever length it has
-is a whole run up to that day.
+A reader that opens the store sees all days of an append or none of them. Whatever its length, it is a
+complete run up to its last day.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-# Illustrative values: kg N per ha and day that become leachable, mg N per litre of groundwater, and
-# the share of the soil's nitrate that is lost to the air in a day.
+# Illustrative values: kg N per ha and day that become leachable, mg N per litre of groundwater, and the
+# share of the soil's nitrate that is lost to the air per day.
 SUPPLY = 0.06
 GROUNDWATER = 2.0
 DENITRIFICATION = 0.002
@@ -36,12 +36,12 @@ DRIVERS = ["quick_flow", "interflow", "baseflow", "percolation", "soil_moisture"
 
 
 def advance(days: xr.Dataset, soil: np.ndarray) -> tuple[xr.DataArray, np.ndarray]:
-    """Load of nitrate of some days.
+    """Compute the nitrate load of some days.
 
     Parameters
     ----------
     days : Dataset
-        ``DRIVERS``, (basin, time); kg m-2 day-1 (mm/day) and kg m-2 (mm).
+        The variables ``DRIVERS``, (basin, time), in kg m-2 day-1 (mm/day) and kg m-2 (mm).
     soil : array, (basin,)
         Nitrate in the soil before the first day, kg N/ha.
 
@@ -61,7 +61,7 @@ def advance(days: xr.Dataset, soil: np.ndarray) -> tuple[xr.DataArray, np.ndarra
         leached = soil * (1 - np.exp(-moving / np.maximum(now["soil_moisture"], 1.0)))
         soil = soil - leached
         shallow = (now["quick_flow"] + now["interflow"]) / np.maximum(moving, 1e-9)
-        loads[day] = leached * shallow + now["baseflow"] * GROUNDWATER / 100  # 1 mm of 1 mg/l is 0.01 kg/ha
+        loads[day] = leached * shallow + now["baseflow"] * GROUNDWATER / 100  # 1 mm at 1 mg/l is 0.01 kg/ha
     coords = {"time": days["time"], "basin": days["basin"]}
     load = xr.DataArray(loads, coords, ("time", "basin"), name="nitrate_load")
     load.attrs = {"long_name": "load of nitrate nitrogen", "units": "kg ha-1 day-1"}
@@ -69,7 +69,7 @@ def advance(days: xr.Dataset, soil: np.ndarray) -> tuple[xr.DataArray, np.ndarra
 
 
 def follow(store: str, until: str, wait: float = 0.5, patience: float = 600.0) -> tuple[xr.DataArray, int]:
-    """Follow a growing run until it has the day ``until``; the load of all days, and in how many steps."""
+    """Follow a growing run up to the day ``until``; return the load of all days and the number of reads."""
     loads: list[xr.DataArray] = []
     soil, known, quiet = None, 0, time.monotonic()
     last = np.datetime64(until)
@@ -91,7 +91,9 @@ def follow(store: str, until: str, wait: float = 0.5, patience: float = 600.0) -
 
 def main() -> None:
     """Follow a store from the command line."""
-    parser = argparse.ArgumentParser(description="Nitrate loads from a run of hydroxr that is going on.")
+    parser = argparse.ArgumentParser(
+        description="Nitrate loads from a run of hydroxr that is still in progress."
+    )
     parser.add_argument("store", help="Zarr store of the run")
     parser.add_argument("out", type=Path, help="CSV file for the loads")
     parser.add_argument("--until", required=True, help="last day, such as 2014-12-31")

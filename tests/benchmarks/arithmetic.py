@@ -1,6 +1,6 @@
 """What a continent costs: from rates that were measured to core hours and bytes.
 
-The formulas are those of ``tutorials/continent_arithmetic.md``; :func:`table` prints the table at its top.
+The formulas are those of the guide ``continent_arithmetic.md``; :func:`table` prints the table at its top.
 """
 
 from __future__ import annotations
@@ -76,13 +76,13 @@ def days_of(years: int) -> int:
 def table(rates: Rates, window: int) -> str:
     """The measured inputs and what follows of them, in Markdown; ``window`` days in the parameter window."""
     rows = [
-        ("physics", f"{rates.physics * 1e9:.1f} ns a cell, day and component"),
-        ("network", f"{rates.network * 1e6:.1f} µs a cell and day of the parameter window"),
-        ("codec", f"{rates.codec * 1e9:.2f} ns a byte read or written, before compression"),
-        ("disk", f"{rates.disk * 1e9:.2f} ns a byte"),
-        ("all else", f"{rates.other * 1e9:.0f} ns a cell and day"),
-        ("forcing on disk", f"{rates.forcing:.1f} bytes a cell and day, of {NUMBER * FORCING}"),
-        ("outputs on disk", f"{rates.outputs:.1f} bytes a cell and day, of {NUMBER * OUTPUTS}"),
+        ("physics", f"{rates.physics * 1e9:.1f} ns per cell, day and component"),
+        ("network", f"{rates.network * 1e6:.1f} µs per cell and day of the parameter window"),
+        ("codec", f"{rates.codec * 1e9:.2f} ns per byte read or written, before compression"),
+        ("disk", f"{rates.disk * 1e9:.2f} ns per byte"),
+        ("all else", f"{rates.other * 1e9:.0f} ns per cell and day"),
+        ("forcing on disk", f"{rates.forcing:.1f} bytes per cell and day, of {NUMBER * FORCING}"),
+        ("outputs on disk", f"{rates.outputs:.1f} bytes per cell and day, of {NUMBER * OUTPUTS}"),
     ]
     for name, (cells, years) in WHERE.items():
         days = days_of(years)

@@ -4,7 +4,7 @@
 
 It prints, in this order: the graph of 100,000 chunks of one cell; one worker; two; how much faster two
 processes of this machine are that share nothing at all, which is the most that two workers can reach; four
-times the cells; and the table of ``tutorials/continent_arithmetic.md``. Nothing else may run meanwhile.
+times the cells; and the table of ``continent_arithmetic.md``, a guide. Nothing else may run meanwhile.
 
 Weather and catchments are those of ``hx.virtual_continent``; the model is δn with 16 components and static
 parameters, whose weights nobody has trained, read at the end of ``--window`` days. Five outputs are

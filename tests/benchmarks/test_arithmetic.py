@@ -8,7 +8,7 @@ import pytest
 
 from tests.benchmarks import arithmetic
 
-PAGE = Path(__file__).parents[2] / "tutorials" / "continent_arithmetic.md"
+PAGE = Path(__file__).parents[2] / "tutorials" / "site" / "guides" / "continent_arithmetic.md"
 
 
 def test_rates_give_back_the_run_that_they_are_of() -> None:

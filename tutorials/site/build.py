@@ -34,6 +34,7 @@ def assemble(folder: Path) -> None:
         (folder / "tutorials" / notebook.name).write_text(text, encoding="utf-8")
     for script in SCRIPTS:
         shutil.copy(script, folder / "tutorials")
+    shutil.copy(TUTORIALS / "hydrograph.png", folder)
     api_pages.write(folder / "api")
 
 

@@ -27,7 +27,6 @@ extensions = [
     "numpydoc",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["README.md"]
 
 # Pages: MyST for the guides, stored outputs for the tutorials.
 myst_enable_extensions = ["colon_fence", "dollarmath"]

@@ -157,7 +157,7 @@ def epoch_iterations(batch: int, window: int, warmup: int, cells: int, days: int
 
 
 def _default(network: str) -> Protocol:
-    """Chosen by training on 1985-1995 and testing on 1980-1985, see tutorials/choosing_settings.md."""
+    """Chosen by training on 1985-1995 and testing on 1980-1985; see the guide choosing_settings.md."""
     return Protocol(
         preset="default",
         loss={"nse": 1.0, "low_flow": 1.0},
@@ -173,7 +173,7 @@ def _default(network: str) -> Protocol:
 def _long(network: str) -> Protocol:
     """The default with three times the iterations, for final weights; δ models get a KGE term.
 
-    Chosen with up to 3,000 iterations on ten years (tutorials/choosing_settings.md). As many passes through
+    Chosen with up to 3,000 iterations on ten years (guide choosing_settings.md). As many passes through
     the paper's fifteen years take 4,500 iterations.
     """
     default = replace(_default(network), preset="long")
