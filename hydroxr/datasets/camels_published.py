@@ -1,4 +1,4 @@
-"""The published CAMELS-US set, found in a folder and assembled to a Dataset."""
+"""The folders of the published CAMELS-US set, and a Dataset of their files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from ..errors import DataFileError
-from .camels_files import FORCING_VARIABLES, AttributeRows, read_attributes, read_forcing, read_streamflow
+from .camels_text import FORCING_VARIABLES, AttributeRows, read_attributes, read_forcing, read_streamflow
 
 _FORCING_SUFFIX = "_forcing_leap.txt"
 _STREAMFLOW_SUFFIX = "_streamflow_qc.txt"
 
-# hydroxr's name of an attribute -> the published one, where they differ ("porostiy" is published so).
+# Name of an attribute in hydroxr -> its published name, if different ("porostiy" is not a typo here).
 _PUBLISHED = {
     "lat": "gauge_lat",
     "lon": "gauge_lon",
@@ -30,7 +30,7 @@ _PUBLISHED = {
     "geol_porosity": "geol_porostiy",
 }
 
-# ft3/s over a day (86400 s; a foot is 0.3048 m) on 1 km2: the depth in mm.
+# Depth in mm of 1 ft3/s over a day on 1 km2.
 _MM_KM2_PER_CUBIC_FOOT = 0.3048**3 * 86400.0 / 1e6 * 1e3
 
 
@@ -48,18 +48,18 @@ class Layout:
 
 
 def find_layout(path: Path) -> Layout | None:
-    """Find the published set in a folder; None where its forcing folder is not there.
+    """Find the published set in a folder; None if there is no folder of forcing.
 
     Parameters
     ----------
     path
-        The folder that holds ``basin_mean_forcing``, or one above it: the archive of the series
-        unpacks to ``basin_dataset_public_v1p2``, and that of the attributes to a folder beside it.
+        The folder with ``basin_mean_forcing``, or one above it: the archive of the series unpacks to
+        ``basin_dataset_public_v1p2``, and that of the attributes to a folder next to it.
 
     Raises
     ------
     DataFileError
-        Where the forcing is there, but streamflow or attributes are not.
+        If there is forcing but no streamflow or no attributes.
     """
     nested = "basin_dataset_public_v1p2"
     bases = (path, path / nested, path / "basin_timeseries_v1p2_metForcing_obsFlow" / nested)
@@ -69,16 +69,16 @@ def find_layout(path: Path) -> Layout | None:
     streamflow = base / "usgs_streamflow"
     if not streamflow.is_dir():
         raise DataFileError(
-            f"{streamflow}: is not there; expected this folder beside basin_mean_forcing, as in the archive "
-            "that holds both. Put it there."
+            f"{streamflow}: is absent; expected this folder next to basin_mean_forcing, as in the archive "
+            "with both. Put it there."
         )
     name = "camels_attributes_v2.0"
-    # The tables are published apart from the series; their archive repeats the folder's name inside.
+    # The tables are published separately, in an archive that repeats the name of the folder inside.
     places = [folder / sub for folder in (base, path) for sub in (name, f"{name}/{name}", ".")]
     attributes = next((place for place in places if (place / "camels_name.txt").is_file()), None)
     if attributes is None:
         raise DataFileError(
-            f"{path / name / 'camels_name.txt'}: is not there; expected the attribute tables of CAMELS-US in "
+            f"{path / name / 'camels_name.txt'}: is absent; expected the attribute tables of CAMELS-US in "
             f"the folder {name}. Download them and put them there."
         )
     return Layout(base / "basin_mean_forcing", streamflow, attributes)
@@ -91,23 +91,23 @@ def open_published(
     columns: Mapping[str, Mapping[str, bool]],
     wanted: set[str] | None,
 ) -> xr.Dataset:
-    """Read forcing, streamflow and attributes into a Dataset, without attributes of its variables.
+    """Read forcing, streamflow and catchment attributes into a Dataset; its variables have no metadata.
 
     Parameters
     ----------
     layout
         See :func:`find_layout`.
     folder, product
-        The forcing product: its folder, and what it is called.
+        Folder and title of the forcing product.
     columns
         Attribute table -> attribute -> whether it is text.
     wanted
-        Gauges to read; None: all that have a forcing file.
+        Gauges to read; None: all with a forcing file.
 
     Raises
     ------
     DataFileError
-        Where something is not there or not as published, or a wanted gauge is unknown.
+        If files are absent or not as published, or a wanted gauge is unknown.
     """
     tables = _read_tables(layout, columns)
     gauges = list(tables["name"])
@@ -121,7 +121,7 @@ def open_published(
     if not positions:
         raise DataFileError(
             f"{layout.forcing / folder}: holds no file of a gauge of {layout.table('name')}; expected names "
-            f"like {gauges[0]}_...{_FORCING_SUFFIX}. Check that both are of CAMELS-US."
+            f"such as {gauges[0]}_...{_FORCING_SUFFIX}. Check that both belong to CAMELS-US."
         )
     chosen = [gauges[k] for k in positions]
     labels = {"basin": np.array(positions, np.int32), "basin_id": ("basin", np.array(chosen))}
@@ -143,27 +143,27 @@ def open_published(
 
 
 def check_known(wanted: set[str], known: Iterable[str], where: Path) -> None:
-    """Raise a DataFileError that names the wanted gauges that are not among the known ones."""
+    """Raise a DataFileError if some of the wanted gauges are unknown."""
     unknown = sorted(wanted.difference(known))
     if unknown:
         raise DataFileError(
-            f"{where}: has no basin {', '.join(unknown)}; expected gauges of CAMELS-US that are there, by "
-            "their eight digits. Correct basins=, or add the missing file."
+            f"{where}: has no basin {', '.join(unknown)}; expected gauges of this set, with eight digits. "
+            "Correct basins=, or add the missing file."
         )
 
 
 def _gauge_files(folder: Path, suffix: str) -> dict[str, Path]:
-    """Files of a folder by gauge, whether flat or in a subfolder for each region.
+    """Files of a folder by gauge, with or without a subfolder per region.
 
-    Which region a gauge is in does not matter: it may differ between forcing, streamflow and tables.
+    The region is ignored, since it may differ between forcing, streamflow and tables.
     """
     found: dict[str, Path] = {}
     for file in (*sorted(folder.glob(f"*{suffix}")), *sorted(folder.glob(f"*/*{suffix}"))):
         first = found.setdefault(file.name.partition("_")[0], file)
         if first is not file and not filecmp.cmp(first, file, shallow=False):
             raise DataFileError(
-                f"{file}: differs from {first}, which is of the same gauge; expected one file a gauge. "
-                "Remove the wrong one."
+                f"{file}: differs from {first}, which belongs to the same gauge; expected one file per "
+                "gauge. Remove the wrong one."
             )
     return found
 
@@ -174,13 +174,13 @@ def _forcing_files(layout: Layout, folder: str, product: str) -> dict[str, Path]
         held = ", ".join(sorted(sub.name for sub in layout.forcing.iterdir() if sub.is_dir())) or "no folder"
         raise DataFileError(
             f"{layout.forcing / folder}: holds no *{_FORCING_SUFFIX}, and {layout.forcing} holds {held}; "
-            f"expected a file a basin. Put the {product} files there, or choose another forcing."
+            f"expected one file per basin. Put the {product} files there, or choose another forcing."
         )
     return found
 
 
 def _read_tables(layout: Layout, columns: Mapping[str, Mapping[str, bool]]) -> dict[str, AttributeRows]:
-    """Attribute tables, with hydroxr's names of the columns."""
+    """Attribute tables, with the names of hydroxr for the columns."""
     tables: dict[str, AttributeRows] = {}
     for table, kinds in columns.items():
         path = layout.table(table)
@@ -190,7 +190,7 @@ def _read_tables(layout: Layout, columns: Mapping[str, Mapping[str, bool]]) -> d
         if absent or not rows:
             found = f"{len(absent)} gauges of camels_name.txt (first {absent[0]})" if absent else "any gauge"
             raise DataFileError(
-                f"{path}: has no line for {found}; expected one line a gauge. Fetch the file again."
+                f"{path}: has no line for {found}; expected one line per gauge. Download the file again."
             )
         tables[table] = {gauge: {name: row[published[name]] for name in kinds} for gauge, row in rows.items()}
     return tables
@@ -199,22 +199,22 @@ def _read_tables(layout: Layout, columns: Mapping[str, Mapping[str, bool]]) -> d
 def _read_series(
     chosen: Mapping[str, Path], topo: AttributeRows, layout: Layout
 ) -> dict[str, tuple[tuple[str, ...], npt.NDArray[Any]]]:
-    """Read forcing and streamflow of the chosen gauges (gauge -> forcing file) as variables."""
+    """Read forcing and streamflow of the chosen gauges (gauge -> forcing file)."""
     streamflow_files = _gauge_files(layout.streamflow, _STREAMFLOW_SUFFIX)
     for gauge, path in chosen.items():
         if gauge not in streamflow_files:
             raise DataFileError(
-                f"{layout.streamflow / (gauge + _STREAMFLOW_SUFFIX)}: is not there, nor in a folder of a "
-                f"region, while {path} is; expected a streamflow file for each forcing file. Fetch it, or "
-                "leave the basin out with basins=."
+                f"{layout.streamflow / (gauge + _STREAMFLOW_SUFFIX)}: is absent, also in the folders of "
+                f"regions, while {path} exists; expected a streamflow file for each forcing file. Download "
+                "it, or leave the basin out with basins=."
             )
     forcings = {gauge: read_forcing(path) for gauge, path in chosen.items()}
-    # The files say hour 12. A day is stamped with its date at 00:00, like streamflow and every other
-    # product: series stamped 00 h and 12 h have no time in common and would align to nothing.
+    # The files are stamped 12 h. Stamp days 00:00, like streamflow and other products, since series stamped
+    # 00 h and 12 h have no time in common.
     time = np.unique(np.concatenate([days for days, _ in forcings.values()]))
     shape = (len(chosen), time.size)
-    # Memory is taken row by row, while the series that were read are given back: never both in full.
-    # Types are those of the compact file.
+    # Fill row by row and free each series that was read, so that memory never holds both in full. Types
+    # are those of the compact file.
     data = {name: np.empty(shape) for name in FORCING_VARIABLES}
     data["streamflow"] = np.empty(shape, np.float32)
     flags = np.zeros(shape, np.int8)  # "missing" where a file has no line
@@ -229,7 +229,7 @@ def _read_series(
         if not area > 0:
             raise DataFileError(
                 f"{layout.table('topo')}: has {area} km2 as area_gages2 of gauge {gauge}; expected a "
-                "positive number, by which streamflow is divided. Fetch the file again."
+                "positive number, to divide streamflow by. Download the file again."
             )
         within = np.isin(days, time)
         at = np.searchsorted(time, days[within])

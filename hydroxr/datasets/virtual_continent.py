@@ -1,12 +1,10 @@
-"""A virtual continent: plausible forcing and attributes for as many cells as wanted, lazily.
+"""A virtual continent: plausible forcing and attributes for any number of cells, lazy.
 
-For tests of size and speed, for trying a workflow before the data are there, for teaching. Every value
-is a function of the seed, the place and the day, by way of a hash instead of a sequence of random
-numbers: so a value does not depend on how the data are chunked, nor on which others are computed.
+It serves for tests of size and speed, to try a workflow before data are available, and for teaching. Each
+value is a hash of the seed, the place and the day, so it does not depend on chunks or on other values.
 
-Weather that lasts some days and is wider than a cell is noise between knots (value noise: random numbers
-at the corners of a lattice, smoothly interpolated); climate follows from latitude, elevation and wetness.
-No place on earth is meant.
+Weather systems that last days and span cells are value noise: random numbers at the corners of a lattice,
+smoothly interpolated. Climate follows from latitude, elevation and wetness. It represents no real place.
 """
 
 from __future__ import annotations
@@ -24,10 +22,10 @@ from ..inputs.pet import hargreaves
 
 _START = "1980-10-01"
 _SOUTH, _NORTH, _WEST, _EAST = 25.0, 65.0, -125.0, -65.0
-_CHUNK = 30e6  # bytes of a variable
+_CHUNK = 30e6  # bytes per variable
 _GOLDEN = 0.6180339887498949
 
-_FRONT_DAYS, _FRONT_DEGREES = 4.0, 5.0  # how long weather lasts, and how wide it is
+_FRONT_DAYS, _FRONT_DEGREES = 4.0, 5.0  # duration and width of weather systems
 _SPELL_DAYS, _SPELL_DEGREES = 25.0, 12.0  # wet and dry, warm and cold spells
 _LAPSE = 0.0065  # K/m
 
@@ -48,37 +46,36 @@ def virtual_continent(
     shape: tuple[int, int] | None = None,
     chunks: dict[str, int] | None = None,
 ) -> xr.Dataset:
-    """A continent with daily forcing and the 35 attributes of the paper, lazy.
+    """A virtual continent with daily forcing and the 35 attributes of Feng et al. (2022), lazy.
 
     Parameters
     ----------
     cells : int
-        Catchments, over the dimension ``basin``; they fill the continent evenly.
+        Number of catchments along the dimension ``basin``, spread evenly over the continent.
     years : int
-        From 1 October 1980.
+        Number of years from 1 October 1980.
     seed : int
-        Another one makes another continent. The same one gives the same values, on any chunks.
+        Seed of the continent and its weather. The same seed gives the same values with any chunks.
     shape : (int, int), optional
-        A grid ``(lat, lon)`` of that many cells instead, with sea around the continent: there ``mask`` is
-        0 and the forcing is missing.
+        Size of a grid ``(lat, lon)``, instead of catchments. It has sea around the continent, where ``mask``
+        is 0 and the forcing is missing.
     chunks : dict, optional
-        Of the dimensions; default: all days, as many cells as make 30 MB.
+        Chunk sizes by dimension; default: all days, and cells for 30 MB.
 
     Returns
     -------
     Dataset
-        ``prcp``, ``pet`` [kg m-2 day-1, in number mm/day], ``tmean``, ``tmin``, ``tmax`` [degC], float32,
-        (basin, time) or (time, lat, lon); the attributes, float32 or text; on a grid ``mask``. It passes
-        ``ds.hbv.check()``, on a grid where its mask is 1.
+        ``(basin, time)`` or ``(time, lat, lon)``: ``prcp`` and ``pet`` [kg m-2 day-1, equal to mm/day],
+        ``tmean``, ``tmin`` and ``tmax`` [degC], float32. ``(basin)`` or ``(lat, lon)``: the attributes,
+        float32 or text, and on a grid ``mask``. It passes ``ds.hbv.check()``, where the mask is 1.
 
     Raises
     ------
     DescriptionError
-        Where a size is no whole number of at least 1, or chunks are of another dimension.
+        If a size is not an integer of at least 1, or ``chunks`` has an unknown dimension.
     """
-    _check(
-        cells=cells, years=years, **({} if shape is None else dict(zip(("lat", "lon"), shape, strict=True)))
-    )
+    sizes = {} if shape is None else dict(zip(("lat", "lon"), shape, strict=True))
+    _check({"cells": cells, "years": years} | sizes)
     end = pd.Timestamp(_START) + pd.DateOffset(years=years)
     time = pd.date_range(_START, end, inclusive="left")
     ds = _places(cells, seed) if shape is None else _grid(shape, seed)
@@ -86,7 +83,7 @@ def virtual_continent(
     unknown = [dim for dim in chunks or {} if dim not in (*space, "time")]
     if unknown:
         raise DescriptionError(
-            f"chunks has {unknown[0]!r}, which is no dimension of the continent; expected some of "
+            f"chunks has {unknown[0]!r}, which is not a dimension of the continent; expected some of "
             f"{', '.join(map(str, (*space, 'time')))}."
         )
     ds = ds.assign_coords(time=time)
@@ -106,7 +103,8 @@ def virtual_continent(
     return ds
 
 
-def _check(**sizes: Any) -> None:
+def _check(sizes: dict[str, Any]) -> None:
+    """Require integers of at least 1."""
     for name, value in sizes.items():
         if not hasattr(value, "__index__") or isinstance(value, bool) or value < 1:
             raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least 1.")
@@ -116,7 +114,7 @@ def _check(**sizes: Any) -> None:
 
 
 def _uniform(*keys: Any) -> np.ndarray:
-    """Numbers in [0, 1) that depend on whole numbers alone, which broadcast (splitmix64's mixing)."""
+    """Numbers in [0, 1), a hash of integers that broadcast (the mixing of splitmix64)."""
     mixed: Any = np.uint64(0)
     with np.errstate(over="ignore"):
         for key in keys:
@@ -129,14 +127,14 @@ def _uniform(*keys: Any) -> np.ndarray:
 
 
 def _smooth(position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The knot before a position, and the weight of the one after it."""
+    """The knot before a position, and the weight of the next one."""
     knot = np.floor(position).astype(np.int64)
     part = (position - knot).astype(np.float32)
     return knot, part * part * (3.0 - 2.0 * part)
 
 
 def _field(lat: np.ndarray, lon: np.ndarray, degrees: float, *keys: Any) -> np.ndarray:
-    """Noise in [0, 1) over the map, as wide as ``degrees``; ``keys`` broadcast with the places."""
+    """Noise in [0, 1) over the map, ``degrees`` wide; ``keys`` broadcast with the places."""
     row, south = _smooth(np.asarray(lat) / degrees)
     column, west = _smooth(np.asarray(lon) / degrees)
     lower = _uniform(*keys, row, column) * (1 - west) + _uniform(*keys, row, column + 1) * west
@@ -147,7 +145,7 @@ def _field(lat: np.ndarray, lon: np.ndarray, degrees: float, *keys: Any) -> np.n
 def _weather_noise(
     lat: np.ndarray, lon: np.ndarray, days: np.ndarray, length: float, degrees: float, *keys: Any
 ) -> np.ndarray:
-    """Noise of mean 0 and standard deviation about 1, (cell, time), that lasts ``length`` days."""
+    """Noise (cell, time) with mean 0, standard deviation about 1 and a duration of ``length`` days."""
     knot, weight = _smooth(days / length)
     knots = np.arange(knot[0], knot[-1] + 2)
     values = _field(lat[:, None], lon[:, None], degrees, *keys, knots[None, :])
@@ -160,7 +158,7 @@ def _weather_noise(
 
 
 def _places(cells: int, seed: int) -> xr.Dataset:
-    """Catchments that fill the continent evenly: every next one in the largest gap of longitudes."""
+    """Catchments spread evenly: from south to north, with longitudes at golden-ratio steps."""
     number = np.arange(cells)
     lat = _SOUTH + (_NORTH - _SOUTH) * (number + 0.5) / cells
     lon = _WEST + (_EAST - _WEST) * ((number * _GOLDEN + float(_uniform(seed, 7))) % 1.0)
@@ -173,7 +171,7 @@ def _places(cells: int, seed: int) -> xr.Dataset:
 
 
 def _grid(shape: tuple[int, int], seed: int) -> xr.Dataset:
-    """A grid, of which the land is where smooth noise, lower towards the edges, is high enough."""
+    """A grid with land where smooth noise, lower towards the edges, exceeds a threshold."""
     edges = [
         np.linspace(*ends, number + 1)
         for ends, number in zip(((_SOUTH, _NORTH), (_WEST, _EAST)), shape, strict=True)
@@ -201,10 +199,10 @@ def _with_attributes(
     seed: int,
     shape: tuple[int, ...] = (-1,),
 ) -> xr.Dataset:
-    """The attributes of the paper's Table A1, which hang together as in nature, if roughly."""
+    """The attributes of Table A1 of Feng et al. (2022), roughly correlated as in nature."""
 
     def own(number: int) -> np.ndarray:
-        """Something between 0 and 1 that is half the region's, half the cell's own."""
+        """Numbers between 0 and 1, half from the region and half from the cell."""
         at = np.round(lat * 1e4).astype(np.int64), np.round(lon * 1e4).astype(np.int64)
         return 0.5 * _field(lat, lon, 6.0, seed, 100 + number) + 0.5 * _uniform(seed, 200 + number, *at)
 
@@ -262,7 +260,7 @@ def _with_attributes(
 
 
 def _mean_temperature(lat: np.ndarray, elevation: np.ndarray) -> np.ndarray:
-    """Of the year, degC."""
+    """Annual mean temperature, degC."""
     return 27.0 - 0.6 * (lat - _SOUTH) - _LAPSE * elevation
 
 
@@ -272,7 +270,7 @@ def _mean_temperature(lat: np.ndarray, elevation: np.ndarray) -> np.ndarray:
 def _weather(
     ds: xr.Dataset, space: tuple[Any, ...], time: pd.DatetimeIndex, seed: int, chunks: dict[str, int]
 ) -> dict[str, xr.DataArray]:
-    """``prcp``, ``tmean``, ``tmin``, ``tmax`` as lazy arrays (space..., time)."""
+    """``prcp``, ``tmean``, ``tmin`` and ``tmax`` as lazy arrays (space..., time)."""
     import dask.array as da
 
     sizes = {str(dim): ds.sizes[dim] for dim in space}
@@ -313,7 +311,7 @@ def _weather(
 def _block(
     days: np.ndarray, season: np.ndarray, *places: np.ndarray, function: Callable[..., np.ndarray], seed: int
 ) -> np.ndarray:
-    """One variable of one block, (space..., time); NaN over the sea."""
+    """One variable in one block (space..., time); NaN over the sea."""
     shape = (*places[0].shape, days.size)
     lat, lon, elevation, p_mean, *mask = (place.ravel() for place in places)
     land = mask[0] == 1 if mask else np.ones(len(lat), dtype=bool)
@@ -333,7 +331,7 @@ def _precipitation(
     season: np.ndarray,
     seed: int,
 ) -> np.ndarray:
-    """Showers within fronts within spells: dry on most days, wetter where ``p_mean`` is higher, mm/day."""
+    """Showers within fronts within spells, mm/day: dry on most days, wetter where ``p_mean`` is higher."""
     front = _weather_noise(lat, lon, days, _FRONT_DAYS, _FRONT_DEGREES, seed, 1)
     spell = _weather_noise(lat, lon, days, _SPELL_DAYS, _SPELL_DEGREES, seed, 2)
     at = np.round(lat * 1e4).astype(np.int64)[:, None], np.round(lon * 1e4).astype(np.int64)[:, None]
@@ -341,7 +339,7 @@ def _precipitation(
     drive = 0.9 * front + 0.5 * spell + 1.2 * (shower - np.float32(0.5))
     wet = np.maximum(drive - np.float32(0.35), 0.0)
     summer = 1.0 + 0.25 * np.sin(2.0 * np.pi * (season - 0.3)).astype("f4")
-    heavy = -np.log1p(-shower)  # exponential, of mean 1
+    heavy = -np.log1p(-shower)  # exponential with mean 1
     return (2.1 * p_mean[:, None].astype("f4") * wet * (0.4 + heavy) * summer).astype("f4")
 
 
@@ -354,7 +352,7 @@ def _mean(
     season: np.ndarray,
     seed: int,
 ) -> np.ndarray:
-    """A wave over the year, the wider the farther north, with warm and cold spells, degC."""
+    """An annual wave, larger in the north, with warm and cold spells, degC."""
     base = _mean_temperature(lat, elevation)[:, None].astype("f4")
     swing = (6.0 + 0.25 * (lat - _SOUTH))[:, None].astype("f4")
     wave = -np.cos(2.0 * np.pi * (season - 0.05)).astype("f4")
@@ -364,7 +362,7 @@ def _mean(
 
 
 def _half_range(lat: np.ndarray, lon: np.ndarray, days: np.ndarray, seed: int) -> np.ndarray:
-    """Half of the day's range, smaller under the clouds of a front, K."""
+    """Half of the daily range, K, smaller under the clouds of a front."""
     front = _weather_noise(lat, lon, days, _FRONT_DAYS, _FRONT_DEGREES, seed, 1)
     return np.clip(np.float32(5.5) - np.float32(1.5) * front, 0.5, 9.0)
 

@@ -259,7 +259,7 @@ DAMAGE: dict[str, tuple[str, Callable[[str], str], str]] = {
     "streamflow of another gauge": (
         STREAMFLOW_FILE,
         change("03000003 2000 02 29", "03000004 2000 02 29"),
-        "line 2 is of gauge 03000004; expected gauge 03000003",
+        "line 2 belongs to gauge 03000004; expected gauge 03000003",
     ),
     "streamflow unsorted": (
         STREAMFLOW_FILE,
@@ -311,11 +311,11 @@ def test_damage_is_named(published: Path, case: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (STREAMFLOW_FILE, "03000003_streamflow_qc.txt.*03000003_lump_cida_forcing_leap.txt is"),
+        (STREAMFLOW_FILE, "03000003_streamflow_qc.txt.*03000003_lump_cida_forcing_leap.txt exists"),
         ("camels_attributes_v2.0/camels_vege.txt", "camels_vege.txt.*cannot be read"),
-        ("camels_attributes_v2.0/camels_name.txt", "camels_name.txt.*is not there"),
-        ("camels_attributes_v2.0", "camels_name.txt.*is not there"),
-        ("usgs_streamflow", "usgs_streamflow: is not there"),
+        ("camels_attributes_v2.0/camels_name.txt", "camels_name.txt.*is absent"),
+        ("camels_attributes_v2.0", "camels_name.txt.*is absent"),
+        ("usgs_streamflow", "usgs_streamflow: is absent"),
         ("basin_mean_forcing", "exactly one compact NetCDF file"),
         ("basin_mean_forcing/daymet", "daymet: holds no .*_forcing_leap.txt"),
     ],

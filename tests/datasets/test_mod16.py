@@ -147,10 +147,10 @@ def test_geotiffs_that_do_not_belong_together_are_refused(tmp_path: Path) -> Non
         block = file.read(1)
     with rasterio.open(second, "w", **profile) as file:
         file.write(block, 1)
-    with pytest.raises(DataFileError, match="one area a folder"):
+    with pytest.raises(DataFileError, match="one area per folder"):
         hx.compare.open_mod16(folder).load()
     first.rename(folder / "evapotranspiration.tif")
-    with pytest.raises(DataFileError, match="name of MOD16A2"):
+    with pytest.raises(DataFileError, match="name of MOD16A2 layers"):
         hx.compare.open_mod16([folder / "evapotranspiration.tif"])
 
 

@@ -1,8 +1,7 @@
-"""The text files of the published CAMELS-US set, read into arrays.
+"""Text files of the published CAMELS-US set: forcing, streamflow and attribute tables, read into arrays.
 
-Long series go through pandas' C parser, which is fast but vague about what it dislikes. Where it
-fails, the file is gone through once more, line by line, so that the error can say which line is
-wrong. Nothing here knows xarray: :mod:`hydroxr.datasets.camels_published` makes a Dataset of what is read.
+Long series are read by the C parser of pandas, which is fast but has vague errors. If it fails, the file
+is read again line by line to find the wrong line.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from ..errors import DataFileError
 Days = npt.NDArray[np.datetime64]
 AttributeRows = dict[str, dict[str, str | float]]  # gauge -> attribute -> value
 
-# The columns of a forcing file, in lower case: the three products agree on their order and differ in
-# case ("Tmax(C)") and separators (blanks and tabs, mixed).
+# Columns of a forcing file in lower case. The three products have the same order, but differ in case
+# ("Tmax(C)") and separators (a mix of blanks and tabs).
 _FORCING_COLUMNS = (
     *("year", "mnth", "day", "hr"),
     *("dayl(s)", "prcp(mm/day)", "srad(w/m2)", "swe(mm)", "tmax(c)", "tmin(c)", "vp(pa)"),
@@ -39,18 +38,18 @@ _FORCING = {
     "swe": "swe(mm)",
 }
 FORCING_VARIABLES = tuple(_FORCING)
-_PREAMBLE = ("latitude", "elevation [m]", "area [m2]")  # one number a line, above the columns' names
+_PREAMBLE = ("latitude", "elevation [m]", "area [m2]")  # one number per line, above the names of the columns
 
 _STREAMFLOW_COLUMNS = ("gauge", "year", "month", "day", "streamflow [ft3/s]", "flag")
 _STREAMFLOW_TEXT = (0, 5)  # columns that are not numbers
 _MISSING_STREAMFLOW = -999.0
 
-# Codes that stand for the quality flags of the gauging records; what is not listed is "other".
+# Codes of the quality flags of the gauging records; all others are "other".
 FLAG_CODES = {"M": 0, "A": 1, "A:e": 2}
 FLAG_OTHER = 3
 FLAG_MEANINGS = "missing approved approved_estimated other"
 
-_FETCH_AGAIN = "Fetch the file again."
+_FETCH_AGAIN = "Download the file again."
 
 
 def read_forcing(path: Path) -> tuple[Days, dict[str, npt.NDArray[np.float64]]]:
@@ -67,7 +66,7 @@ def read_forcing(path: Path) -> tuple[Days, dict[str, npt.NDArray[np.float64]]]:
     Raises
     ------
     DataFileError
-        Where the file is not as published; the message has the line.
+        If the file is not as published; the message shows the line.
     """
     data = _read(path)
     skip = len(_PREAMBLE) + 1
@@ -84,7 +83,7 @@ def read_forcing(path: Path) -> tuple[Days, dict[str, npt.NDArray[np.float64]]]:
     if _ends_within_number(data, skip):
         raise _error(path, None, "ends in the middle of its last number", "a whole line", _FETCH_AGAIN)
     days = _days(path, data, skip, table[:, 0], table[:, 1], table[:, 2])
-    # Copies, as a view would keep the whole table in memory.
+    # Copy, since a view would keep the whole table in memory.
     return days, {name: table[:, _FORCING_COLUMNS.index(column)].copy() for name, column in _FORCING.items()}
 
 
@@ -96,21 +95,23 @@ def read_streamflow(path: Path, gauge: str) -> tuple[Days, npt.NDArray[np.float6
     days : ndarray of datetime64[D]
         Shape ``(time,)``, increasing.
     streamflow : ndarray of float64
-        Shape ``(time,)``, ft3/s; NaN where the file has -999.
+        Shape ``(time,)``, ft3/s; NaN for -999.
     flags : ndarray of int8
-        Shape ``(time,)``, codes of the quality flag (see `FLAG_CODES`).
+        Shape ``(time,)``, codes of the quality flag (see ``FLAG_CODES``).
 
     Raises
     ------
     DataFileError
-        Where the file is not as published, or of another gauge; the message has the line.
+        If the file is not as published, or belongs to another gauge; the message shows the line.
     """
     data = _read(path)
     frame = _parse(path, data, 0, _STREAMFLOW_COLUMNS, _STREAMFLOW_TEXT)
     foreign = np.flatnonzero((frame[0] != gauge).to_numpy())
     if foreign.size:
         number = _line_number(data, 0, int(foreign[0]))
-        raise _error(path, number, f"is of gauge {frame[0].iloc[foreign[0]]}", f"gauge {gauge}", _FETCH_AGAIN)
+        raise _error(
+            path, number, f"belongs to gauge {frame[0].iloc[foreign[0]]}", f"gauge {gauge}", _FETCH_AGAIN
+        )
     days = _days(path, data, 0, *(frame[column].to_numpy(np.float64) for column in (1, 2, 3)))
     streamflow = frame[4].to_numpy(np.float64)
     flags = frame[5].astype("category")
@@ -124,9 +125,9 @@ def read_attributes(path: Path, columns: Mapping[str, bool]) -> AttributeRows:
     Parameters
     ----------
     path
-        Table with one line a basin, columns separated by ``;``, ``NA`` where a value is missing.
+        Table with one line per basin, columns separated by ``;``, and ``NA`` for missing values.
     columns
-        The columns that the table must have beside ``gauge_id``, in any order, and whether each is text.
+        Columns of the table besides ``gauge_id``, in any order -> whether they are text.
 
     Returns
     -------
@@ -136,7 +137,7 @@ def read_attributes(path: Path, columns: Mapping[str, bool]) -> AttributeRows:
     Raises
     ------
     DataFileError
-        Where the table is not as published; the message has the line.
+        If the table is not as published; the message shows the line.
     """
     lines = _text(_read(path)).splitlines()
     header = [name.strip() for name in lines[0].split(";")] if lines else []
@@ -167,7 +168,7 @@ def read_attributes(path: Path, columns: Mapping[str, bool]) -> AttributeRows:
                 )
         gauge = str(row.pop("gauge_id"))
         if gauge in table:
-            raise _error(path, number, f"repeats gauge {gauge}", "one line a gauge", "Remove one of the two.")
+            raise _error(path, number, f"repeats gauge {gauge}", "one line per gauge", "Remove one of them.")
         table[gauge] = row
     return table
 
@@ -183,7 +184,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise DataFileError(
             f"{path}: cannot be read ({error.strerror}); expected a file of the published CAMELS-US set. "
-            "Fetch it, or correct the path or its permissions."
+            "Download it, or correct the path or its permissions."
         ) from error
 
 
@@ -192,7 +193,7 @@ def _text(data: bytes) -> str:
 
 
 def _shown(text: str) -> str:
-    """Quote what a file holds; not all of it, should it be something else than text."""
+    """Quote the first 200 characters of a text."""
     return repr(text if len(text) <= 200 else f"{text[:200]}...")
 
 
@@ -206,18 +207,18 @@ def _is_number(field: str) -> bool:
 def _parse(
     path: Path, data: bytes, skip: int, columns: Sequence[str], text: tuple[int, ...] = ()
 ) -> pd.DataFrame:
-    """Read whitespace-separated columns below ``skip`` lines: finite numbers, and text where told."""
+    """Read whitespace-separated columns below ``skip`` lines: finite numbers, or text in columns ``text``."""
     options: dict[str, Any] = {"header": None, "sep": r"\s+", "engine": "c", "quoting": csv.QUOTE_NONE}
     kinds = {column: str if column in text else np.float64 for column in range(len(columns))}
     try:
-        # Without na_filter a stray "NA" or an empty field is an error instead of a NaN.
+        # With na_filter=False, a stray "NA" or an empty field is an error instead of NaN.
         frame = pd.read_csv(io.BytesIO(data), skiprows=skip, dtype=kinds, na_filter=False, **options)
         numbers = frame.drop(columns=list(text)).to_numpy(np.float64)
-        # The parser fills a short line up: with NaN, or in text with nothing.
+        # The parser fills short lines with NaN, or with empty text.
         filled = np.isfinite(numbers).all() and all((frame[column] != "").all() for column in text)
         if frame.shape[1] == len(columns) and filled:
             return frame
-        reason = f"it has {frame.shape[1]} columns, or values are not there or not finite"
+        reason = f"it has {frame.shape[1]} columns, or values are missing or not finite"
     except (ValueError, OverflowError) as error:  # pandas' ParserError and EmptyDataError are ValueErrors
         reason = str(error)
     raise _first_bad_line(path, data, skip, columns, text, reason)
@@ -226,7 +227,7 @@ def _parse(
 def _first_bad_line(
     path: Path, data: bytes, skip: int, columns: Sequence[str], text: tuple[int, ...], reason: str
 ) -> DataFileError:
-    """Make the error for a file that the parser refused for ``reason``."""
+    """The error for a file that the parser refused for ``reason``."""
     lines = data.decode("utf-8", errors="replace").splitlines()
     expected = f"{len(columns)}: {', '.join(columns)}"
     for number, line in enumerate(lines[skip:], skip + 1):
@@ -243,15 +244,15 @@ def _first_bad_line(
 
 
 def _line_number(data: bytes, skip: int, row: int) -> int:
-    """Find the number of the line that holds a row; blank lines are no rows."""
+    """The number of the line with a row; blank lines are not rows."""
     filled = [number for number, line in enumerate(data.splitlines(), 1) if line.strip() and number > skip]
     return filled[row]
 
 
 def _ends_within_number(data: bytes, skip: int) -> bool:
-    """Whether the last number of a file has fewer decimals than any above it.
+    """Whether the last number of a file has fewer decimals than all others, and no line end follows.
 
-    Some published files lack the last line end, so its absence alone proves nothing.
+    Some complete files lack the last line end, so its absence alone proves nothing.
     """
     if data.endswith((b"\n", b"\r")):
         return False
@@ -260,7 +261,7 @@ def _ends_within_number(data: bytes, skip: int) -> bool:
 
 
 def _days(path: Path, data: bytes, skip: int, *date: npt.NDArray[np.float64]) -> Days:
-    """Make days of the rows' year, month and day; increasing, or an error."""
+    """Days from the year, month and day of each row; an error unless they increase."""
     year, month, day = (np.clip(part, -9999, 9999).astype(np.int64) for part in date)
     months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
     days: Days = months.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]")
