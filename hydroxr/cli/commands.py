@@ -13,8 +13,8 @@ import xarray as xr
 from ..datasets.camels import open_camels
 from ..errors import DataFileError, DescriptionError
 from ..inputs.resolve import only_gauged
+from ..models.files import check_model_path
 from ..models.load import load_model
-from ..models.model import check_target as check_model_target
 from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
 from ..simulation.simulate import run_period
 from ..storage.zarr.location import check_target
@@ -26,7 +26,7 @@ MODELS = (*DeltaHBV.ladder(), "lstm")  # what 'fit --model' knows
 
 def fit(given: Namespace) -> None:
     """Train a model and save it."""
-    check_model_target(given.out)
+    check_model_path(given.out)
     spec = _description(given)
     ds = open_data(given.data)
     model = ds.hbv.fit(

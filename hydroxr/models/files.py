@@ -1,47 +1,57 @@
-"""Reading the files of a model, which anybody may have made: checked before it is believed.
+"""The files of a model: written whole, and checked when read, since anybody may have made them.
 
-JSON and safetensors hold numbers and text, and nothing in them is executed. What else could go
-wrong is refused here, before memory is taken: files that are pipes, links or far too long, headers
-that promise other tensors than the description has, names that stand twice.
+A model is a folder with ``weights.safetensors`` (numbers) and ``model.json`` (description, provenance,
+checksum of the weights). An ensemble is a folder of models with ``ensemble.json``. Nothing in these files
+is executed. Reading refuses, before it takes memory, files that are pipes, links or far too long, tensors
+that the description does not have, and JSON with repeated names.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import shutil
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
 from ..errors import ModelFileError
+from ..support.atomic import replace
+from ..support.checksums import sha256
 from .specs import DeltaHBV, LSTMStreamflow, Spec
 
-# What a file may be longer than its content says: padding, metadata of other programs.
+WEIGHTS_FILE = "weights.safetensors"
+JSON_FILE = "model.json"
+ENSEMBLE_FILE = "ensemble.json"
+
+# Bytes that a file may have beyond its content: padding, metadata of other programs.
 _SPARE = 2**20
 _TYPES = {"F32": 4, "F64": 8}
 
-# What a JSON file may have, in bytes and in values, beside what cells need: names, coordinates, ranges
-# and the history of 200,000 iterations. And per byte of weights, of which a cell of a constant network
-# has 56 and more.
+# Limits of a JSON file, in bytes and in values. The first number leaves room for names, ranges and the
+# history of 200,000 iterations. The second, per byte of weights, leaves room for the coordinates of the
+# cells of a constant network, each with at least 56 bytes of weights.
 _JSON_BYTES, _JSON_BYTES_A_BYTE = 2**24, 4
 _JSON_MOST = 2**28
 _JSON_VALUES, _VALUES_A_BYTE = 2**20, 1 / 8
-_JSON_PARTS, _PARTS_A_BYTE = 2**17, 1 / 16  # objects, lists and names, which are costlier
+_JSON_PARTS, _PARTS_A_BYTE = 2**17, 1 / 16  # objects, lists and names, which take more memory
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def as_path(path: Any) -> Path:
-    """The path, which the system could have.
+    """``path`` as a Path.
 
     Raises
     ------
     ModelFileError
+        If ``path`` is not text or a Path, or no path on this system.
     """
     if not isinstance(path, str | os.PathLike):
         raise ModelFileError(f"path is {type(path).__name__}; expected text or a pathlib.Path.")
@@ -49,18 +59,45 @@ def as_path(path: Any) -> Path:
         found = Path(path)
         found.exists()
     except (OSError, TypeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)  # without a name that is too long
+        reason = getattr(error, "strerror", None) or str(error)  # without an overlong name
         raise ModelFileError(f"{str(path)[:80]!r} cannot be the path of a model: {reason}") from error
     return found
 
 
-def own_file(folder: Path, name: str) -> Path:
-    """A file of the folder itself.
+def check_model_path(path: str | os.PathLike[str]) -> Path:
+    """The path under which a model can be saved: free, or taken by another model.
 
     Raises
     ------
     ModelFileError
-        Where it is absent, no plain file, or a link to somewhere else.
+        If something other than a model is there.
+    """
+    target = as_path(path)
+    if target.exists() and not any((target / name).is_file() for name in (JSON_FILE, ENSEMBLE_FILE)):
+        raise ModelFileError(f"{target} exists and is not a model of hydroxr; choose another path.")
+    return target
+
+
+@contextmanager
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of ``target`` when the block ends without an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = target.with_name(f".{target.name}-{uuid4().hex}")
+    try:
+        folder.mkdir()
+        yield folder
+        replace(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def own_file(folder: Path, name: str) -> Path:
+    """The path of a regular file inside ``folder``.
+
+    Raises
+    ------
+    ModelFileError
+        If it is absent, not a regular file, or a link that leaves the folder.
     """
     path = folder / name
     try:
@@ -69,29 +106,30 @@ def own_file(folder: Path, name: str) -> Path:
         raise ModelFileError(f"{path} cannot be read: {error}") from error
     if not there:
         raise ModelFileError(
-            f"{folder} is not a model of hydroxr: {name} is missing, or no plain file. Expected a folder "
+            f"{folder} is not a model of hydroxr: {name} is missing or not a regular file. Expected a folder "
             "that model.save(path) wrote."
         )
     if path.resolve().parent != folder.resolve():
         raise ModelFileError(
-            f"{path} is a link that leads out of its folder; copy the model with its files in their places."
+            f"{path} is a link that leaves its folder; copy the model together with its files."
         )
     return path
 
 
 def read_json(path: Path, weights: int = 0) -> dict[str, Any]:
-    """A JSON object in which no name stands twice, not larger than a model needs.
+    """Read the JSON object of a model.
 
     Parameters
     ----------
     path : Path
     weights : int
-        Size of the model's weights in bytes: a constant network has coordinates for each of its cells.
+        Size of the model's weights in bytes. Models with more weights may have more JSON, since constant
+        networks keep the coordinates of their cells.
 
     Raises
     ------
     ModelFileError
-        Where it is no such thing.
+        If it is not a JSON object, repeats a name, or is larger than any such model needs.
     """
     try:
         _check_size(path.stat().st_size, weights)
@@ -101,19 +139,19 @@ def read_json(path: Path, weights: int = 0) -> dict[str, Any]:
 
 
 def parse_json(raw: bytes, path: Path, weights: int = 0) -> dict[str, Any]:
-    """The JSON object in those bytes; parameters and errors as of :func:`read_json`."""
+    """The JSON object in ``raw``; parameters and errors are those of :func:`read_json`."""
     try:
         _check_size(len(raw), weights)
-        # A reader takes 10 to 100 times the memory of what it reads; counting takes none.
+        # Parsing takes 10 to 100 times the memory of the text; counting takes none.
         parts = sum(raw.count(mark) for mark in (b"[", b"{", b":"))
         if parts > _JSON_PARTS + _PARTS_A_BYTE * weights:
-            raise ValueError(f"it has {parts} objects, lists and names, which no such model has")
+            raise ValueError(f"it has {parts} objects, lists and names, more than such a model can have")
         values = raw.count(b",")
         if values > _JSON_VALUES + _VALUES_A_BYTE * weights:
-            raise ValueError(f"it has {values} values, which no such model has")
+            raise ValueError(f"it has {values} values, more than such a model can have")
         content = json.loads(raw.decode("utf-8"), object_pairs_hook=_once)
         if not isinstance(content, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} cannot be read as a file of hydroxr: {error}") from error
     return content
@@ -122,11 +160,11 @@ def parse_json(raw: bytes, path: Path, weights: int = 0) -> dict[str, Any]:
 def _check_size(size: int, weights: int) -> None:
     most = min(_JSON_BYTES + _JSON_BYTES_A_BYTE * weights, _JSON_MOST)
     if size > most:
-        raise ValueError(f"it has {size} bytes, and such a model at most {most}")
+        raise ValueError(f"it has {size} bytes; such a model has at most {most}")
 
 
 def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
-    """The shape of each tensor that a model of that description has.
+    """The shape of each tensor of a model.
 
     Parameters
     ----------
@@ -134,7 +172,7 @@ def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
     attributes : int
         Number of static inputs.
     cells : int
-        Of a constant network, the cells that it was fitted to.
+        Number of cells that a constant network was fitted to; other networks ignore it.
     """
     shapes: Shapes = {}
     if isinstance(spec, DeltaHBV) and spec.runoff_network:
@@ -155,12 +193,12 @@ def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
 
 
 def read_weights(path: Path, checksum: str, shapes: Shapes) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file, which has exactly those of ``shapes``, all finite.
+    """The tensors of a safetensors file: exactly those of ``shapes``, all finite.
 
     Raises
     ------
     ModelFileError
-        Where it is not what was saved, or not of that model.
+        If the file has another checksum, other tensors, or values that no model has.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -169,9 +207,9 @@ def read_weights(path: Path, checksum: str, shapes: Shapes) -> dict[str, np.ndar
     try:
         size = path.stat().st_size
         if size > most:
-            raise ValueError(f"it has {size} bytes, and a model of its description at most {most}")
+            raise ValueError(f"it has {size} bytes; a model of its description has at most {most}")
         raw = path.read_bytes()
-        if hashlib.sha256(raw).hexdigest() != checksum:
+        if sha256(raw) != checksum:
             raise ModelFileError(
                 f"{path} is not what was saved (its checksum differs); copy the model again."
             )
@@ -185,13 +223,13 @@ def read_weights(path: Path, checksum: str, shapes: Shapes) -> dict[str, np.ndar
     wrong = [name for name, array in weights.items() if name.endswith("_std") and not (array > 0).all()]
     if wrong:
         raise ModelFileError(
-            f"{path}: {wrong[0]} has standard deviations that are not above 0; copy the model again."
+            f"{path}: {wrong[0]} has a standard deviation that is not above 0; copy the model again."
         )
     return weights
 
 
 def _check_header(raw: bytes, shapes: Shapes) -> None:
-    """What the header of a safetensors file says is what there is; else a ValueError."""
+    """Raise a ValueError unless the header of a safetensors file fits the file and ``shapes``."""
     if len(raw) < 8:
         raise ValueError("it has no header")
     (length,) = struct.unpack("<Q", raw[:8])
@@ -199,11 +237,13 @@ def _check_header(raw: bytes, shapes: Shapes) -> None:
         raise ValueError(f"its header is longer than the file, or than {_SPARE} bytes")
     header = json.loads(raw[8 : 8 + length].decode("utf-8"), object_pairs_hook=_once)
     if not isinstance(header, dict):
-        raise ValueError("its header is no JSON object")
+        raise ValueError("its header is not a JSON object")
     header.pop("__metadata__", None)
     if header.keys() != shapes.keys():
         other = sorted(header.keys() ^ shapes.keys())[0]
-        raise ValueError(f"tensor {other[:40]!r} is {'missing' if other in shapes else 'not of the model'}")
+        raise ValueError(
+            f"tensor {other[:40]!r} is {'missing' if other in shapes else 'unknown to the model'}"
+        )
     ends = [0]
     for name, row in sorted(header.items(), key=lambda item: _offsets(item[1])):
         first, last = _offsets(row)
@@ -214,21 +254,21 @@ def _check_header(raw: bytes, shapes: Shapes) -> None:
                 f"F32 or F64 {list(shapes[name])}"
             )
         if first != ends[-1] or last - first != itemsize * prod(shapes[name]):
-            raise ValueError(f"tensor {name!r} does not lie where it should")
+            raise ValueError(f"tensor {name!r} is not at its place in the file")
         ends.append(last)
     if ends[-1] != len(raw) - 8 - length:
-        raise ValueError("it has other bytes than its tensors")
+        raise ValueError("it has bytes that belong to no tensor")
 
 
 def _offsets(row: Any) -> tuple[int, int]:
     found = row.get("data_offsets") if isinstance(row, dict) else None
     if not isinstance(found, list) or [type(place) for place in found] != [int, int]:
-        raise ValueError("its header has no places of tensors")
+        raise ValueError("its header does not say where its tensors are")
     return found[0], found[1]
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) < len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError("an object repeats a name")
     return out

@@ -1,56 +1,115 @@
-"""Load a model or an ensemble by its path or by the name of a shipped one."""
+"""Load a model or an ensemble from its folder, or by the name of one that comes with hydroxr."""
 
 from __future__ import annotations
 
 import os
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..errors import ModelFileError
-from .files import as_path
-from .model import ENSEMBLE_FILE, Model, load_member
+import xarray as xr
 
-if TYPE_CHECKING:
-    from .ensemble import Ensemble
+from ..errors import DescriptionError, ModelFileError
+from .ensemble import Ensemble
+from .files import (
+    ENSEMBLE_FILE,
+    JSON_FILE,
+    WEIGHTS_FILE,
+    as_path,
+    own_file,
+    read_json,
+    read_weights,
+    weight_shapes,
+)
+from .model import Model, history_dataset
+from .pretrained import pretrained_folder, pretrained_names
+from .schema import check_content, check_ensemble, labels
+from .specs import description_from
+
+# Errors that wrong values in a file cause.
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, DescriptionError)
 
 
 def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
-    """Read a model, or an ensemble, that its ``save`` wrote, or one that comes with hydroxr.
+    """Load a model or an ensemble.
 
     Parameters
     ----------
     path : path or str
-        Its folder; or, where there is no such folder, the name of a model that comes with hydroxr
-        (:func:`hydroxr.models.pretrained.pretrained_names`), such as ``"camels-us-dn-bt-gt"``.
+        A folder that ``save`` wrote. If there is no such folder: the name of a model that comes with
+        hydroxr, such as ``"camels-us-dn-bt-gt"``, see
+        :func:`hydroxr.models.pretrained.pretrained_names`.
+
+    Returns
+    -------
+    Model or Ensemble
 
     Raises
     ------
     ModelFileError
-        Where it is absent, damaged, of a newer format, or not a model.
+        If it is absent, damaged, not a model, or has a newer format.
+
+    Examples
+    --------
+    >>> model = hx.load_model("camels-us-dn-bt-gt")  # doctest: +SKIP
     """
     folder = as_path(path)
     if not folder.exists():
-        folder = _shipped(str(path))
-    if (folder / ENSEMBLE_FILE).is_file():
-        from .ensemble import load_ensemble
+        shipped = pretrained_folder(str(path))
+        if shipped is None:
+            raise ModelFileError(
+                f"{path} does not exist; expected a folder that model.save(path) wrote, or the name of a "
+                f"model that comes with hydroxr: {', '.join(pretrained_names()) or 'there is none'}."
+            )
+        folder = shipped
+    return _load_ensemble(folder) if (folder / ENSEMBLE_FILE).is_file() else load_single_model(folder)
 
-        return load_ensemble(folder)
-    return load_member(folder)
+
+def _load_ensemble(folder: Path) -> Ensemble:
+    try:
+        path = own_file(folder, ENSEMBLE_FILE)
+        content = read_json(path)
+        check_ensemble(content, path)
+        members = [load_single_model(folder / name) for name in content["members"]]
+        if [member.hash for member in members] != content["model_sha256"]:
+            raise ModelFileError(f"the members of {folder} are not those that were saved; copy it again.")
+        return Ensemble(tuple(members))
+    except (OSError, KeyError, TypeError, ValueError, DescriptionError) as error:
+        raise ModelFileError(f"{folder} cannot be read as an ensemble of hydroxr: {error}") from error
 
 
-def _shipped(name: str) -> Path:
-    """Where a model that comes with hydroxr is.
-
-    Raises
-    ------
-    ModelFileError
-    """
-    from .pretrained import pretrained_folder, pretrained_names
-
-    folder = pretrained_folder(name)
-    if folder is None:
-        raise ModelFileError(
-            f"{name} does not exist; expected a folder that model.save(path) wrote, or the name of a model "
-            f"that comes with hydroxr: {', '.join(pretrained_names()) or 'there is none'}."
+def load_single_model(path: str | os.PathLike[str]) -> Model:
+    """Load a model that is not an ensemble; errors are those of :func:`load_model`."""
+    folder = Path(path)
+    files = [own_file(folder, name) for name in (JSON_FILE, WEIGHTS_FILE)]
+    content = read_json(files[0], files[1].stat().st_size)
+    check_content(content, files[0])
+    try:
+        cells = xr.Dataset(
+            coords={name: (part["dims"], labels(part["values"])) for name, part in content["cells"].items()}
         )
-    return folder
+        description = description_from(content["description"])
+        attributes = tuple(content["attributes"])
+        units = content.get("forcing_units", {})
+        if not units.keys() <= {*getattr(description, "own_forcing", ())}:
+            raise ValueError("it gives units of inputs that the model does not take in the Dataset's own")
+        shapes = weight_shapes(description, len(attributes), prod(cells.sizes.values()))
+        model = Model(
+            description=description,
+            weights=read_weights(files[1], content["weights_sha256"], shapes),
+            attributes=attributes,
+            categories=content["categories"],
+            cells=cells,
+            training=content["training"],
+            history=history_dataset(content["history"], content["training"]),
+            forcing_units=units,
+            path=folder.resolve(),
+        )
+        saved = content["model_sha256"] == model.hash
+    except _UNREADABLE as error:
+        raise ModelFileError(f"{folder} cannot be read as a model of hydroxr: {error}") from error
+    if not saved:
+        raise ModelFileError(
+            f"{folder / JSON_FILE} is not what was saved (the model's checksum differs); copy the model "
+            "again."
+        )
+    return model

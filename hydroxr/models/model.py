@@ -1,32 +1,24 @@
-"""A fitted model: what it is, how it is kept on disk and read again.
-
-On disk a model is a folder with ``weights.safetensors`` (numbers, nothing that could be executed)
-and ``model.json`` (description, provenance, checksum of the weights). Torch is imported only to
-compute with a model, not to read one.
-"""
+"""A fitted model. Torch is imported only to compute with a model, not to load one."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 import xarray as xr
 
 from .._version import FORMAT, __version__
-from ..errors import DescriptionError, ModelFileError
+from ..errors import DescriptionError
 from ..physics.parameters import PARAMETERS, ROUTING
-from ..support.atomic import replace, write_file
-from .files import as_path, own_file, parse_json, read_json, read_weights, weight_shapes
-from .schema import check_content, labels, sealed
-from .specs import DeltaHBV, LSTMStreamflow, Spec, description_from
+from ..support.atomic import write_file
+from ..support.checksums import sha256
+from .files import JSON_FILE, WEIGHTS_FILE, check_model_path, parse_json, replaced_folder
+from .schema import check_content, sealed
+from .specs import DeltaHBV, LSTMStreamflow, Spec
 
 if TYPE_CHECKING:
     import torch
@@ -35,14 +27,7 @@ if TYPE_CHECKING:
     from .parameter_network import ParameterNetwork
     from .streamflow_network import StreamflowNetwork
 
-WEIGHTS_FILE = "weights.safetensors"
-JSON_FILE = "model.json"
-ENSEMBLE_FILE = "ensemble.json"
-
-# What wrong values in a file lead to.
-_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, DescriptionError)
-
-# Losses in units of streamflow (the second name is that of models of version 0.1.0).
+# Losses in units of streamflow (models of version 0.1.0 have the second name).
 _PAPER_LOSS = ("paper", "Feng et al. (2022), equation 1")
 
 
@@ -53,35 +38,34 @@ class Model:
     Parameters
     ----------
     description : DeltaHBV or LSTMStreamflow
-        What was fitted.
+        The description of the fitted model.
     weights : dict of array
-        Of the network and its normalisation; for a constant network ``logits`` (cell, number).
-        Those of NN_r have names that begin with ``runoff.``
+        Weights and normalisation of the network, or for a constant network ``logits``, (cell, number).
+        Names of the weights of NN_r begin with ``runoff.``
     attributes : tuple of str
         Names of the static inputs, in their order; empty for a constant network.
     categories : dict
         For each text attribute its values in training, in the order of their numbers.
     cells : Dataset
-        The space that a constant network was fitted to: its index coordinates and names.
+        Index coordinates and names of the cells that a constant network was fitted to.
     training : dict
-        Provenance: period, number of days and cells, the ``basins`` by name (of up to 10,000),
-        ``data_sha256`` of all that was learned from, every value of the protocol, how many iterations
-        were done (``iterations_done``), which one's weights these are (``best_iteration``), how many
-        batches were left out because nothing finite came of them (``skipped``), whether the training
-        was ``interrupted`` or ``stopped_early``, the ``last_loss`` and, where there is a validation,
-        ``validation_nse``, seconds, version.
+        Provenance: period, number of days and cells, names of the ``basins`` (up to 10,000),
+        ``data_sha256`` of the training data, every value of the protocol, iterations done
+        (``iterations_done``), iteration of these weights (``best_iteration``), batches left out without a
+        finite gradient (``skipped``), whether the training was ``interrupted`` or ``stopped_early``,
+        ``last_loss``, ``validation_nse`` if there was a validation, seconds, version.
     history : Dataset
         ``loss``, ``learning_rate``, ``seconds`` and ``skipped`` over ``iteration``, and
-        ``validation_nse``, NaN in the iterations without validation.
+        ``validation_nse``, which is NaN in iterations without validation.
     forcing_units : dict
-        The units in training of those inputs that an LSTM takes in the Dataset's own.
+        Training units of the inputs that an LSTM takes in the Dataset's own units.
     path : Path, optional
-        The folder that it was read from, from which workers of a cluster can read it as well.
+        Folder that the model was loaded from; workers of a cluster load it from there too.
 
     Raises
     ------
     DescriptionError
-        Where an attribute stands twice.
+        If an attribute is named twice.
     """
 
     description: Spec
@@ -126,27 +110,26 @@ class Model:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all that a simulation depends on: two models with the same hash simulate alike.
+        """SHA-256 of everything that the simulated values depend on.
 
-        Which cells are marked as unlike those of the training depends on its ``attribute_ranges`` and
-        ``attributes_with_gaps`` beside it, which the checksum of ``model.json`` covers.
+        It leaves out ``attribute_ranges`` and ``attributes_with_gaps``, which decide about
+        ``attribute_flag`` only; the checksum of ``model.json`` covers them.
         """
-        digest = hashlib.sha256(json.dumps(self._identity(), sort_keys=True).encode())
+        parts: list[str | bytes] = [json.dumps(self._identity(), sort_keys=True)]
         for name in sorted(self.weights):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(self.weights[name]).tobytes())
-        return digest.hexdigest()
+            parts += [name, self.weights[name].tobytes()]
+        return sha256(*parts)
 
     def __dask_tokenize__(self) -> str:
         return self.hash
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What results say of the training: all but the names of the basins."""
+        """The part of ``training`` that results carry: all but the names of the basins."""
         return {name: value for name, value in self.training.items() if name != "basins"}
 
     def network(self) -> ParameterNetwork | StreamflowNetwork:
-        """The network with its weights, ready to be evaluated (regional models only)."""
+        """The network with its weights, in evaluation mode (regional models only)."""
         import torch
 
         from .parameter_network import ParameterNetwork
@@ -154,7 +137,7 @@ class Model:
 
         spec, n_attributes = self.description, len(self.attributes)
         network: ParameterNetwork | StreamflowNetwork
-        with torch.device("meta"):  # draws no random weights, which would shift the caller's numbers
+        with torch.device("meta"):  # random weights would advance the caller's random numbers
             if isinstance(spec, LSTMStreamflow):
                 network = StreamflowNetwork(spec, n_attributes)
             else:
@@ -163,7 +146,7 @@ class Model:
         return network.eval()
 
     def runoff_network(self) -> RunoffNetwork | None:
-        """NN_r with its weights, where the model has it."""
+        """NN_r with its weights; None if the model has none."""
         spec = self.description
         if isinstance(spec, LSTMStreamflow) or not spec.runoff_network:
             return None
@@ -177,7 +160,7 @@ class Model:
         return network.eval()
 
     def _tensors(self, prefix: str = "") -> dict[str, torch.Tensor]:
-        """Copies of the weights whose names begin with ``prefix``, without it."""
+        """Copies of the weights with names that begin with ``prefix``, named without it."""
         import torch
 
         return {
@@ -187,7 +170,18 @@ class Model:
         }
 
     def constant_parameters(self) -> xr.Dataset:
-        """The parameters of a constant network, (cell dimensions..., component)."""
+        """The parameters of a constant network.
+
+        Returns
+        -------
+        Dataset
+            (space..., component); UH_SHAPE and UH_SCALE (space...).
+
+        Raises
+        ------
+        DescriptionError
+            If the model does not have a constant network.
+        """
         spec = self.description
         if not isinstance(spec, DeltaHBV) or spec.network != "constant":
             raise DescriptionError(
@@ -208,25 +202,32 @@ class Model:
         return out
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the model into the folder ``path``, which must not exist yet or be a model's.
+        """Write the model into the folder ``path``; it appears complete or not at all.
 
-        It appears complete or not at all.
+        Parameters
+        ----------
+        path : path or str
+            A folder that does not exist yet, or an older model, which is replaced.
+
+        Returns
+        -------
+        Path
+            The folder.
 
         Raises
         ------
         ModelFileError
-            Where ``path`` is something else than a model, or the model has what could not be read again:
-            no training period, or a history of more than some 200,000 iterations.
+            If ``path`` is something other than a model, or the model could not be loaded again: it has no
+            training period, or a history of more than about 200,000 iterations.
         """
         from safetensors.numpy import save as to_bytes
 
-        target = check_target(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = check_model_path(path)
         weights = to_bytes({name: np.ascontiguousarray(array) for name, array in self.weights.items()})
         content = {
             "hydroxr_format": FORMAT,
             "hydroxr_version": __version__,
-            "weights_sha256": hashlib.sha256(weights).hexdigest(),
+            "weights_sha256": sha256(weights),
             "model_sha256": self.hash,
             **self._identity(),
             "training": self.training,
@@ -234,18 +235,13 @@ class Model:
         }
         text = json.dumps(sealed(content), indent=1, ensure_ascii=False).encode()
         check_content(parse_json(text, target / JSON_FILE, len(weights)), target / JSON_FILE)
-        folder = target.with_name(f".{target.name}-{uuid4().hex}")
-        try:
-            folder.mkdir()
+        with replaced_folder(target) as folder:
             write_file(folder / WEIGHTS_FILE, weights)
             write_file(folder / JSON_FILE, text)
-            replace(folder, target)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         return target
 
     def _identity(self) -> dict[str, Any]:
-        # A model's checksum is of this: what only newer models have is there only where they have it.
+        # The checksum of a model covers this: older models must not get entries of newer ones.
         return {
             **({"forcing_units": self.forcing_units} if self.forcing_units else {}),
             "description": self.description.to_dict(),
@@ -259,59 +255,8 @@ class Model:
         }
 
 
-def check_target(path: str | os.PathLike[str]) -> Path:
-    """Refuse a path under which no model can be saved.
-
-    Raises
-    ------
-    ModelFileError
-    """
-    target = as_path(path)
-    if target.exists() and not any((target / name).is_file() for name in (JSON_FILE, ENSEMBLE_FILE)):
-        raise ModelFileError(f"{target} exists and is not a model of hydroxr; choose another path.")
-    return target
-
-
-def load_member(path: str | os.PathLike[str]) -> Model:
-    """Read a single model; errors as of :func:`load_model`."""
-    folder = Path(path)
-    files = [own_file(folder, name) for name in (JSON_FILE, WEIGHTS_FILE)]
-    content = read_json(files[0], files[1].stat().st_size)
-    check_content(content, files[0])
-    try:
-        cells = xr.Dataset(
-            coords={name: (part["dims"], labels(part["values"])) for name, part in content["cells"].items()}
-        )
-        description = description_from(content["description"])
-        attributes = tuple(content["attributes"])
-        units = content.get("forcing_units", {})
-        if not units.keys() <= {*getattr(description, "own_forcing", ())}:
-            raise ValueError("it has units of inputs that the model does not take in the Dataset's own")
-        shapes = weight_shapes(description, len(attributes), prod(cells.sizes.values()))
-        model = Model(
-            description=description,
-            weights=read_weights(files[1], content["weights_sha256"], shapes),
-            attributes=attributes,
-            categories=content["categories"],
-            cells=cells,
-            training=content["training"],
-            history=history_dataset(content["history"], content["training"]),
-            forcing_units=units,
-            path=folder.resolve(),
-        )
-        saved = content["model_sha256"] == model.hash
-    except _UNREADABLE as error:
-        raise ModelFileError(f"{folder} cannot be read as a model of hydroxr: {error}") from error
-    if not saved:
-        raise ModelFileError(
-            f"{folder / JSON_FILE} is not what was saved (the model's checksum differs); copy the model "
-            "again."
-        )
-    return model
-
-
 def history_dataset(history: dict[str, list[Any]], training: dict[str, Any]) -> xr.Dataset:
-    """The course of a training, with that provenance, as a Dataset over ``iteration``."""
+    """The history of a training as a Dataset over ``iteration``; ``training`` is its provenance."""
     attrs = {
         "loss": {
             "long_name": "training loss",
@@ -319,7 +264,7 @@ def history_dataset(history: dict[str, list[Any]], training: dict[str, Any]) -> 
         },
         "learning_rate": {"long_name": "learning rate", "units": "1"},
         "seconds": {"long_name": "time since the start of training", "units": "s"},
-        "skipped": {"long_name": "whether the batch was left out, nothing finite having come of it"},
+        "skipped": {"long_name": "whether the batch was left out because its gradient was not finite"},
         "validation_nse": {"long_name": "median NSE over the cells of the validation", "units": "1"},
     }
     variables = {}
@@ -333,6 +278,6 @@ def history_dataset(history: dict[str, list[Any]], training: dict[str, Any]) -> 
 
 
 def _plain(values: np.ndarray) -> list[Any]:
-    """For JSON, which knows no number that is not finite."""
+    """A list for JSON, which has no NaN and no infinity: they become None."""
     keep = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
     return [value if kept else None for value, kept in zip(values.tolist(), keep, strict=True)]

@@ -1,7 +1,7 @@
-"""Networks of forcing and attributes, among them g_A, which gives the parameters of HBV.
+"""Regional networks of forcing and attributes, and g_A, which gives the parameters of HBV.
 
-Feng et al. (2022), section 2.1, as trained there: a linear layer with ReLU, an LSTM, a linear
-layer, for g_A a sigmoid. The normalisation of the inputs belongs to the network and is kept with it.
+Feng et al. (2022), section 2.1: a linear layer with ReLU, an LSTM, a linear layer and, for g_A, a
+sigmoid. The normalisation of the inputs is part of the network and is saved with it.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from ..physics.parameters import PARAMETERS, ROUTING
 from ..physics.runoff_network import RunoffNetwork
 from .specs import DeltaHBV, Spec
 
-DAYS_AT_ONCE = 128  # of a pass where nothing is trained
-_PASS_COPIES = 10  # arrays of (days, cell, hidden) that the LSTM holds meanwhile
+DAYS_AT_ONCE = 128  # days per pass outside of training
+_PASS_COPIES = 10  # arrays (days, cell, hidden) that the LSTM holds during a pass
 
-_DROPOUT = 0.5  # in training, of a description that leaves it to the training protocol
+_DROPOUT = 0.5  # in training, if the description has none
 
 NetworkState = tuple[Tensor, Tensor]  # hidden and cell state, each (space, hidden)
 
 
 def mean_and_deviation(values: Tensor) -> tuple[Tensor, Tensor]:
-    """For normalisation, in float64; a standard deviation under 0.001 counts as 1."""
+    """Mean and standard deviation of all values, in float64; a deviation below 0.001 counts as 1."""
     std, mean = torch.std_mean(values.double(), correction=0)
     return mean, torch.where(std < 1e-3, 1.0, std)
 
 
 def numbers_of_pass(days: int, hidden: int) -> int:
-    """How many numbers a cell takes while a network of that width passes so many days."""
+    """Numbers in memory per cell while a network of width ``hidden`` passes over ``days`` days."""
     return min(days, DAYS_AT_ONCE) * _PASS_COPIES * hidden
 
 
 def transform_precipitation(precipitation: Tensor) -> Tensor:
-    """log10(sqrt(P) + 0.1), which brings precipitation near a normal distribution."""
+    """log10(sqrt(P) + 0.1), P in mm/day: brings precipitation closer to a normal distribution."""
     return torch.log10(torch.sqrt(precipitation) + 0.1)
 
 
@@ -48,14 +48,14 @@ def to_parameters(
     Parameters
     ----------
     unit : Tensor, (..., n)
-        For each of ``names`` in order: one number a component, one for a parameter of routing.
+        For each parameter in ``names`` one number per component; one in all for a routing parameter.
     names : tuple of str, optional
         Default: all parameters of the model, in the order of the table.
 
     Returns
     -------
     dict of Tensor
-        (..., component), or (...) for UH_SHAPE and UH_SCALE.
+        (..., component), or (...) for UH_SHAPE and UH_SCALE, in the units of the parameters.
     """
     names = description.parameters if names is None else names
     widths = [1 if name in ROUTING else description.components for name in names]
@@ -70,20 +70,20 @@ def to_parameters(
 class RegionalNetwork(nn.Module):
     """From forcing and attributes to hidden states: normalisation, a linear layer with ReLU, an LSTM.
 
-    What is read from the hidden states is up to those that inherit from it.
+    Subclasses add the last layer.
 
     Parameters
     ----------
     description : DeltaHBV or LSTMStreamflow
-        Forcing, width, dropout.
+        Its forcing, width and dropout are used.
     n_attributes : int
-        Static inputs a cell.
+        Number of static inputs.
 
     Attributes
     ----------
     lstm_dtype : torch.dtype
-        In which the LSTM computes while it is trained; weights, their gradients and all else are
-        float32. Without training it is float32 as well.
+        Precision of the LSTM in training. Weights, gradients and everything else are float32, and so is the
+        LSTM outside of training.
     """
 
     forcing_mean: Tensor
@@ -114,11 +114,11 @@ class RegionalNetwork(nn.Module):
         Parameters
         ----------
         forcing : Tensor, (time, space, forcing)
-            Of the training period, in the order of the description.
+            Forcing of the training period, in the order of the description.
         attributes : Tensor, (space, attribute)
-            What is not finite is missing. A standard deviation under 0.001 counts as 1.
+            Missing where not finite. A standard deviation below 0.001 counts as 1.
         """
-        for index in range(len(self.forcing_mean)):  # one at a time: a copy of the whole is not small
+        for index in range(len(self.forcing_mean)):  # one input at a time: a copy of all takes memory
             series = forcing[..., index]
             series = transform_precipitation(series) if index == self._precipitation else series
             self.forcing_mean[index], self.forcing_std[index] = mean_and_deviation(series)
@@ -131,13 +131,13 @@ class RegionalNetwork(nn.Module):
         self.attribute_std.copy_(torch.where(std < 1e-3, 1.0, std))
 
     def _encoded(self, forcing: Tensor, attributes: Tensor) -> Tensor:
-        """First layer on the normalised inputs; the attributes' share is computed once, not daily."""
+        """First layer, (time, space, hidden); the share of the attributes is computed once, not daily."""
         at = self._precipitation
         rain = transform_precipitation(forcing[..., at : at + 1])
         daily = torch.cat([forcing[..., :at], rain, forcing[..., at + 1 :]], dim=-1)
         daily = (daily - self.forcing_mean) / self.forcing_std
         static = (attributes - self.attribute_mean) / self.attribute_std
-        static = torch.where(static.isfinite(), static, 0.0)  # missing: the mean
+        static = torch.where(static.isfinite(), static, 0.0)  # missing attributes count as the mean
         weight = self.encode.weight
         n_forcing = daily.shape[-1]
         constant = nn.functional.linear(static, weight[:, n_forcing:], self.encode.bias)
@@ -157,21 +157,21 @@ class RegionalNetwork(nn.Module):
         forcing : Tensor, (time, space, forcing)
             In the model's units, not normalised.
         attributes : Tensor, (space, attribute)
-        state : optional
-            Of an earlier stretch that this one continues.
+        state : (Tensor, Tensor), each (space, hidden), optional
+            State to continue from; default: zeros.
         without_gradient : int
-            Days at the beginning that no gradient passes through.
+            Number of days at the beginning that no gradient passes through.
 
         Returns
         -------
         hidden : Tensor, (time, space, hidden)
-        state
-            After the last day.
+        state : (Tensor, Tensor), each (space, hidden)
+            State after the last day.
         """
         weights: list[Tensor] = [self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden]
         dropout = _DROPOUT if self.description.dropout is None else self.description.dropout
         if self.training and dropout > 0.0:
-            # Dropout on the weights, one mask a pass, as the paper's g_A has it.
+            # Dropout on the weights, one mask per pass, as in the paper's g_A.
             weights = [*(nn.functional.dropout(weight, dropout) for weight in weights[:2]), *weights[2:]]
         dtype = self.lstm_dtype if self.training else self.encode.weight.dtype
         weights = [weight.to(dtype) for weight in weights]
@@ -192,7 +192,7 @@ class RegionalNetwork(nn.Module):
     def passes(
         self, forcing: Tensor, attributes: Tensor, state: NetworkState | None = None
     ) -> Iterator[tuple[Tensor, NetworkState]]:
-        """As :meth:`forward`, some days after the other: what one pass needs of memory is bounded."""
+        """As :meth:`forward`, in parts of ``DAYS_AT_ONCE`` days, which bounds the memory."""
         for part in forcing.split(DAYS_AT_ONCE):
             hidden, state = self(part, attributes, state)
             yield hidden, state
@@ -200,21 +200,22 @@ class RegionalNetwork(nn.Module):
     def _walk(
         self, inputs: Tensor, state: NetworkState, weights: list[Tensor]
     ) -> tuple[Tensor, NetworkState]:
-        """The LSTM through the days of ``inputs`` (time, space, hidden), in their type."""
+        """Run the LSTM over the days of ``inputs``, (time, space, hidden), in their precision."""
         h, c = (part[None].contiguous().to(inputs.dtype) for part in state)
         hidden, h, c = torch.lstm(inputs, [h, c], weights, True, 1, 0.0, self.training, False, False)
         return hidden, (h[0], c[0])
 
 
 class ParameterNetwork(RegionalNetwork):
-    """g_A with its normalisation, and NN_r (``runoff``) where the model has it.
+    """g_A of Feng et al. (2022): HBV parameters from forcing and attributes.
 
     Parameters
     ----------
     description : DeltaHBV
-        Components, dynamic parameters, width, dropout.
+        Its components, dynamic parameters, width and dropout are used. If it has NN_r, the network that
+        replaces the equation of effective rainfall, that is ``runoff``.
     n_attributes : int
-        Static inputs a cell.
+        Number of static inputs.
     """
 
     description: DeltaHBV
@@ -225,7 +226,7 @@ class ParameterNetwork(RegionalNetwork):
         self.runoff = RunoffNetwork(description.runoff_network) if description.runoff_network else None
 
     def parameters_from(self, hidden: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
-        """Parameters ``names`` from hidden states (..., hidden); only their rows of the last layer run."""
+        """Parameters ``names``, (..., component) or (...), from hidden states (..., hidden)."""
         rows = self._rows(names)
         unit = torch.sigmoid(nn.functional.linear(hidden, self.decode.weight[rows], self.decode.bias[rows]))
         return to_parameters(unit, self.description, names)
@@ -241,7 +242,7 @@ class ParameterNetwork(RegionalNetwork):
     def daily_parameters(
         self, forcing: Tensor, attributes: Tensor, state: NetworkState | None = None
     ) -> tuple[dict[str, Tensor], NetworkState]:
-        """Dynamic parameters of each day, (time, space, component), and the state after the last."""
+        """Dynamic parameters of each day, (time, space, component), and the state after the last day."""
         days = []
         for hidden, last in self.passes(forcing, attributes, state):
             days.append(self.parameters_from(hidden, self.description.dynamic))

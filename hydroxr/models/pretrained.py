@@ -1,26 +1,25 @@
-"""Models that come with hydroxr: trained on CAMELS-US, ready to simulate catchments of the contiguous US.
+"""Models that come with hydroxr, trained on CAMELS-US for catchments of the contiguous US.
 
-Each is a folder as ``model.save`` writes it, with a model card (``card.md``: data, periods, scores,
-limits, licence) and the scores of each catchment (``scores.csv``) beside it. Beside them all are the
-scores of every model of the paper (``results.nc``), of which these are a part.
+Each is a folder that ``model.save`` wrote, with a model card (data, periods, scores, limits, licence).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ..errors import ModelFileError
+
 FOLDER = Path(__file__).parents[1] / "pretrained_models"
 CARD = "card.md"
-SCORES = "scores.csv"
 
 
 def pretrained_names() -> tuple[str, ...]:
-    """What ``hx.load_model`` knows by name."""
+    """Names that ``hx.load_model`` knows."""
     return tuple(sorted(path.parent.name for path in FOLDER.glob(f"*/{CARD}")))
 
 
 def pretrained_folder(name: str) -> Path | None:
-    """Where the model of that name is; None where there is none."""
+    """The folder of a model by its name; None if there is no such model."""
     return FOLDER / name if name in pretrained_names() else None
 
 
@@ -35,10 +34,8 @@ def model_card(name: str) -> str:
     Raises
     ------
     ModelFileError
-        Where there is no such model.
+        If there is no such model.
     """
-    from ..errors import ModelFileError
-
     folder = pretrained_folder(name)
     if folder is None:
         raise ModelFileError(

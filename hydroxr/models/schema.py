@@ -1,12 +1,11 @@
-"""What ``model.json`` and ``ensemble.json`` may say: all that is read later, checked when it is opened.
+"""The content of ``model.json`` and ``ensemble.json``, checked when a model is loaded.
 
-A file that was edited is found by its checksum. Whoever edits it can make a checksum that fits, so
-that what a simulation reads has its type and range checked as well.
+The checksum detects a file that was edited. Since anybody can make a checksum that fits, the type and
+range of every value that is used later are checked as well.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -18,6 +17,7 @@ import numpy as np
 
 from .._version import FORMAT, __version__
 from ..errors import ModelFileError
+from ..support.checksums import sha256
 
 _CHECKSUM = "json_sha256"
 _MODEL = (
@@ -33,27 +33,28 @@ _MODEL = (
     "training",
     "history",
 )
-_OF_SOME = ("forcing_units",)  # models only
+_OPTIONAL = ("forcing_units",)
 _ENSEMBLE = ("hydroxr_format", "hydroxr_version", "members", "model_sha256")
 
 _DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
-_ALWAYS = ("period", "days")  # of a training
-_LARGEST = 3.4e38  # of float32, in which attributes are compared
+_ALWAYS = ("period", "days")  # entries that every training has
+_LARGEST = 3.4e38  # largest float32; attributes are compared in float32
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of a JSON file with a checksum of all of it."""
+    """The content of a JSON file with a checksum added."""
     return {**content, _CHECKSUM: _digest(content)}
 
 
 def check_content(content: Mapping[str, Any], path: Path) -> None:
-    """The JSON of a model has what a model has, of the right types, as it was written.
+    """Check the JSON of a model.
 
     Raises
     ------
     ModelFileError
+        If the checksum or a type is wrong, an entry is missing or unknown, or the format is newer.
     """
-    _check_whole(content, path, _MODEL, _OF_SOME)
+    _check_whole(content, path, _MODEL, _OPTIONAL)
     sound = {
         "hydroxr_version": _is_text(content["hydroxr_version"]),
         "attributes": _are_names(content["attributes"]),
@@ -70,15 +71,16 @@ def check_content(content: Mapping[str, Any], path: Path) -> None:
 
 
 def check_ensemble(content: Mapping[str, Any], path: Path) -> None:
-    """The JSON of an ensemble is as it was written.
+    """Check the JSON of an ensemble.
 
     Raises
     ------
     ModelFileError
+        If the checksum or a type is wrong, an entry is missing or unknown, or the format is newer.
     """
     _check_whole(content, path, _ENSEMBLE, ())
     members, hashes = content["members"], content["model_sha256"]
-    names = [member_folder(place) for place in range(len(members) if isinstance(members, list) else 0)]
+    names = [member_name(place) for place in range(len(members) if isinstance(members, list) else 0)]
     _refuse(
         path,
         {
@@ -92,21 +94,21 @@ def check_ensemble(content: Mapping[str, Any], path: Path) -> None:
 
 
 def labels(values: Any) -> np.ndarray:
-    """Labels of cells as they were: NumPy alone would make the text "nan" of a name that is missing."""
+    """Labels of cells as an array; NumPy alone would turn a missing name into the text "nan"."""
     array = np.asarray(values)
     kept = np.asarray(values, dtype=object)
     return kept if array.dtype.kind == "U" and not all(map(_is_text, kept.flat)) else array
 
 
-def member_folder(place: int) -> str:
-    """The folder of a member in that of its ensemble."""
+def member_name(place: int) -> str:
+    """Name of the folder of a member inside the folder of its ensemble."""
     return f"member-{place}"
 
 
 def _check_whole(
     content: Mapping[str, Any], path: Path, needed: Sequence[str], optional: Sequence[str]
 ) -> None:
-    """The format is known, nothing is missing, nothing is new, and the checksum fits."""
+    """Check the format, the names of the entries, and the checksum."""
     version = content.get("hydroxr_format")
     if type(version) is not int or not 1 <= version <= FORMAT:
         raise ModelFileError(
@@ -117,7 +119,7 @@ def _check_whole(
     absent = [name for name in needed if name not in content]
     unknown = [name for name in content if name not in (*needed, *optional)]
     if absent or unknown:
-        what = f"lacks {absent[0]!r}" if absent else f"has {unknown[0][:40]!r}, which no model has"
+        what = f"lacks {absent[0]!r}" if absent else f"has the unknown entry {unknown[0][:40]!r}"
         raise ModelFileError(f"{path} {what}; expected what model.save(path) wrote.")
     given = {name: value for name, value in content.items() if name != _CHECKSUM}
     if content[_CHECKSUM] != _digest(given):
@@ -125,10 +127,7 @@ def _check_whole(
 
 
 def _check_training(training: Any, attributes: Sequence[str], path: Path) -> None:
-    """The provenance, of which simulations, warnings and reports read some entries.
-
-    All but the period and its days may be absent.
-    """
+    """Check the entries of the provenance that are used later; only period and days are required."""
     _refuse(path, {"training": _is_mapping(training)}, {"training": training})
     names = {*attributes}
     checks = {
@@ -161,8 +160,8 @@ def _refuse(path: Path, sound: Mapping[str, bool], values: Mapping[str, Any], wh
     if wrong:
         found = repr(values[wrong[0]])[:60] if wrong[0] in values else "absent"
         raise ModelFileError(
-            f"{path}: {where}{wrong[0]} is {found}, of another type or range than model.save(path) writes; "
-            "copy the model again, or fit it anew."
+            f"{path}: {where}{wrong[0]} is {found}; model.save(path) writes another type or range. Copy the "
+            "model again, or fit it again."
         )
 
 
@@ -175,7 +174,7 @@ def _are_texts(value: Any) -> bool:
 
 
 def _are_names(value: Any) -> bool:
-    """Texts that differ."""
+    """A list of texts that differ."""
     return _are_texts(value) and len(set(value)) == len(value)
 
 
@@ -205,12 +204,12 @@ def _is_range(value: Any) -> bool:
 
 
 def _is_mapping(value: Any, of: Any = lambda part: True, names: set[str] | None = None) -> bool:
-    """An object whose values are such, under some of the names."""
+    """An object with values that pass ``of`` and keys among ``names``."""
     return isinstance(value, dict) and all(map(of, value.values())) and (names is None or names >= {*value})
 
 
 def _is_coordinate(value: Any) -> bool:
-    """Labels of cells: texts or numbers, as deeply nested as there are dimensions."""
+    """Labels of cells: texts or numbers in lists, nested once per dimension."""
     if not _is_mapping(value) or {*value} != {"dims", "values"} or not _are_names(value["dims"]):
         return False
     labels = [value["values"]]
@@ -229,7 +228,7 @@ def _is_period(value: Any) -> bool:
 
 
 def _could_have(days: int, first: str, last: str) -> bool:
-    """Whether a calendar has that many days from the first to the last: months of 28 to 31."""
+    """Whether a calendar, with months of 28 to 31 days, can have ``days`` days from first to last."""
     years, months, rest = (int(b) - int(a) for a, b in zip(first.split("-"), last.split("-"), strict=True))
     least, most = (length * (12 * years + months) + rest + 1 for length in (28, 31))
     return least <= days <= most
@@ -237,4 +236,4 @@ def _could_have(days: int, first: str, last: str) -> bool:
 
 def _digest(content: Mapping[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(text.encode("utf-8", "surrogatepass"))

@@ -1,4 +1,4 @@
-"""What a model is, before it is trained: an immutable description."""
+"""Descriptions of models before training: immutable values."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from ..conventions.variables import FORCING, OUTPUTS
 from ..errors import DescriptionError
 from ..physics.parameters import PARAMETERS, ROUTING
 
-_RUNOFF_HIDDEN = 16  # units of NN_r where nobody says how many; the paper does not
+_RUNOFF_HIDDEN = 16  # default width of NN_r; the paper gives none
 
 
 @dataclass(frozen=True)
 class DeltaHBV:
-    """A δ HBV model of Feng et al. (2022): HBV whose parameters a network gives.
+    """A δ HBV model of Feng et al. (2022): HBV with parameters from a network.
 
     Parameters
     ----------
     components : int
-        Parallel HBV components a cell, averaged with equal weights (the paper's n; 16 there).
+        Number of parallel HBV components per cell, averaged with equal weights (the paper's n; 16 there).
     dynamic : sequence of str
-        Parameters with a value of their own each day, such as ``("BETA", "BETAET")``. ``BETAET``
-        exists only where it is dynamic; without it evapotranspiration is linear in wetness.
+        Parameters that vary from day to day, such as ``("BETA", "BETAET")``. ``BETAET`` exists only as a
+        dynamic parameter; without it evapotranspiration is linear in wetness.
     runoff_network : int or bool
-        Width of NN_r, a small network in the place of the effective-rainfall equation, learned
-        with the rest, one for all cells and components. 0 or False: the equation. True: 16.
+        Width of NN_r, a small network that replaces the equation of effective rainfall. It is learned
+        together with g_A and is the same for all cells and components. 0 or False: the equation.
+        True: 16.
     network : {"lstm", "constant"}
         ``"lstm"``: the paper's g_A, an LSTM that maps forcing and attributes to parameters, one
-        network for all cells (regional). ``"constant"``: a parameter set a cell, fitted directly,
-        for one or few gauges; it knows no attributes and no cell that it was not fitted to.
+        network for all cells (regional). ``"constant"``: one parameter set per cell, fitted directly, for
+        one or a few gauges; it uses no attributes and cannot simulate other cells.
     hidden : int
         Width of g_A (256 in the paper).
     dropout : float, optional
-        Share of the LSTM's weights that each training pass leaves out; default: what the protocol of
-        the training says (0.5 in the paper's). A fitted model's description has the number.
+        Share of the LSTM's weights that each training pass drops. Default: that of the training protocol
+        (0.5 in the paper's). The description of a fitted model has the number.
 
     Raises
     ------
     DescriptionError
-        Where the combination does not exist.
+        If a value is not allowed, or values contradict each other.
 
     Examples
     --------
@@ -49,7 +50,7 @@ class DeltaHBV:
     'δn(γt,βt)'
     """
 
-    # What every description has: daily inputs, what a simulation gives, how titles call the model.
+    # Of every description: daily inputs, simulated variables, name in titles, kind in attributes.
     forcing: ClassVar[tuple[str, ...]] = FORCING
     outputs: ClassVar[tuple[str, ...]] = OUTPUTS
     called: ClassVar[str] = "a differentiable HBV model"
@@ -71,14 +72,14 @@ class DeltaHBV:
         for name in given:
             if name not in allowed:
                 raise DescriptionError(
-                    f"parameter {name!r} cannot be dynamic; expected some of {', '.join(allowed)}."
+                    f"parameter {name!r} cannot be dynamic; choose from {', '.join(allowed)}."
                 )
         if self.network not in ("lstm", "constant"):
             raise DescriptionError(f"network {self.network!r} is not known; expected 'lstm' or 'constant'.")
         if self.network == "constant" and self.dynamic:
             raise DescriptionError(
                 "a constant network gives the same parameters every day; "
-                "use network='lstm' for dynamic ones, or dynamic=() here."
+                "use network='lstm' for dynamic parameters, or dynamic=()."
             )
         if isinstance(self.runoff_network, bool):
             object.__setattr__(self, "runoff_network", _RUNOFF_HIDDEN if self.runoff_network else 0)
@@ -100,7 +101,7 @@ class DeltaHBV:
 
     @property
     def regional(self) -> bool:
-        """Whether one network serves all cells, those too that it was not fitted to."""
+        """Whether one network serves all cells, including cells that it was not fitted to."""
         return self.network == "lstm"
 
     @property
@@ -114,23 +115,23 @@ class DeltaHBV:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the parameters that the model has, in the order of the table."""
+        """Names of the model's parameters, in the order of the table."""
         return tuple(name for name in PARAMETERS if name != "BETAET" or "BETAET" in self.dynamic)
 
     @property
     def component_parameters(self) -> tuple[str, ...]:
-        """Those that each component has (all but the routing's)."""
+        """Names of the parameters that each component has: all but those of the routing."""
         return tuple(name for name in self.parameters if name not in ROUTING)
 
     @property
     def size(self) -> int:
-        """Numbers that the network gives a cell: 14 for δ1, 194 for δn, 210 with BETAET."""
+        """How many numbers the network gives per cell: 14 for δ1, 194 for δn, 210 with BETAET."""
         return len(self.component_parameters) * self.components + len(ROUTING)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         values = asdict(self)
-        if not self.runoff_network:  # a model's checksum is of this, and models without NN_r are older
+        if not self.runoff_network:  # keeps the checksum of models from before NN_r
             del values["runoff_network"]
         return values
 
@@ -139,26 +140,26 @@ class DeltaHBV:
 class LSTMStreamflow:
     """The purely data-driven benchmark of Feng et al. (2022): an LSTM that gives streamflow itself.
 
-    It knows no water balance and has no other output. One network serves all cells (regional); it is
-    as wide and deep as the one that gives the δ models their parameters.
+    It has no water balance and no other output. One network serves all cells (regional); it is as wide and
+    deep as g_A of the δ models.
 
     Parameters
     ----------
     hidden : int
         Width of the network (256 in the paper).
     forcing : sequence of str
-        Daily inputs. ``"prcp"``, ``"tmean"`` and ``"pet"`` are found and converted as for the δ models;
-        any other name is a variable of the Dataset over time, taken in its own units, which a
-        simulation must have as well. Precipitation must be among them: its dimensions are those of
-        space. Default: those of the paper, under their names in CAMELS.
+        Daily inputs. ``"prcp"``, ``"tmean"`` and ``"pet"`` are found and converted as for the δ models.
+        Any other name is a variable of the Dataset over time; its units in a simulation must be those
+        of the training. ``"prcp"`` is required, since its dimensions define space. Default: the inputs
+        of the paper, by their names in CAMELS.
     dropout : float, optional
-        Share of the LSTM's weights that each training pass leaves out; default: what the protocol of
-        the training says (0.5 in the paper's). A fitted model's description has the number.
+        Share of the LSTM's weights that each training pass drops. Default: that of the training protocol
+        (0.5 in the paper's). The description of a fitted model has the number.
 
     Raises
     ------
     DescriptionError
-        Where a value does not exist.
+        If a value is not allowed.
 
     Examples
     --------
@@ -184,19 +185,18 @@ class LSTMStreamflow:
             raise DescriptionError(f"forcing is {self.forcing!r}; expected names that differ.")
         if "prcp" not in names:
             raise DescriptionError(
-                f"forcing is {self.forcing!r}; expected 'prcp' among them: precipitation, whose dimensions "
-                "are those of space."
+                f"forcing is {self.forcing!r}; add 'prcp': the dimensions of precipitation define space."
             )
         object.__setattr__(self, "forcing", names)
         _check_dropout(self.dropout)
 
     @property
     def own_forcing(self) -> tuple[str, ...]:
-        """Those inputs that are taken as the Dataset has them, in its units."""
+        """The inputs that are taken from the Dataset unconverted, in its units."""
         return tuple(name for name in self.forcing if name not in FORCING)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON, with the ``kind`` that tells them from those of :class:`DeltaHBV`."""
+        """Plain values, for JSON; ``kind`` distinguishes them from those of :class:`DeltaHBV`."""
         return {"kind": type(self).__name__, **asdict(self)}
 
 
@@ -204,14 +204,14 @@ Spec = DeltaHBV | LSTMStreamflow
 
 
 def description_from(values: Mapping[str, Any]) -> Spec:
-    """The description that ``to_dict`` wrote; one without ``kind`` is of a δ model.
+    """The description from what ``to_dict`` gave; without ``kind`` it is a δ model.
 
     Raises
     ------
     DescriptionError
-        Where there is no such kind, or a value does not exist.
+        If the kind is unknown or a value is not allowed.
     TypeError
-        Where there is no such value.
+        If the kind has no such value.
     """
     given = dict(values)
     kind = given.pop("kind", "DeltaHBV")
@@ -222,11 +222,12 @@ def description_from(values: Mapping[str, Any]) -> Spec:
 
 
 def check_spec(spec: Any) -> None:
-    """Refuse what is no description.
+    """Check that ``spec`` is a description.
 
     Raises
     ------
     DescriptionError
+        If it is anything else.
     """
     if not isinstance(spec, DeltaHBV | LSTMStreamflow):
         raise DescriptionError(
@@ -238,7 +239,7 @@ def check_spec(spec: Any) -> None:
 def _whole(name: str, value: Any, least: int) -> int:
     if not hasattr(value, "__index__") or isinstance(value, bool) or value < least:
         raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}.")
-    return int(value)  # also of NumPy's integers
+    return int(value)  # may be a NumPy integer
 
 
 def _check_dropout(value: float | None) -> None:

@@ -1,7 +1,6 @@
-"""The LSTM that gives streamflow itself: the data-driven benchmark.
+"""The LSTM that gives streamflow itself, the data-driven benchmark.
 
-Feng et al. (2022), section 2.2.1: it learns streamflow that was transformed by their equation 2 and
-normalised.
+It learns transformed (equation 2) and normalised streamflow, see Feng et al. (2022), section 2.2.1.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ from .specs import LSTMStreamflow
 
 
 class StreamflowNetwork(RegionalNetwork):
-    """A linear layer with ReLU, an LSTM, a linear layer to one number a day: normalised streamflow.
+    """A linear layer with ReLU, an LSTM, and a linear layer that gives normalised streamflow.
 
-    That is ``(log10(sqrt(Q + 1e-6) + 0.1) - mean) / std`` with the mean and the standard deviation of
-    the observations that it is trained on, which are kept with the weights.
+    Normalised streamflow is ``(log10(sqrt(Q + 1e-6) + 0.1) - mean) / std``. Mean and standard deviation are
+    those of the training observations and are saved with the weights.
 
     Parameters
     ----------
     description : LSTMStreamflow
-        Forcing, width, dropout.
+        Its forcing, width and dropout are used.
     n_attributes : int
-        Static inputs a cell.
+        Number of static inputs.
     """
 
     description: LSTMStreamflow
@@ -43,20 +42,28 @@ class StreamflowNetwork(RegionalNetwork):
         Parameters
         ----------
         observed : Tensor, (time, space)
-            mm/day, NaN where missing. A standard deviation under 0.001 counts as 1.
+            mm/day, NaN where missing. A standard deviation below 0.001 counts as 1.
         """
         mean, std = mean_and_deviation(transform_streamflow(observed[~torch.isnan(observed)].double()))
         self.streamflow_mean[0], self.streamflow_std[0] = mean, std
 
     def output(self, hidden: Tensor) -> Tensor:
-        """Normalised streamflow (time, space) from hidden states (time, space, hidden)."""
+        """Normalised streamflow, (time, space), from hidden states (time, space, hidden)."""
         normalised: Tensor = self.decode(hidden)[..., 0]
         return normalised
 
     def daily_streamflow(
         self, forcing: Tensor, attributes: Tensor, state: NetworkState | None = None
     ) -> tuple[Tensor, NetworkState]:
-        """Streamflow of each day, (time, space), mm/day, and the state after the last."""
+        """Streamflow of each day, (time, space), mm/day, and the state after the last day.
+
+        Parameters
+        ----------
+        forcing : Tensor, (time, space, forcing)
+        attributes : Tensor, (space, attribute)
+        state : (Tensor, Tensor), each (space, hidden), optional
+            State to continue from; default: zeros.
+        """
         days = []
         for hidden, last in self.passes(forcing, attributes, state):
             days.append(self.streamflow(self.output(hidden)))
@@ -65,19 +72,19 @@ class StreamflowNetwork(RegionalNetwork):
         return torch.cat(days), state
 
     def normalised(self, streamflow: Tensor) -> Tensor:
-        """Of streamflow in mm/day; NaN where that is NaN."""
+        """Normalised streamflow from streamflow in mm/day; NaN stays NaN."""
         return (transform_streamflow(streamflow) - self.streamflow_mean) / self.streamflow_std
 
     def streamflow(self, normalised: Tensor) -> Tensor:
-        """mm/day, the inverse of :meth:`normalised`; 0 where that would be negative."""
+        """Streamflow in mm/day, the inverse of :meth:`normalised`; 0 instead of negative values."""
         transformed = normalised * self.streamflow_std + self.streamflow_mean
         root = torch.clamp(10.0**transformed - 0.1, min=0.0)
         return torch.clamp(root**2 - STREAMFLOW_OFFSET, min=0.0)
 
 
-STREAMFLOW_OFFSET = 1e-6  # mm/day, in the paper's equation 2
+STREAMFLOW_OFFSET = 1e-6  # mm/day, Feng et al. (2022), equation 2
 
 
 def transform_streamflow(streamflow: Tensor) -> Tensor:
-    """log10(sqrt(Q + 1e-6) + 0.1), Feng et al. (2022), equation 2."""
+    """log10(sqrt(Q + 1e-6) + 0.1), Q in mm/day: Feng et al. (2022), equation 2."""
     return torch.log10(torch.sqrt(streamflow + STREAMFLOW_OFFSET) + 0.1)

@@ -15,13 +15,14 @@ from ..errors import ModelFileError
 from ..models.attribute_ranges import GAPS, RANGES
 from ..models.load import load_model
 from ..models.model import Model
-from ..models.pretrained import CARD, SCORES
+from ..models.pretrained import CARD
 from ..models.specs import DeltaHBV
 from .records import settings_of
 from .results import RESULTS
 from .scores import OBSERVED_INDICES
 from .table import CORRELATIONS, summary
 
+SCORES = "scores.csv"  # scores of each catchment, beside the model
 _EVERY = 50  # iterations, of the history that ships
 CAMELS = (
     "Catchments and attributes of CAMELS-US (Newman et al., 2015, doi:10.5065/D6MW2F4D; Addor et al., 2017, "

@@ -22,8 +22,9 @@ from ..inputs import resolve, time_axis
 from ..inputs.attributes import attribute_names
 from ..inputs.cells import space_names
 from ..models.ensemble import Ensemble
+from ..models.files import JSON_FILE, check_model_path
 from ..models.load import load_model
-from ..models.model import JSON_FILE, Model, check_target
+from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
 from .fit import fit
 from .folds import Fold
@@ -105,7 +106,7 @@ def load_folds(path: Path, folds: Sequence[Fold], run: Mapping[str, Any]) -> dic
     expected = {fold.folder: fold for fold in folds}
     found = {}
     for folder in sorted(path.glob("fold-*")):
-        check_target(folder)
+        check_model_path(folder)
         if folder.name not in expected:
             raise ModelFileError(
                 f"{folder} is of another cross-validation: there is no such fold now, only "

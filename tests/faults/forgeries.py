@@ -24,7 +24,7 @@ from safetensors.numpy import save as to_bytes
 
 import hydroxr as hx
 from hydroxr.models.attribute_ranges import attribute_facts
-from hydroxr.models.model import ENSEMBLE_FILE, JSON_FILE, WEIGHTS_FILE
+from hydroxr.models.files import ENSEMBLE_FILE, JSON_FILE, WEIGHTS_FILE
 from hydroxr.models.schema import sealed
 from tests.support.labelled import untrained
 

@@ -24,7 +24,8 @@ from typing import Any
 
 import hydroxr as hx
 from hydroxr.errors import ModelFileError
-from hydroxr.models.model import JSON_FILE, WEIGHTS_FILE, Model
+from hydroxr.models.files import JSON_FILE, WEIGHTS_FILE
+from hydroxr.models.model import Model
 from tests.faults.damages import flipped, judge
 from tests.faults.forgeries import MALFORMED, MARKER, save_sound
 

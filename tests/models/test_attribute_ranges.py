@@ -106,7 +106,9 @@ def test_text_that_training_did_not_have_is_flagged(ds: xr.Dataset) -> None:
     for training in (ds, with_gap):
         model = training.hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
         strange = ds.assign(geol_class_1st=("basin", ["of the moon", *text[1:]]))
-        with pytest.warns(HydroxrWarning, match="1 of 3 cells.*geol_class_1st is text in 1 that none of the"):
+        with pytest.warns(
+            HydroxrWarning, match="1 of 3 cells.*geol_class_1st is text in 1 that the training does not have"
+        ):
             sim = strange.hbv.simulate(model)
         assert sim["attribute_flag"].values.tolist() == [2, 0, 0]
         with warnings.catch_warnings():

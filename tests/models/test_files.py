@@ -16,8 +16,8 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr._version import FORMAT
 from hydroxr.errors import CheckpointError, DescriptionError, ModelFileError
-from hydroxr.models.files import weight_shapes
-from hydroxr.models.model import JSON_FILE, Model
+from hydroxr.models.files import JSON_FILE, weight_shapes
+from hydroxr.models.model import Model
 from hydroxr.training.loop import checkpoint as checkpoints
 from hydroxr.training.loop.checkpoint import CHECKPOINT_FILE
 from tests.conftest import FIT
@@ -128,7 +128,7 @@ def test_what_could_not_be_read_again_is_not_saved(static_model: Model, tmp_path
     numbers = np.zeros(600_000)
     history = xr.Dataset({"loss": ("iteration", numbers), "seconds": ("iteration", numbers)})
     for changes, words in (
-        ({"history": history}, r"values, which no such model has"),
+        ({"history": history}, r"values, more than such a model can have"),
         ({"training": {}}, r"training\.period is absent"),
     ):
         with pytest.raises(ModelFileError, match=words):

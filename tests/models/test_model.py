@@ -18,7 +18,8 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.errors import DescriptionError, ModelFileError
-from hydroxr.models.model import JSON_FILE, WEIGHTS_FILE, Model
+from hydroxr.models.files import JSON_FILE, WEIGHTS_FILE
+from hydroxr.models.model import Model
 from hydroxr.models.schema import sealed
 from tests.faults import forgeries
 from tests.support.labelled import assert_same_values, make_dataset

@@ -14,7 +14,7 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr.errors import DescriptionError, HydroxrWarning, ModelFileError, StateError, TrainingError
 from hydroxr.models.ensemble import Ensemble
-from hydroxr.models.model import ENSEMBLE_FILE
+from hydroxr.models.files import ENSEMBLE_FILE
 from hydroxr.simulation.simulate import run_period
 from hydroxr.training.loop.losses import paper_loss
 from tests.conftest import FIT

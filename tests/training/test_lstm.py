@@ -27,7 +27,8 @@ from hydroxr.errors import (
 )
 from hydroxr.models import parameter_network as network
 from hydroxr.models.ensemble import Ensemble
-from hydroxr.models.model import JSON_FILE, Model
+from hydroxr.models.files import JSON_FILE
+from hydroxr.models.model import Model
 from hydroxr.models.specs import description_from
 from hydroxr.simulation.engine import block as blocks
 from hydroxr.simulation.simulate import run_period
@@ -111,7 +112,7 @@ def test_the_description() -> None:
     [
         ({"hidden": 0}, "hidden is 0"),
         ({"dropout": 1.0}, "dropout is 1.0"),
-        ({"forcing": ("srad", "vp")}, "'prcp' among them"),
+        ({"forcing": ("srad", "vp")}, "add 'prcp'"),
         ({"forcing": ("prcp", "srad", "srad")}, "names that differ"),
         ({"forcing": ("prcp", 3)}, "names that differ"),
     ],

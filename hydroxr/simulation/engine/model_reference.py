@@ -26,7 +26,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ...errors import ModelFileError
-from ...models.model import JSON_FILE, Model, load_member
+from ...models.files import JSON_FILE
+from ...models.load import load_single_model
+from ...models.model import Model
 from ...models.specs import Spec
 from ...support.atomic import replace
 
@@ -118,7 +120,7 @@ class ModelReference:
 
     def _read(self) -> Model:
         try:
-            model = load_member(str(self._path))
+            model = load_single_model(str(self._path))
         except ModelFileError as error:
             raise ModelFileError(
                 f"a worker on {socket.gethostname()} cannot read the model that it is to simulate with: "
@@ -182,6 +184,6 @@ def _cache() -> Path:
 def _holds(folder: Path, checksum: str) -> bool:
     """Whether this version can read that model there: another may have kept its own copy of it."""
     try:
-        return load_member(str(folder)).hash == checksum
+        return load_single_model(str(folder)).hash == checksum
     except ModelFileError:
         return False
