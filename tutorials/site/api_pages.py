@@ -48,7 +48,7 @@ def public() -> dict[str, tuple[str, Any]]:
     found: dict[str, tuple[str, Any]] = {}
     for _, prefix, owner, path in ACCESSORS:
         for name, thing in vars(owner).items():
-            if not name.startswith("_"):
+            if not name.startswith("_") and not isinstance(thing, property):
                 found[f"{prefix}.{name}"] = (f"{path}.{name}", thing)
     for _, module in MODULES:
         prefix = module.__name__.replace("hydroxr", "hx", 1)
@@ -124,8 +124,6 @@ def _directive(thing: Any, path: str) -> str:
     if inspect.isclass(thing):
         # Attributes of a dataclass are described in its docstring.
         return f".. autoclass:: {path}\n   :members:\n"
-    if isinstance(thing, property):
-        return f".. autoproperty:: {path}\n"
     if inspect.isfunction(thing):
         owner = path.rsplit(".", 2)[1]
         return f".. auto{'method' if owner[0].isupper() else 'function'}:: {path}\n"
@@ -160,8 +158,8 @@ def _modules() -> str:
         if name in documented or name.endswith(("__main__", "_version", "cuda.day", "cuda.kernels")):
             continue
         module = importlib.import_module(name)
-        underline = "-" if hasattr(module, "__path__") else "~"
-        lines += [name, underline * len(name), "", f".. automodule:: {name}", ""]
+        head = [name, "-" * len(name)] if hasattr(module, "__path__") else [f".. rubric:: {name}"]
+        lines += [*head, "", f".. automodule:: {name}", ""]
     return "\n".join(lines)
 
 

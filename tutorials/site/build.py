@@ -6,6 +6,7 @@ Sphinx finds them; a page's source is only touched where it changed, so that a s
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -31,11 +32,22 @@ def assemble(folder: Path) -> None:
     for notebook in NOTEBOOKS:
         # In the repository guides lie in site/guides, in the site one folder up.
         text = notebook.read_text(encoding="utf-8").replace("(site/guides/", "(../guides/")
-        (folder / "tutorials" / notebook.name).write_text(text, encoding="utf-8")
+        content = json.loads(text)
+        for cell in content["cells"]:
+            streams = [each for each in cell.get("outputs", []) if each["output_type"] == "stream"]
+            if streams:
+                streams[0]["text"] = last_shown("".join("".join(each["text"]) for each in streams))
+                cell["outputs"] = [each for each in cell["outputs"] if each not in streams[1:]]
+        (folder / "tutorials" / notebook.name).write_text(json.dumps(content), encoding="utf-8")
     for script in SCRIPTS:
         shutil.copy(script, folder / "tutorials")
     shutil.copy(TUTORIALS / "hydrograph.png", folder)
     api_pages.write(folder / "api")
+
+
+def last_shown(text: str) -> str:
+    """A stream as a terminal shows it at the end: of a progress bar, the last state."""
+    return "\n".join(line.rsplit("\r", 1)[-1] for line in text.split("\n"))
 
 
 def update(new: Path, folder: Path) -> None:

@@ -24,6 +24,7 @@ ALIASES = {
     "Dataset": "xarray.Dataset",
     "Datasets": "xarray.Dataset",
     "DataArray": "xarray.DataArray",
+    "Path": "pathlib.Path",
     "Axes": "matplotlib.axes.Axes",
     "Figure": "matplotlib.figure.Figure",
     "ndarray": "numpy.ndarray",
@@ -34,6 +35,8 @@ ALIASES = {
     "slice": "slice",
     "timedelta": "datetime.timedelta",
 }
+# A full name stands for itself; numpydoc takes no notice of one that is spelled alike.
+ALIASES |= {name: f".{name}" for name in set(ALIASES.values())}
 
 
 def entries() -> dict[str, list[tuple[str, str, str]]]:
