@@ -10,6 +10,7 @@ smoothly interpolated. Climate follows from latitude, elevation and wetness. It 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -142,16 +143,26 @@ def _field(lat: np.ndarray, lon: np.ndarray, degrees: float, *keys: Any) -> np.n
     return lower * (1 - south) + upper * south
 
 
-def _weather_noise(
-    lat: np.ndarray, lon: np.ndarray, days: np.ndarray, length: float, degrees: float, *keys: Any
-) -> np.ndarray:
-    """Noise (cell, time) with mean 0, standard deviation about 1 and a duration of ``length`` days."""
-    knot, weight = _smooth(days / length)
-    knots = np.arange(knot[0], knot[-1] + 2)
-    values = _field(lat[:, None], lon[:, None], degrees, *keys, knots[None, :])
-    place = knot - knot[0]
-    between = values[:, place] * (1 - weight) + values[:, place + 1] * weight
-    return (between - np.float32(0.5)) * np.float32(5.2)
+@dataclass(frozen=True)
+class _Block:
+    """Cells ``(cell,)`` and days ``(time,)`` of one block of weather; ``season`` is the share of the year."""
+
+    lat: np.ndarray
+    lon: np.ndarray
+    elevation: np.ndarray
+    p_mean: np.ndarray
+    days: np.ndarray
+    season: np.ndarray
+    seed: int
+
+    def noise(self, length: float, degrees: float, key: int) -> np.ndarray:
+        """Noise (cell, time) with mean 0, standard deviation about 1 and a duration of ``length`` days."""
+        knot, weight = _smooth(self.days / length)
+        knots = np.arange(knot[0], knot[-1] + 2)
+        values = _field(self.lat[:, None], self.lon[:, None], degrees, self.seed, key, knots[None, :])
+        place = knot - knot[0]
+        between = values[:, place] * (1 - weight) + values[:, place + 1] * weight
+        return (between - np.float32(0.5)) * np.float32(5.2)
 
 
 # --- Places ---------------------------------------------------------------------------------------
@@ -280,112 +291,84 @@ def _weather(
         block[dim] = min(sizes[dim], max(1, left))
         left //= block[dim]
     block = {dim: chunks.get(dim, block[dim]) for dim in sizes}
-    names = ["lat", "lon", "elev_mean", "p_mean", *(["mask"] if "mask" in ds else [])]
     full = ds["elev_mean"]
+    land = ds["mask"] if "mask" in ds else xr.ones_like(full)
     places = [
         da.from_array(
-            ds[name].broadcast_like(full).transpose(*space).values.astype("float64"),
+            array.broadcast_like(full).transpose(*space).values.astype("float64"),
             chunks=tuple(block.values()),
         )
-        for name in names
+        for array in (ds["lat"], ds["lon"], full, ds["p_mean"], land)
     ]
     number = (time - pd.Timestamp(_START)).days.to_numpy().astype("float64")
     season = (time.day_of_year.to_numpy() - 1) / 365.25
     days = [da.from_array(values, chunks=chunks.get("time", -1)) for values in (number, season)]
-    out = {}
-    functions: dict[str, Callable[..., np.ndarray]] = {
+    functions: dict[str, Callable[[_Block], np.ndarray]] = {
         "prcp": _precipitation,
         "tmean": _mean,
         "tmin": _least,
         "tmax": _most,
     }
+    out = {}
     for name, function in functions.items():
         arguments: list[Any] = [part for array in days for part in (array, ("time",))]
         arguments += [part for array in places for part in (array, space)]
         more = {"function": function, "seed": seed, "dtype": "float32", "meta": np.empty(0, "float32")}
-        values = da.blockwise(_block, (*space, "time"), *arguments, **more)
+        values = da.blockwise(_weather_of_block, (*space, "time"), *arguments, **more)
         out[name] = xr.DataArray(values, dims=(*space, "time"))
     return out
 
 
-def _block(
-    days: np.ndarray, season: np.ndarray, *places: np.ndarray, function: Callable[..., np.ndarray], seed: int
+def _weather_of_block(
+    days: np.ndarray,
+    season: np.ndarray,
+    *places: np.ndarray,
+    function: Callable[[_Block], np.ndarray],
+    seed: int,
 ) -> np.ndarray:
     """One variable in one block (space..., time); NaN over the sea."""
     shape = (*places[0].shape, days.size)
-    lat, lon, elevation, p_mean, *mask = (place.ravel() for place in places)
-    land = mask[0] == 1 if mask else np.ones(len(lat), dtype=bool)
-    out = np.full((len(lat), days.size), np.nan, dtype="float32")
+    *climate, mask = (place.ravel() for place in places)
+    out = np.full((mask.size, days.size), np.nan, dtype="float32")
+    land = mask == 1
     if land.any():
-        climate = [values[land] for values in (lat, lon, elevation, p_mean)]
-        out[land] = function(*climate, days, season, seed)
+        lat, lon, elevation, p_mean = (values[land] for values in climate)
+        out[land] = function(_Block(lat, lon, elevation, p_mean, days, season, seed))
     return out.reshape(shape)
 
 
-def _precipitation(
-    lat: np.ndarray,
-    lon: np.ndarray,
-    _: np.ndarray,
-    p_mean: np.ndarray,
-    days: np.ndarray,
-    season: np.ndarray,
-    seed: int,
-) -> np.ndarray:
+def _precipitation(block: _Block) -> np.ndarray:
     """Showers within fronts within spells, mm/day: dry on most days, wetter where ``p_mean`` is higher."""
-    front = _weather_noise(lat, lon, days, _FRONT_DAYS, _FRONT_DEGREES, seed, 1)
-    spell = _weather_noise(lat, lon, days, _SPELL_DAYS, _SPELL_DEGREES, seed, 2)
-    at = np.round(lat * 1e4).astype(np.int64)[:, None], np.round(lon * 1e4).astype(np.int64)[:, None]
-    shower = _uniform(seed, 3, *at, days.astype(np.int64)[None, :])
+    front = block.noise(_FRONT_DAYS, _FRONT_DEGREES, 1)
+    spell = block.noise(_SPELL_DAYS, _SPELL_DEGREES, 2)
+    at = (np.round(values * 1e4).astype(np.int64)[:, None] for values in (block.lat, block.lon))
+    shower = _uniform(block.seed, 3, *at, block.days.astype(np.int64)[None, :])
     drive = 0.9 * front + 0.5 * spell + 1.2 * (shower - np.float32(0.5))
     wet = np.maximum(drive - np.float32(0.35), 0.0)
-    summer = 1.0 + 0.25 * np.sin(2.0 * np.pi * (season - 0.3)).astype("f4")
+    summer = 1.0 + 0.25 * np.sin(2.0 * np.pi * (block.season - 0.3)).astype("f4")
     heavy = -np.log1p(-shower)  # exponential with mean 1
-    return (2.1 * p_mean[:, None].astype("f4") * wet * (0.4 + heavy) * summer).astype("f4")
+    return (2.1 * block.p_mean[:, None].astype("f4") * wet * (0.4 + heavy) * summer).astype("f4")
 
 
-def _mean(
-    lat: np.ndarray,
-    lon: np.ndarray,
-    elevation: np.ndarray,
-    _: np.ndarray,
-    days: np.ndarray,
-    season: np.ndarray,
-    seed: int,
-) -> np.ndarray:
+def _mean(block: _Block) -> np.ndarray:
     """An annual wave, larger in the north, with warm and cold spells, degC."""
-    base = _mean_temperature(lat, elevation)[:, None].astype("f4")
-    swing = (6.0 + 0.25 * (lat - _SOUTH))[:, None].astype("f4")
-    wave = -np.cos(2.0 * np.pi * (season - 0.05)).astype("f4")
-    front = _weather_noise(lat, lon, days, _FRONT_DAYS, _FRONT_DEGREES, seed, 4)
-    spell = _weather_noise(lat, lon, days, _SPELL_DAYS, _SPELL_DEGREES, seed, 5)
+    base = _mean_temperature(block.lat, block.elevation)[:, None].astype("f4")
+    swing = (6.0 + 0.25 * (block.lat - _SOUTH))[:, None].astype("f4")
+    wave = -np.cos(2.0 * np.pi * (block.season - 0.05)).astype("f4")
+    front = block.noise(_FRONT_DAYS, _FRONT_DEGREES, 4)
+    spell = block.noise(_SPELL_DAYS, _SPELL_DEGREES, 5)
     return base + swing * wave + 2.0 * front + 1.5 * spell
 
 
-def _half_range(lat: np.ndarray, lon: np.ndarray, days: np.ndarray, seed: int) -> np.ndarray:
+def _half_range(block: _Block) -> np.ndarray:
     """Half of the daily range, K, smaller under the clouds of a front."""
-    front = _weather_noise(lat, lon, days, _FRONT_DAYS, _FRONT_DEGREES, seed, 1)
+    front = block.noise(_FRONT_DAYS, _FRONT_DEGREES, 1)
     return np.clip(np.float32(5.5) - np.float32(1.5) * front, 0.5, 9.0)
 
 
-def _least(
-    lat: np.ndarray,
-    lon: np.ndarray,
-    elevation: np.ndarray,
-    p_mean: np.ndarray,
-    days: np.ndarray,
-    season: np.ndarray,
-    seed: int,
-) -> np.ndarray:
-    return _mean(lat, lon, elevation, p_mean, days, season, seed) - _half_range(lat, lon, days, seed)
+def _least(block: _Block) -> np.ndarray:
+    return _mean(block) - _half_range(block)
 
 
-def _most(
-    lat: np.ndarray,
-    lon: np.ndarray,
-    elevation: np.ndarray,
-    p_mean: np.ndarray,
-    days: np.ndarray,
-    season: np.ndarray,
-    seed: int,
-) -> np.ndarray:
-    return _mean(lat, lon, elevation, p_mean, days, season, seed) + _half_range(lat, lon, days, seed)
+def _most(block: _Block) -> np.ndarray:
+    return _mean(block) + _half_range(block)

@@ -75,18 +75,13 @@ def correlation(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`nse`.
+        As for :func:`nse`, with the same errors.
 
     Returns
     -------
     xarray.DataArray
         ``(...)``, units 1, float64, from -1 to 1. NaN for fewer than 2 pairs or for observations that do
         not vary.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
     """
     return metric("r", simulated, observed, dim, time, mask)
 
@@ -106,18 +101,13 @@ def rmse(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`nse`.
+        As for :func:`nse`, with the same errors.
 
     Returns
     -------
     xarray.DataArray
         ``(...)``, units of the data (kg m-2 day-1 where they state none), float64. NaN for fewer than 2
         pairs.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
     """
     return metric("rmse", simulated, observed, dim, time, mask)
 
@@ -137,18 +127,13 @@ def bias(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`nse`.
+        As for :func:`nse`, with the same errors.
 
     Returns
     -------
     xarray.DataArray
         ``(...)``, units of the data (kg m-2 day-1 where they state none), float64. NaN for fewer than 2
         pairs.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
     """
     return metric("bias", simulated, observed, dim, time, mask)
 
@@ -170,17 +155,12 @@ def pbias(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`nse`.
+        As for :func:`nse`, with the same errors.
 
     Returns
     -------
     xarray.DataArray
         ``(...)``, %, float64. NaN for fewer than 2 pairs or observations with a sum of 0.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
 
     References
     ----------
@@ -209,17 +189,12 @@ def log_nse(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`nse`; in mm/day (kg m-2 day-1), the units of the constants.
+        As for :func:`nse`, with the same errors; in mm/day (kg m-2 day-1), the units of the constants.
 
     Returns
     -------
     xarray.DataArray
         ``(...)``, units 1, float64, at most 1. NaN for fewer than 2 pairs or observations that do not vary.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
 
     References
     ----------

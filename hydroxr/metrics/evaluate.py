@@ -77,7 +77,7 @@ def evaluate(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`nse`; in mm/day (kg m-2 day-1).
+        As for :func:`nse`, with the same errors; in mm/day (kg m-2 day-1).
 
     Returns
     -------
@@ -87,11 +87,6 @@ def evaluate(
         ``beta`` and ``gamma`` of :func:`kge_parts` and :func:`kge_2012_parts`; and ``n_days``, the number
         of pairs. ``peak_timing`` requires that ``time`` is reduced. Each variable has the attributes
         ``long_name`` and ``units``.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`nse`.
 
     Examples
     --------

@@ -25,18 +25,13 @@ def kge(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`hydroxr.metrics.nse`.
+        As for :func:`hydroxr.metrics.nse`, with the same errors.
 
     Returns
     -------
     xarray.DataArray
         ``(...)``, units 1, float64, at most 1. NaN for fewer than 2 pairs, observations that do not vary,
         or observations with a mean of 0.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`hydroxr.metrics.nse`.
 
     References
     ----------
@@ -67,7 +62,7 @@ def kge_parts(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`hydroxr.metrics.nse`.
+        As for :func:`hydroxr.metrics.nse`, with the same errors.
 
     Returns
     -------
@@ -75,15 +70,6 @@ def kge_parts(
         ``r``, ``alpha`` and ``beta`` ``(...)``, units 1, float64. NaN for fewer than 2 pairs; ``r`` and
         ``alpha`` also for observations that do not vary, ``beta`` for observations with a mean of 0.
         ``r`` is 0 for a constant simulation.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`hydroxr.metrics.nse`.
-
-    References
-    ----------
-    Gupta et al. (2009), see :func:`kge`.
     """
     return metrics(KGE_PARTS, simulated, observed, dim, time, mask)
 
@@ -107,18 +93,13 @@ def kge_2012(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`hydroxr.metrics.nse`.
+        As for :func:`hydroxr.metrics.nse`, with the same errors.
 
     Returns
     -------
     xarray.DataArray
         ``(...)``, units 1, float64, at most 1. NaN for fewer than 2 pairs, observations that do not vary,
         or a mean of 0 of the observations or of a simulation that varies.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`hydroxr.metrics.nse`.
 
     References
     ----------
@@ -146,7 +127,7 @@ def kge_2012_parts(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`hydroxr.metrics.nse`.
+        As for :func:`hydroxr.metrics.nse`, with the same errors.
 
     Returns
     -------
@@ -155,14 +136,5 @@ def kge_2012_parts(
         ``gamma`` also for observations that do not vary, ``gamma`` and ``beta`` for observations with a mean
         of 0, ``gamma`` for a simulation that varies about 0. ``r`` and ``gamma`` are 0 for a constant
         simulation.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`hydroxr.metrics.nse`.
-
-    References
-    ----------
-    Kling et al. (2012), see :func:`kge_2012`.
     """
     return metrics(KGE_2012_PARTS, simulated, observed, dim, time, mask)

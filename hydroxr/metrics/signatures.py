@@ -30,18 +30,13 @@ def flv(
     Parameters
     ----------
     simulated, observed, dim, time, mask
-        As for :func:`hydroxr.metrics.nse`. Blocks along ``dim`` are merged to sort whole series.
+        As for :func:`hydroxr.metrics.nse`, with the same errors. Blocks along ``dim`` are merged.
 
     Returns
     -------
     xarray.DataArray
         ``(...)``, %, float64, positive where low flows are too high. NaN for fewer than 2 pairs, or where
         the h lowest observed flows sum to 0, as in a river that is dry 30 % of the time.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`hydroxr.metrics.nse`.
 
     References
     ----------
@@ -68,7 +63,7 @@ def fhv(
     .. math:: \mathrm{FHV} = 100 \, \frac{\sum_{i=n-h+1}^{n} (s_{(i)} - o_{(i)})}{\sum_{i=n-h+1}^{n} o_{(i)}},
               \quad h = \mathrm{round}(0.02 \, n)
 
-    Sorting and rounding as for :func:`flv`.
+    Sorting, rounding and sources are those of :func:`flv`.
 
     Parameters
     ----------
@@ -80,15 +75,6 @@ def fhv(
     xarray.DataArray
         ``(...)``, %, float64, positive where peaks are too high. NaN for fewer than 26 pairs (h is 0 then),
         or where the h highest observed flows sum to 0.
-
-    Raises
-    ------
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`hydroxr.metrics.nse`.
-
-    References
-    ----------
-    Yilmaz et al. (2008) and Feng et al. (2020), see :func:`flv`.
     """
     return metric("fhv", simulated, observed, dim, time, mask)
 
