@@ -53,13 +53,13 @@ def _lyne_hollick(flow, alpha, passes, reflect, baseflow):  # type: ignore[no-un
                 continue
             end = _end_of_piece(row, first)
             length = end - first
-            beside = min(reflect, length - 1)
-            total = length + 2 * beside
-            for day in range(beside):
-                now[day] = row[first + beside - day]
-                now[beside + length + day] = row[end - 2 - day]
+            mirrored = min(reflect, length - 1)
+            total = length + 2 * mirrored
+            for day in range(mirrored):
+                now[day] = row[first + mirrored - day]
+                now[mirrored + length + day] = row[end - 2 - day]
             for day in range(length):
-                now[beside + day] = row[first + day]
+                now[mirrored + day] = row[first + day]
             for turn in range(passes):
                 if turn % 2 == 0:
                     _pass(now, after, 0, total, 1, alpha)
@@ -67,7 +67,7 @@ def _lyne_hollick(flow, alpha, passes, reflect, baseflow):  # type: ignore[no-un
                     _pass(now, after, total - 1, -1, -1, alpha)
                 now, after = after, now
             for day in range(length):
-                baseflow[cell, first + day] = max(now[beside + day], 0.0)
+                baseflow[cell, first + day] = max(now[mirrored + day], 0.0)
             first = end
 
 

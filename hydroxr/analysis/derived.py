@@ -1,4 +1,4 @@
-"""Variables derived from those of a simulation, such as snow water equivalent and discharge.
+"""Variables derived from a simulation, such as snow water equivalent and discharge.
 
 The formulas are here; names and attributes are in :mod:`hydroxr.conventions.variables`.
 """
@@ -86,7 +86,7 @@ def derive(
     UnitsError
         If units are missing or unknown.
     DimensionError
-        If the area has dimensions other than those of space.
+        If the area has a dimension that is not one of space.
     CoordinateError
         If the area lacks cells of the simulation.
     ValueRangeError

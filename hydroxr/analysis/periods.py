@@ -150,7 +150,7 @@ def with_bounds(ds: xr.Dataset, periods: Periods) -> xr.Dataset:
         "axis": "T",
         "bounds": "time_bnds",
     }
-    # Without explicit units xarray warns that those of times and bounds may differ in a file.
+    # Without explicit units, xarray warns that the units of times and bounds may differ in a file.
     units = {"units": f"days since {str(periods.starts[0])[:10]}", "calendar": ds["time"].dt.calendar}
     for name in ("time", "time_bnds"):
         ds[name].encoding = dict(units)

@@ -40,7 +40,7 @@ def aggregate_time(
         kg m-2 day-1; amounts of a day are in mm or kg m-2 with ``time: sum``; states have ``cell_methods``
         of a point in time.
     step : {"month", "year", "8day"}
-        The 8-day composites are those of MODIS: they begin on days 1, 9, ..., 361 of each year; the last
+        Composites are defined as for MODIS: they begin on days 1, 9, ..., 361 of each year; the last
         one has 5 days, 6 in leap years (8 in a calendar of 360 days).
     fluxes : {"mean", "sum"}
         Mean fluxes, kg m-2 day-1 (``time: mean``), or amounts, kg m-2 (``time: sum``), with the standard

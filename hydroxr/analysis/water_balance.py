@@ -60,7 +60,7 @@ def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
     EmptySelectionError
         If no day is left: a single day that is not the first of the run.
     UnitsError
-        If units are not those of a simulation.
+        If a variable has other units than ``simulate`` gives.
     DescriptionError
         If ``by`` is unknown, or a variable is neither float32 nor float64 (such as packed integers).
     """
@@ -130,7 +130,7 @@ def _check(sim: xr.Dataset) -> None:
     for name in (*FLUXES, *STATES, "initial_storage"):
         if sim[name].dtype not in ("float32", "float64"):
             raise DescriptionError(
-                f"{name} is of type {sim[name].dtype}; expected float32 or float64, as simulated. Open "
+                f"{name} has type {sim[name].dtype}; expected float32 or float64, as simulated. Open "
                 "packed variables with mask_and_scale=True; other types cannot be checked."
             )
         expected = (FLUX, "mm/day") if name in FLUXES else (AMOUNT, "mm")

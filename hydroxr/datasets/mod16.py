@@ -47,11 +47,11 @@ def open_mod16(path: Paths, fill_codes: bool = False) -> xr.Dataset:
     Raises
     ------
     DataFileError
-        If files are absent, unreadable or do not belong together, or dates are not those of composites.
+        If files are absent, unreadable or do not belong together, or dates do not begin composites.
     MissingVariableError
         If there is neither ``ET_500m`` nor ``PET_500m``.
     UnitsError
-        If scale and offset are not those of MOD16A2; when values are read, if they are impossible.
+        If scale or offset contradict the definition of MOD16A2; when values are read, if they are impossible.
     ImportError
         If the extra ``modis`` is needed and not installed.
     """

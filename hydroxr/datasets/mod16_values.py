@@ -28,7 +28,7 @@ def water(raw: xr.DataArray) -> xr.DataArray:
     Raises
     ------
     UnitsError
-        If scale and offset are not those of MOD16A2; when computed, if values are impossible.
+        If scale or offset contradict the definition of MOD16A2; when computed, if values are impossible.
     """
     scale, scaled = _scale(raw)
     out: xr.DataArray = xr.apply_ufunc(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -211,12 +212,7 @@ def _with_attributes(
     shape: tuple[int, ...] = (-1,),
 ) -> xr.Dataset:
     """The attributes of Table A1 of Feng et al. (2022), roughly correlated as in nature."""
-
-    def own(number: int) -> np.ndarray:
-        """Numbers between 0 and 1, half from the region and half from the cell."""
-        at = np.round(lat * 1e4).astype(np.int64), np.round(lon * 1e4).astype(np.int64)
-        return 0.5 * _field(lat, lon, 6.0, seed, 100 + number) + 0.5 * _uniform(seed, 200 + number, *at)
-
+    own = partial(_regional, lat, lon, seed)
     rugged, wet = own(0) ** 2, own(1)
     elevation = 50.0 + 3000.0 * rugged
     warmth = _mean_temperature(lat, elevation)
@@ -268,6 +264,12 @@ def _with_attributes(
         place = np.minimum((own(20 + number) * len(kinds)).astype(int), len(kinds) - 1)
         ds[name] = (space, np.array(kinds)[place].reshape(shape))
     return ds
+
+
+def _regional(lat: np.ndarray, lon: np.ndarray, seed: int, number: int) -> np.ndarray:
+    """Numbers between 0 and 1, half from the region and half from the cell."""
+    at = np.round(lat * 1e4).astype(np.int64), np.round(lon * 1e4).astype(np.int64)
+    return 0.5 * _field(lat, lon, 6.0, seed, 100 + number) + 0.5 * _uniform(seed, 200 + number, *at)
 
 
 def _mean_temperature(lat: np.ndarray, elevation: np.ndarray) -> np.ndarray:

@@ -173,7 +173,7 @@ def _maxima(values: np.ndarray) -> np.ndarray:
     begins = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     ends = np.concatenate([begins[1:], [values.size]]) - 1
     level = values[begins]
-    above = (level[1:-1] > level[:-2]) & (level[1:-1] > level[2:])  # False beside a gap
+    above = (level[1:-1] > level[:-2]) & (level[1:-1] > level[2:])  # False next to a gap
     return ((begins + ends) // 2)[1:-1][above]
 
 

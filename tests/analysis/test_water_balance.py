@@ -329,12 +329,12 @@ def test_a_desert_is_closed_without_rain(ds: xr.Dataset) -> None:
 
 def test_what_cannot_be_judged_is_refused(simulated: xr.Dataset, tmp_path: Path) -> None:
     """Other numbers than a run's, in other units, or not of days."""
-    with pytest.raises(DescriptionError, match="rainfall is of type float16"):
+    with pytest.raises(DescriptionError, match="rainfall has type float16"):
         simulated.astype("float16").hbv.water_balance()
     path = simulated.hbv.to_netcdf(tmp_path / "a.nc", packed={"snowpack": 0.05})
     with (
         xr.open_dataset(path, mask_and_scale=False) as raw,
-        pytest.raises(DescriptionError, match=r"snowpack is of type int.*mask_and_scale=True"),
+        pytest.raises(DescriptionError, match=r"snowpack has type int.*mask_and_scale=True"),
     ):
         raw.hbv.water_balance()
     metres = (simulated["soil_moisture"] / 1000).assign_attrs(units="m")
