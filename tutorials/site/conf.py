@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -90,7 +92,8 @@ def _as_users_write(app: Sphinx, doctree: nodes.document) -> None:
 def _mathml(writer: Any, node: nodes.Element) -> None:
     """Write an equation as MathML."""
     block = isinstance(node, nodes.math_block)
-    text = str(latex2mathml.tex2mathml(node.astext(), as_block=block)).replace("&nbsp;", "\u00a0")
+    text = str(latex2mathml.tex2mathml(node.astext(), as_block=block))
+    text = re.sub(r"&(?!amp;|lt;|gt;)\w+;", lambda entity: html.unescape(entity[0]), text)
     tree = minidom.parseString(text)
     # Fonts draw an overbar badly, where they have it: a border is drawn instead, see site.css.
     for over in tree.getElementsByTagName("mover"):
