@@ -93,8 +93,8 @@ def _warn(attributes: xr.DataArray, simulated: xr.DataArray, model: Model) -> No
     more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
     warn(
         f"{int((missing | outside).any(-1).sum())} of {len(values)} cells have attributes unlike those of "
-        f"the training: {'; '.join(texts[:_NAMED])}{more}. The model extrapolates there; simulations mark these "
-        "cells in 'attribute_flag'. Check that meaning and units of the attributes are those of the training."
+        f"the training: {'; '.join(texts[:_NAMED])}{more}. The model extrapolates there; simulations mark "
+        "these cells in 'attribute_flag'. Check that meaning and units are those of the training data."
     )
 
 
