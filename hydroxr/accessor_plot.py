@@ -1,127 +1,214 @@
-"""``ds.hbv.plot``: the pictures of :mod:`hydroxr.plot` that need one Dataset. Each method delegates."""
+"""``ds.hbv.plot``: the plots of :mod:`hydroxr.plot` for one Dataset. Each method delegates."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import inspect
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import xarray as xr
 
-from .conventions.variables import FLUX, FLUXES
-from .errors import MissingVariableError
-from .inputs.time_axis import select_days
+from . import compare, plot
+from .metrics.evaluate import evaluate_simulation
+from .plot.baseflow import baseflow_results
+from .plot.maps import time_mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy import ndarray
 
+    from .plot.geography import Outlines
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _as_method(draw: Callable[Concatenate[xr.Dataset, P], R]) -> Callable[Concatenate[Plots, P], R]:
+    """A method that draws the accessor's Dataset, with the other parameters and the docstring of ``draw``."""
+
+    def method(self: Plots, *args: P.args, **kwargs: P.kwargs) -> R:
+        return draw(self._ds, *args, **kwargs)
+
+    signature = inspect.signature(draw)
+    first, *others = signature.parameters.values()
+    method.__signature__ = signature.replace(parameters=[first.replace(name="self"), *others])  # type: ignore[attr-defined]
+    method.__name__ = draw.__name__
+    method.__qualname__ = f"Plots.{draw.__name__}"
+    # Remove the entry of the first parameter: its lines up to the next name or section.
+    entry = rf"(?<=----------\n){first.name}\n(?:    .*\n|\n(?=    ))+"
+    method.__doc__ = re.sub(entry, "", inspect.getdoc(draw) or "", count=1)
+    return method
+
 
 class Plots:
-    """Pictures of a simulation (or, of :meth:`dynamic_parameters`, of parameters)."""
+    """Plots of a simulation, or of parameters: ``sim.hbv.plot.hydrograph(ds)``."""
 
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
 
-    def hydrograph(self, observed: xr.Dataset | None = None, **options: Any) -> ndarray:
-        """Precipitation, streamflow and storages of one cell; see :func:`hydroxr.plot.hydrograph`."""
-        from .plot import hydrograph
+    hydrograph = _as_method(plot.hydrograph)
+    hydrographs = _as_method(plot.hydrographs)
+    storages = _as_method(plot.storages)
+    dynamic_parameters = _as_method(plot.dynamic_parameters)
 
-        return hydrograph(self._ds, observed, **options)
+    def cdf(
+        self,
+        observed: xr.Dataset,
+        metric: str = "nse",
+        *,
+        time: slice | None = None,
+        limits: tuple[float, float] | None = None,
+        axes: Axes | None = None,
+    ) -> Axes:
+        """Draw the cumulative distribution of a metric of streamflow over the cells.
 
-    def hydrographs(self, observed: xr.Dataset, **options: Any) -> ndarray:
-        """Streamflow of several basins; see :func:`hydroxr.plot.hydrographs`."""
-        from .plot import hydrographs
+        Parameters
+        ----------
+        observed
+            Dataset with observed streamflow.
+        metric
+            A metric of :meth:`ds.hbv.evaluate`: ``"nse"``, ``"kge"``, ``"flv"``, ...
+        time
+            Period to evaluate. Default: all days with simulation and observation.
+        limits, axes
+            See :func:`hydroxr.plot.cdf`.
 
-        return hydrographs(self._ds, observed, **options)
+        Returns
+        -------
+        matplotlib.axes.Axes
 
-    def storages(self, **options: Any) -> ndarray:
-        """Storages of one cell; see :func:`hydroxr.plot.storages`."""
-        from .plot import storages
-
-        return storages(self._ds, **options)
-
-    def cdf(self, observed: xr.Dataset, metric: str = "nse", **options: Any) -> Axes:
-        """Distribution of a metric of streamflow over the cells; see :func:`hydroxr.plot.cdf`.
-
-        ``time`` selects the days that count.
+        Raises
+        ------
+        HydroxrError
+            As :meth:`ds.hbv.evaluate` and :func:`hydroxr.plot.cdf`.
         """
-        from .plot import cdf
+        scores = evaluate_simulation(self._ds, observed, time)
+        return plot.cdf(scores.assign_attrs(self._ds.attrs), metric, limits=limits, axes=axes)
 
-        scores = self._ds.hbv.evaluate(observed, time=options.pop("time", None))
-        return cdf(scores.assign_attrs(self._ds.attrs), metric, **options)
+    def map(
+        self,
+        name: str,
+        *,
+        time: slice | None = None,
+        borders: Outlines | None = None,
+        polygons: Outlines | None = None,
+        limits: tuple[float, float] | None = None,
+        cmap: str | None = None,
+        colourbar: bool = True,
+        axes: Axes | None = None,
+    ) -> Axes:
+        """Draw a map of a variable's mean over time.
 
-    def map(self, name: str, *, time: slice | None = None, **options: Any) -> Axes:
-        """Mean of a variable over time, where the cells lie; see :func:`hydroxr.plot.map`.
+        Parameters
+        ----------
+        name
+            Variable to draw, such as ``"evapotranspiration"``.
+        time
+            Period of the mean. Default: all days.
+        borders, polygons, limits, cmap, colourbar, axes
+            See :func:`hydroxr.plot.map`.
 
-        ``time`` selects the days that count.
+        Returns
+        -------
+        matplotlib.axes.Axes
 
         Raises
         ------
         MissingVariableError
-            The Dataset has no variable ``name``.
-        """
-        from .plot import map as draw_map
-
-        if name not in self._ds:
-            raise MissingVariableError(
-                f"there is no variable {name!r}, only {sorted(str(each) for each in self._ds.data_vars)}; "
-                "simulate it, or name one of these."
-            )
-        values = self._ds[name]
-        if "time" in values.dims:
-            values = select_days(self._ds[[name]], time, "the simulation")[name]
-            words = str(values.attrs.get("long_name", name)).split(":")[0].split(" (")[0]
-            units = values.attrs.get("units", FLUX if name in FLUXES else "1")
-            attrs = {"long_name": f"mean {words}", "units": units}
-            values = values.mean("time", skipna=False).assign_attrs(attrs)
-        return draw_map(values.compute(), **options)
-
-    def baseflow_index(self, observed: xr.Dataset, index: str = "baseflow_index", **options: Any) -> ndarray:
-        """Simulated against observed baseflow index; see :func:`hydroxr.plot.baseflow_index`.
-
-        ``observed`` has the streamflow, of which the NSE is, and as the variable ``index`` what a baseflow
-        separation made of it. The simulated index is of whole years, those from the first day.
-
-        Raises
-        ------
-        MissingVariableError
-            The simulation lacks ``baseflow`` or ``runoff``, or ``observed`` the index.
+            If the Dataset has no variable ``name``.
         EmptySelectionError
-            The simulation has no whole year.
+            If there are no days in the period.
+        HydroxrError
+            As :func:`hydroxr.plot.map`.
         """
-        from .analysis.derived import derive
-        from .plot import baseflow_index as draw
+        values = time_mean(self._ds, name, time)
+        return plot.map(
+            values,
+            borders=borders,
+            polygons=polygons,
+            limits=limits,
+            cmap=cmap,
+            colourbar=colourbar,
+            axes=axes,
+        )
 
-        absent = [name for name in ("baseflow", "runoff") if name not in self._ds]
-        if absent:
-            raise MissingVariableError(
-                f"the baseflow index is of 'baseflow' and 'runoff', and the simulation lacks {absent}; "
-                "simulate them. An LSTM has none."
-            )
-        if index not in observed:
-            raise MissingVariableError(
-                f"the observations have no variable {index!r}; add one, or name it: index=..."
-            )
-        simulated = derive(self._ds[["baseflow", "runoff"]], "baseflow_index")["baseflow_index"]
-        scores = self._ds.hbv.evaluate(observed)[["nse"]]
-        results = scores.assign(baseflow_index=simulated).assign_attrs(self._ds.attrs).compute()
-        return draw(results, observed[index], **options)
+    def baseflow_index(
+        self,
+        observed: xr.Dataset,
+        index: str = "baseflow_index",
+        *,
+        run: str | None = None,
+        threshold: float | None = 0.5,
+        borders: Outlines | None = None,
+        polygons: Outlines | None = None,
+        axes: ndarray | None = None,
+    ) -> ndarray:
+        """Draw maps of the observed and the simulated baseflow index, and a scatter plot of both.
+
+        The simulated index is that of whole years, counted from the first day.
+
+        Parameters
+        ----------
+        observed
+            Dataset with observed streamflow, for NSE, and the baseflow index of a separation of it.
+        index
+            The variable of ``observed`` with this index.
+        run, threshold, borders, polygons, axes
+            See :func:`hydroxr.plot.baseflow_index`.
+
+        Returns
+        -------
+        numpy.ndarray
+            The Axes ``(row, column)``.
+
+        Raises
+        ------
+        MissingVariableError
+            If the simulation lacks ``baseflow`` or ``runoff``, or ``observed`` the index.
+        EmptySelectionError
+            If the simulation has no whole year.
+        HydroxrError
+            As :func:`hydroxr.plot.baseflow_index`.
+        """
+        results = baseflow_results(self._ds, observed, index)
+        return plot.baseflow_index(
+            results,
+            observed[index],
+            run=run,
+            threshold=threshold,
+            borders=borders,
+            polygons=polygons,
+            axes=axes,
+        )
 
     def evapotranspiration(
-        self, product: xr.Dataset | xr.DataArray, *, time: slice | None = None, **options: Any
+        self,
+        product: xr.Dataset | xr.DataArray,
+        *,
+        time: slice | None = None,
+        run: str | None = None,
+        axes: ndarray | None = None,
     ) -> ndarray:
-        """Against a product of it, in time and in space; see :func:`hydroxr.plot.evapotranspiration`.
+        """Compare simulated evapotranspiration with a product, in time and in space.
 
-        ``product`` and ``time`` are those of :func:`hydroxr.compare.evapotranspiration`.
+        Parameters
+        ----------
+        product, time
+            See :func:`hydroxr.compare.evapotranspiration`.
+        run, axes
+            See :func:`hydroxr.plot.evapotranspiration`.
+
+        Returns
+        -------
+        numpy.ndarray
+            The Axes ``(panel,)``.
+
+        Raises
+        ------
+        HydroxrError
+            As :func:`hydroxr.compare.evapotranspiration` and :func:`hydroxr.plot.evapotranspiration`.
         """
-        from .compare import evapotranspiration
-        from .plot import evapotranspiration as draw
-
-        compared = evapotranspiration(self._ds, product, time).compute()
+        compared = compare.evapotranspiration(self._ds, product, time).compute()
         model = self._ds.attrs.get("hydroxr_model", "")
-        return draw(compared.assign_attrs(hydroxr_model=model), **options)
-
-    def dynamic_parameters(self, **options: Any) -> ndarray:
-        """Parameters that vary from day to day; see :func:`hydroxr.plot.dynamic_parameters`."""
-        from .plot import dynamic_parameters
-
-        return dynamic_parameters(self._ds, **options)
+        return plot.evapotranspiration(compared.assign_attrs(hydroxr_model=model), run=run, axes=axes)

@@ -24,8 +24,7 @@ from ..inputs.time_axis import select_days
 from ..metrics.evaluate import evaluate_simulation
 from ..plot.geography import Outlines, features
 from ..plot.runs import SHORT_NAMES
-from ..plot.scatter import scatter
-from ..plot.style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part
+from ..plot.style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part, scatter
 from . import html
 from .summary import summary
 

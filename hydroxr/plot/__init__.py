@@ -1,10 +1,10 @@
-"""Pictures of simulations, of how good they are, of parameters, and of a training.
+"""Plots of simulations, scores, parameters and trainings.
 
-Names and symbols come from :mod:`hydroxr.conventions.variables`; fluxes are labelled mm/day and storages
-mm, which kg m-2 day-1 and kg m-2 are in number. The colours can be told apart by readers who do not see all
-of them (after Okabe and Ito, 2008), and what drains from a store has the hue of that store.
+Names and symbols come from :mod:`hydroxr.conventions.variables`. Fluxes are labelled mm/day and storages mm,
+which equal kg m-2 day-1 and kg m-2 in number. The colours suit colour-blind readers (after Okabe and Ito,
+2008); the outflow of a store has a similar hue as the store.
 
-Matplotlib is imported only when something is drawn, since hydroxr works without it.
+Matplotlib is optional: it is imported with the first plot.
 """
 
 from __future__ import annotations

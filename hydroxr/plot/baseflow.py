@@ -1,4 +1,4 @@
-"""The simulated baseflow index against that of a separation of the observed streamflow."""
+"""Simulated against observed baseflow index: maps and scatter plots."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 import xarray as xr
 
 from ..analysis.baseflow_index import as_fraction
-from ..errors import EmptySelectionError
+from ..analysis.derived import derive
+from ..errors import EmptySelectionError, MissingVariableError
+from ..metrics.evaluate import evaluate_simulation
 from .geography import Outlines
 from .maps import draw_map, map_height, map_places
 from .runs import need, one_run, same_cells
-from .scatter import scatter
-from .style import MODEL_COLOURS, PAGE, fonts, matplotlib_part
+from .style import MODEL_COLOURS, PAGE, fonts, matplotlib_part, panels_of, scatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,49 +38,52 @@ def baseflow_index(
     polygons: Outlines | None = None,
     axes: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw maps of the baseflow index, from observations and simulated, and the one against the other.
+    """Draw maps of the observed and the simulated baseflow index, and a scatter plot of both.
 
-    On the left all cells that have both, on the right those of them with an NSE above the threshold, if there
-    are two.
+    The left column has all cells with both indices. The right column has those with an NSE above the
+    threshold, if there are at least two.
 
     Parameters
     ----------
     results
-        With ``baseflow_index`` (simulated: sum of Q2 over sum of Q) and ``nse``, ``(run, basin)`` or
-        ``(basin,)``, and coordinates ``lat`` and ``lon``.
+        Dataset with ``baseflow_index`` (simulated: sum of Q2 over sum of Q) and ``nse``, ``(run, basin)`` or
+        ``(basin,)``, and the coordinates ``lat`` and ``lon``.
     observed
-        The index from a baseflow separation ``(basin,)``: a variable of the results, or a DataArray that has
-        their basins. A fraction or percent, as :func:`hydroxr.compare.baseflow` takes it.
+        Index from a baseflow separation ``(basin,)``: a variable of the results, or a DataArray that covers
+        their basins. A fraction or percent, as for :func:`hydroxr.compare.baseflow`.
     run
-        A label of ``run``, or a model, of which the mean over its seeds is drawn; needed where there are
+        A label of ``run``, or a model, of which the mean over its seeds is drawn. Required if there are
         several models.
     threshold
-        Of the NSE; None leaves the right side out and needs no NSE.
+        Lower limit of NSE for the right column. None: no right column, and no NSE needed.
     borders, polygons
-        See :func:`hydroxr.plot.map`.
+        Outlines for orientation and of the basins, see :func:`hydroxr.plot.map`.
     axes
-        Where to draw, ``(3, 2)``, or ``(3, 1)`` without a threshold; by default a new figure, 17 cm wide.
+        Axes to draw on, ``(3, 2)``, or ``(3, 1)`` with one column. Default: a new figure 17 cm wide.
 
     Returns
     -------
     numpy.ndarray
-        The Axes ``(row, column)``: maps of the observed and of the simulated index, scatter.
+        The Axes ``(row, column)``: map of the observed index, map of the simulated index, scatter plot.
 
     Raises
     ------
     MissingVariableError
-        A variable is not there.
-    DimensionError, CoordinateError
-        There are several models and ``run`` names none, or one that is not there; as
-        :func:`hydroxr.plot.map`.
+        If the results lack a variable.
+    DimensionError
+        If there are several models and ``run`` does not choose one.
+    CoordinateError
+        If no run or model has the name ``run``, the cells have no position, or ``observed`` lacks a basin.
     UnitsError
-        An index is neither a fraction nor percent.
+        If an index is neither a fraction nor percent.
     EmptySelectionError
-        Fewer than two cells have both: an LSTM has no baseflow.
+        If fewer than two cells have both indices. An LSTM simulates no baseflow.
+    DataFileError
+        If a file of outlines does not exist or cannot be read.
     ValueError
-        The number of ``axes`` is not that of the panels.
+        If the number of ``axes`` differs from the number of panels.
     ImportError
-        There is no matplotlib or, for a shapefile, no pyshp.
+        If matplotlib is not installed or, for a shapefile, pyshp.
     """
     wanted = ["baseflow_index"] + ([] if threshold is None else ["nse"])
     need(results, [*wanted, *([observed] if isinstance(observed, str) else [])], "the figure of baseflow")
@@ -104,6 +108,32 @@ def baseflow_index(
     return _draw(columns, reference, simulated, (borders, polygons), axes)
 
 
+def baseflow_results(simulation: xr.Dataset, observed: xr.Dataset, index: str) -> xr.Dataset:
+    """What :func:`baseflow_index` draws of one simulation: its index over whole years, and its NSE.
+
+    Raises
+    ------
+    MissingVariableError
+        If the simulation lacks ``baseflow`` or ``runoff``, or ``observed`` lacks ``index``.
+    EmptySelectionError
+        If the simulation has no whole year.
+    """
+    absent = [name for name in ("baseflow", "runoff") if name not in simulation]
+    if absent:
+        raise MissingVariableError(
+            f"the baseflow index needs 'baseflow' and 'runoff', and the simulation lacks {absent}. Simulate "
+            "them; an LSTM has none."
+        )
+    if index not in observed:
+        raise MissingVariableError(
+            f"the observations have no variable {index!r}; expected an observed baseflow index. Add it, or "
+            "name it: index=..."
+        )
+    simulated = derive(simulation[["baseflow", "runoff"]], "baseflow_index")["baseflow_index"]
+    scores = evaluate_simulation(simulation, observed)[["nse"]]
+    return scores.assign(baseflow_index=simulated).assign_attrs(simulation.attrs).compute()
+
+
 def _draw(
     columns: list[tuple[str, np.ndarray]],
     reference: xr.DataArray,
@@ -120,10 +150,7 @@ def _draw(
             size = (PAGE * len(columns) / 2, 2 * high + _SCATTER + 0.7)
             options = {"height_ratios": (high, high, _SCATTER), "squeeze": False, "layout": "constrained"}
             axes = plt.subplots(3, len(columns), figsize=size, **options)[1]
-        axes = np.asarray(axes, dtype=object)
-        if axes.size != 3 * len(columns):
-            raise ValueError(f"'axes' has the shape {axes.shape}; expected (3, {len(columns)}).")
-        axes = axes.reshape(3, len(columns))
+        axes = panels_of(axes, 3, len(columns))
         for column, (title, counted) in enumerate(columns):
             rows: tuple[xr.DataArray, xr.DataArray] = (reference, simulated)
             for row, values in enumerate(rows):
@@ -131,7 +158,7 @@ def _draw(
                 part = values.isel({dim: counted})
                 borders, polygons = outlines
                 draw_map(part, borders=borders, polygons=polygons, limits=(0, 1), colourbar=False, axes=each)
-                each.set_anchor("W")  # so that the title has all the width
+                each.set_anchor("W")  # leaves the full width to the title
                 words = values.attrs["long_name"] + (f", {title}" if row == 0 else "")
                 each.set_title(f"({'abcdef'[row * len(columns) + column]}) {words}", loc="left")
             pair = [values.values[counted] for values in rows]

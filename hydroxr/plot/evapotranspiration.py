@@ -1,4 +1,4 @@
-"""Simulated evapotranspiration against an estimate of it that the model did not see."""
+"""Simulated evapotranspiration against an independent estimate, in time and in space."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from ..conventions.variables import FLUX
 from ..errors import EmptySelectionError, MissingVariableError
 from ..metrics.alignment import require_same_units
 from .runs import Group, groups, need, one_run, same_cells
-from .scatter import scatter
 from .series import displayed
-from .style import MODEL_COLOURS, PAGE, fonts, lines_of, matplotlib_part, printed_length, tidy
+from .style import (
+    MODEL_COLOURS,
+    PAGE,
+    fonts,
+    lines_of,
+    matplotlib_part,
+    panels_of,
+    printed_length,
+    scatter,
+    tidy,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LETTERS = 34  # that fit beneath the boxes
+_LETTERS = 34  # per line below the boxes
 _WATER_BALANCE = ("precipitation", "streamflow_observed")
 _COMPARED = {"simulated": "evapotranspiration", "r": "et_correlation"}
 _HEIGHT = 3.3  # inches
@@ -32,27 +41,27 @@ def evapotranspiration(
     run: str | None = None,
     axes: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw how the simulated evapotranspiration agrees with another estimate, in time and in space.
+    """Compare simulated evapotranspiration with another estimate, in time and in space.
 
-    On the left, a box a model, the correlation in time over the cells: median, quartiles, and whiskers to 5
-    and 95 %; of a model's seeds the mean in each cell is taken. On the right the long-term means of one model
-    against those of the estimate. The left is left out where the results have no ``et_correlation``.
+    The left panel has one box per model for the correlation in time over the cells: median, quartiles, and
+    whiskers at 5 and 95 %. Correlations of a model's seeds are averaged per cell. The right panel compares
+    long-term means of one model with the estimate. Without ``et_correlation`` there is no left panel.
 
     Parameters
     ----------
     results
-        With ``et_correlation`` (in time, of 8-day sums with MOD16A2) and ``evapotranspiration`` (long-term
-        mean), ``(run, basin)`` or ``(basin,)``. Or what :func:`hydroxr.compare.evapotranspiration` returns,
-        of which ``reference`` then is the estimate; or several such by name of the model.
+        Dataset with ``evapotranspiration`` (long-term mean) and ``et_correlation`` (in time),
+        ``(run, basin)`` or ``(basin,)``; or the result of :func:`hydroxr.compare.evapotranspiration`, which
+        includes the estimate; or a dict of several of these by model.
     reference
-        The long-term mean of the other estimate ``(basin,)``, as a variable of the results or a DataArray
-        in the units of the simulated; by default what the observed water balance leaves:
-        ``precipitation`` less ``streamflow_observed``, of the results.
+        Long-term mean of the other estimate ``(basin,)``: a variable of the results, or a DataArray in the
+        units of the simulation. Default: the estimate of the comparison, or else the observed water balance,
+        ``precipitation`` minus ``streamflow_observed`` of the results.
     run
-        Whose long-term means to draw: a label of ``run``, or a model, of which the mean over its seeds is
-        drawn; needed where there are several models.
+        A label of ``run``, or a model, of which the mean over its seeds is drawn on the right. Required if
+        there are several models.
     axes
-        Where to draw, as many as there are panels; by default a new figure, 17 cm wide.
+        Axes to draw on, one per panel. Default: a new figure 17 cm wide.
 
     Returns
     -------
@@ -62,17 +71,19 @@ def evapotranspiration(
     Raises
     ------
     MissingVariableError
-        A variable is not there.
-    DimensionError, CoordinateError
-        There are several models and ``run`` names none, or one that is not there.
+        If the results lack a variable.
+    DimensionError
+        If there are several models and ``run`` does not choose one.
+    CoordinateError
+        If no run or model has the name ``run``, or ``reference`` lacks a basin.
     UnitsError
-        The two estimates have different units.
+        If the two estimates have different units.
     EmptySelectionError
-        Fewer than two cells have both: an LSTM has no evapotranspiration.
+        If fewer than two cells have both estimates. An LSTM simulates no evapotranspiration.
     ValueError
-        The number of ``axes`` is not that of the panels.
+        If the number of ``axes`` differs from the number of panels.
     ImportError
-        There is no matplotlib.
+        If matplotlib is not installed.
     """
     results = _named(results)
     if reference is None and "reference" in results:
@@ -99,9 +110,7 @@ def evapotranspiration(
             share = (1 + bool(boxes)) / 2
             options = {"squeeze": False, "layout": "constrained"}
             axes = plt.subplots(1, 1 + bool(boxes), figsize=(PAGE * share, _HEIGHT), **options)[1]
-        axes = np.ravel(np.asarray(axes, dtype=object))
-        if axes.size != 1 + bool(boxes):
-            raise ValueError(f"'axes' has {axes.size} Axes; expected {1 + bool(boxes)}.")
+        axes = panels_of(axes, 1 + bool(boxes))
         if boxes:
             _draw_boxes(axes[0], boxes)
             axes[0].set_title("(a) correlation in time", loc="left")
@@ -116,12 +125,12 @@ def evapotranspiration(
 
 
 def _named(results: xr.Dataset | Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """Comparisons, one or several by name, with the names and the dimension ``run`` of results."""
+    """Bring one comparison, or several by name, to the names and dimensions of results."""
     if isinstance(results, xr.Dataset):
         known = "simulated" in results and "evapotranspiration" not in results
         return results.rename(_COMPARED) if known else results
     if not results:
-        raise EmptySelectionError("there is no comparison to draw; give one or more by name.")
+        raise EmptySelectionError("no comparison was given; expected at least one.")
     parts = [_named(each)[[*_COMPARED.values(), "reference"]] for each in results.values()]
     parts = [part.drop_vars([name for name in part.coords if part[name].ndim == 0]) for part in parts]
     runs = xr.concat(parts, "run", join="exact", combine_attrs="override", data_vars="all", coords="minimal")
@@ -131,7 +140,7 @@ def _named(results: xr.Dataset | Mapping[str, xr.Dataset]) -> xr.Dataset:
 def _reference(
     results: xr.Dataset, reference: str | xr.DataArray | None, run: str | None
 ) -> tuple[xr.DataArray, str]:
-    """Long-term means ``(basin,)`` that the simulated ones are compared with, and how they are called."""
+    """The other estimate's long-term means ``(basin,)``, and their label."""
     if isinstance(reference, xr.DataArray):
         return reference, str(reference.attrs.get("long_name", reference.name or "estimated ET"))
     if isinstance(reference, str):
@@ -145,15 +154,15 @@ def _reference(
     absent = [name for name in _WATER_BALANCE if name not in results]
     if absent:
         raise MissingVariableError(
-            f"evapotranspiration is compared with precipitation less observed streamflow, and the results "
-            f"have no {' and '.join(map(repr, absent))}. Give another estimate: reference=..."
+            f"the water balance needs precipitation and observed streamflow, but the results have no "
+            f"{' and '.join(map(repr, absent))}. Add them, or give another estimate: reference=..."
         )
     balance = results[list(_WATER_BALANCE)]
     if any(_runs(array) for array in balance.data_vars.values()):
         balance = one_run(balance, run)[0]
     left = balance["precipitation"] - balance["streamflow_observed"]
     left.attrs = {"units": balance["precipitation"].attrs.get("units", FLUX)}
-    return left, "precipitation less observed streamflow"
+    return left, "precipitation minus observed streamflow"
 
 
 def _runs(array: xr.DataArray) -> bool:
@@ -161,7 +170,7 @@ def _runs(array: xr.DataArray) -> bool:
 
 
 def _with_values(results: xr.Dataset) -> list[Group]:
-    """The models that have evapotranspiration at all."""
+    """The groups of runs with any evapotranspiration."""
     values = results["et_correlation"]
     if _runs(values):
         values = values.isel(run=np.flatnonzero(values.notnull().any([d for d in values.dims if d != "run"])))
@@ -190,6 +199,6 @@ def _draw_boxes(axes: Axes, boxes: list[Group]) -> None:
     ]
     turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
     axes.set_xticks(range(1, len(boxes) + 1), labels, **turned)
-    axes.set_ylabel("correlation of ET (median beneath)")
+    axes.set_ylabel("correlation of ET (median below)")
     axes.set_ylim(top=1)
     tidy(axes)

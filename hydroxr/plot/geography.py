@@ -1,4 +1,4 @@
-"""Where things lie on a map: an equal-area projection, outlines from files."""
+"""An equal-area map projection, and outlines from files."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ import numpy as np
 
 from ..errors import CoordinateError, DataFileError
 
-_OCEAN = 60.0  # degrees: a wider gap between longitudes is outside of the region
+_OCEAN = 60.0  # degrees: a wider gap between longitudes lies outside the region
 
-Outlines = str | os.PathLike[str] | Any  # a path, or what has __geo_interface__
+Outlines = str | os.PathLike[str] | Any  # a path, or an object with __geo_interface__
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Albers' equal-area conic projection of a sphere, for a region that it is made for.
+    """Albers' equal-area conic projection of a sphere, fitted to a region.
 
-    Where the region lies on both sides of the equator, the cone is all but a cylinder, and Lambert's
-    cylindrical equal-area projection is used.
+    For a region on both sides of the equator the cone is close to a cylinder; Lambert's cylindrical
+    equal-area projection is used instead.
 
     Parameters
     ----------
     centre
-        Longitude of the meridian that is drawn upright, degrees.
+        Longitude of the vertical meridian, degrees.
     parallels
-        The two latitudes on which lengths are true, degrees.
+        The two latitudes with true lengths, degrees.
 
     References
     ----------
@@ -45,11 +45,11 @@ class Projection:
 
     @classmethod
     def of(cls, lon: np.ndarray, lat: np.ndarray) -> Projection:
-        """For the region of these points: its middle, and the parallels a sixth from its ends."""
+        """The projection for the region of these points; its parallels lie a sixth inside the region."""
         along = np.unique(lon)
         gaps = np.diff(along)
         widest = int(gaps.argmax()) if gaps.size else 0
-        # Around the world there is no middle but that of the longitudes as they are counted.
+        # Longitudes all around the world have no gap: the mean of the first and the last is the centre.
         if gaps.size and gaps[widest] > max(_OCEAN, 360 - (along[-1] - along[0])):
             centre = float(wrapped((along[widest] + along[widest + 1]) / 2 + 180))
         else:
@@ -59,7 +59,7 @@ class Projection:
         return cls(centre, (south + sixth, north - sixth))
 
     def __call__(self, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Longitudes and latitudes in degrees to x and y in radii of the earth."""
+        """Project longitudes and latitudes in degrees to x and y in radii of the earth."""
         return self.from_centre(self.relative(lon), lat)
 
     def relative(self, lon: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ class Projection:
         return wrapped(np.asarray(lon) - self.centre)
 
     def from_centre(self, relative: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As a call, for degrees east of the centre, of which 180 and -180 are the two ends of the map."""
+        """Project degrees east of the centre; -180 and 180 are the left and the right edge of the map."""
         first, second = np.radians(self.parallels)
         angle, latitude = np.radians(relative), np.radians(lat)
         cone = (np.sin(first) + np.sin(second)) / 2
@@ -80,14 +80,14 @@ class Projection:
 
 
 def wrapped(lon: np.ndarray) -> np.ndarray:
-    """Longitudes from -180 to 180, of which there is one for each place."""
+    """Longitudes between -180 (inclusive) and 180."""
     around: np.ndarray = (np.asarray(lon) + 180.0) % 360.0 - 180.0
     return around
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One thing of a file of outlines: what is known of it, and its rings or lines ``(point, 2)``."""
+    """One feature of a file of outlines: its properties, and its rings or lines ``(point, 2)``."""
 
     properties: dict[str, Any]
     rings: tuple[np.ndarray, ...]
@@ -99,11 +99,13 @@ def features(source: Outlines, what: str) -> list[Feature]:
     Raises
     ------
     DataFileError
-        The file does not exist or cannot be read.
+        If the file does not exist, cannot be read, or has no outlines.
     CoordinateError
-        The coordinates are no degrees.
+        If the coordinates are not degrees.
+    TypeError
+        If the source is neither a path nor an object with outlines.
     ImportError
-        For a shapefile, where pyshp is not installed.
+        If the file is a shapefile and pyshp is not installed.
     """
     if isinstance(source, str | os.PathLike):
         found = list(_from_file(Path(source), what))
@@ -111,8 +113,8 @@ def features(source: Outlines, what: str) -> list[Feature]:
         interface = getattr(source, "__geo_interface__", source)
         if not isinstance(interface, Mapping):
             raise TypeError(
-                f"{what} is a {type(source).__name__}; expected the path of a shapefile or GeoJSON file, or "
-                "a GeoDataFrame."
+                f"{what} is of type {type(source).__name__}; expected the path of a shapefile or GeoJSON "
+                "file, or a GeoDataFrame."
             )
         found = list(_from_geojson(interface))
     found = [feature for feature in found if feature.rings]
@@ -122,21 +124,21 @@ def features(source: Outlines, what: str) -> list[Feature]:
         furthest = max(float(np.abs(ring).max()) for ring in feature.rings)
         if not furthest <= 360.0:
             raise CoordinateError(
-                f"{what} has coordinates of {furthest:g}; expected longitudes and latitudes in degrees. "
+                f"{what} has a coordinate of {furthest:g}; expected longitudes and latitudes in degrees. "
                 "Convert them: GeoDataFrame.to_crs('EPSG:4326')."
             )
     return found
 
 
 def matched(found: Sequence[Feature], names: Sequence[str]) -> list[Feature]:
-    """The outline of each basin: by the property whose values are the names of all basins.
+    """The outline of each basin, matched by the property that has the names of all basins.
 
-    Leading zeros, and words before a number, do not matter: 1013500 and camels_01013500 are 01013500.
+    Leading zeros and text before a number are ignored: 1013500 and camels_01013500 match 01013500.
 
     Raises
     ------
     CoordinateError
-        No property has them all.
+        If no property has the names of all basins.
     """
     wanted = [_bare(name) for name in names]
     best, fewest = "", len(wanted) + 1
@@ -149,7 +151,7 @@ def matched(found: Sequence[Feature], names: Sequence[str]) -> list[Feature]:
             best, fewest = key, absent
     raise CoordinateError(
         f"the polygons have no property with the names of all {len(wanted)} basins, such as {names[0]!r}; "
-        f"nearest is {best!r}, which lacks {fewest}. Select the basins that have a polygon, or give others."
+        f"{best!r} comes closest and lacks {fewest}. Select basins with a polygon, or give other polygons."
     )
 
 
@@ -183,7 +185,7 @@ def _from_file(path: Path, what: str) -> Iterator[Feature]:
 
 
 def _from_geojson(interface: Mapping[str, Any]) -> Iterator[Feature]:
-    """A FeatureCollection, a Feature or a bare geometry."""
+    """Read a FeatureCollection, a Feature or a geometry."""
     if interface.get("type") == "FeatureCollection":
         for each in interface["features"]:
             yield from _from_geojson(each)

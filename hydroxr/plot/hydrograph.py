@@ -1,4 +1,4 @@
-"""Hydrographs and storages of one cell."""
+"""The hydrograph and the storages of one cell."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..conventions.variables import VARIABLES
 from ..errors import EmptySelectionError, MissingVariableError
 from ..inputs.resolve import observed_streamflow
 from .series import Cell, cell_series
-from .style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
+from .style import COLOURS, WIDTH, date_axis, fonts, matplotlib_part, panels_of, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_HEADER = 0.30  # inches a panel, for its title and legend
-_MARGINS = 0.65  # inches for the title of the figure and the dates
+_HEADER = 0.30  # inches per panel for title and legend
+_MARGINS = 0.65  # inches for the figure's title and the dates
 
 
 def hydrograph(
@@ -30,24 +30,25 @@ def hydrograph(
     time: slice | str | None = None,
     axes: Sequence[Axes] | np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw precipitation, streamflow and all storages of one cell, one panel below the other.
+    """Draw precipitation, streamflow and storages of one cell in panels that share a time axis.
 
-    Rain and snow hang from the top; below are the observed and the simulated streamflow over the baseflow
-    (before routing), then the panels of :func:`storages`. A panel whose variables are not in the
-    simulation is left out.
+    Rainfall and snowfall hang from the top. Below are observed and simulated streamflow, with baseflow
+    (before routing) as an area, then the panels of :func:`storages`. A panel is left out if the simulation
+    has none of its variables.
 
     Parameters
     ----------
     simulation
-        Of one cell, ``(time,)``; dimensions of size 1 do not matter. Lazy variables are computed once.
+        Fluxes and storages of one cell ``(time,)``; dimensions of size 1 are dropped. Lazy variables are
+        computed once.
     observed
-        Streamflow of the same cell ``(time,)``, or a Dataset that has it under a name and in units that
-        hydroxr understands; on days of its own, drawn where they lie within those of the simulation.
+        Observed streamflow of the same cell ``(time,)``, or a Dataset with it under a name and in units that
+        hydroxr recognises. It may cover other days: those during the simulation are drawn.
     time
-        The period to draw: ``slice("2001-10-01", "2002-09-30")`` or ``"2002"``. All if None.
+        Period to draw: ``slice("2001-10-01", "2002-09-30")`` or ``"2002"``. Default: all days.
     axes
-        Where to draw: as many as there are panels. By default a new figure, 18 cm wide, whose title is the
-        basin's ``basin_id`` and ``basin_name``, or its latitude and longitude, where the simulation has them.
+        Axes to draw on, one per panel. Default: a new figure 18 cm wide, with ``basin_id`` and
+        ``basin_name``, or else latitude and longitude, as its title.
 
     Returns
     -------
@@ -57,19 +58,21 @@ def hydrograph(
     Raises
     ------
     DimensionError
-        The simulation or the observations have more than one cell, or no time.
+        If the simulation or the observations have several cells, or no dimension ``time``.
     MissingVariableError
-        The simulation has none of the variables, or ``observed`` is a Dataset without streamflow.
-    CoordinateError, UnitsError
-        The observations are of another basin, or in other units.
+        If the simulation has none of the variables, or ``observed`` is a Dataset without streamflow.
+    CoordinateError
+        If the observations belong to another basin.
+    UnitsError
+        If the observations have other units than the simulation.
     EmptySelectionError
-        The simulation has no days in the period, or no values on them.
+        If the simulation has no days in the period, or no values on them.
     TimeAxisError
-        Time has no dates, or those of a calendar that cannot be drawn.
+        If time has no dates, or dates that the standard calendar lacks.
     ValueError
-        The number of ``axes`` is not that of the panels.
+        If the number of ``axes`` differs from the number of panels.
     ImportError
-        There is no matplotlib.
+        If matplotlib is not installed.
 
     Examples
     --------
@@ -88,13 +91,16 @@ def storages(
 ) -> np.ndarray:
     """Draw the water stored in one cell: snow, soil, upper and lower zone, channel.
 
-    The panels begin at 0, so that their heights can be compared. Liquid water in the snowpack is drawn on
-    top of the frozen water.
+    All panels begin at 0. Liquid water in the snowpack is drawn on top of the frozen water.
 
     Parameters
     ----------
-    simulation, time, axes
-        As for :func:`hydrograph`.
+    simulation
+        Storages of one cell ``(time,)``; dimensions of size 1 are dropped. Lazy variables are computed once.
+    time
+        Period to draw: ``slice("2001-10-01", "2002-09-30")`` or ``"2002"``. Default: all days.
+    axes
+        Axes to draw on, one per panel. Default: a new figure 18 cm wide.
 
     Returns
     -------
@@ -103,14 +109,24 @@ def storages(
 
     Raises
     ------
-    DimensionError, MissingVariableError, EmptySelectionError, TimeAxisError, ValueError, ImportError
-        As :func:`hydrograph`.
+    DimensionError
+        If the simulation has several cells, or no dimension ``time``.
+    MissingVariableError
+        If the simulation has no storages.
+    EmptySelectionError
+        If the simulation has no days in the period, or no values on them.
+    TimeAxisError
+        If time has no dates, or dates that the standard calendar lacks.
+    ValueError
+        If the number of ``axes`` differs from the number of panels.
+    ImportError
+        If matplotlib is not installed.
     """
     return _draw(_STORAGES, simulation, None, time, axes)
 
 
 def _label(name: str) -> str:
-    """A variable's name with its symbol in the paper: ``soil moisture $S_{s}$``."""
+    """A variable's name and its symbol in the paper: ``soil moisture $S_{s}$``."""
     words, symbol = name.replace("_", " "), VARIABLES[name].symbol
     if symbol is None:
         return words
@@ -123,22 +139,22 @@ def _label(name: str) -> str:
 
 @dataclass(frozen=True)
 class _Panel:
-    """What a panel may show, how high it is (inches), how it is drawn and, for several things, called."""
+    """One panel of the figure."""
 
-    names: tuple[str, ...]
-    height: float
+    names: tuple[str, ...]  # variables that it shows
+    height: float  # inches
     draw: Callable[[Axes, Cell, list[str]], None]
-    title: str | None = None
+    title: str | None = None  # None: the variable's name
 
 
 def _draw_precipitation(axes: Axes, cell: Cell, names: list[str]) -> None:
-    """Bars that hang from the top, snowfall under rainfall."""
+    """Draw bars that hang from the top, snowfall below rainfall."""
     below = np.zeros(cell.time.size)
-    # Where many days share a point of paper, an outline keeps each at least a point wide.
+    # An outline keeps each bar at least a point wide in long series.
     outline = max(0.0, 1.0 - WIDTH * 72 / cell.time.size)
     for name in names:
         top = below + cell.series[name]
-        axes.stairs(  # one patch instead of thousands of bars
+        axes.stairs(  # one patch is faster than thousands of bars
             np.where(top > below, top, np.nan),
             cell.edges,
             baseline=below,
@@ -153,7 +169,7 @@ def _draw_precipitation(axes: Axes, cell: Cell, names: list[str]) -> None:
 
 
 def _draw_flow(axes: Axes, cell: Cell, names: list[str]) -> None:
-    """Observed and simulated streamflow over the baseflow that is a part of it."""
+    """Draw observed and simulated streamflow over the area of baseflow."""
     values = [cell.series[name] for name in names]
     if "baseflow" in names:
         axes.fill_between(
@@ -175,7 +191,7 @@ def _draw_flow(axes: Axes, cell: Cell, names: list[str]) -> None:
 
 
 def _draw_storage(axes: Axes, cell: Cell, names: list[str]) -> None:
-    """Stored water: one kind upon the other, or one alone under a line."""
+    """Draw stacked areas, or a single area below a line."""
     below = np.zeros(cell.time.size)
     alone = len(names) == 1
     for name in names:
@@ -202,7 +218,7 @@ _STORAGES = (
 
 
 def _headroom(values: np.ndarray) -> float:
-    """The upper end of an axis, a little above the highest value; 1 where all is dry."""
+    """Upper limit of an axis: 6 % above the highest value, or 1 if no value is positive."""
     highest = np.max(values, initial=0.0, where=np.isfinite(values))
     return 1.06 * float(highest) if highest > 0 else 1.0
 
@@ -227,25 +243,21 @@ def _draw(
     if not names:
         expected = [name for panel in panels for name in panel.names]
         raise MissingVariableError(
-            f"the simulation has {sorted(str(name) for name in simulation.data_vars)}, nothing that is drawn "
-            f"here; expected some of {expected}. Simulate them: variables=[...]."
+            f"the simulation has {sorted(str(name) for name in simulation.data_vars)} and nothing to draw; "
+            f"expected some of {expected}. Simulate them: variables=[...]."
         )
     cell = cell_series(simulation, names, observed, time)
     drawn = [*cell.series.values(), *([cell.observed[1]] if cell.observed else [])]
     if not any(np.isfinite(values).any() for values in drawn):
         raise EmptySelectionError(
-            f"{', '.join(repr(name) for name in names)} have no value on the days to be "
-            "drawn; expected numbers. Choose another cell or period: time=..."
+            f"{', '.join(repr(name) for name in names)} have only missing values in the period. Choose "
+            "another cell or another period: time=..."
         )
     plt = matplotlib_part("pyplot")
     with fonts():
         if axes is None:
             axes = _new_axes(plt, list(shown), cell.title)
-        axes = np.ravel(np.asarray(axes, dtype=object))
-        if axes.size != len(shown):
-            raise ValueError(
-                f"'axes' has {axes.size} Axes, but {len(shown)} panels are to be drawn; give as many."
-            )
+        axes = panels_of(axes, len(shown))
         for each, (panel, present) in zip(axes, shown.items(), strict=True):
             panel.draw(each, cell, present)
             _label_panel(each, panel, cell, present)
@@ -253,7 +265,7 @@ def _draw(
 
 
 def _new_axes(plt: ModuleType, panels: list[_Panel], title: str) -> np.ndarray:
-    """One Axes a panel, on a figure that grows with their number."""
+    """A new figure with one Axes per panel."""
     heights = [panel.height for panel in panels]
     figure, axes = plt.subplots(
         len(panels),
@@ -271,8 +283,7 @@ def _new_axes(plt: ModuleType, panels: list[_Panel], title: str) -> np.ndarray:
 
 
 def _label_panel(axes: Axes, panel: _Panel, cell: Cell, names: list[str]) -> None:
-    """Title and legend in one row above the panel, where neither can cover the data; units; dates."""
-    dates = matplotlib_part("dates")
+    """Put title and legend in one row above the panel, clear of the data; label units and dates."""
     title = panel.title or _label(names[0])
     axes.set_title(title[0].upper() + title[1:], loc="left")
     if panel.title:
@@ -285,8 +296,5 @@ def _label_panel(axes: Axes, panel: _Panel, cell: Cell, names: list[str]) -> Non
             handlelength=1.5,
         )
     axes.set_ylabel(cell.units[names[-1] if names else "streamflow"])
-    axes.set_xlim(cell.edges[0], cell.edges[-1])
-    locator = dates.AutoDateLocator()
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    date_axis(axes, cell.edges[0], cell.edges[-1])
     tidy(axes, few_ticks=panel.height < 1)

@@ -1,4 +1,4 @@
-"""Hydrographs of several basins by several models, and where the basins lie."""
+"""Hydrographs of several basins and models, and a map of the basins."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..inputs.resolve import observed_streamflow
 from ..metrics import nse
 from .geography import Feature, Outlines, features
 from .maps import frame
-from .runs import run_labels
-from .series import Cell, cell_series
+from .runs import described_model, model_colours, run_labels
+from .series import Cell, basin_names, cell_series
 from .style import (
     COLOURS,
     FAINT,
-    MODEL_COLOURS,
-    OTHER_COLOURS,
     PAGE,
+    date_axis,
     fonts,
     lines_of,
     mathematical,
     matplotlib_part,
+    panels_of,
     printed_length,
     tidy,
 )
@@ -32,11 +32,11 @@ from .style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST = 6  # basins that fit on a page
-_HEIGHT = 1.65  # inches of a basin's panel
-_MAP = 2.6  # inches of the map
-_ROW = 0.17  # inches of a line of the legend
-_LETTERS = 84  # that fit beside each other in a panel
+_MOST = 6  # basins per page
+_HEIGHT = 1.65  # inches per basin
+_MAP = 2.6  # inches for the map
+_ROW = 0.17  # inches per line of the legend
+_LETTERS = 84  # per line of the legend
 
 
 def hydrographs(
@@ -48,47 +48,52 @@ def hydrographs(
     borders: Outlines | None = None,
     axes: Sequence[Axes] | np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw the streamflow of several basins by several models against the observed, and a map of where.
+    """Draw simulated and observed streamflow of several basins, and a map of the basins.
 
-    The legend has each model's NSE over all days of the simulation that have an observation, not only those
-    that are drawn.
+    The legend states each model's NSE over all days with an observation, not only the days drawn.
 
     Parameters
     ----------
     simulations
-        By name, each with ``streamflow`` ``(time, basin)``; or one Dataset of several runs ``(run, time,
-        basin)`` with the coordinate ``symbol`` or ``model``; or a single simulation.
+        Simulations with ``streamflow`` ``(time, basin)`` by name; or one Dataset of several runs
+        ``(run, time, basin)`` with the coordinate ``symbol`` or ``model``; or a single simulation.
     observed
-        Streamflow ``(time, basin)``, or a Dataset that has it.
+        Observed streamflow ``(time, basin)``, or a Dataset with it.
     basins
-        Their ``basin_id``, or labels of their dimension; by default all, of which there may be 6.
+        Values of ``basin_id`` or labels of the basins' dimension. Default: all basins, at most 6.
     time
-        The period to draw: ``slice("2001-10-01", "2003-09-30")`` or ``"2002"``. All if None.
+        Period to draw: ``slice("2001-10-01", "2003-09-30")`` or ``"2002"``. Default: all days.
     borders
-        For the map: a shapefile or other outlines, see :func:`hydroxr.plot.map`.
+        Outlines for the map, see :func:`hydroxr.plot.map`.
     axes
-        Where to draw: one a basin, and one for the map where the basins have ``lat`` and ``lon``. By
-        default a new figure, 17 cm wide.
+        Axes to draw on: one per basin, and one for the map if the basins have ``lat`` and ``lon``. Default:
+        a new figure 17 cm wide.
 
     Returns
     -------
     numpy.ndarray
-        The Axes ``(panel,)``: a basin each, then the map where there is one.
+        The Axes ``(panel,)``: one per basin, then the map, if there is one.
 
     Raises
     ------
     CoordinateError
-        A basin is not in the simulations or the observations.
+        If a basin is missing from the simulations or the observations.
     DimensionError
-        There are more basins than fit on a page, or none.
+        If there are no simulations, no basins, or more than 6; or the streamflow has more dimensions.
     MissingVariableError
-        A simulation has no streamflow, or there is no observed one.
-    EmptySelectionError, TimeAxisError, UnitsError
-        As :func:`hydroxr.plot.hydrograph`.
+        If a simulation or the observations have no streamflow.
+    EmptySelectionError
+        If a simulation has no days in the period, or a basin has no values on them.
+    TimeAxisError
+        If time has no dates, or dates that the standard calendar lacks.
+    UnitsError
+        If the observations have other units than a simulation.
+    DataFileError
+        If a file of outlines does not exist or cannot be read.
     ValueError
-        The number of ``axes`` is not that of the panels.
+        If the number of ``axes`` differs from the number of panels.
     ImportError
-        There is no matplotlib or, for a shapefile, no pyshp.
+        If matplotlib is not installed or, for a shapefile, pyshp.
 
     Examples
     --------
@@ -97,10 +102,11 @@ def hydrographs(
     by_name = _by_name(simulations)
     first = next(iter(by_name.values()))
     flow = observed_streamflow(observed) if isinstance(observed, xr.Dataset) else observed
-    chosen = list(_names(first)) if basins is None else [str(each) for each in basins]
+    chosen = basin_names(first["streamflow"]) if basins is None else [str(each) for each in basins]
     if not 0 < len(chosen) <= _MOST:
         raise DimensionError(
-            f"{len(chosen)} basins are to be drawn; expected 1 to {_MOST}. Choose some: basins=[...]."
+            f"the figure has room for 1 to {_MOST} basins, but {len(chosen)} are selected. Choose "
+            "some: basins=[...]."
         )
     cells = [_read(by_name, flow, basin, time) for basin in chosen]
     lines = [] if borders is None else features(borders, "'borders'")
@@ -112,14 +118,10 @@ def hydrographs(
             heights = [_HEIGHT + _ROW * (rows - 1)] * len(cells) + ([_MAP] if mapped else [])
             size = (PAGE, sum(heights) + 0.1)
             axes = plt.subplots(len(heights), figsize=size, height_ratios=heights, layout="constrained")[1]
-        axes = np.ravel(np.asarray(axes, dtype=object))
-        if axes.size != len(cells) + mapped:
-            raise ValueError(
-                f"'axes' has {axes.size} Axes, but {len(cells) + mapped} panels are to be drawn; give as "
-                "many."
-            )
+        axes = panels_of(axes, len(cells) + mapped)
+        colours = _colours(by_name)
         for place, (each, cell) in enumerate(zip(axes, cells, strict=False)):
-            _draw_basin(each, *cell, letter=chr(ord("a") + place), colours=_colours(by_name))
+            _draw_basin(each, *cell, letter=chr(ord("a") + place), colours=colours)
         if mapped:
             _draw_map(axes[-1], first, chosen, lines)
     return axes
@@ -136,39 +138,26 @@ def _by_name(simulations: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr
     for label, each in simulations.items():
         if "streamflow" not in each:
             raise MissingVariableError(
-                f"{label!r} has no 'streamflow', only {sorted(map(str, each.data_vars))}; simulate it."
+                f"simulation {label!r} has no 'streamflow', only {sorted(map(str, each.data_vars))}. "
+                "Simulate it."
             )
     if not simulations:
-        raise DimensionError("there is no simulation to draw; give one or more by name.")
+        raise DimensionError("no simulation was given; expected at least one.")
     return dict(simulations)
 
 
-def _names(data: xr.Dataset | xr.DataArray) -> list[str]:
-    """What the basins are called; one, "", where there is no such dimension."""
-    array = data["streamflow"] if isinstance(data, xr.Dataset) else data
-    space = [dim for dim in array.dims if dim != "time"]
-    if not space:
-        return [str(array["basin_id"].item()) if "basin_id" in array.coords else ""]
-    if len(space) > 1:
-        raise DimensionError(
-            f"streamflow has dimensions {array.dims}; expected time and basin. Stack the others: "
-            f".stack(basin={space})."
-        )
-    label = "basin_id" if "basin_id" in array.coords else space[0]
-    return [str(each) for each in array[label].values.astype(object)]
-
-
 def _one(data: xr.DataArray, basin: str, what: str) -> xr.DataArray:
-    names = _names(data)
+    """Select a basin by its name or its label."""
+    names = basin_names(data)
     space = [dim for dim in data.dims if dim != "time"]
     if not space:
         return data
-    if basin not in names:  # a label of the dimension, in place of a name
+    if basin not in names:
         names = [str(each) for each in data[space[0]].values]
     if basin not in names:
         raise CoordinateError(
-            f"{what} has no basin {basin!r}; it has {len(names)}, such as {', '.join(_names(data)[:3])}. "
-            "Choose among them: basins=[...]."
+            f"{what} has no basin {basin!r}, only {len(names)} others such as "
+            f"{', '.join(basin_names(data)[:3])}. Choose some of them: basins=[...]."
         )
     return data.isel({space[0]: names.index(basin)})
 
@@ -176,7 +165,7 @@ def _one(data: xr.DataArray, basin: str, what: str) -> xr.DataArray:
 def _read(
     by_name: Mapping[str, xr.Dataset], observed: xr.DataArray, basin: str, time: slice | str | None
 ) -> tuple[Cell, dict[str, Cell], dict[str, float]]:
-    """Of one basin: observed and simulated series in the period, and NSE over all days."""
+    """One basin's observed series in the period, and simulated series and NSE over all days by model."""
     flow = _one(observed, basin, "'observed'").compute()
     cells, scores = {}, {}
     for label, simulation in by_name.items():
@@ -187,12 +176,12 @@ def _read(
 
 
 def _colours(by_name: Mapping[str, xr.Dataset]) -> dict[str, str]:
-    from ..models.specs import DeltaHBV, LSTMStreamflow
-
-    models = {spec.symbol: name for name, spec in DeltaHBV.ladder().items()} | {LSTMStreamflow.symbol: "lstm"}
-    known = {label: MODEL_COLOURS.get(models.get(label, label)) for label in by_name}
-    free = iter([each for each in OTHER_COLOURS if each not in known.values()] * len(by_name))
-    return {label: colour or next(free) for label, colour in known.items()}
+    """One colour per simulation: the paper's for the first of each model, others for the rest."""
+    models = {label: described_model(simulation) or label for label, simulation in by_name.items()}
+    first = {model: label for label, model in reversed(models.items())}
+    names = {label: model if first[model] == label else label for label, model in models.items()}
+    colours = model_colours(names.values())
+    return {label: colours[name] for label, name in names.items()}
 
 
 def _draw_basin(
@@ -204,7 +193,6 @@ def _draw_basin(
     letter: str,
     colours: Mapping[str, str],
 ) -> None:
-    dates = matplotlib_part("dates")
     assert cell.observed is not None
     axes.plot(*cell.observed, color=COLOURS["observed"], linewidth=1.1, label="observed")
     for label, each in cells.items():
@@ -220,12 +208,9 @@ def _draw_basin(
     legend = axes.legend(loc="upper right", frameon=False, ncols=columns, borderaxespad=0.1)
     legend.set_in_layout(False)
     axes.set_ylabel(f"streamflow\n({cell.units['streamflow']})")
-    free = _ROW * rows / (_HEIGHT - 0.5 + _ROW * (rows - 1))  # of the height, for the legend
+    free = _ROW * rows / (_HEIGHT - 0.5 + _ROW * (rows - 1))  # share of the height for the legend
     axes.set_ylim(bottom=0, top=max(float(axes.get_ylim()[1]), 1e-3) / (1 - free))
-    axes.set_xlim(cell.edges[0], cell.edges[-1])
-    locator = dates.AutoDateLocator()
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    date_axis(axes, cell.edges[0], cell.edges[-1])
     tidy(axes)
 
 
@@ -234,7 +219,7 @@ def _entry(label: str, scores: Mapping[str, float]) -> str:
 
 
 def _legend_rows(scores: Mapping[str, float]) -> tuple[int, int]:
-    """Columns of a panel's legend, so that it is no wider than the panel, and its lines of text."""
+    """Columns of a panel's legend, as many as fit in its width, and lines of text."""
     entries = ["observed", *(_entry(label, scores) for label in scores)]
     longest = max(printed_length(line) for entry in entries for line in entry.split("\n"))
     columns = int(np.clip(_LETTERS // (longest + 8), 1, min(4, len(entries))))
@@ -243,7 +228,7 @@ def _legend_rows(scores: Mapping[str, float]) -> tuple[int, int]:
 
 
 def _draw_map(axes: Axes, simulation: xr.Dataset, chosen: list[str], borders: list[Feature]) -> None:
-    """All basins of the simulation, faint, and the chosen ones with the letters of their panels."""
+    """Mark all basins of the simulation, and the drawn ones by the letters of their panels."""
     lon, lat = (simulation[name].values.astype(float) for name in ("lon", "lat"))
     project = frame(axes, lon, lat, borders, margin=0.12)  # room for points and letters
     axes.scatter(*project(lon, lat), s=3, color=FAINT, linewidth=0, label="all basins")
@@ -258,4 +243,4 @@ def _draw_map(axes: Axes, simulation: xr.Dataset, chosen: list[str], borders: li
             textcoords="offset points",
             fontweight="bold",
         )
-    axes.set_title(f"({chr(ord('a') + len(chosen))})  where the basins lie", loc="left")
+    axes.set_title(f"({chr(ord('a') + len(chosen))})  location of the basins", loc="left")

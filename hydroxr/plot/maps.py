@@ -1,4 +1,4 @@
-"""Values of cells on a map."""
+"""Maps of values per cell."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import numpy as np
 import xarray as xr
 
 from ..analysis.grids import cell_edges
-from ..errors import CoordinateError, DimensionError, EmptySelectionError
+from ..conventions.variables import FLUX, FLUXES
+from ..errors import CoordinateError, DimensionError, EmptySelectionError, MissingVariableError
+from ..inputs.time_axis import select_days
 from .geography import Feature, Outlines, Projection, features, matched, wrapped
 from .runs import axis_label
 from .scores import IN_PERCENT, UP_TO_ONE
+from .series import basin_names
 from .style import COLUMN, FAINT, FONTS, fonts, matplotlib_part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import Collection
 
-_SIGNED = (*IN_PERCENT, "bias")  # 0 is the best, both sides are of interest
+_SIGNED = (*IN_PERCENT, "bias")  # the best value is 0, between both signs
 _FROM_ZERO_TO_ONE = (*UP_TO_ONE, "baseflow_index", "bfi_l13", "bfi_usgs", "bfi_ave_gagesii")
-_MARGIN = 0.05  # of the extent, on each side
-_LABEL = (0.5, 0.15)  # inches that the name of a meridian, of a parallel needs
+_MARGIN = 0.05  # share of the extent on each side
+_LABEL = (0.5, 0.15)  # inches for the label of a meridian and of a parallel
 _STEPS = (1, 2, 5, 10, 20, 30, 60, 90)  # degrees between lines of the graticule
 
 
@@ -36,49 +39,51 @@ def draw_map(
     colourbar: bool = True,
     axes: Axes | None = None,
 ) -> Axes:
-    """Draw a value of each cell where it lies: basins as points or polygons, grids as their cells.
+    """Draw a map of one value per cell: basins as points or polygons, grids as cells.
 
-    The map is an equal-area projection (Albers') for the region of the cells. Points without a value are
-    grey crosses, polygons grey. Values beyond the limits have the colour of the limit, which the colour bar
-    shows by an arrow.
+    The projection is Albers' equal-area conic, fitted to the region of the cells. Missing values are grey
+    crosses, or grey polygons. An arrow on the colour bar marks values beyond the limits.
 
     Parameters
     ----------
     values
-        ``(basin,)`` with ``lat`` and ``lon`` in degrees, or on a grid ``(lat, lon)``.
+        Values ``(basin,)`` with ``lat`` and ``lon`` in degrees, or on a grid ``(lat, lon)``.
     borders
-        Outlines for orientation, in degrees: the path of a shapefile or GeoJSON file, such as the states of
-        Natural Earth, or a GeoDataFrame. A shapefile needs pyshp: ``pip install hydroxr[maps]``.
+        Outlines for orientation, in degrees: path of a shapefile or GeoJSON file, such as the states of
+        Natural Earth, or a GeoDataFrame. Shapefiles need pyshp: ``pip install hydroxr[maps]``.
     polygons
-        The basins' own outlines, likewise, of which some property has their names (``basin_id``). By
-        default basins are points.
+        Outlines of the basins, in the same formats, with a property that matches ``basin_id``. Default:
+        basins are points.
     limits
-        Values of the first and the last colour; by default 0 and 1 for NSE, its like and baseflow indices,
-        as far from 0 on both sides for biases, at most 100 %, else the range of the middle 96 %.
+        Values of the first and the last colour. Default: 0 and 1 for NSE, similar metrics and baseflow
+        indices; symmetric about 0 for biases, at most 100 %; otherwise the range of the middle 96 %.
     cmap
-        Name of a colour map of matplotlib; by default "viridis", for biases "RdBu".
+        Name of a matplotlib colour map. Default: "viridis", for biases "RdBu".
     colourbar
-        Whether to draw one, with the name and the unit of the values.
+        Whether to draw a colour bar with the name and unit of the values.
     axes
-        Where to draw; by default a new figure as wide as a journal's column, 8.5 cm.
+        Axes to draw on. Default: a new figure as wide as a journal's column, 8.5 cm.
 
     Returns
     -------
     matplotlib.axes.Axes
-        In radii of the earth. Its first collection without a label has the values.
+        Its coordinates are radii of the earth; its first collection without a label has the values.
 
     Raises
     ------
     CoordinateError
-        There is no ``lat`` and ``lon``, or outlines are not in degrees, or basins have no polygon.
+        If ``lat`` or ``lon`` is missing or not in degrees, outlines are not in degrees, or a basin has no
+        polygon.
     DimensionError
-        The values have other dimensions than those of space: they vary in time, or are of several runs.
+        If the values have dimensions besides space, such as time or runs.
     EmptySelectionError
-        There is no cell.
+        If there is no cell.
     DataFileError
-        A file of outlines does not exist or cannot be read.
+        If a file of outlines does not exist or cannot be read.
+    TypeError
+        If outlines are neither a path nor an object such as a GeoDataFrame.
     ImportError
-        There is no matplotlib or, for a shapefile, no pyshp.
+        If matplotlib is not installed or, for a shapefile, pyshp.
 
     Examples
     --------
@@ -87,7 +92,7 @@ def draw_map(
     lon, lat, gridded = map_places(values)
     plt = matplotlib_part("pyplot")
     lines = [] if borders is None else features(borders, "'borders'")
-    shapes = [] if polygons is None else matched(features(polygons, "'polygons'"), names(values))
+    shapes = [] if polygons is None else matched(features(polygons, "'polygons'"), basin_names(values))
     with fonts():
         if axes is None:
             high = map_height(*_extent(lon, lat, shapes), COLUMN - 0.4) + 0.25 + 0.6 * colourbar
@@ -111,15 +116,33 @@ def draw_map(
     return axes
 
 
-def names(values: xr.DataArray | xr.Dataset) -> list[str]:
-    """What the basins are called: ``basin_id``, else the labels of their dimension."""
-    (dim,) = values["lat"].dims
-    label = "basin_id" if "basin_id" in values.coords else dim
-    return [str(each) for each in values[label].values.astype(object)]
+def time_mean(simulation: xr.Dataset, name: str, time: slice | None) -> xr.DataArray:
+    """The mean of a variable over the days in ``time``, computed; a variable without time as it is.
+
+    Raises
+    ------
+    MissingVariableError
+        If the Dataset has no variable ``name``.
+    EmptySelectionError
+        If it has no days in the period.
+    """
+    if name not in simulation:
+        raise MissingVariableError(
+            f"there is no variable {name!r}, only {sorted(str(each) for each in simulation.data_vars)}. "
+            "Simulate it, or choose one of these."
+        )
+    values = simulation[name]
+    if "time" not in values.dims:
+        return values.compute()
+    values = select_days(simulation[[name]], time, "the simulation")[name]
+    words = str(values.attrs.get("long_name", name)).split(":")[0].split(" (")[0]
+    units = values.attrs.get("units", FLUX if name in FLUXES else "1")
+    attrs = {"long_name": f"mean {words}", "units": units}
+    return values.mean("time", skipna=False).assign_attrs(attrs).compute()
 
 
 def map_height(lon: np.ndarray, lat: np.ndarray, width: float) -> float:
-    """What a map of some points needs of a width (inches), not much more than that."""
+    """The height in inches of a map of these points, for a given width."""
     x, y = Projection.of(lon, lat)(lon, lat)
     aspect = max(float(np.ptp(y)), 0.01) / max(float(np.ptp(x)), 0.01)
     return width * float(np.clip(aspect, 0.3, 1.2))
@@ -128,7 +151,7 @@ def map_height(lon: np.ndarray, lat: np.ndarray, width: float) -> float:
 def frame(
     axes: Axes, lon: np.ndarray, lat: np.ndarray, borders: list[Feature], margin: float = _MARGIN
 ) -> Projection:
-    """An empty map of the region of some points: borders, parallels and meridians."""
+    """Draw an empty map of the region of these points: borders, parallels and meridians."""
     projection = Projection.of(lon, lat)
     x, y = projection(lon, lat)
     for which, ends in ((axes.set_xlim, x), (axes.set_ylim, y)):
@@ -143,14 +166,14 @@ def frame(
         for ring in feature.rings:
             line = np.column_stack([projection.relative(ring[:, 0]), ring[:, 1]])
             if all(line[:, i].min() < near[i][1] and line[:, i].max() > near[i][0] for i in (0, 1)):
-                cuts = np.flatnonzero(np.abs(np.diff(line[:, 0])) > 180) + 1  # where the map ends
+                cuts = np.flatnonzero(np.abs(np.diff(line[:, 0])) > 180) + 1  # cut at the edge of the map
                 line = np.insert(line, cuts, np.nan, axis=0)
                 axes.plot(*projection.from_centre(*line.T), color=FAINT, linewidth=0.5, label="_border")
     return projection
 
 
 def _graticule(axes: Axes, projection: Projection, lon: np.ndarray, lat: np.ndarray) -> None:
-    """A line each some degrees, named where it leaves the map below or on the left."""
+    """Draw meridians and parallels at round degrees, labelled at the lower and the left edge."""
     east = projection.relative(lon)
     middle = float(east.min() + east.max()) / 2, float(lat.min() + lat.max()) / 2
     wide, high = min(float(np.ptp(east)) + 4, 180.0), float(np.ptp(lat)) + 4
@@ -188,7 +211,7 @@ def _graticule(axes: Axes, projection: Projection, lon: np.ndarray, lat: np.ndar
 
 
 def _inches(axes: Axes) -> float:
-    """How long a radius of the earth is drawn, about: the layout is not known yet."""
+    """Approximate length in inches of a radius of the earth; the final layout is not known yet."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     box = axes.get_position()
@@ -211,7 +234,7 @@ def _round_degrees(along: np.ndarray, step: int) -> np.ndarray:
     return found[np.abs(found) != 90] if np.abs(along).max() <= 90 else found  # the poles are no lines
 
 
-# --- What is drawn of the values --------------------------------------------------------------------
+# --- Values -----------------------------------------------------------------------------------------
 
 
 def _points(
@@ -238,7 +261,7 @@ def _points(
 def _polygons(
     axes: Axes, projection: Projection, shapes: list[Feature], numbers: np.ndarray, style: dict[str, Any]
 ) -> Collection:
-    """Large ones first, since basins may lie within each other."""
+    """Draw large polygons first, so that nested basins stay visible."""
     outline = matplotlib_part("path").Path
     collection = matplotlib_part("collections").PathCollection
     paths, areas = [], []
@@ -294,16 +317,26 @@ def _colourbar(axes: Axes, drawn: Collection, values: xr.DataArray) -> None:
     bar.outline.set_visible(False)
 
 
-# --- Where they lie ---------------------------------------------------------------------------------
+# --- Positions --------------------------------------------------------------------------------------
 
 
 def map_places(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Longitude and latitude of each cell ``(cell,)``, and whether they are those of a grid."""
+    """Longitude and latitude of each cell ``(cell,)``, and whether the cells form a grid.
+
+    Raises
+    ------
+    CoordinateError
+        If ``lat`` or ``lon`` is missing or not in degrees.
+    DimensionError
+        If the values have dimensions besides space.
+    EmptySelectionError
+        If there is no cell.
+    """
     absent = [repr(name) for name in ("lat", "lon") if name not in values.coords]
     if absent:
         raise CoordinateError(
-            f"{str(values.name)!r} has no coordinate {' and '.join(absent)}; expected where the "
-            "cells are, in degrees. Add them: assign_coords(lat=..., lon=...)."
+            f"{str(values.name)!r} has no coordinate {' and '.join(absent)}; expected the cells' position in "
+            "degrees. Add it: assign_coords(lat=..., lon=...)."
         )
     gridded = values["lat"].dims == ("lat",) and values["lon"].dims == ("lon",)
     space = {"lat", "lon"} if gridded else set(values["lat"].dims)
@@ -314,12 +347,12 @@ def map_places(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, bool]:
             f"{str(values.name)!r} has dimensions {values.dims}; expected (basin,) or (lat, lon). {advice}"
         )
     if values.size == 0:
-        raise EmptySelectionError(f"{str(values.name)!r} has no cell that could be drawn.")
+        raise EmptySelectionError(f"{str(values.name)!r} has no cell; expected at least one.")
     lon, lat = values["lon"].values.astype(float), values["lat"].values.astype(float)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all() and np.abs(lat).max() <= 90):
         raise CoordinateError(
-            "'lat' or 'lon' has values that are missing or no degrees; expected latitudes of -90 to 90. "
-            "Select the cells whose place is known."
+            "'lat' or 'lon' has missing values or values that are not degrees; expected latitudes from "
+            "-90 to 90. Select the cells with a known position."
         )
     if gridded:
         lon, lat = (each.ravel() for each in np.meshgrid(lon, lat))

@@ -1,15 +1,24 @@
-"""From the results of one or several runs to what is drawn of them: lines, and the run that is chosen."""
+"""Runs in a Dataset of results: their names, colours and groups, and the choice of one run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 import xarray as xr
 
-from ..errors import CoordinateError, DimensionError, EmptySelectionError, MissingVariableError
+from ..errors import (
+    CoordinateError,
+    DescriptionError,
+    DimensionError,
+    EmptySelectionError,
+    MissingVariableError,
+)
 from ..inputs.cells import select_cells
+from ..models.specs import DeltaHBV, LSTMStreamflow, description_from
 from .series import displayed
 from .style import MODEL_COLOURS, OTHER_COLOURS, mathematical
 
@@ -32,51 +41,48 @@ SHORT_NAMES = {
 
 @dataclass(frozen=True)
 class Group:
-    """The runs of one model that differ by their seed alone.
-
-    Parameters
-    ----------
-    label, colour, line
-        How it is called and drawn.
-    values
-        float ``(run, cell)``, NaN where there is none.
-    """
+    """The runs of one model in one split, which differ only by seed."""
 
     label: str
     colour: str
-    line: str
-    values: np.ndarray
+    line: str  # line style
+    values: np.ndarray  # (run, cell), NaN for missing values
 
 
 def groups(results: Results, name: str) -> list[Group]:
-    """The values of ``name``, a group for each model and split, in the order of the paper's models.
+    """The values of ``name``, one group per model and split, in the order of the paper's models.
 
     Raises
     ------
     MissingVariableError
-        There is no variable ``name``.
+        If there is no variable ``name``.
     EmptySelectionError
-        There are no runs, or none of the values is a number.
+        If there are no runs, or a group has only missing values.
+    TypeError
+        If the results are neither Dataset, DataArray nor a dict of these.
     """
     if isinstance(results, Mapping) and not isinstance(results, xr.Dataset):
         named = {label: _variable(each, name, f"{label!r}") for label, each in results.items()}
+        colours = model_colours(named)
         found = [
-            Group(mathematical(label), _colour(label, place), "-", _rows(values))
-            for place, (label, values) in enumerate(named.items())
+            Group(mathematical(label), colours[label], "-", _rows(values)) for label, values in named.items()
         ]
     else:
         values = _variable(results, name, "'results'")
-        found = (
-            _groups_of_runs(values) if "run" in values.dims else [Group("", "#0072B2", "-", _rows(values))]
-        )
+        if "run" in values.dims:
+            found = _groups_of_runs(values)
+        else:
+            found = [Group("", OTHER_COLOURS[0], "-", _rows(values))]
     if not found:
-        raise EmptySelectionError(f"the results hold no run, so {name!r} cannot be drawn; give one or more.")
+        raise EmptySelectionError(
+            f"the results hold no run, so there is no {name!r} to draw; expected at least one run."
+        )
     for group in found:
         if not np.isfinite(group.values).any():
             where = f" of {group.label}" if group.label else ""
             raise EmptySelectionError(
-                f"{name!r}{where} has no value in any cell; expected numbers. Leave that model out, or "
-                "choose cells with observations."
+                f"{name!r}{where} has no value in any cell. Leave this model out, or choose cells with "
+                "observations."
             )
     return found
 
@@ -89,21 +95,20 @@ def _groups_of_runs(values: xr.DataArray) -> list[Group]:
         members.setdefault(key, []).append(place)
     ladder = list(MODEL_COLOURS)
     order = sorted(members, key=lambda key: ladder.index(key[0]) if key[0] in ladder else len(ladder))
-    unknown = [model for model in dict.fromkeys(model for model, _ in order) if model not in ladder]
+    colours = model_colours([model for model, _ in order])
     out = []
     for model, split in order:
         places = members[model, split]
         label = mathematical(symbols[places[0]])
         if len(set(splits)) > 1:
             label += f", {_SPLITS.get(split, split)}"
-        colour = _colour(model, unknown.index(model) if model in unknown else 0)
-        line = _DASHES.get(split, "-")
-        out.append(Group(label, colour, line, _rows(values.isel(run=places))))
+        rows = _rows(values.isel(run=places))
+        out.append(Group(label, colours[model], _DASHES.get(split, "-"), rows))
     return out
 
 
 def run_labels(values: xr.DataArray | xr.Dataset, name: str) -> list[str]:
-    """Text of each run; without a coordinate ``name`` what stands for it: each run is a model of its own."""
+    """The coordinate ``name`` of each run as text. Without it, each run counts as a model trained in time."""
     size = values.sizes["run"]
     if name in values.coords:
         return [str(each) for each in values[name].values.astype(object)]
@@ -117,26 +122,27 @@ def run_labels(values: xr.DataArray | xr.Dataset, name: str) -> list[str]:
 
 
 def one_run(results: xr.Dataset, run: str | None) -> tuple[xr.Dataset, str]:
-    """The results of one run or, over its seeds, the mean of one model; and how it is called.
+    """The results of one run, or the mean of one model over its seeds; and the model's symbol.
 
     Parameters
     ----------
     results
-        With or without a dimension ``run``.
+        Dataset with or without the dimension ``run``.
     run
-        A label of ``run``, or of the coordinate ``model``: its runs over time, where there are such. None
-        where there is only one model.
+        A label of ``run``, or a model: its runs in time, if it has any. None if there is only one model.
 
     Raises
     ------
     DimensionError
-        There are several, and none is chosen.
+        If there are several models or splits and ``run`` does not choose one.
     CoordinateError
-        None is called ``run``.
+        If no run or model has the name ``run``.
     """
     if "run" not in results.dims:
         if run is not None:
-            raise CoordinateError(f"the results have no dimension 'run', of which {run!r} could be chosen.")
+            raise CoordinateError(
+                f"run={run!r} chooses among several runs, but the results have no dimension 'run'."
+            )
         return results, mathematical(str(results.attrs.get("hydroxr_model", "")))
     labels, models, splits = (run_labels(results, name) for name in ("run", "model", "split"))
     chosen = [place for place in range(len(labels)) if run is None or run in (labels[place], models[place])]
@@ -149,8 +155,7 @@ def one_run(results: xr.Dataset, run: str | None) -> tuple[xr.Dataset, str]:
     kinds = {(models[place], splits[place]) for place in chosen}
     if len(kinds) > 1:
         raise DimensionError(
-            f"the results hold {len(chosen)} runs of {len(kinds)} models and splits where one is "
-            f"drawn; {choice}."
+            f"the results hold {len(chosen)} runs of {len(kinds)} models and splits; expected one: {choice}."
         )
     symbol = mathematical(run_labels(results, "symbol")[chosen[0]])
     taken = results.isel(run=chosen)
@@ -160,11 +165,12 @@ def one_run(results: xr.Dataset, run: str | None) -> tuple[xr.Dataset, str]:
 
 
 def need(results: xr.Dataset, names: Sequence[str], purpose: str) -> None:
-    """Refuse results that lack a variable.
+    """Check that the results have these variables.
 
     Raises
     ------
     MissingVariableError
+        If one is missing.
     """
     absent = [name for name in names if name not in results]
     if absent:
@@ -175,12 +181,12 @@ def need(results: xr.Dataset, names: Sequence[str], purpose: str) -> None:
 
 
 def same_cells(given: xr.DataArray, values: xr.DataArray) -> xr.DataArray:
-    """The cells of ``given`` that ``values`` has, in its order.
+    """Select the cells of ``values`` from ``given``, in their order.
 
     Raises
     ------
     CoordinateError
-        ``given`` lacks one.
+        If ``given`` lacks one.
     """
     name = given.name or "estimate"
     dataset = given.rename(name).to_dataset()
@@ -188,7 +194,7 @@ def same_cells(given: xr.DataArray, values: xr.DataArray) -> xr.DataArray:
 
 
 def axis_label(values: xr.DataArray) -> str:
-    """What a variable is, with its unit; metrics by the short names that readers know."""
+    """A variable's long name and unit; for metrics the common abbreviation."""
     words = str(values.attrs.get("long_name", values.name or "value")).replace("_", " ")
     words = SHORT_NAMES.get(str(values.name), words)
     units = displayed(str(values.attrs.get("units", "1")))
@@ -200,8 +206,7 @@ def _variable(results: object, name: str, what: str) -> xr.DataArray:
         return results
     if not isinstance(results, xr.Dataset):
         raise TypeError(
-            f"{what} is a {type(results).__name__}; expected a Dataset, a DataArray, or a dict of these by "
-            "name."
+            f"{what} is of type {type(results).__name__}; expected a Dataset, a DataArray or a dict of them."
         )
     if name not in results:
         raise MissingVariableError(
@@ -218,5 +223,22 @@ def _rows(values: xr.DataArray) -> np.ndarray:
     return np.where(np.isfinite(rows), rows, np.nan)
 
 
-def _colour(model: str, place: int) -> str:
-    return MODEL_COLOURS.get(model, OTHER_COLOURS[place % len(OTHER_COLOURS)])
+def model_colours(models: Iterable[str]) -> dict[str, str]:
+    """The paper's models in their own colours, others in colours that are still free."""
+    known = {model: MODEL_COLOURS.get(model) for model in models}
+    free = [colour for colour in OTHER_COLOURS if colour not in known.values()] or OTHER_COLOURS
+    others = cycle(free)
+    return {model: colour or next(others) for model, colour in known.items()}
+
+
+def described_model(simulation: xr.Dataset) -> str | None:
+    """The name of a simulation's model among the paper's, by its coordinate ``model`` or its description."""
+    if "model" in simulation.coords and simulation["model"].ndim == 0:
+        return str(simulation["model"].item())
+    try:
+        spec = description_from(json.loads(simulation.attrs["hydroxr_description"]))
+    except (KeyError, TypeError, ValueError, DescriptionError):
+        return None
+    if isinstance(spec, LSTMStreamflow):
+        return "lstm"
+    return next((name for name, each in DeltaHBV.ladder().items() if each.symbol == spec.symbol), None)

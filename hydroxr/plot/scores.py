@@ -1,4 +1,4 @@
-"""Distributions of metrics over the cells."""
+"""Cumulative distributions of metrics over the cells."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .style import COLUMN, fonts, lines_of, matplotlib_part, tidy
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Metrics of which 1 is the best, and 0 the least that is of interest.
+# Metrics with a best value of 1, of which values below 0 matter little.
 UP_TO_ONE = ("nse", "kge", "kge_2012", "log_nse", "r")
-IN_PERCENT = ("flv", "fhv", "pbias")  # of which 0 is the best
-_ROW = 0.19  # inches that a row of the legend needs
-_LETTERS = 34  # that a row of it holds
+IN_PERCENT = ("flv", "fhv", "pbias")  # the best value is 0
+_ROW = 0.19  # inches per row of the legend
+_LETTERS = 34  # per row of the legend
 _SHARES = np.linspace(0, 1, 501)
 
 
@@ -28,26 +28,26 @@ def cdf(
     limits: tuple[float, float] | None = None,
     axes: Axes | None = None,
 ) -> Axes:
-    """Draw which share of the cells a metric stays below: the cumulative distribution, a line a model.
+    """Draw the cumulative distribution of a metric over the cells, one line per model.
 
-    The legend has each model's median over the cells. Runs of a model that differ by their seed make one
-    line, the mean of their distributions (of the values at each share of the cells), on a band from the
-    lowest to the highest; the legend then has the mean of their medians. Several splits have lines of their
-    own: solid in time, dashed in ungauged basins (PUB), dotted in ungauged regions (PUR).
+    The legend states each model's median. Runs of one model with several seeds give one line, the mean of
+    their distributions at each share of the cells, on a band from the lowest to the highest; the legend then
+    states the mean of their medians. With several splits, lines are solid in time, dashed in ungauged basins
+    (PUB) and dotted in ungauged regions (PUR).
 
     Parameters
     ----------
     results
-        With the metric ``(run, basin)`` and on ``run`` the coordinates ``model``, ``symbol`` and ``split``,
-        as far as they are there; or of one simulation, as :meth:`ds.hbv.evaluate` gives it; or a dict of
-        such by name. A DataArray is the metric itself.
+        Dataset with the metric ``(run, basin)``, and ``model``, ``symbol`` and ``split`` as optional
+        coordinates of ``run``; or the metrics of one simulation, as :meth:`ds.hbv.evaluate` returns them; or
+        a dict of these by name. A DataArray is the metric itself.
     metric
-        Which variable: ``"nse"``, ``"kge"``, ``"flv"``, ...
+        Variable to draw: ``"nse"``, ``"kge"``, ``"flv"``, ...
     limits
-        The ends of the horizontal axis; by default 0 and 1 for NSE and its like, of which the cells below 0
-        are where the lines begin; -100 and 100 % for biases; else the range of the middle 96 % of the values.
+        Limits of the horizontal axis. Default: 0 to 1 for NSE and similar metrics, where lines begin at the
+        share of cells below 0; -100 to 100 % for biases; otherwise the range of the middle 96 %.
     axes
-        Where to draw; by default a new figure as wide as a journal's column, 8.5 cm.
+        Axes to draw on. Default: a new figure as wide as a journal's column, 8.5 cm.
 
     Returns
     -------
@@ -56,11 +56,13 @@ def cdf(
     Raises
     ------
     MissingVariableError
-        There is no such metric.
+        If ``results`` has no variable ``metric``.
     EmptySelectionError
-        There are no runs, or a model has no value in any cell.
+        If there are no runs, or a model has no value in any cell.
+    TypeError
+        If ``results`` is none of the types above.
     ImportError
-        There is no matplotlib.
+        If matplotlib is not installed.
 
     Examples
     --------
@@ -89,8 +91,8 @@ def cdf(
     return axes
 
 
-def distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The values in order, and the share of them that is as low or lower; both ``(value,)``."""
+def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sorted values, and the share of values not above each; both ``(value,)``."""
     known = np.sort(values[np.isfinite(values)])
     return known, np.arange(1, known.size + 1) / known.size
 
@@ -101,8 +103,8 @@ def _draw_group(axes: Axes, group: Group, digits: str) -> None:
     label = f"{group.label}: median {median:{digits}}" if group.label else f"median {median:{digits}}"
     label = lines_of(label + (f" ({len(runs)} seeds)" if len(runs) > 1 else ""), _LETTERS)
     if len(runs) == 1:
-        places, shares = distribution(runs[0])
-        if places.size == 1:  # one step, which needs both its ends to be seen
+        places, shares = _distribution(runs[0])
+        if places.size == 1:  # a step is visible only with both ends
             places, shares = np.repeat(places, 2), np.array([0.0, 1.0])
         axes.plot(
             *(places, shares),

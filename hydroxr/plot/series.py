@@ -1,4 +1,4 @@
-"""From Datasets to what is drawn of one cell: its series, on a time axis that matplotlib understands."""
+"""The time series of one cell, checked, computed and on a time axis that matplotlib understands."""
 
 from __future__ import annotations
 
@@ -18,18 +18,22 @@ _PLACE = ("basin_id", "basin_name", "lat", "lon")
 
 @dataclass(frozen=True)
 class Cell:
-    """The series of one cell, in memory, on a time axis that matplotlib understands.
+    """The time series of one cell, in memory.
 
     Parameters
     ----------
-    series, units
-        Name to values ``(time,)``, and to the unit as it is displayed.
-    time, edges
-        datetime64 ``(time,)`` and ``(time + 1,)``: the stamps, and the limits of a bar around each.
+    series
+        Values ``(time,)`` by variable.
+    units
+        Displayed unit by variable.
+    time
+        Time stamps, datetime64 ``(time,)``.
+    edges
+        Limits of the bars around the stamps, datetime64 ``(time + 1,)``.
     observed
-        Stamps and values of the observed streamflow, if it is given.
+        Time stamps and values of the observed streamflow, or None.
     title
-        What is known of the place.
+        Basin name or position.
     """
 
     series: dict[str, np.ndarray]
@@ -43,8 +47,8 @@ class Cell:
 def cell_series(
     simulation: xr.Dataset, names: list[str], observed: xr.DataArray | None, time: slice | str | None
 ) -> Cell:
-    """Check, select and compute what is drawn."""
-    # All at once: variables that share blocks are computed together.
+    """Select the variables ``names`` of one cell in the period ``time`` and compute them."""
+    # Together, so that dask computes shared blocks once.
     chosen = _one_cell(simulation[names], "simulation", time).compute()
     stamps = stamps_of(chosen, "simulation")
     edges = cell_edges(stamps, width=np.timedelta64(24, "h"))
@@ -57,30 +61,39 @@ def cell_series(
 
 
 def _one_cell(data: xr.Dataset, what: str, time: slice | str | None) -> xr.Dataset:
-    """Without dimensions of size 1, and only the period ``time``."""
+    """Drop dimensions of size 1 and select the period ``time``."""
     data = data.squeeze([name for name, size in data.sizes.items() if size == 1 and name != "time"])
     for name, variable in data.data_vars.items():
         others = [f"{dim}=0" for dim in variable.dims if dim != "time"]
         if others:
             raise DimensionError(
-                f"{name!r} of the {what} has dimensions {dict(variable.sizes)}; expected one cell, with time "
-                f"alone. Select one: {what}.isel({', '.join(others)})."
+                f"{name!r} of the {what} has dimensions {dict(variable.sizes)}; expected one cell (time,). "
+                f"Select one: {what}.isel({', '.join(others)})."
             )
         if "time" not in variable.dims:
-            raise DimensionError(
-                f"{name!r} of the {what} has no dimension 'time'; expected a series over time."
-            )
-    if time is not None:  # a slice keeps the dimension, even of a single day
+            raise DimensionError(f"{name!r} of the {what} has no dimension 'time'; expected a time series.")
+    return select_period(data, time, what)
+
+
+def select_period(data: xr.Dataset, time: slice | str | None, what: str) -> xr.Dataset:
+    """The days in ``time``, such as ``"2001"``; all if None.
+
+    Raises
+    ------
+    EmptySelectionError
+        If no day lies in the period.
+    """
+    if time is not None:  # a slice keeps the dimension, even for a single day
         data = data.sel(time=time if isinstance(time, slice) else slice(time, time))
     if data.sizes["time"] == 0:
-        raise EmptySelectionError(f"the {what} has no days in {time!r}; select a period that it covers.")
+        raise EmptySelectionError(f"no days in {time!r}: select a period that the {what} cover.")
     return data
 
 
 def _observed_within(
     edges: np.ndarray, simulation: xr.Dataset, observed: xr.DataArray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Stamps and values of the observed streamflow within the days of the simulation."""
+    """Time stamps and values of the observed streamflow during the simulation."""
     if "streamflow" in simulation:
         require_same_units(simulation["streamflow"], observed)
     flow = _one_cell(observed.rename("streamflow").to_dataset(), "observed", None)["streamflow"].compute()
@@ -91,15 +104,21 @@ def _observed_within(
 
 
 def stamps_of(data: xr.Dataset, what: str) -> np.ndarray:
-    """Time as datetime64; the dates of other calendars stay what they are where these exist."""
+    """Time as datetime64. A date in another calendar keeps its year, month and day.
+
+    Raises
+    ------
+    TimeAxisError
+        If time has no dates, or dates such as 30 February that datetime64 lacks.
+    """
     time = data.indexes.get("time")
     if isinstance(time, xr.CFTimeIndex):
         try:
             time = time.to_datetimeindex(unsafe=True, time_unit="us")
         except ValueError as error:
             raise TimeAxisError(
-                f"time of the {what} is in the calendar {time.calendar!r}, whose dates cannot all be drawn; "
-                f"use {what}.convert_calendar('standard', align_on='date')."
+                f"time of the {what} is in the calendar {time.calendar!r}, which has dates that do not exist "
+                f"in the standard calendar. Convert it: {what}.convert_calendar('standard', align_on='date')."
             ) from error
     if time is None or time.dtype.kind != "M":
         found = "no labels" if time is None else f"labels of type {time.dtype}"
@@ -110,7 +129,7 @@ def stamps_of(data: xr.Dataset, what: str) -> np.ndarray:
 
 
 def cell_title(cell: xr.Dataset) -> str:
-    """What the simulation says about where it is."""
+    """Basin number and name, or else the position; empty if the cell has none of them."""
     known = {name: cell[name].item() for name in _PLACE if name in cell.coords and cell[name].ndim == 0}
     if "basin_id" in known or "basin_name" in known:
         return "  ".join(str(known[name]) for name in ("basin_id", "basin_name") if name in known)
@@ -121,4 +140,25 @@ def cell_title(cell: xr.Dataset) -> str:
 
 
 def displayed(units: str) -> str:
+    """A unit as it is displayed: mm/day and mm for CF's kg m-2 day-1 and kg m-2."""
     return _DISPLAYED_UNITS.get(units, units)
+
+
+def basin_names(values: xr.DataArray) -> list[str]:
+    """The basins' names along their dimension: ``basin_id``, or else its labels. [""] for an unnamed cell.
+
+    Raises
+    ------
+    DimensionError
+        If the values have several dimensions besides time.
+    """
+    space = [dim for dim in values.dims if dim != "time"]
+    if not space:
+        return [str(values["basin_id"].item()) if "basin_id" in values.coords else ""]
+    if len(space) > 1:
+        raise DimensionError(
+            f"{str(values.name)!r} has dimensions {values.dims}; expected one dimension besides time. Stack "
+            f"the others: .stack(basin={space})."
+        )
+    label = "basin_id" if "basin_id" in values.coords else space[0]
+    return [str(each) for each in values[label].values.astype(object)]

@@ -1,4 +1,4 @@
-"""Pictures of a training."""
+"""The course of a training: loss, validation, learning rate."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import xarray as xr
 
 from ..errors import DimensionError, MissingVariableError
 from .series import displayed
-from .style import COLOURS, WIDTH, fonts, matplotlib_part, tidy
+from .style import COLOURS, WIDTH, fonts, matplotlib_part, panels_of, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SMOOTH = 50  # parts of a training over which the loss is averaged, so that its course is seen
+_SMOOTH = 50  # the running mean of the loss spans this fraction of the training, 1/50
 
 
 def loss(history: xr.Dataset, *, axes: Axes | None = None) -> Axes:
-    """Draw the loss of a training over its iterations.
+    """Draw the loss of a training.
 
     Parameters
     ----------
     history
-        With ``loss`` ``(iteration,)``.
+        Dataset with ``loss`` ``(iteration,)``, such as ``model.history``.
     axes
-        Where to draw; by default a new figure.
+        Axes to draw on. Default: a new figure.
 
     Returns
     -------
@@ -35,11 +35,11 @@ def loss(history: xr.Dataset, *, axes: Axes | None = None) -> Axes:
     Raises
     ------
     MissingVariableError
-        There is no ``loss``.
+        If there is no ``loss``.
     DimensionError
-        ``loss`` has other dimensions than ``iteration``.
+        If ``loss`` has other dimensions than ``iteration``.
     ImportError
-        There is no matplotlib.
+        If matplotlib is not installed.
     """
     values = _series(history, "loss")
     plt = matplotlib_part("pyplot")
@@ -47,29 +47,26 @@ def loss(history: xr.Dataset, *, axes: Axes | None = None) -> Axes:
         if axes is None:
             axes = plt.subplots(figsize=(WIDTH, WIDTH / 2.2), layout="constrained")[1]
         assert axes is not None
-        axes.plot(
-            values["iteration"].values, values.values, color=COLOURS["snow_liquid_water"], linewidth=1.0
-        )
+        axes.plot(_iterations(values), values.values, color=COLOURS["snow_liquid_water"], linewidth=1.0)
         axes.set_xlabel("iteration")
-        units = values.attrs.get("units", "1")
-        axes.set_ylabel("loss" if units == "1" else f"loss ({displayed(units)})")
+        axes.set_ylabel(_loss_label(values))
         axes.margins(x=0)
         tidy(axes)
     return axes
 
 
 def history(history: xr.Dataset, *, axes: Sequence[Axes] | np.ndarray | None = None) -> np.ndarray:
-    """Draw the course of a training: its loss, and below the validation or else the learning rate.
+    """Draw the loss of a training above its validation or, without one, its learning rate.
 
-    A line through the loss, which differs from batch to batch, is its mean over a fiftieth of the
-    training. The best validation, whose weights the model has, is marked.
+    The loss differs from batch to batch, so a second line shows its running mean over a fiftieth of the
+    training. A marker shows the best validation, from which the model has its weights.
 
     Parameters
     ----------
     history
-        Of a model: ``model.history``.
+        ``model.history``: a Dataset with ``loss`` and ``validation_nse`` or ``learning_rate``.
     axes
-        Where to draw, two; by default a new figure.
+        Two Axes to draw on. Default: a new figure.
 
     Returns
     -------
@@ -79,13 +76,13 @@ def history(history: xr.Dataset, *, axes: Sequence[Axes] | np.ndarray | None = N
     Raises
     ------
     MissingVariableError
-        There is no ``loss``, or neither ``validation_nse`` nor ``learning_rate``.
+        If there is no ``loss``, or neither ``validation_nse`` nor ``learning_rate``.
     DimensionError
-        They have other dimensions than ``iteration``.
+        If a variable has other dimensions than ``iteration``.
     ValueError
-        The number of ``axes`` is not two.
+        If the number of ``axes`` is not two.
     ImportError
-        There is no matplotlib.
+        If matplotlib is not installed.
 
     Examples
     --------
@@ -98,9 +95,7 @@ def history(history: xr.Dataset, *, axes: Sequence[Axes] | np.ndarray | None = N
         if axes is None:
             size = (WIDTH, WIDTH / 1.7)
             axes = plt.subplots(2, figsize=size, sharex=True, height_ratios=(3, 2), layout="constrained")[1]
-        axes = np.ravel(np.asarray(axes, dtype=object))
-        if axes.size != 2:
-            raise ValueError(f"'axes' has {axes.size} Axes, but 2 panels are to be drawn; give as many.")
+        axes = panels_of(axes, 2)
         _draw_loss(axes[0], values)
         if below.name == "validation_nse":
             _draw_validation(axes[1], below)
@@ -116,7 +111,7 @@ def history(history: xr.Dataset, *, axes: Sequence[Axes] | np.ndarray | None = N
 
 
 def _draw_loss(axes: Axes, values: xr.DataArray) -> None:
-    """Each batch's, faint, and their running mean; batches that were left out have none."""
+    """Draw the loss of each batch and the running mean; skipped batches have no loss."""
     iterations, numbers = _iterations(values), values.values.astype(float)
     axes.plot(iterations, numbers, color=COLOURS["snowfall"], linewidth=0.7, label="each batch")
     width = max(1, len(numbers) // _SMOOTH)
@@ -133,13 +128,12 @@ def _draw_loss(axes: Axes, values: xr.DataArray) -> None:
         linewidth=1.4,
         label=label,
     )
-    units = values.attrs.get("units", "1")
-    axes.set_ylabel("loss" if units == "1" else f"loss ({displayed(units)})")
+    axes.set_ylabel(_loss_label(values))
     axes.legend(loc="upper right", frameon=False, ncols=2)
 
 
 def _draw_validation(axes: Axes, values: xr.DataArray) -> None:
-    """A point a validation; -inf, of a simulation that failed, has none."""
+    """Draw one point per validation; -inf marks a failed simulation and is left out."""
     known = np.isfinite(values.values)
     iterations, numbers = _iterations(values)[known], values.values[known]
     axes.plot(
@@ -166,12 +160,17 @@ def _iterations(values: xr.DataArray) -> np.ndarray:
     return numbers
 
 
+def _loss_label(values: xr.DataArray) -> str:
+    units = values.attrs.get("units", "1")
+    return "loss" if units == "1" else f"loss ({displayed(units)})"
+
+
 def _series(history: xr.Dataset, name: str) -> xr.DataArray:
-    """One training's values over the iterations."""
+    """The values of one training ``(iteration,)``."""
     if name not in history:
         raise MissingVariableError(
             f"the history has no variable {name!r}, only {sorted(map(str, history.data_vars))}; "
-            "give the Dataset that the training wrote."
+            "expected the history of a model: model.history."
         )
     values = history[name].squeeze()
     if values.dims != ("iteration",):

@@ -213,7 +213,7 @@ def test_given_axes_are_drawn_on(simulation):
     axes = plot.storages(simulation, axes=given)
     assert all(mine is yours for mine, yours in zip(axes, given, strict=True))
     assert plt.get_fignums() == [figure.number]
-    with pytest.raises(ValueError, match="'axes' has 5 Axes, but 7 panels"):
+    with pytest.raises(ValueError, match="'axes' has 5 Axes, but the figure has 7 panels"):
         plot.hydrograph(simulation, axes=given)
 
 
@@ -333,7 +333,7 @@ def test_without_validation_the_learning_rate_is_drawn(training):
 def test_the_course_of_a_training_can_be_drawn_where_one_wants(training):
     mine = plt.subplots(2)[1]
     assert plot.history(training, axes=mine)[1] is mine[1]
-    with pytest.raises(ValueError, match="3 Axes, but 2 panels"):
+    with pytest.raises(ValueError, match="3 Axes, but the figure has 2 panels"):
         plot.history(training, axes=plt.subplots(3)[1])
     with pytest.raises(MissingVariableError, match="'learning_rate'"):
         plot.history(training[["loss"]])
@@ -371,16 +371,16 @@ def test_more_than_one_cell_is_refused_with_advice(simulation, observed):
 
 
 def test_nothing_to_draw_is_refused(simulation, observed):
-    with pytest.raises(MissingVariableError, match="nothing that is drawn here; expected some of"):
+    with pytest.raises(MissingVariableError, match="nothing to draw; expected some of"):
         plot.storages(simulation[["streamflow"]])
-    with pytest.raises(MissingVariableError, match="nothing that is drawn here"):
+    with pytest.raises(MissingVariableError, match="nothing to draw"):
         plot.hydrograph(simulation[[]], observed)
     with pytest.raises(MissingVariableError, match="no observed streamflow"):
         plot.hydrograph(simulation, xr.Dataset({"prcp": simulation["rainfall"]}))
 
 
 def test_an_empty_period_is_refused(simulation):
-    with pytest.raises(EmptySelectionError, match="has no days in '2050'"):
+    with pytest.raises(EmptySelectionError, match="no days in '2050'"):
         plot.hydrograph(simulation, time="2050")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
 import pytest
 import xarray as xr
 
+import hydroxr as hx
 from hydroxr import compare, plot
 from hydroxr.conventions.variables import VARIABLES
 from hydroxr.errors import (
@@ -49,7 +51,9 @@ def make_simulation(seed: int, symbol: str) -> xr.Dataset:
         "lat": ("basin", [44.6, 37.4, 43.6]),
         "lon": ("basin", [-67.9, -78.6, -90.6]),
     }
-    return xr.Dataset(data, coords, {"hydroxr_model": symbol})
+    spec = hx.LSTMStreamflow() if symbol == "LSTM" else hx.DeltaHBV()
+    attrs = {"hydroxr_model": symbol, "hydroxr_description": json.dumps(spec.to_dict())}
+    return xr.Dataset(data, coords, attrs)
 
 
 @pytest.fixture
@@ -89,6 +93,16 @@ def test_each_basin_has_a_panel_with_all_models_and_the_observed(delta, lstm, ob
             series = simulation["streamflow"].isel(basin=IDS.index(basin))
             np.testing.assert_array_equal(line.get_ydata(), series.sel(time="2001"))
         assert [line.get_color() for line in (first, second)] == [MODEL_COLOURS["dn"], MODEL_COLOURS["lstm"]]
+
+
+def test_a_model_is_told_by_its_description_whatever_it_is_called(delta, lstm, observed):
+    """The second of a kind has another colour; a simulation without description has none of the paper's."""
+    given = {"LSTM": delta, "b": delta, "c": lstm, "d": delta.assign_attrs(hydroxr_description="")}
+    lines = plot.hydrographs(given, observed, basins=IDS[:1])[0].lines
+    colours = [line.get_color() for line in lines[1:]]
+    assert colours[0] == MODEL_COLOURS["dn"]
+    assert colours[2] == MODEL_COLOURS["lstm"]
+    assert len(set(colours)) == 4
 
 
 def test_the_legend_has_the_nse_of_all_days_not_of_those_drawn(delta, lstm, observed):
@@ -148,24 +162,24 @@ def test_basins_at_the_edge_are_inside_of_the_map(delta, observed):
 
 
 def test_a_hydrograph_without_any_value_is_refused(delta):
-    with pytest.raises(EmptySelectionError, match="have no value on the days"):
+    with pytest.raises(EmptySelectionError, match="have only missing values in the period"):
         plot.hydrograph(delta.isel(basin=0).where(False))
 
 
 def test_hydrographs_that_cannot_be_drawn_are_refused(delta, observed):
-    with pytest.raises(CoordinateError, match="'δn' has no basin '09999999'; it has 3, such as 01022500"):
+    with pytest.raises(CoordinateError, match="'δn' has no basin '09999999', only 3 others such as 01022500"):
         plot.hydrographs(delta, observed, basins=["09999999"])
     with pytest.raises(CoordinateError, match="'observed' has no basin '01022500'"):
         plot.hydrographs(delta, observed.isel(basin=[0]))
     with pytest.raises(MissingVariableError, match="'δn' has no 'streamflow'"):
         plot.hydrographs(delta[["runoff"]], observed)
-    with pytest.raises(DimensionError, match="0 basins are to be drawn; expected 1 to 6"):
+    with pytest.raises(DimensionError, match="room for 1 to 6 basins, but 0 are selected"):
         plot.hydrographs(delta, observed, basins=[])
     with pytest.raises(DimensionError, match="no simulation"):
         plot.hydrographs({}, observed)
     with pytest.raises(EmptySelectionError, match="no days in '1900'"):
         plot.hydrographs(delta, observed, time="1900")
-    with pytest.raises(ValueError, match="'axes' has 2 Axes, but 4"):
+    with pytest.raises(ValueError, match="'axes' has 2 Axes, but the figure has 4"):
         plot.hydrographs(delta, observed, axes=plt.subplots(2)[1])
 
 
@@ -201,7 +215,7 @@ def test_the_component_in_the_middle_is_in_colour_the_others_are_grey(parameters
         assert axes[row, 0].get_title(loc="left") == IDS[row]
     assert [each.get_ylabel() for each in axes[0]] == ["β  (BETA)", "perc  (PERC)\n(mm/day)"]
     texts = [text.get_text() for text in axes[0, 0].figure.legends[0].get_texts()]
-    assert texts == ["the others", "middle of 4 components"]
+    assert texts == ["other components", "median of 4 components"]
 
 
 def test_the_panels_of_parameters_fill_the_page(parameters):
@@ -247,7 +261,7 @@ def test_parameters_that_cannot_be_drawn_are_refused(parameters):
         plot.dynamic_parameters(parameters, time="1900")
     with pytest.raises(TimeAxisError, match="expected dates"):
         plot.dynamic_parameters(parameters.assign_coords(time=np.arange(500)))
-    with pytest.raises(ValueError, match=r"expected \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"4 panels; expected one Axes per panel, arranged as \(2, 2\)"):
         plot.dynamic_parameters(parameters, axes=plt.subplots(3)[1])
 
 

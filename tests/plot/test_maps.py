@@ -19,7 +19,7 @@ from hydroxr.errors import (
     UnitsError,
 )
 from hydroxr.plot.geography import Projection, features, matched
-from hydroxr.plot.maps import names
+from hydroxr.plot.series import basin_names
 from tests.support.results import make_results
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -240,7 +240,7 @@ def test_the_outlines_of_camels_are_those_of_its_basins():
     pytest.importorskip("shapefile")
     places = xr.open_dataset(SHAPES.parent / "camels_us_daymet.nc")[["basin_id", "lat", "lon"]].load()
     places = places.set_coords(["basin_id", "lat", "lon"])
-    outline = matched(features(SHAPES / "camels_basin_shapes.shp", "'polygons'"), names(places))
+    outline = matched(features(SHAPES / "camels_basin_shapes.shp", "'polygons'"), basin_names(places))
     for lat, lon, feature in zip(places["lat"].values, places["lon"].values, outline, strict=True):
         points = np.concatenate(feature.rings)
         assert (points.min(axis=0) - 0.2 < (lon, lat)).all()
@@ -252,11 +252,11 @@ def test_a_map_that_cannot_be_drawn_is_refused(results, nse, tmp_path, monkeypat
         plot.map(results["nse"])
     with pytest.raises(CoordinateError, match="no coordinate 'lon'"):
         plot.map(nse.drop_vars("lon"))
-    with pytest.raises(CoordinateError, match="missing or no degrees"):
+    with pytest.raises(CoordinateError, match="missing values or values that are not degrees"):
         plot.map(nse.assign_coords(lat=nse["lat"] * 1000))
     with pytest.raises(EmptySelectionError, match="no cell"):
         plot.map(nse.isel(basin=[]))
-    with pytest.raises(CoordinateError, match=r"all 40 basins.*nearest is 'gauge_id', which lacks 1"):
+    with pytest.raises(CoordinateError, match=r"all 40 basins.*'gauge_id' comes closest and lacks 1"):
         plot.map(nse, polygons=outlines(nse[1:]))
     with pytest.raises(CoordinateError, match="to_crs"):
         plot.map(nse, borders={"type": "Polygon", "coordinates": [square(5e5, 4e6, 1e3)]})
@@ -268,7 +268,7 @@ def test_a_map_that_cannot_be_drawn_is_refused(results, nse, tmp_path, monkeypat
         plot.map(nse, borders=broken)
     with pytest.raises(DataFileError, match="no polygons or lines"):
         plot.map(nse, borders={"type": "Point", "coordinates": [0, 0]})
-    with pytest.raises(TypeError, match="'borders' is a int"):
+    with pytest.raises(TypeError, match="'borders' is of type int"):
         plot.map(nse, borders=3)
     monkeypatch.setitem(__import__("sys").modules, "shapefile", None)
     (tmp_path / "there.shp").write_bytes(b"")
@@ -429,5 +429,5 @@ def test_a_baseflow_index_that_cannot_be_drawn_is_refused(results):
         plot.baseflow_index(results)
     with pytest.raises(CoordinateError, match="no basin 30"):
         plot.baseflow_index(results, results["bfi_l13"][:30], run="d1")
-    with pytest.raises(ValueError, match=r"expected \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"expected one Axes per panel, arranged as \(3, 2\)"):
         plot.baseflow_index(results, run="d1", axes=plt.subplots(3)[1])

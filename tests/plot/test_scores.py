@@ -130,7 +130,7 @@ def test_what_cannot_be_drawn_is_refused(results):
         plot.cdf(results, "baseflow_index")
     with pytest.raises(EmptySelectionError, match="hold no run"):
         plot.cdf(results.isel(run=[]), "nse")
-    with pytest.raises(TypeError, match="expected a Dataset, a DataArray, or a dict"):
+    with pytest.raises(TypeError, match="expected a Dataset, a DataArray or a dict"):
         plot.cdf(results["nse"].values)
 
 
@@ -180,7 +180,7 @@ def test_long_term_means_are_compared_with_the_water_balance(results):
     x, y = one["precipitation"] - one["streamflow_observed"], one["evapotranspiration"]
     np.testing.assert_allclose(points.get_offsets(), np.column_stack([x, y]))
     assert axes.get_title(loc="left") == f"(b) long-term means:\nr = {float(xr.corr(x, y)):.3f}, 40 cells"
-    assert axes.get_xlabel() == "precipitation less observed\nstreamflow\n(mm/day)"
+    assert axes.get_xlabel() == "precipitation minus observed\nstreamflow\n(mm/day)"
     assert axes.get_ylabel() == f"simulated ET of {DELTAN}\n(mm/day)"
 
 
@@ -274,5 +274,5 @@ def test_an_evapotranspiration_that_cannot_be_drawn_is_refused(results):
         plot.evapotranspiration(results[["nse"]])
     with pytest.raises(UnitsError, match="degC"):
         plot.evapotranspiration(results, results["bfi_l13"].assign_attrs(units="degC"), run="d1")
-    with pytest.raises(ValueError, match="'axes' has 3 Axes; expected 2"):
+    with pytest.raises(ValueError, match="'axes' has 3 Axes, but the figure has 2 panels"):
         plot.evapotranspiration(results, run="d1", axes=plt.subplots(3)[1])
