@@ -18,7 +18,7 @@ from ..conventions.units import convert, factor_offset
 from ..conventions.variables import DERIVED, STATES, VARIABLES
 from ..errors import DescriptionError, DimensionError, MissingVariableError, TimeAxisError, ValueRangeError
 from ..inputs.cells import select_cells
-from ..inputs.find import find
+from ..inputs.resolve import Inputs
 from ..inputs.time_axis import select_days
 from ..support.checksums import digest
 from .baseflow_index import baseflow_index
@@ -150,13 +150,13 @@ def model_outputs(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(part for name in names for part in DAILY_SOURCES.get(name, (name,))))
 
 
-def derivation(ds: xr.Dataset, names: Sequence[str] | str | None) -> Callable[[xr.Dataset], xr.Dataset]:
+def derivation(inputs: Inputs, names: Sequence[str] | str | None) -> Callable[[xr.Dataset], xr.Dataset]:
     """A function that turns a simulation of :func:`model_outputs` into one of ``names``.
 
     Parameters
     ----------
-    ds : Dataset
-        The input of the simulation, which has the area.
+    inputs : Inputs
+        The inputs of the simulation, which have the area.
     names
         Variables of the result; None: all of the model.
 
@@ -169,7 +169,7 @@ def derivation(ds: xr.Dataset, names: Sequence[str] | str | None) -> Callable[[x
     """
     wanted = [names] if isinstance(names, str) else list(names or ())
     derived = [name for name in wanted if name in DERIVED]
-    area = _area(ds, None) if DISCHARGE in derived else None
+    area = _area(inputs, None) if DISCHARGE in derived else None
     superfluous = [name for name in model_outputs(wanted) if name not in wanted]
 
     def finish(sim: xr.Dataset) -> xr.Dataset:
@@ -216,7 +216,7 @@ def _mean(part: xr.DataArray) -> xr.DataArray:
 
 def _discharge(sim: xr.Dataset, area: xr.DataArray | None) -> xr.DataArray:
     (flow,) = _parts(sim, DAILY_SOURCES[DISCHARGE], DISCHARGE)
-    area = _area(sim, area)
+    area = _area(Inputs(sim), area)
     space: tuple[Hashable, ...] = tuple(dim for dim in flow.dims if dim not in _NOT_SPACE)
     if set(area.dims) - set(space):
         raise DimensionError(
@@ -238,20 +238,20 @@ def _discharge(sim: xr.Dataset, area: xr.DataArray | None) -> xr.DataArray:
     return out
 
 
-def _area(ds: xr.Dataset, given: xr.DataArray | None) -> xr.DataArray:
+def _area(inputs: Inputs, given: xr.DataArray | None) -> xr.DataArray:
     """The area of each cell, km2, in memory."""
     if given is not None and not isinstance(given, xr.DataArray):
         raise DescriptionError(
             f"area is {type(given).__name__} {given!r}; expected a DataArray with the cells as labels and "
             "units km2 or m2: area=ds['area_gages2']."
         )
-    name = None if given is not None else find(ds, "area")
+    name = None if given is not None else inputs.name("area")
     if given is None and name is None:
         raise MissingVariableError(
             "discharge needs the area of the catchments, which the Dataset lacks (area_gages2, area or "
             "catchment_area); pass it: sim.hbv.derive('discharge', area=ds['area_gages2']), in km2 or m2."
         )
-    found = ds[name] if given is None else given.rename("area" if given.name is None else given.name)
+    found = inputs.ds[name] if given is None else given.rename("area" if given.name is None else given.name)
     area = convert(found, VARIABLES["area"]).compute()
     if bool((area <= 0).any()):
         raise ValueRangeError(

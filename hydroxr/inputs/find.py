@@ -6,20 +6,21 @@ from collections.abc import Hashable, Iterable
 
 import xarray as xr
 
-from ..conventions.units import convert
-from ..conventions.variables import VARIABLES, Variable
+from ..conventions.variables import VARIABLES
 from ..errors import AmbiguousVariableError, MissingVariableError
 
 
 def find(ds: xr.Dataset, name: str, *, prefer: str | None = None) -> str | None:
-    """The name under which ``ds`` holds the table's variable ``name``, or None.
+    """Name of the variable in ``ds`` that plays the role ``name`` of the table, or None.
 
-    Names of the table are looked for first, CF standard names second; ``prefer`` overrides both.
+    The table's names come first, CF standard names second; ``prefer`` overrides both.
 
     Raises
     ------
     AmbiguousVariableError
-        Where two candidates fit and no rule decides.
+        If several variables fit.
+    MissingVariableError
+        If ``prefer`` is not in the Dataset.
     """
     row = VARIABLES[name]
     if prefer is not None:
@@ -46,19 +47,27 @@ def find(ds: xr.Dataset, name: str, *, prefer: str | None = None) -> str | None:
     return None
 
 
-def required(ds: xr.Dataset, name: str) -> xr.DataArray:
-    found = find(ds, name)
-    if found is None:
-        raise MissingVariableError(
-            f"there is no {VARIABLES[name].long_name} ({spellings(name)}) in the Dataset; it has "
-            f"{listed(ds.data_vars)}. "
-            f"Rename yours: ds.rename({{...: {VARIABLES[name].names[0]!r}}})."
-        )
-    return convert(ds[found], VARIABLES[name])
+def find_mask(ds: xr.Dataset) -> str | None:
+    """The name of the variable that masks cells: ``mask``, or by its standard name."""
+    if "mask" in ds.variables:
+        return "mask"
+    standard = "land_binary_mask"
+    return next(
+        (str(key) for key, var in ds.variables.items() if var.attrs.get("standard_name") == standard), None
+    )
+
+
+def missing(ds: xr.Dataset, name: str) -> MissingVariableError:
+    """The error for a variable of the table that the Dataset lacks."""
+    row = VARIABLES[name]
+    return MissingVariableError(
+        f"there is no {row.long_name} ({spellings(name)}) in the Dataset; it has {listed(ds.data_vars)}. "
+        f"Rename yours: ds.rename({{...: {row.names[0]!r}}})."
+    )
 
 
 def _is_extreme(array: xr.DataArray) -> bool:
-    """Whether a temperature is a day's minimum or maximum, which share the standard name of the mean."""
+    """Whether a temperature is the daily minimum or maximum, which share the mean's standard name."""
     methods = str(array.attrs.get("cell_methods", ""))
     named = str(array.name) in VARIABLES["tmin"].names + VARIABLES["tmax"].names
     return named or "minimum" in methods or "maximum" in methods
@@ -69,12 +78,12 @@ def _role(name: str) -> str:
 
 
 def spellings(name: str) -> str:
-    row: Variable = VARIABLES[name]
-    names = f"named {', '.join(row.names)}"
-    return names + (
-        f", or with standard name {' or '.join(row.standard_names)}" if row.standard_names else ""
-    )
+    """The names and standard names by which a role is found, for messages."""
+    row = VARIABLES[name]
+    standard = f", or with standard name {' or '.join(row.standard_names)}" if row.standard_names else ""
+    return f"named {', '.join(row.names)}{standard}"
 
 
 def listed(names: Iterable[Hashable]) -> str:
+    """Names in quotes, for messages."""
     return ", ".join(repr(str(name)) for name in names) or "none"

@@ -1,84 +1,380 @@
-"""Find the inputs of the model in a Dataset, check them, bring them to the model's units.
-
-The first stop on the data's way: what leaves here has known names, units and dimensions.
-"""
+"""Resolve a model's inputs in a Dataset: find each once, check it, convert it to the model's units."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from ..conventions.units import convert, quantity_of, same_units
 from ..conventions.variables import FORCING, VARIABLES
-from ..errors import (
-    DimensionError,
-    EmptySelectionError,
-    MissingVariableError,
-    UnitsError,
-)
-from . import time_axis
-from .find import find, listed, required, spellings
+from ..errors import DimensionError, EmptySelectionError, MissingVariableError, UnitsError
+from .cells import Space, space_labels, space_names
+from .find import find, find_mask, listed, missing, spellings
 from .pet import hargreaves
-from .time_axis import check_time
+from .time_axis import check_time, select_days
+
+# m3/s * 86400 s/day over km2 * 1e6 m2/km2, times 1000 mm/m
+_DISCHARGE_TO_DEPTH = 86400.0 / 1000.0
 
 
-def forcing(
-    ds: xr.Dataset, names: Sequence[str] = FORCING, units: Mapping[str, str] | None = None
-) -> dict[str, xr.DataArray]:
-    """The daily inputs of a model, lazily where ``ds`` is lazy.
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The inputs that a Dataset holds for a model; lazy where the Dataset is lazy.
+
+    A call makes this once, where it begins, and passes it on. Every part is made when it is first
+    used, and kept. Every role is looked up once, for this object and for all that :meth:`of` makes.
 
     Parameters
     ----------
     ds : Dataset
-    names : sequence of str
-        Precipitation, temperature and PET are found and converted; any other name is a variable of
-        the Dataset, taken in its own units.
-    units : mapping, optional
-        For those others, the units that they must have.
-
-    Returns
-    -------
-    dict
-        By ``names``: ``prcp`` (mm/day), ``tmean`` (degC), ``pet`` (mm/day), others in their own
-        units; each with the dimensions ``time`` and those of space.
-
-    Raises
-    ------
-    MissingVariableError, AmbiguousVariableError, UnitsError, DimensionError, TimeAxisError
+    wanted : tuple of str
+        Names of the daily inputs. Precipitation, temperature and PET are found by role and converted;
+        any other name is a variable of the Dataset, taken in its own units.
+    units : mapping
+        Units that those other variables must have.
+    target : str
+        ``"streamflow"`` finds the observed streamflow by its role; any other name is a variable.
+    found : dict
+        The variable found for each role, None where there is none; filled as roles are looked up.
     """
-    precipitation = required(ds, "prcp")
-    check_time(ds)
-    space = space_dims(ds)
-    empty = [dim for dim in space if ds.sizes[dim] == 0]
-    if empty:
-        raise EmptySelectionError(f"the Dataset has no cells: the selection in {empty[0]!r} is empty.")
-    stacked = [dim for dim in space if isinstance(ds.indexes.get(dim), pd.MultiIndex)]
-    if stacked:
-        raise DimensionError(
-            f"{stacked[0]!r} is a stacked dimension, which no file can hold; expected plain ones: "
-            f"ds.reset_index({str(stacked[0])!r})."
+
+    ds: xr.Dataset
+    wanted: tuple[str, ...] = FORCING
+    units: Mapping[str, str] = field(default_factory=dict)
+    target: str = "streamflow"
+    found: dict[str, str | None] = field(default_factory=dict, repr=False)
+
+    def of(self, part: xr.Dataset) -> Inputs:
+        """The same inputs of other days or cells: ``part`` has the variables of ``ds``."""
+        return replace(self, ds=part)
+
+    def name(self, role: str) -> str | None:
+        """The variable that plays a role, or None.
+
+        Raises
+        ------
+        AmbiguousVariableError
+            If several variables fit.
+        MissingVariableError
+            If the variable named as ``target`` does not exist.
+        """
+        if role not in self.found:
+            chosen = self.target if role == "streamflow" and self.target != "streamflow" else None
+            self.found[role] = find_mask(self.ds) if role == "mask" else find(self.ds, role, prefer=chosen)
+        return self.found[role]
+
+    def variable(self, role: str) -> xr.DataArray:
+        """The variable that plays a role, as the Dataset has it.
+
+        Raises
+        ------
+        MissingVariableError
+            If there is none.
+        """
+        name = self.name(role)
+        if name is None:
+            raise missing(self.ds, role)
+        return self.ds[name]
+
+    def required(self, role: str) -> xr.DataArray:
+        """The variable that plays a role, in the model's units.
+
+        Raises
+        ------
+        MissingVariableError
+            If there is none.
+        UnitsError
+            If its units are missing, unknown, or of another quantity.
+        """
+        return convert(self.variable(role), VARIABLES[role])
+
+    @cached_property
+    def space(self) -> Space:
+        """Dimensions of the precipitation other than ``time``."""
+        return tuple(dim for dim in self.variable("prcp").dims if dim != "time")
+
+    @property
+    def days(self) -> pd.Index:
+        """The time axis; a CFTimeIndex for a calendar that numpy does not know."""
+        return self.ds.indexes["time"]
+
+    @property
+    def cell_count(self) -> int:
+        """Number of cells in the flattened space."""
+        return int(np.prod([self.ds.sizes[dim] for dim in self.space], dtype=int))
+
+    @cached_property
+    def labels(self) -> dict[str, xr.DataArray]:
+        """How messages label positions along each dimension of space."""
+        return space_labels(self.ds, self.space)
+
+    @cached_property
+    def cell_names(self) -> tuple[str, ...]:
+        """How messages call each cell, in the order of the flattened space."""
+        return space_names(self.ds, self.space)
+
+    def check_time(self) -> None:
+        """Refuse a time axis that is not daily, sorted and complete; see :func:`check_time`."""
+        check_time(self.variable("prcp"), f"precipitation {self.name('prcp')!r}")
+
+    @cached_property
+    def forcing(self) -> dict[str, xr.DataArray]:
+        """The daily inputs by ``wanted`` name, each ``(time, *space)``.
+
+        ``prcp`` (mm/day), ``tmean`` (degC), ``pet`` (mm/day); others in their own units.
+
+        Raises
+        ------
+        MissingVariableError, AmbiguousVariableError
+            If an input is missing, or several variables fit.
+        UnitsError
+            If units are missing or wrong.
+        DimensionError
+            If an input has dimensions that the precipitation lacks, or a dimension is stacked.
+        TimeAxisError, EmptySelectionError
+            If the time axis is unsound, or there are no days or no cells.
+        """
+        precipitation = self.required("prcp")
+        self.check_time()
+        empty = [dim for dim in self.space if self.ds.sizes[dim] == 0]
+        if empty:
+            raise EmptySelectionError(f"the Dataset has no cells: the selection in {empty[0]!r} is empty.")
+        stacked = [dim for dim in self.space if isinstance(self.ds.indexes.get(dim), pd.MultiIndex)]
+        if stacked:
+            raise DimensionError(
+                f"{stacked[0]!r} is a stacked dimension, which no file can hold; expected plain dimensions: "
+                f"ds.reset_index({str(stacked[0])!r})."
+            )
+        roles = {"prcp": lambda _: precipitation, "tmean": _temperature, "pet": _evapotranspiration}
+        found = {name: roles[name](self) if name in roles else self._own(name) for name in self.wanted}
+        return {name: self._over_space(array) for name, array in found.items()}
+
+    @property
+    def called(self) -> dict[str, str]:
+        """How messages call each daily input: by its variable, or by what it is derived from."""
+        return {name: self.call(name) for name in self.wanted}
+
+    def call(self, role: str) -> str:
+        """How messages call one input."""
+        if role not in FORCING:
+            return repr(role)
+        found = self.name(role)
+        if found is not None:
+            return repr(found)
+        mean = f"{self.name('tmin')!r} and {self.name('tmax')!r}"
+        return (
+            f"the mean of {mean}" if role == "tmean" else f"Hargreaves, from {mean} and {self.name('lat')!r}"
         )
-    # Broadcast and ordered alike: every forcing has time and the precipitation's space.
-    roles = {"prcp": lambda _: precipitation, "tmean": _temperature, "pet": potential_evapotranspiration}
-    expected = units or {}
-    found = {name: roles[name](ds) if name in roles else _own(ds, name, expected.get(name)) for name in names}
-    return {name: _over(array, ("time", *space), precipitation) for name, array in found.items()}
+
+    @property
+    def own_units(self) -> dict[str, str]:
+        """Units of the daily inputs that are taken as they are."""
+        return {name: str(self._own(name).attrs["units"]) for name in self.wanted if name not in FORCING}
+
+    def check_units(self, units: Mapping[str, str]) -> None:
+        """Refuse variables, taken as they are, that are not in ``units``.
+
+        Raises
+        ------
+        UnitsError
+        """
+        for name, expected in units.items():
+            _own(self.ds, name, expected)
+
+    def _own(self, name: str) -> xr.DataArray:
+        return _own(self.ds, name, self.units.get(name))
+
+    @cached_property
+    def mask(self) -> xr.DataArray | None:
+        """Which cells to simulate: bool over some dimensions of space; None means all.
+
+        A variable or coordinate named ``mask`` or with the standard name ``land_binary_mask``. Cells in
+        which it is 0 or missing are left out.
+
+        Raises
+        ------
+        DimensionError
+            If it has other dimensions than those of space, or holds no numbers.
+        """
+        name = self.name("mask")
+        if name is None:
+            return None
+        array = self.ds[name]
+        strange = [dim for dim in array.dims if dim not in self.space]
+        if strange or array.dtype.kind not in "biuf":
+            raise DimensionError(
+                f"{name!r}, of {array.dtype} over {listed(array.dims)}, is no mask of cells; expected "
+                f"numbers or bool over {listed(self.space)}. Rename it if it is something else."
+            )
+        order = [dim for dim in self.space if dim in array.dims]
+        array = array.reset_coords(drop=True).transpose(*order)
+        return (array.fillna(0) if array.dtype.kind == "f" else array) != 0
+
+    @cached_property
+    def observed(self) -> xr.DataArray:
+        """Observed streamflow in mm/day, ``(time, *space)``.
+
+        Raises
+        ------
+        MissingVariableError, AmbiguousVariableError
+            If there is none, several variables fit, or m3 s-1 come without a catchment area.
+        UnitsError
+            If its units are missing or wrong.
+        DimensionError
+            If it has dimensions that the precipitation lacks.
+        """
+        return self._over_space(_streamflow(self))
+
+    def _over_space(self, array: xr.DataArray) -> xr.DataArray:
+        """``array`` with time and all dimensions of space, broadcast over those that it lacks."""
+        dims = ("time", *self.space)
+        extra = [dim for dim in array.dims if dim not in dims]
+        if extra:
+            raise DimensionError(
+                f"{array.name!r} has dimension {extra[0]!r}, which the precipitation has not; expected "
+                f"{listed(dims)} only. "
+                f"Select in it first: ds.isel({extra[0]}=0)."
+            )
+        if "time" not in array.dims:
+            raise DimensionError(
+                f"{array.name!r} has dimensions {listed(array.dims)}; expected 'time' among them."
+            )
+        if set(array.dims) != set(dims):
+            array = array.broadcast_like(self.variable("prcp"))
+        return array.transpose(*dims)
 
 
-def own_units(ds: xr.Dataset, names: Iterable[str]) -> dict[str, str]:
-    """The units of variables that are taken as they are.
+def resolve(
+    data: xr.Dataset | Inputs,
+    wanted: Sequence[str] = FORCING,
+    units: Mapping[str, str] | None = None,
+) -> Inputs:
+    """Find and check the daily inputs of a model.
+
+    Parameters
+    ----------
+    data : Dataset or Inputs
+        Inputs are passed through; roles that they found are not looked up again.
+    wanted, units
+        As for :class:`Inputs`.
 
     Raises
     ------
-    MissingVariableError, UnitsError
+    HydroxrError
+        What :attr:`Inputs.forcing` raises.
     """
-    return {name: str(_own(ds, name).attrs["units"]) for name in names}
+    inputs = data if isinstance(data, Inputs) else Inputs(data)
+    if (inputs.wanted, dict(inputs.units)) != (tuple(wanted), dict(units or {})):
+        inputs = replace(inputs, wanted=tuple(wanted), units=dict(units or {}))
+    _ = inputs.forcing  # refuses what is wrong now
+    return inputs
+
+
+def potential_evapotranspiration(ds: xr.Dataset) -> xr.DataArray:
+    """Potential evapotranspiration, mm/day: of the Dataset, else Hargreaves from tmin, tmax, latitude.
+
+    Raises
+    ------
+    MissingVariableError
+        If there is neither.
+    """
+    return _evapotranspiration(Inputs(ds))
+
+
+def observed_streamflow(ds: xr.Dataset, target: str = "streamflow") -> xr.DataArray:
+    """Observed streamflow, mm/day, with the dimensions that the Dataset gives it; lazy where it is lazy.
+
+    Streamflow in m3 s-1 is divided by the catchment area.
+
+    Raises
+    ------
+    MissingVariableError, AmbiguousVariableError
+        If there is none, several variables fit, or m3 s-1 come without a catchment area.
+    UnitsError
+        If its units are missing or wrong.
+    """
+    return _streamflow(Inputs(ds, target=target))
+
+
+def only_gauged(ds: xr.Dataset, period: slice | None = None) -> xr.Dataset:
+    """The cells that have any observed streamflow (in ``period``, if given).
+
+    Raises
+    ------
+    EmptySelectionError
+        If there are none, or space has several dimensions.
+    """
+    inputs = Inputs(ds)
+    observed, space = _streamflow(inputs), inputs.space
+    if len(space) != 1:
+        raise EmptySelectionError(
+            f"cells can be left out of one dimension of space only, and there are {len(space)}: "
+            f"{', '.join(map(str, space))}."
+        )
+    days = select_days(observed.to_dataset(name="_flow"), period)["_flow"]
+    gauged = days.notnull().any("time").values
+    if not gauged.any():
+        when = "" if period is None else f" from {period.start} to {period.stop}"
+        raise EmptySelectionError(f"no cell has observed streamflow{when}.")
+    return ds.isel({space[0]: gauged})
+
+
+def _temperature(inputs: Inputs) -> xr.DataArray:
+    """Daily mean temperature, else the mean of minimum and maximum."""
+    if inputs.name("tmean") is not None:
+        return inputs.required("tmean")
+    absent = [part for part in ("tmin", "tmax") if inputs.name(part) is None]
+    if absent:
+        raise MissingVariableError(
+            f"there is no air temperature ({spellings('tmean')}), nor {' and '.join(absent)} for their mean; "
+            f"the Dataset has {listed(inputs.ds.data_vars)}."
+        )
+    mean = (0.5 * (inputs.required("tmin") + inputs.required("tmax"))).rename("tmean")
+    mean.attrs = VARIABLES["tmean"].attrs()
+    return mean
+
+
+def _evapotranspiration(inputs: Inputs) -> xr.DataArray:
+    if inputs.name("pet") is not None:
+        return inputs.required("pet")
+    absent = [part for part in ("tmin", "tmax", "lat") if inputs.name(part) is None]
+    if absent:
+        raise MissingVariableError(
+            f"there is no potential evapotranspiration ({spellings('pet')}), and Hargreaves also needs "
+            f"{', '.join(absent)}; add one or the other."
+        )
+    tmin, tmax, latitude = (inputs.required(part) for part in ("tmin", "tmax", "lat"))
+    mean = 0.5 * (tmin + tmax) if inputs.name("tmean") is None else inputs.required("tmean")
+    return hargreaves(mean, tmin, tmax, latitude)
+
+
+def _streamflow(inputs: Inputs) -> xr.DataArray:
+    name, row = inputs.name("streamflow"), VARIABLES["streamflow"]
+    if name is None:
+        raise MissingVariableError(
+            f"there is no observed streamflow ({spellings('streamflow')}) in the Dataset; it has "
+            f"{listed(inputs.ds.data_vars)}."
+        )
+    array = inputs.ds[name]
+    if quantity_of(str(array.attrs.get("units", ""))) != "discharge":
+        return convert(array, row)
+    if inputs.name("area") is None:
+        raise MissingVariableError(
+            f"{name!r} is in {array.attrs['units']}, and there is no catchment area ({spellings('area')}) to "
+            "convert it to mm/day; add one, with units km2 or m2."
+        )
+    out = (array * _DISCHARGE_TO_DEPTH / inputs.required("area")).rename("streamflow")
+    out.attrs = row.attrs()
+    return out
 
 
 def _own(ds: xr.Dataset, name: str, units: str | None = None) -> xr.DataArray:
-    """A variable of the Dataset under its own name, in its own units, which must be ``units``."""
+    """A variable in its own units, which must be ``units`` if given."""
     if name not in ds.variables:
         raise MissingVariableError(
             f"there is no {name!r} in the Dataset, which the model has as forcing; it has "
@@ -88,8 +384,8 @@ def _own(ds: xr.Dataset, name: str, units: str | None = None) -> xr.DataArray:
     array = ds[name]
     if array.dtype.kind not in "fiu":
         raise UnitsError(
-            f"{name!r} holds {array.dtype}; expected numbers with units. A length of time that was decoded "
-            "as it was read is a number with xr.open_dataset(..., decode_timedelta=False)."
+            f"{name!r} holds {array.dtype}; expected numbers with units. A time span that was decoded on "
+            "reading stays a number with xr.open_dataset(..., decode_timedelta=False)."
         )
     found = str(array.attrs.get("units", "")).strip()
     if not found:
@@ -103,166 +399,3 @@ def _own(ds: xr.Dataset, name: str, units: str | None = None) -> xr.DataArray:
             f"Convert the values and set ds[{name!r}].attrs['units'] = {units!r}."
         )
     return array
-
-
-def space_dims(ds: xr.Dataset) -> tuple[Hashable, ...]:
-    """The dimensions that the precipitation has beside ``time``."""
-    found = find(ds, "prcp")
-    if found is None:
-        required(ds, "prcp")
-    return tuple(dim for dim in ds[found].dims if dim != "time")
-
-
-def land_mask(ds: xr.Dataset, space: tuple[Hashable, ...]) -> xr.DataArray | None:
-    """Where there is something to simulate, bool over some dimensions of space, or None.
-
-    A variable or coordinate that is called ``mask`` or has the standard name ``land_binary_mask``:
-    cells in which it is 0 or missing are left out.
-
-    Raises
-    ------
-    DimensionError
-        Where it has others than the dimensions of space.
-    """
-    named = [key for key, var in ds.variables.items() if var.attrs.get("standard_name") == "land_binary_mask"]
-    name = "mask" if "mask" in ds.variables else next(iter(named), None)
-    if name is None:
-        return None
-    array = ds[name]
-    strange = [dim for dim in array.dims if dim not in space]
-    if strange or array.dtype.kind not in "biuf":
-        raise DimensionError(
-            f"{str(name)!r}, of {array.dtype} over {listed(array.dims)}, is no mask of cells; expected "
-            f"numbers or bool over {listed(space)}. Rename it if it is something else."
-        )
-    order = [dim for dim in space if dim in array.dims]
-    array = array.reset_coords(drop=True).transpose(*order)
-    return (array.fillna(0) if array.dtype.kind == "f" else array) != 0
-
-
-def potential_evapotranspiration(ds: xr.Dataset) -> xr.DataArray:
-    """PET of the Dataset, mm/day, else Hargreaves from tmin, tmax and latitude.
-
-    Raises
-    ------
-    MissingVariableError
-        Where there is neither.
-    """
-    name = find(ds, "pet")
-    if name is not None:
-        return convert(ds[name], VARIABLES["pet"])
-    absent = [part for part in ("tmin", "tmax", "lat") if find(ds, part) is None]
-    if absent:
-        raise MissingVariableError(
-            f"there is no potential evapotranspiration ({spellings('pet')}), and Hargreaves needs "
-            f"{', '.join(absent)} beside what is there; add one or the other."
-        )
-    tmin, tmax = required(ds, "tmin"), required(ds, "tmax")
-    latitude = required(ds, "lat")
-    mean_name = find(ds, "tmean")
-    mean = 0.5 * (tmin + tmax) if mean_name is None else convert(ds[mean_name], VARIABLES["tmean"])
-    return hargreaves(mean, tmin, tmax, latitude)
-
-
-def observed_streamflow(ds: xr.Dataset, target: str | None = None) -> xr.DataArray:
-    """Observed streamflow in mm/day, lazily; from m3 s-1 where there is an area.
-
-    Raises
-    ------
-    MissingVariableError, AmbiguousVariableError, UnitsError
-    """
-    name = find(ds, "streamflow", prefer=target)
-    if name is None:
-        raise MissingVariableError(
-            f"there is no observed streamflow ({spellings('streamflow')}) in the Dataset; it has "
-            f"{listed(ds.data_vars)}."
-        )
-    row = VARIABLES["streamflow"]
-    array = ds[name]
-    if quantity_of(str(array.attrs.get("units", ""))) != "discharge":
-        return convert(array, row)
-    area_name = find(ds, "area")
-    if area_name is None:
-        raise MissingVariableError(
-            f"{name!r} is in {array.attrs['units']}, and there is no catchment area ({spellings('area')}) to "
-            "bring it to mm/day; "
-            "add one, with units km2 or m2."
-        )
-    area = convert(ds[area_name], VARIABLES["area"])
-    # m3/s * 86400 s/day over km2 * 1e6 m2/km2, times 1000 mm/m
-    out = array * (86400.0 / 1000.0) / area
-    out = out.rename("streamflow")
-    out.attrs = row.attrs()
-    return out
-
-
-def called(ds: xr.Dataset, name: str) -> str:
-    """How messages call an input: by the Dataset's own name of it, or by what it is derived from."""
-    if name not in FORCING:
-        return repr(name)
-    found = find(ds, name)
-    if found is not None:
-        return repr(found)
-    parts = {part: repr(find(ds, part)) for part in ("tmin", "tmax", "lat")}
-    mean = f"{parts['tmin']} and {parts['tmax']}"
-    return f"the mean of {mean}" if name == "tmean" else f"Hargreaves, from {mean} and {parts['lat']}"
-
-
-def on_space(array: xr.DataArray, space: tuple[Hashable, ...], ds: xr.Dataset) -> xr.DataArray:
-    """``array`` with ``time`` and exactly the dimensions of space, in their order."""
-    return _over(array, ("time", *space), ds[find(ds, "prcp")])
-
-
-def _temperature(ds: xr.Dataset) -> xr.DataArray:
-    if find(ds, "tmean") is not None:
-        return required(ds, "tmean")
-    absent = [part for part in ("tmin", "tmax") if find(ds, part) is None]
-    if absent:
-        raise MissingVariableError(
-            f"there is no air temperature ({spellings('tmean')}), nor {' and '.join(absent)} for their mean; "
-            f"the Dataset has {listed(ds.data_vars)}."
-        )
-    mean = (0.5 * (required(ds, "tmin") + required(ds, "tmax"))).rename("tmean")
-    mean.attrs = VARIABLES["tmean"].attrs()
-    return mean
-
-
-def _over(array: xr.DataArray, dims: tuple[Hashable, ...], like: xr.DataArray) -> xr.DataArray:
-    """``array`` with exactly the dimensions ``dims``; space that it lacks is broadcast."""
-    extra = [dim for dim in array.dims if dim not in dims]
-    if extra:
-        raise DimensionError(
-            f"{array.name!r} has dimension {extra[0]!r}, which the precipitation has not; expected "
-            f"{listed(dims)} only. "
-            f"Select in it first: ds.isel({extra[0]}=0)."
-        )
-    if "time" not in array.dims:
-        raise DimensionError(
-            f"{array.name!r} has dimensions {listed(array.dims)}; expected 'time' among them."
-        )
-    if set(array.dims) != set(dims):
-        array = array.broadcast_like(like)
-    return array.transpose(*dims)
-
-
-def only_gauged(ds: xr.Dataset, period: slice | None = None) -> xr.Dataset:
-    """The cells that have any observed streamflow, in a period where one is given.
-
-    Raises
-    ------
-    EmptySelectionError
-        Where there are none, or space has several dimensions.
-    """
-    observed = observed_streamflow(ds)
-    space = space_dims(ds)
-    if len(space) != 1:
-        raise EmptySelectionError(
-            f"cells can be left out of one dimension of space only, and there are {len(space)}: "
-            f"{', '.join(map(str, space))}."
-        )
-    days = time_axis.select_days(observed.to_dataset(name="_flow"), period)["_flow"]
-    gauged = days.notnull().any("time").values
-    if not gauged.any():
-        when = "" if period is None else f" from {period.start} to {period.stop}"
-        raise EmptySelectionError(f"no cell has observed streamflow{when}.")
-    return ds.isel({space[0]: gauged})

@@ -6,37 +6,40 @@ import numpy as np
 import xarray as xr
 
 from ..errors import DescriptionError, DimensionError, EmptySelectionError, TimeAxisError
-from .find import find, listed
+from .find import listed
 
 
-def check_time(ds: xr.Dataset) -> None:
+def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> None:
     """Refuse a time axis that is not sorted, unique, daily and without gaps.
 
     Raises
     ------
-    DimensionError, TimeAxisError, EmptySelectionError
+    DimensionError
+        If there is no dimension ``time``.
+    EmptySelectionError
+        If it has no days.
+    TimeAxisError
+        If it has no dates, or they are missing, repeated, unsorted, not daily, or have a gap.
     """
-    name = find(ds, "prcp")
-    dims = ds.dims if name is None else ds[name].dims
-    if "time" not in dims:
-        what = "the Dataset" if name is None else f"precipitation {name!r}"
+    if "time" not in data.dims:
         raise DimensionError(
-            f"{what} has dimensions {listed(dims)}; expected 'time' among them: ds.rename({{...: 'time'}})."
+            f"{what} has dimensions {listed(data.dims)}; expected 'time' among them: "
+            "ds.rename({...: 'time'})."
         )
-    if ds.sizes["time"] == 0:
+    if data.sizes["time"] == 0:
         raise EmptySelectionError("the Dataset has no days: the selection in time is empty.")
-    if "time" not in ds.indexes:
+    if "time" not in data.indexes:
         raise TimeAxisError(
-            "dimension 'time' has no coordinate; expected one date a day: ds.assign_coords(time=...)."
+            "dimension 'time' has no coordinate; expected one date per day: ds.assign_coords(time=...)."
         )
-    index = ds.indexes["time"]
-    if not (np.issubdtype(ds["time"].dtype, np.datetime64) or isinstance(index, xr.CFTimeIndex)):
+    index = data.indexes["time"]
+    if not (np.issubdtype(data["time"].dtype, np.datetime64) or isinstance(index, xr.CFTimeIndex)):
         raise TimeAxisError(
-            f"'time' holds {ds['time'].dtype}; expected dates: xr.decode_cf(ds) or "
+            f"'time' holds {data['time'].dtype}; expected dates: xr.decode_cf(ds) or "
             "ds.assign_coords(time=...)."
         )
     if index.hasnans:
-        raise TimeAxisError("'time' has missing dates; expected one a day.")
+        raise TimeAxisError("'time' has missing dates; expected one per day.")
     repeated = index[index.duplicated()]
     if len(repeated):
         raise TimeAxisError(
@@ -64,14 +67,14 @@ def check_time(ds: xr.Dataset) -> None:
 
 
 def select_days(ds: xr.Dataset, time: slice | None, what: str = "the Dataset") -> xr.Dataset:
-    """The days ``time`` of a Dataset, or all.
+    """The days of a Dataset in the period ``time``; all days if None.
 
     Raises
     ------
     DescriptionError
-        Where ``time`` is no period.
+        If ``time`` is no period, or its ends are no dates of the calendar.
     EmptySelectionError
-        Where it holds no day.
+        If the Dataset has no day in it.
     """
     if time is None:
         return ds
@@ -88,14 +91,3 @@ def select_days(ds: xr.Dataset, time: slice | None, what: str = "the Dataset") -
         span = f"{str(index[0])[:10]} to {str(index[-1])[:10]}" if len(index) else "none"
         raise EmptySelectionError(f"{what} has no day in {time}; its days are {span}.")
     return chosen
-
-
-def select_time(ds: xr.Dataset, time: slice | None) -> xr.Dataset:
-    """The days ``time`` of a Dataset whose time axis is sound.
-
-    Raises
-    ------
-    TimeAxisError, DescriptionError, EmptySelectionError
-    """
-    check_time(ds)
-    return select_days(ds, time)

@@ -1,20 +1,18 @@
-"""What ``check`` and ``evaluate`` tell of a Dataset."""
+"""Check a Dataset before it is simulated or fitted, and report what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from ..conventions.units import convert
 from ..conventions.variables import ATTRIBUTES, FORCING, VARIABLES
 from ..errors import MissingVariableError
-from ..inputs import find, resolve
-from ..inputs.cells import cells_first, space_names
+from ..inputs.cells import cells_first
 from ..inputs.ranges import check_forcing, range_problem
-from ..models.specs import LSTMStreamflow, Spec, check_spec
+from ..inputs.resolve import Inputs, resolve
+from ..models.specs import Spec, check_spec
 
 _DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate
 
@@ -52,60 +50,52 @@ class CheckReport:
 
 
 def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
-    """Check the inputs of a Dataset; see the accessor."""
+    """Check the inputs of a Dataset; see :meth:`hydroxr.accessor.HBVAccessor.check`."""
     if spec is not None:
         check_spec(spec)
-    if isinstance(spec, LSTMStreamflow):
-        resolve.own_units(ds, spec.own_forcing)
-    forcing = resolve.forcing(ds, FORCING if spec is None else spec.forcing)
-    space = resolve.space_dims(ds)
+    inputs = resolve(ds, FORCING if spec is None else spec.forcing)
     times = ds["time"].values
-    cells = space_names(ds, space)
-    land = _land(ds, space, len(cells))
+    land = _land(inputs)
+    cells = tuple(cell for cell, kept in zip(inputs.cell_names, land, strict=True) if kept)
     remarks = []
     if not land.all():
-        cells = tuple(cell for cell, kept in zip(cells, land, strict=True) if kept)
         remarks.append(f"{int((~land).sum())} cells are outside of the mask: they are not simulated")
-    for name, array in forcing.items():
+    roles = {}
+    for name, array in inputs.forcing.items():
         values = cells_first(array)[land]
-        check_forcing({name: values}, times, cells, called={name: resolve.called(ds, name)})
+        check_forcing({name: values}, times, cells, called={name: inputs.call(name)})
         if name == "prcp" and 0.0 < values.max() < _DRIZZLE:
             remarks.append(f"the largest precipitation is {values.max():g} mm/day: is its unit right?")
-    roles = {
-        VARIABLES[name].long_name if name in FORCING else str(ds[name].attrs.get("long_name", name)): (
-            _found(ds, name) if name in FORCING else f"{name} ({ds[name].attrs['units']})"
-        )
-        for name in forcing
-    }
+        if name in FORCING:
+            roles[VARIABLES[name].long_name] = _found(inputs, name)
+        else:
+            roles[str(ds[name].attrs.get("long_name", name))] = f"{name} ({ds[name].attrs['units']})"
     try:
-        observed = resolve.observed_streamflow(ds)
+        observed = inputs.observed
     except MissingVariableError:
         roles["observed streamflow"] = "none: this Dataset can be simulated, not fitted"
     else:
-        roles["observed streamflow"] = _found(ds, "streamflow")
-        remarks += _streamflow_remarks(cells_first(resolve.on_space(observed, space, ds))[land], times, cells)
-    roles["attributes"] = (
-        f"{len([name for name in ATTRIBUTES if name in ds])} of the paper's {len(ATTRIBUTES)}"
-    )
-    if "pet" in forcing:
-        remarks += _temperature_remarks(ds)
-    index = ds.indexes["time"]
-    period = (str(index[0])[:10], str(index[-1])[:10])
+        roles["observed streamflow"] = _found(inputs, "streamflow")
+        remarks += _streamflow_remarks(cells_first(observed)[land], times, cells)
+    known = len([name for name in ATTRIBUTES if name in ds])
+    roles["attributes"] = f"{known} of the paper's {len(ATTRIBUTES)}"
+    if "pet" in inputs.forcing:
+        remarks += _temperature_remarks(inputs)
+    period = (str(inputs.days[0])[:10], str(inputs.days[-1])[:10])
     return CheckReport(roles, len(times), len(cells), period, tuple(remarks))
 
 
-def _land(ds: xr.Dataset, space: tuple[Hashable, ...], cells: int) -> np.ndarray:
+def _land(inputs: Inputs) -> np.ndarray:
     """Which cells are simulated, in the order of the flattened space."""
-    mask = resolve.land_mask(ds, space)
-    if mask is None:
-        return np.ones(cells, dtype=bool)
-    missing = {dim: ds.sizes[dim] for dim in space if dim not in mask.dims}
-    return mask.expand_dims(missing).transpose(*space).values.ravel()
+    if inputs.mask is None:
+        return np.ones(inputs.cell_count, dtype=bool)
+    missing = {dim: inputs.ds.sizes[dim] for dim in inputs.space if dim not in inputs.mask.dims}
+    return inputs.mask.expand_dims(missing).transpose(*inputs.space).values.ravel()
 
 
-def _found(ds: xr.Dataset, name: str) -> str:
-    found = find.find(ds, name)
-    return resolve.called(ds, name) if found is None else f"{found} ({ds[found].attrs.get('units')})"
+def _found(inputs: Inputs, role: str) -> str:
+    found = inputs.name(role)
+    return inputs.call(role) if found is None else f"{found} ({inputs.ds[found].attrs.get('units')})"
 
 
 def _streamflow_remarks(values: np.ndarray, times: np.ndarray, cells: tuple[str, ...]) -> list[str]:
@@ -127,11 +117,11 @@ def _streamflow_remarks(values: np.ndarray, times: np.ndarray, cells: tuple[str,
     return remarks
 
 
-def _temperature_remarks(ds: xr.Dataset) -> list[str]:
-    low, high = find.find(ds, "tmin"), find.find(ds, "tmax")
-    if low is None or high is None or find.find(ds, "pet") is not None:
+def _temperature_remarks(inputs: Inputs) -> list[str]:
+    low, high = inputs.name("tmin"), inputs.name("tmax")
+    if low is None or high is None or inputs.name("pet") is not None:
         return []
-    crossed = int((convert(ds[low], VARIABLES["tmin"]) > convert(ds[high], VARIABLES["tmax"])).sum())
+    crossed = int((inputs.required("tmin") > inputs.required("tmax")).sum())
     if not crossed:
         return []
     return [f"{low} is above {high} on {crossed} cell-days: Hargreaves takes the absolute difference"]

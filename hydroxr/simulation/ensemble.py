@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -12,7 +13,7 @@ import xarray as xr
 from ..conventions import cf
 from ..conventions.variables import VARIABLES
 from ..errors import DescriptionError, DimensionError, StateError, each_warning_once
-from ..inputs.resolve import space_dims
+from ..inputs.resolve import Inputs
 from ..models.ensemble import Ensemble
 from .one_model import simulate_one
 
@@ -22,9 +23,10 @@ _MEMBER = {"long_name": "member of the ensemble", "standard_name": "realization"
 
 
 def simulate_members(
-    ds: xr.Dataset,
+    inputs: Inputs,
     ensemble: Ensemble,
     initial_state: xr.Dataset | None,
+    wanted: Sequence[str],
     *,
     members: bool,
     return_state: bool,
@@ -40,7 +42,7 @@ def simulate_members(
         deviation of streamflow; or all variables with a leading dimension ``member``. A state has
         that dimension always: members go on as they are.
     """
-    if "member" in space_dims(ds):
+    if "member" in inputs.space:
         raise DimensionError(
             "the precipitation has a dimension 'member', which the members of the ensemble need; rename it: "
             "ds.rename(member='realization')."
@@ -54,9 +56,10 @@ def simulate_members(
     with each_warning_once():
         for place, model in enumerate(ensemble.members):
             given: Any = simulate_one(
-                ds,
+                inputs,
                 model,
                 of_member(initial_state, place, ensemble, "the initial state"),
+                wanted,
                 return_state=return_state,
                 together=1 if members else len(ensemble),
                 static=of_member(static, place, ensemble, "static"),

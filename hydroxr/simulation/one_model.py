@@ -1,8 +1,8 @@
-"""The parts of a simulation with one model: what it needs, and how the result is described."""
+"""Simulate with one model: check the options, set up the run, label the result."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +12,39 @@ from dask.base import tokenize
 from ..analysis.derived import DAILY_SOURCES, model_outputs
 from ..conventions import acdd, cf
 from ..conventions.attributes import FIRST_DAY, START, TOKEN, start_of
-from ..conventions.variables import FORCING, OUTPUTS
+from ..conventions.variables import OUTPUTS
 from ..errors import DescriptionError, MissingVariableError
-from ..inputs import find, resolve
+from ..inputs.resolve import Inputs, resolve
 from ..models.attribute_ranges import attribute_flag, knows_ranges
+from ..models.ensemble import Ensemble
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
 from .engine import segments
 from .engine.job import CARRY, Job
 from .engine.plan import Plan, plan_run
-from .run_inputs import Ingredients
+from .run_setup import RunSetup
 from .state import state_dataset
 
 
+def inputs_for(data: xr.Dataset | Inputs, given: Model | Ensemble | xr.Dataset) -> Inputs:
+    """The daily inputs of a model, of the members of an ensemble, or of HBV with given parameters.
+
+    Raises
+    ------
+    HydroxrError
+        What :attr:`hydroxr.inputs.resolve.Inputs.forcing` raises.
+    """
+    models = given.members if isinstance(given, Ensemble) else (given,) if isinstance(given, Model) else ()
+    if not models:
+        return resolve(data)
+    inputs = resolve(data, models[0].description.forcing, models[0].forcing_units)
+    for model in models[1:]:
+        inputs.check_units(model.forcing_units)
+    return inputs
+
+
 def simulate_one(
-    ds: xr.Dataset,
+    inputs: Inputs,
     given: Model | xr.Dataset,
     initial_state: xr.Dataset | None,
     wanted: Sequence[str],
@@ -39,45 +57,46 @@ def simulate_one(
     **options: Any,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
     """Simulate with one model or given parameters; see :func:`hydroxr.simulation.simulate.simulate`."""
-    run = prepare(ds, given, initial_state, wanted, static=static, return_state=return_state, **options)
+    run = prepare(inputs, given, initial_state, wanted, static=static, return_state=return_state, **options)
+    ds, space = inputs.ds, inputs.space
     cut = run.plan(memory, together)
-    results = segments.run(run.forcing, run.needed.arrays, run.job, cut)
-    attrs = run.needed.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
-    attrs |= {START: start_of(ds.indexes["time"][0], empty=initial_state is None)}
-    attrs |= acdd.provenance(ds, {name: resolve.called(ds, name) for name in run.forcing})
-    # A run for its state alone is a warm-up.
+    results = segments.run(run.forcing, run.setup.arrays, run.job, cut)
+    attrs = run.setup.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
+    attrs |= {START: start_of(inputs.days[0], empty=initial_state is None)}
+    attrs |= acdd.provenance(ds, inputs.called)
+    # A run for its state alone is a warm-up, which needs no flag.
     flag = flag_unlike_cells(run, cut) if wanted and flag_attributes else {}
     outputs = {name: array for name, array in {**results, **flag}.items() if name != CARRY}
-    sim = cf.label(xr.Dataset(outputs), ds, run.space, attrs)
-    _describe(sim, ds, given.description if isinstance(given, Model) else None)
-    sim = in_chunks(_on_its_projection(sim, ds, run.space), cut)
+    sim = cf.label(xr.Dataset(outputs), ds, space, attrs)
+    _describe(sim, inputs, given.description if isinstance(given, Model) else None)
+    sim = in_chunks(_with_grid_mapping(sim, inputs), cut)
     lazy = [array.data.name for array in results.values() if array.chunks is not None]
     if lazy:
         sim.encoding[TOKEN] = tokenize(lazy)
     if not return_state:
         return sim
-    state = state_dataset(results[CARRY], run.job.carried, ds, run.space, attrs)
+    state = state_dataset(results[CARRY], run.job.carried, ds, space, attrs)
     return sim, in_chunks(state, cut)
 
 
 def flag_unlike_cells(run: PreparedRun, cut: Plan) -> dict[str, xr.DataArray]:
     """The flag of cells unlike those of the training, in the chunks of the plan; none without a network."""
-    model = run.needed.model
+    model = run.setup.model
     if model is None or not knows_ranges(model):
         return {}
-    flag = attribute_flag(run.needed.arrays["attributes"], model, run.needed.mask)
+    flag = attribute_flag(run.setup.arrays["attributes"], model, run.setup.inputs.mask)
     return {"attribute_flag": flag if flag.chunks is None else flag.chunk(cut.block)}
 
 
-def _on_its_projection(sim: xr.Dataset, ds: xr.Dataset, space: tuple[Hashable, ...]) -> xr.Dataset:
-    """The grid mapping of the precipitation, as CF wants it: a coordinate that each variable names."""
-    precipitation = ds[find.find(ds, "prcp")]
+def _with_grid_mapping(sim: xr.Dataset, inputs: Inputs) -> xr.Dataset:
+    """Copy the grid mapping of the precipitation as a coordinate that each variable names (CF, 5.6)."""
+    ds, precipitation = inputs.ds, inputs.variable("prcp")
     name = precipitation.attrs.get("grid_mapping", precipitation.encoding.get("grid_mapping"))
     if not isinstance(name, str) or name not in ds.variables or ds[name].ndim:
         return sim
     sim = sim.assign_coords({name: ds[name].variable.copy()})
     for array in sim.data_vars.values():
-        if set(space) <= set(array.dims):
+        if set(inputs.space) <= set(array.dims):
             array.attrs["grid_mapping"] = name
     return sim
 
@@ -97,20 +116,20 @@ def in_chunks(result: xr.Dataset, cut: Plan) -> xr.Dataset:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run that is described, and not planned yet."""
+    """A run that is set up and checked, but not planned yet."""
 
     forcing: dict[str, xr.DataArray]
-    space: tuple[Hashable, ...]
-    needed: Ingredients
+    setup: RunSetup
     job: Job
-    note: str
+    note: str  # on the parameter window
 
     def plan(self, memory: str | float | None, together: int = 1) -> Plan:
-        return plan_run(self.forcing, self.needed.arrays, self.space, self.job, memory, together)
+        """Cut the run into blocks and segments that fit into memory."""
+        return plan_run(self.forcing, self.setup.arrays, self.setup.space, self.job, memory, together)
 
 
 def prepare(
-    ds: xr.Dataset,
+    inputs: Inputs,
     given: Model | xr.Dataset,
     initial_state: xr.Dataset | None,
     wanted: Sequence[str],
@@ -120,47 +139,43 @@ def prepare(
     missing: str = "raise",
     **options: Any,
 ) -> PreparedRun:
-    """Find and check all that a run needs."""
-    forcing = _forcing(ds, given)
-    space = resolve.space_dims(ds)
-    needed = Ingredients(ds, space, missing)
-    note = needed.take(given, initial_state, static=static)
+    """Set up and check all that a run needs."""
+    setup = RunSetup(inputs, missing)
+    note = setup.take(given, initial_state, static=static)
     lstm = isinstance(given, Model) and isinstance(given.description, LSTMStreamflow)
     outputs = [*wanted] if lstm else [*wanted, "initial_storage"]
     outputs += ["forcing_flag"] if missing == "fill" else []
     outputs += [CARRY] if return_state else []
-    job = needed.job(outputs, forcing=forcing, missing=missing, **options)
-    return PreparedRun(forcing, space, needed, job, note)
+    job = setup.job(outputs, forcing=inputs.forcing, missing=missing, **options)
+    return PreparedRun(inputs.forcing, setup, job, note)
 
 
-def _describe(sim: xr.Dataset, ds: xr.Dataset, spec: Spec | None) -> None:
-    """What is to be said of a simulation beyond the table of variables."""
+def _describe(sim: xr.Dataset, inputs: Inputs, spec: Spec | None) -> None:
+    """Attributes that depend on the run or the kind of model."""
     if not isinstance(spec, LSTMStreamflow):
-        sim["initial_storage"].attrs[FIRST_DAY] = str(ds.indexes["time"][0])[:10]
+        sim["initial_storage"].attrs[FIRST_DAY] = str(inputs.days[0])[:10]
         return
     sim.attrs["title"] = f"Streamflow simulated with {spec.called}"
     sim.attrs["summary"] = (
         f"Daily streamflow of each catchment or cell, simulated with {spec.called} that was trained on data. "
         "Each value belongs to its time bounds, as cell_methods say."
     )
-    if "streamflow" in sim:  # the table's words are of the unit hydrograph
+    if "streamflow" in sim:  # the table's long name mentions the unit hydrograph
         sim["streamflow"].attrs["long_name"] = "streamflow per unit area"
 
 
-def _forcing(ds: xr.Dataset, given: Model | xr.Dataset) -> dict[str, xr.DataArray]:
-    """The daily inputs that the model has, or HBV's."""
-    if isinstance(given, Model):
-        return resolve.forcing(ds, given.description.forcing, given.forcing_units)
-    return resolve.forcing(ds, FORCING)
-
-
 def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str]:
-    """The variables that are asked of a model of that description, or of given parameters (None).
+    """Names of the outputs to simulate: ``variables``, or all of the model.
+
+    Parameters
+    ----------
+    spec : DeltaHBV or LSTMStreamflow, optional
+        The description of the model; None for HBV with given parameters.
 
     Raises
     ------
     MissingVariableError
-        Where there is no such output.
+        If the model has no such output.
     """
     known = OUTPUTS if spec is None else spec.outputs
     wanted = [variables] if isinstance(variables, str) else known if variables is None else variables
@@ -181,7 +196,15 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
 def checked_outputs(
     spec: Spec | None, variables: Sequence[str] | None, components: bool, backend: str
 ) -> list[str]:
-    """The model's own variables to simulate, where it has them and what else is asked for."""
+    """The model's own variables to simulate, those that derived ones need among them.
+
+    Raises
+    ------
+    MissingVariableError
+        If the model has no such output.
+    DescriptionError
+        If the model does not support ``components`` or ``backend``.
+    """
     wanted = model_outputs(output_names(spec, variables))
     if not isinstance(spec, LSTMStreamflow):
         return wanted
@@ -196,6 +219,7 @@ def checked_outputs(
 
 
 def check_options(missing: str, dtype: str, backend: str) -> None:
+    """Refuse values that an option does not have, with a DescriptionError."""
     for option, value, allowed in (
         ("missing", missing, ("raise", "fill")),
         ("dtype", dtype, ("float32", "float64")),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import xarray as xr
 
 from ..conventions import cf
 from ..errors import DescriptionError, each_warning_once
-from ..inputs import resolve
+from ..inputs.resolve import Inputs
 from ..models.ensemble import Ensemble
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow
@@ -17,61 +16,72 @@ from ..physics.parameters import PARAMETERS
 from .engine import segments
 from .engine.job import NETWORK_STATE, layout
 from .ensemble import join_members
-from .one_model import PreparedRun, flag_unlike_cells, in_chunks
-from .run_inputs import Ingredients
+from .one_model import PreparedRun, flag_unlike_cells, in_chunks, inputs_for
+from .run_setup import RunSetup
 
 
 def parameters(
-    ds: xr.Dataset,
+    data: xr.Dataset | Inputs,
     model: Model | Ensemble,
     time: slice | None = None,
     *,
     static_only: bool = False,
     memory: str | float | None = None,
 ) -> xr.Dataset:
-    """Parameters of ``model`` for the cells of ``ds``; see the accessor."""
-    if isinstance(model, Ensemble):
-        options: dict[str, Any] = {"static_only": static_only, "memory": memory}
-        with each_warning_once():
-            parts = [parameters(ds, member, time, **options) for member in model.members]
-        return join_members(parts, model)
+    """Parameters of ``model`` for the cells of a Dataset.
+
+    See :meth:`hydroxr.accessor.HBVAccessor.parameters`. With ``static_only`` dynamic parameters are
+    left out.
+    """
     spec = model.description
     if isinstance(spec, LSTMStreamflow):
         raise DescriptionError(
             "an LSTM of streamflow has no parameters of HBV; expected a δ model: "
             "ds.hbv.fit(hx.DeltaHBV(...))."
         )
-    forcing = resolve.forcing(ds)
-    space = resolve.space_dims(ds)
-    needed = Ingredients(ds, space)
-    note = needed.take(model, None, window=time)
+    inputs = inputs_for(data, model)
+    if isinstance(model, Ensemble):
+        with each_warning_once():
+            parts = [_of_one(inputs, member, time, static_only, memory) for member in model.members]
+        return join_members(parts, model)
+    return _of_one(inputs, model, time, static_only, memory)
+
+
+def _of_one(
+    inputs: Inputs, model: Model, time: slice | None, static_only: bool, memory: str | float | None
+) -> xr.Dataset:
+    """Parameters of one model."""
+    spec = model.description
+    setup, space = RunSetup(inputs), inputs.space
+    note = setup.take(model, None, window=time)
     if spec.network == "constant":
-        return needed.constant.assign_attrs(needed.attrs)
-    names = [name for name in spec.parameters if not (static_only and name in spec.dynamic)]
-    if not set(names) & set(spec.dynamic):  # other days are not read
-        first, last = needed.window
+        return setup.constant.assign_attrs(setup.attrs)
+    forcing, dynamic = inputs.forcing, setup.dynamic
+    names = [name for name in spec.parameters if not (static_only and name in dynamic)]
+    if not set(names) & set(dynamic):  # days outside of the window are not read
+        first, last = setup.window
         forcing = {name: array.isel(time=slice(first, last)) for name, array in forcing.items()}
-        needed.window = (0, last - first)
+        setup.window = (0, last - first)
     outputs = [f"parameter:{name}" for name in names]
-    job = needed.job(outputs, forcing=forcing, components=True)
-    carried = (*(f"state:{name}" for name in NETWORK_STATE if spec.dynamic), *outputs)
-    static = tuple(name for name in carried if name.rpartition(":")[2] not in spec.dynamic)
-    run = PreparedRun(forcing, space, needed, replace(job, carried=layout(static, job.sizes)), note)
+    job = setup.job(outputs, forcing=forcing, components=True)
+    carried = (*(f"state:{name}" for name in NETWORK_STATE if dynamic), *outputs)
+    static = tuple(name for name in carried if name.rpartition(":")[2] not in dynamic)
+    run = PreparedRun(forcing, setup, replace(job, carried=layout(static, job.sizes)), note)
     cut = run.plan(memory)
-    if not static_only:  # these are for a simulation, which has the flag
+    if not static_only:  # otherwise a simulation follows, which has the flag
         flag_unlike_cells(run, cut)  # for its warning
-    results = segments.run(forcing, needed.arrays, run.job, cut)
+    results = segments.run(forcing, setup.arrays, run.job, cut)
     out = xr.Dataset({name.removeprefix("parameter:"): array for name, array in results.items()})
     over = {dim for array in out.data_vars.values() for dim in (*array.dims, *space)}
     out = out.assign_coords(
         {
             name: array.variable.copy(deep=array.chunks is None)
-            for name, array in ds.coords.items()
+            for name, array in inputs.ds.coords.items()
             if set(array.dims) <= over & {*space, "time"}
         }
     )
     for name, array in out.data_vars.items():
         array.attrs = PARAMETERS[str(name)].attrs()
-    out.attrs = {**needed.attrs, "hydroxr_parameter_window": note}
+    out.attrs = {**setup.attrs, "hydroxr_parameter_window": note}
     out = out.transpose(*cf.dimension_order(space), "component", missing_dims="ignore")
     return in_chunks(out, cut)

@@ -1,12 +1,8 @@
-"""What a run needs beside the forcing: parameters or a network, attributes, a state.
-
-Labelled arrays come in, checked against the Dataset that is to be simulated; what leaves is
-ready for the blocks.
-"""
+"""Set up a run: a model or parameters, attributes and a state, checked and ready for the blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,9 +20,9 @@ from ..errors import (
     StateError,
     warn,
 )
-from ..inputs import resolve
 from ..inputs.attributes import attribute_array
-from ..inputs.cells import select_cells, space_labels
+from ..inputs.cells import select_cells
+from ..inputs.resolve import Inputs
 from ..models.model import Model
 from ..models.specs import DeltaHBV, LSTMStreamflow
 from ..physics.equations import CHANNEL, LEADS, STORES
@@ -35,22 +31,22 @@ from .engine.job import CARRIED, CARRY, NETWORK_STATE, Days, Job, core_dims, lay
 from .engine.model_reference import ModelReference
 
 
-class Ingredients:
-    """What a run needs beside the forcing: arrays for the blocks, and what to say of them."""
+class RunSetup:
+    """Arrays that the blocks of a run need besides the forcing, and the attributes of its result."""
 
-    def __init__(self, ds: xr.Dataset, space: tuple[Hashable, ...], missing: str = "raise") -> None:
-        self.ds = ds
+    def __init__(self, inputs: Inputs, missing: str = "raise") -> None:
+        self.inputs = inputs
+        self.ds = inputs.ds
+        self.space = inputs.space
         self.missing = missing
-        self.space = space
-        self.mask = resolve.land_mask(ds, space)
-        self.arrays: dict[str, xr.DataArray] = {} if self.mask is None else {"mask": self.mask}
-        self.arrays |= {f"label:{dim}": array for dim, array in space_labels(ds, space).items()}
+        self.arrays: dict[str, xr.DataArray] = {} if inputs.mask is None else {"mask": inputs.mask}
+        self.arrays |= {f"label:{dim}": array for dim, array in inputs.labels.items()}
         self.attrs: dict[str, Any] = {}
-        self.model: Model | None = None  # whose network gives parameters, or streamflow itself
-        self.runoff_of: Model | None = None  # whose NN_r takes the place of an equation
-        self.constant = xr.Dataset()
-        self.window = (0, 0)
-        self.dynamic: tuple[str, ...] = ()
+        self.model: Model | None = None  # its network gives parameters, or streamflow itself
+        self.runoff_of: Model | None = None  # its NN_r replaces the runoff equations
+        self.constant = xr.Dataset()  # parameters of a constant network
+        self.window = (0, 0)  # days from whose end static parameters are read
+        self.dynamic: tuple[str, ...] = ()  # parameters that vary in time
 
     def take(
         self,
@@ -204,7 +200,7 @@ class Ingredients:
             dtype=dtype,
             device=device,
             backend=backend,
-            called={name: resolve.called(self.ds, name) for name in forcing},
+            called=self.inputs.called,
         )
 
     def _parameters(self, given: xr.Dataset) -> None:
@@ -257,10 +253,11 @@ class Ingredients:
         """What is in memory is checked now; the blocks check the rest."""
         dtype = str(array.dtype) if array.dtype.kind == "f" else "float64"
         known = np.isfinite(array)
-        if self.mask is not None:
-            if self.mask.chunks is not None:
+        mask = self.inputs.mask
+        if mask is not None:
+            if mask.chunks is not None:
                 return  # the blocks know it
-            land = self.mask.drop_vars(self.mask.coords)
+            land = mask.drop_vars(mask.coords)
             known, array = known | ~land, array.where(land)
         if self.missing == "raise" and not bool(known.all()):
             raise ParameterError(f"{name} has values that are not finite; every cell needs one.")
