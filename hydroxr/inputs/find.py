@@ -51,10 +51,8 @@ def find_mask(ds: xr.Dataset) -> str | None:
     """The name of the variable that masks cells: ``mask``, or by its standard name."""
     if "mask" in ds.variables:
         return "mask"
-    standard = "land_binary_mask"
-    return next(
-        (str(key) for key, var in ds.variables.items() if var.attrs.get("standard_name") == standard), None
-    )
+    named = [key for key, var in ds.variables.items() if var.attrs.get("standard_name") == "land_binary_mask"]
+    return str(named[0]) if named else None
 
 
 def missing(ds: xr.Dataset, name: str) -> MissingVariableError:

@@ -249,28 +249,37 @@ class Inputs:
         return array.transpose(*dims)
 
 
-def resolve(
+def inputs_of(
     data: xr.Dataset | Inputs,
     wanted: Sequence[str] = FORCING,
     units: Mapping[str, str] | None = None,
+    target: str = "streamflow",
 ) -> Inputs:
-    """Find and check the daily inputs of a model.
+    """Inputs that are not checked yet; roles that ``data`` has already found are not looked up again.
 
     Parameters
     ----------
     data : Dataset or Inputs
-        Inputs are passed through; roles that they found are not looked up again.
-    wanted, units
+    wanted, units, target
         As for :class:`Inputs`.
+    """
+    inputs = data if isinstance(data, Inputs) else Inputs(data)
+    if (inputs.wanted, inputs.units, inputs.target) == (tuple(wanted), units or {}, target):
+        return inputs
+    return replace(inputs, wanted=tuple(wanted), units=units or {}, target=target)
+
+
+def resolve(
+    data: xr.Dataset | Inputs, wanted: Sequence[str] = FORCING, units: Mapping[str, str] | None = None
+) -> Inputs:
+    """Inputs of which the daily ones are found and checked; see :func:`inputs_of`.
 
     Raises
     ------
     HydroxrError
         What :attr:`Inputs.forcing` raises.
     """
-    inputs = data if isinstance(data, Inputs) else Inputs(data)
-    if (inputs.wanted, dict(inputs.units)) != (tuple(wanted), dict(units or {})):
-        inputs = replace(inputs, wanted=tuple(wanted), units=dict(units or {}))
+    inputs = inputs_of(data, wanted, units)
     _ = inputs.forcing  # refuses what is wrong now
     return inputs
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import DataFileError, ModelFileError
-from ..inputs import resolve, time_axis
 from ..inputs.attributes import attribute_names
+from ..inputs.resolve import Inputs, observed_streamflow
+from ..inputs.time_axis import select_days
 from ..training.folds import cell_dimension, fold_labels, missing_labels, require_labels
 from .records import SETTINGS, check_settings
 from .runs import ENSEMBLE, SPLITS, Run, group_of, specification
@@ -25,10 +26,11 @@ def check(experiment: Experiment, runs: Sequence[Run]) -> None:
     HydroxrError
     """
     ds = experiment.ds
-    time_axis.select_days(ds, experiment.test)
-    attribute_names(ds, resolve.space_dims(ds), None)
+    select_days(ds, experiment.test)
+    space = Inputs(ds).space
+    attribute_names(ds, space, None)
     if experiment.et is not None:  # whether it can be compared is tried on what is there before a simulation
-        stand_in = resolve.observed_streamflow(time_axis.select_days(ds, experiment.test)).fillna(0.0)
+        stand_in = observed_streamflow(select_days(ds, experiment.test)).fillna(0.0)
         et_correlation(stand_in.to_dataset(name="evapotranspiration"), experiment.et)
     for run in runs:
         check_settings(experiment.out / run.name, experiment.settings(run))
@@ -41,7 +43,7 @@ def check(experiment: Experiment, runs: Sequence[Run]) -> None:
                 "or leave that split out."
             )
         if label is not None:
-            dim = cell_dimension(resolve.space_dims(ds))
+            dim = cell_dimension(space)
             labels = missing_labels(fold_labels(ds, dim, label)[1])
             require_labels(ds, dim, label, labels, f"leave the split {run.split!r} out")
     for path in experiment.out.glob(f"*/*/{SETTINGS}"):  # of other runs, in the same table

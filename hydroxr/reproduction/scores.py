@@ -42,10 +42,10 @@ def scores(sim: xr.Dataset, observed: xr.Dataset) -> xr.Dataset:
         Over the cells: what ``sim.hbv.evaluate`` gives; ``baseflow_index``, ΣQ2/ΣQ (NaN for an LSTM);
         means over the days with an observation, kg m-2 day-1 (NaN for what the simulation has not).
     """
-    from ..inputs import resolve
+    from ..inputs.resolve import observed_streamflow
 
     out = sim.hbv.evaluate(observed)
-    flow = resolve.observed_streamflow(observed).sel(time=sim["time"])
+    flow = observed_streamflow(observed).sel(time=sim["time"])
     missing = xr.full_like(out["nse"], np.nan)
     if "baseflow" in sim:
         out["baseflow_index"] = baseflow_index(sim["baseflow"], sim["runoff"])
@@ -98,11 +98,11 @@ def observed_indices(ds: xr.Dataset) -> xr.Dataset:
 
 def observed_means(ds: xr.Dataset) -> xr.Dataset:
     """Mean precipitation and observed streamflow of ``ds``, under the names of the results."""
-    from ..inputs import resolve
+    from ..inputs.resolve import observed_streamflow, resolve
 
     series = {
-        "precipitation": resolve.forcing(ds, ("prcp",))["prcp"],
-        "streamflow_observed": resolve.observed_streamflow(ds),
+        "precipitation": resolve(ds, ("prcp",)).forcing["prcp"],
+        "streamflow_observed": observed_streamflow(ds),
     }
     seen = series["streamflow_observed"].notnull()
     return xr.Dataset({name: _mean(array.where(seen), name) for name, array in series.items()})

@@ -11,7 +11,7 @@ from ..errors import DescriptionError, each_warning_once
 from ..inputs.resolve import Inputs
 from ..models.ensemble import Ensemble
 from ..models.model import Model
-from ..models.specs import LSTMStreamflow
+from ..models.specs import DeltaHBV
 from ..physics.parameters import PARAMETERS
 from .engine import segments
 from .engine.job import NETWORK_STATE, layout
@@ -33,12 +33,7 @@ def parameters(
     See :meth:`hydroxr.accessor.HBVAccessor.parameters`. With ``static_only`` dynamic parameters are
     left out.
     """
-    spec = model.description
-    if isinstance(spec, LSTMStreamflow):
-        raise DescriptionError(
-            "an LSTM of streamflow has no parameters of HBV; expected a δ model: "
-            "ds.hbv.fit(hx.DeltaHBV(...))."
-        )
+    _hbv(model)
     inputs = inputs_for(data, model)
     if isinstance(model, Ensemble):
         with each_warning_once():
@@ -47,11 +42,21 @@ def parameters(
     return _of_one(inputs, model, time, static_only, memory)
 
 
+def _hbv(model: Model | Ensemble) -> DeltaHBV:
+    """The description of a model that has parameters of HBV."""
+    spec = model.description
+    if isinstance(spec, DeltaHBV):
+        return spec
+    raise DescriptionError(
+        "an LSTM of streamflow has no parameters of HBV; expected a δ model: ds.hbv.fit(hx.DeltaHBV(...))."
+    )
+
+
 def _of_one(
     inputs: Inputs, model: Model, time: slice | None, static_only: bool, memory: str | float | None
 ) -> xr.Dataset:
     """Parameters of one model."""
-    spec = model.description
+    spec = _hbv(model)
     setup, space = RunSetup(inputs), inputs.space
     note = setup.take(model, None, window=time)
     if spec.network == "constant":

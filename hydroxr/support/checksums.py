@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,6 +41,11 @@ def _as_json(value: Any) -> Any:
 
 def sha256(*parts: str | bytes | memoryview) -> str:
     """SHA-256 of all parts one after the other, as 64 hexadecimal digits; text counts as UTF-8."""
+    return sha256_of(parts)
+
+
+def sha256_of(parts: Iterable[str | bytes | memoryview]) -> str:
+    """As :func:`sha256`, of parts that are made one at a time."""
     checksum = hashlib.sha256()
     for part in parts:
         checksum.update(part.encode() if isinstance(part, str) else part)

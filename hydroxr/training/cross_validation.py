@@ -17,16 +17,17 @@ import xarray as xr
 
 from ..analysis.derived import derivation
 from ..errors import DescriptionError, HydroxrError
-from ..inputs import resolve, time_axis
 from ..inputs.attributes import attribute_names
-from ..inputs.cells import space_names
 from ..inputs.ranges import check_forcing, range_problem
-from ..models.specs import LSTMStreamflow, Spec, check_spec
+from ..inputs.resolve import Inputs, inputs_of
+from ..inputs.time_axis import select_days
+from ..models.specs import Spec, check_spec
 from ..simulation.one_model import output_names
 from ..simulation.simulate import simulate
 from ..support.progress import progress_bar
 from .ensemble import ONE_TRAINING, as_they_end, check_client
-from .fold_models import fingerprint, load_folds, marked
+from .fit import fit
+from .fold_models import fold_provenance, load_folds, marked
 from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _FoldSettings:
     """What is the same for all folds."""
 
     spec: Spec
@@ -128,30 +129,32 @@ def cross_validate(
     and 25 years).
     """
     variables = _check_options(spec, variables, client, missing, options)
-    derivation(ds, variables)  # whether the Dataset has what derived ones need
-    dim = cell_dimension(resolve.space_dims(ds))
+    inputs = inputs_of(ds, spec.forcing, target=options.get("target", "streamflow"))
+    derivation(inputs, variables)  # refuses what derived variables lack
+    dim = cell_dimension(inputs.space)
     name, labels = fold_labels(ds, dim, folds)
     unlabelled = missing_labels(labels)
     if drop_missing:
         kept = np.flatnonzero(~unlabelled)
-        ds, labels = ds.isel({dim: kept}), labels.isel({dim: kept})
+        inputs, labels = inputs.of(ds.isel({dim: kept})), labels.isel({dim: kept})
     else:
         require_labels(ds, dim, name, unlabelled)
     values = plain_labels(labels)
-    time_axis.select_days(ds, simulate_time)
-    observed, gauged = _checked_streamflow(ds, dim, options)
+    select_days(inputs.ds, simulate_time)
+    gauged = _gauged(inputs, dim, options)
     divided = make_folds(values, name, gauged)
-    _check_inputs(ds, dim, spec, gauged, missing, options)
-    run = {} if models is None else fingerprint(ds, dim, spec, options, values, observed)
+    _check_inputs(inputs, dim, gauged, missing, options)
+    run = {} if models is None else fold_provenance(inputs, dim, spec, options, values)
+    inputs = inputs.of(inputs.ds)  # without the arrays that the checks made
     path = None if models is None else Path(models)
     there = {} if path is None else load_folds(path, divided, run)
     simulation = {"variables": variables, "missing": missing, "device": device}
-    plan = _Plan(spec, name, dim, {"device": device, **options}, simulation, simulate_time, run)
+    plan = _FoldSettings(spec, name, dim, {"device": device, **options}, simulation, simulate_time, run)
     results = _one_after_another if client is None else _on_cluster(client)
     parts: dict[str, xr.Dataset] = {}
     hashes: dict[str, str] = {}
     with progress_bar(total=len(divided), desc="cross-validation", unit="fold", disable=not progress) as bar:
-        for fold, (model, part) in results(ds, divided, plan, there):
+        for fold, (model, part) in results(inputs, divided, plan, there):
             if path is not None and fold.label not in there:
                 model.save(path / fold.folder)
             parts[fold.label], hashes[fold.label] = part, model.hash
@@ -188,68 +191,59 @@ def _check_options(
     return output_names(spec, variables)
 
 
-def _checked_streamflow(
-    ds: xr.Dataset, dim: Hashable, options: Mapping[str, Any]
-) -> tuple[xr.DataArray, np.ndarray]:
-    """Observed streamflow of all days, and which cells have any in the training period, (cell,).
+def _gauged(inputs: Inputs, dim: Hashable, options: Mapping[str, Any]) -> np.ndarray:
+    """Which cells have any observed streamflow in the training period, (cell,).
 
     Raises
     ------
     HydroxrError
+        If the time axis or the streamflow of the training period is unsound.
     """
-    time_axis.check_time(ds)
-    target = options.get("target", "streamflow")
-    observed = resolve.observed_streamflow(ds, None if target == "streamflow" else target)
-    observed = resolve.on_space(observed, (dim,), ds)
-    period = time_axis.select_days(observed.to_dataset(name="_values"), options.get("time"))["_values"]
+    inputs.check_time()
+    period = select_days(inputs.observed.to_dataset(name="_values"), options.get("time"))["_values"]
     values = period.transpose(dim, "time").values
-    problem = range_problem("streamflow", values, period["time"].values, space_names(ds, (dim,)))
+    problem = range_problem("streamflow", values, period["time"].values, inputs.cell_names)
     if problem is not None:
         raise problem
-    return observed, np.isfinite(values).any(axis=1)
+    return np.isfinite(values).any(axis=1)
 
 
 def _check_inputs(
-    ds: xr.Dataset,
-    dim: Hashable,
-    spec: Spec,
-    gauged: np.ndarray,
-    missing: str,
-    options: Mapping[str, Any],
+    inputs: Inputs, dim: Hashable, gauged: np.ndarray, missing: str, options: Mapping[str, Any]
 ) -> None:
-    """Refuse what a fit or a simulation of any fold would refuse: now, not after hours.
+    """Refuse what the fit or the simulation of any fold would refuse: now, not after hours.
 
     Raises
     ------
     HydroxrError
+        Named for what is wrong with attributes, mask or forcing.
     """
-    attribute_names(ds, (dim,), options.get("attributes"))
-    cells = np.asarray(space_names(ds, (dim,)), dtype=object)
-    trained = np.isin(ds["time"].values, time_axis.select_days(ds, options.get("time"))["time"].values)
-    if isinstance(spec, LSTMStreamflow):
-        resolve.own_units(ds, spec.own_forcing)
-    for name, array in resolve.forcing(ds, spec.forcing).items():  # one at a time in memory
-        called = {name: resolve.called(ds, name)}
+    attribute_names(inputs.ds, (dim,), options.get("attributes"))
+    _ = inputs.mask  # refuses one that does not mask cells
+    days, cells = inputs.ds["time"].values, np.asarray(inputs.cell_names, dtype=object)
+    trained = np.isin(days, select_days(inputs.ds, options.get("time"))["time"].values)
+    for name, array in inputs.forcing.items():  # one at a time in memory
+        called = {name: inputs.call(name)}
         values = array.transpose(dim, "time").values
-        check_forcing({name: values}, ds["time"].values, cells, called=called, missing=missing)
+        check_forcing({name: values}, days, cells, called=called, missing=missing)
         learned_from = values[gauged][:, trained]  # where nothing is filled
-        check_forcing({name: learned_from}, ds["time"].values[trained], cells[gauged], called=called)
+        check_forcing({name: learned_from}, days[trained], cells[gauged], called=called)
 
 
 def _one_after_another(
-    ds: xr.Dataset, folds: Sequence[Fold], plan: _Plan, there: Mapping[str, Model | Ensemble]
+    inputs: Inputs, folds: Sequence[Fold], plan: _FoldSettings, there: Mapping[str, Model | Ensemble]
 ) -> Iterator[tuple[Fold, _Result]]:
     for fold in folds:
-        yield fold, _run_fold(ds, fold, plan, there.get(fold.label))
+        yield fold, _run_fold(inputs, fold, plan, there.get(fold.label))
 
 
 def _on_cluster(client: Client) -> Callable[..., Iterator[tuple[Fold, _Result]]]:
-    """The same, a task a fold; folds come as they are done."""
+    """The same with one task per fold; folds come as they are done."""
 
     def results(
-        ds: xr.Dataset, folds: Sequence[Fold], plan: _Plan, there: Mapping[str, Model | Ensemble]
+        inputs: Inputs, folds: Sequence[Fold], plan: _FoldSettings, there: Mapping[str, Model | Ensemble]
     ) -> Iterator[tuple[Fold, _Result]]:
-        (data,) = client.scatter([ds], hash=False)
+        (data,) = client.scatter([inputs], hash=False)
         pending = {
             client.submit(_task, data, fold, plan, there.get(fold.label), pure=False): fold for fold in folds
         }
@@ -258,37 +252,38 @@ def _on_cluster(client: Client) -> Callable[..., Iterator[tuple[Fold, _Result]]]
     return results
 
 
-def _task(ds: xr.Dataset, fold: Fold, plan: _Plan, model: Model | Ensemble | None) -> _Result:
-    """A fold on a worker; lazy data are read here, not by tasks that would wait for this one's thread."""
+def _task(inputs: Inputs, fold: Fold, plan: _FoldSettings, model: Model | Ensemble | None) -> _Result:
+    """Run a fold on a worker; lazy data are read here, not by tasks that would wait for this one's thread."""
     import dask
 
     with ONE_TRAINING, dask.config.set(scheduler="synchronous"):
-        return _run_fold(ds, fold, plan, model)
+        return _run_fold(inputs, fold, plan, model)
 
 
-def _run_fold(ds: xr.Dataset, fold: Fold, plan: _Plan, model: Model | Ensemble | None) -> _Result:
+def _run_fold(inputs: Inputs, fold: Fold, plan: _FoldSettings, model: Model | Ensemble | None) -> _Result:
     """Fit to the other folds, unless that is done, and simulate the held-out cells, in memory."""
+    ds = inputs.ds
     try:
         if model is None:
-            model = _fitted(ds.isel({plan.dim: fold.trained}), fold, plan)
-        # That these cells are unlike those of the training is what the experiment is about.
-        held_out = ds.isel({plan.dim: fold.held_out})
+            model = _fitted(inputs.of(ds.isel({plan.dim: fold.trained})), fold, plan)
+        held_out = inputs.of(ds.isel({plan.dim: fold.held_out}))
+        # No flag: that these cells are unlike those of the training is what the experiment is about.
         sim: Any = simulate(held_out, model, flag_attributes=False, **plan.simulation)
         if plan.simulate_time is not None:
-            sim = time_axis.select_days(sim, plan.simulate_time, "the simulation")
+            sim = select_days(sim, plan.simulate_time, "the simulation")
             if sim["time"].values[0] != ds["time"].values[0]:
-                sim = sim.drop_vars("initial_storage", errors="ignore")  # of another day than the first
+                sim = sim.drop_vars("initial_storage", errors="ignore")  # it belongs to the first day
         return model, sim.compute()
     except HydroxrError as error:
         error.add_note(f"in fold {fold.label!r} of {plan.name!r}")
         raise
 
 
-def _fitted(ds: xr.Dataset, fold: Fold, plan: _Plan) -> Model | Ensemble:
+def _fitted(inputs: Inputs, fold: Fold, plan: _FoldSettings) -> Model | Ensemble:
     options = dict(plan.options)
     if options.get("checkpoint") is not None:
         options["checkpoint"] = Path(options["checkpoint"]) / fold.folder
-    model = ds.hbv.fit(plan.spec, progress=False, **options)
+    model = fit(inputs, plan.spec, progress=False, **options)
     members = getattr(model, "members", (model,))
     seeds = options.get("seeds")
     wanted = 1 if seeds is None else len(seeds) if isinstance(seeds, Sequence) else int(seeds)
@@ -300,7 +295,7 @@ def _fitted(ds: xr.Dataset, fold: Fold, plan: _Plan) -> Model | Ensemble:
     return marked(model, plan.name, fold, plan.run)
 
 
-def _assembled(parts: Sequence[xr.Dataset], folds: Sequence[Fold], plan: _Plan) -> xr.Dataset:
+def _assembled(parts: Sequence[xr.Dataset], folds: Sequence[Fold], plan: _FoldSettings) -> xr.Dataset:
     """All cells in their order."""
     together = xr.concat(
         parts,
@@ -316,7 +311,7 @@ def _assembled(parts: Sequence[xr.Dataset], folds: Sequence[Fold], plan: _Plan) 
 
 
 def _described(
-    ds: xr.Dataset, labels: np.ndarray, hashes: Mapping[str, str], plan: _Plan, history: str
+    ds: xr.Dataset, labels: np.ndarray, hashes: Mapping[str, str], plan: _FoldSettings, history: str
 ) -> xr.Dataset:
     attrs = {"long_name": "fold in which the cell was held out from training"}
     ds = ds.assign_coords(fold=((plan.dim,), labels, attrs))

@@ -1,4 +1,4 @@
-"""From a labelled Dataset to the arrays that a training learns from and is judged by."""
+"""Read the arrays that a model learns from and is judged by, and check them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from ..errors import (
@@ -16,10 +17,11 @@ from ..errors import (
     MemoryLimitError,
     MissingObservationError,
 )
-from ..inputs import find, resolve, time_axis
 from ..inputs.attributes import attribute_array, attribute_categories, attribute_names
-from ..inputs.cells import Space, space_coords, space_names
+from ..inputs.cells import Space, space_coords
 from ..inputs.ranges import check_forcing, range_problem
+from ..inputs.resolve import Inputs
+from ..inputs.time_axis import select_days
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
 
@@ -27,26 +29,27 @@ if TYPE_CHECKING:
     from .loop.arrays import TrainingData, ValidationData
     from .loop.protocol import Protocol
 
-_COPIES = 3  # of the training data, while they are gathered
+_COPIES = 3  # of the training data at once, while they are read
 
 Validation = slice | xr.DataArray | Sequence[Any] | np.ndarray
 
 
-def gather(
-    ds: xr.Dataset,
+def training_arrays(
+    inputs: Inputs,
     spec: Spec,
-    target: str,
     attributes: Sequence[str] | None,
     time: slice | None,
     protocol: Protocol,
     validation: Validation | None,
-) -> tuple[TrainingData, ValidationData | None, Model, xr.Dataset]:
-    """What is learned from and judged by, checked and in memory.
+) -> tuple[TrainingData, ValidationData | None, Model, pd.Index]:
+    """Read and check the arrays that a model learns from and is judged by.
 
     Parameters
     ----------
-    ds : Dataset
-        All of it.
+    inputs : Inputs
+        All days; the daily inputs of ``spec`` and the observed streamflow.
+    attributes : sequence of str, optional
+        Static inputs of a regional model; default: those of the paper's Table A1.
     time : slice, optional
         The training period.
     validation : slice, DataArray or sequence, optional
@@ -58,7 +61,7 @@ def gather(
     validation : ValidationData or None
     model : Model
         Without weights.
-    period : Dataset
+    days : Index
         The days of training.
 
     Raises
@@ -68,16 +71,18 @@ def gather(
     """
     from .loop.arrays import TrainingData
 
-    time_axis.check_time(ds)
-    period = time_axis.select_days(ds, time)
-    later = _validation_days(ds, period, validation, protocol) if isinstance(validation, slice) else None
-    forcing = resolve.forcing(period, spec.forcing)
-    space = resolve.space_dims(period)
-    observed = _observed(period, space, target)
-    _check_no_target(period, spec, target)
-    names = attribute_names(period, space, attributes) if spec.regional else ()
-    _check_length(period.sizes["time"], protocol)
-    held = _held_out(period, space, validation, spec)
+    inputs.check_time()
+    period = inputs.of(select_days(inputs.ds, time))
+    later = _validation_days(inputs, period, validation, protocol) if isinstance(validation, slice) else None
+    forcing, observed, ds, space = period.forcing, period.observed, period.ds, period.space
+    if period.name("streamflow") in spec.forcing:
+        raise DescriptionError(
+            f"forcing {period.name('streamflow')!r} is the observed streamflow that the model is to learn; "
+            "expected other variables: hx.LSTMStreamflow(forcing=(...))."
+        )
+    names = attribute_names(ds, space, attributes) if spec.regional else ()
+    _check_length(len(period.days), protocol)
+    held = _held_out(period, validation, spec)
     _check_memory([*forcing.values(), observed])
     flow = _flat(observed, space)  # (time, cell)
     gauged = np.isfinite(flow).any(axis=0) & ~held
@@ -86,37 +91,26 @@ def gather(
             "observed streamflow is missing on every day of the period in every cell"
             f"{' that is not held out' if held.any() else ''}; nothing can be learned."
         )
-    model = _untrained(period, space, spec, names, gauged)
-    labels = np.asarray(space_names(period, space), dtype=object)
-    array = _checked(period, space, model, flow, gauged, labels)
-    static = _static(period, space, model)
-    data = TrainingData(array, static[gauged], flow[:, gauged], tuple(labels[gauged]), period["time"].values)
+    model = _untrained(period, spec, names, gauged)
+    cells = np.asarray(period.cell_names, dtype=object)
+    array = _checked_forcing(period, flow, gauged, cells)
+    static = _static(period, model)
+    data = TrainingData(array, static[gauged], flow[:, gauged], tuple(cells[gauged]), ds["time"].values)
     judged: ValidationData | None = None
     if later is not None:
-        judged = _of_period(later, space, model, target, gauged, labels, data, protocol, validation)
+        judged = _of_period(later, gauged, cells, data, protocol, validation)
     elif held.any():
-        judged = _of_cells(period, space, model, flow, held, labels, static, protocol)
-    return data, judged, model, period
+        judged = _of_cells(period, flow, held, cells, static, protocol)
+    return data, judged, model, period.days
 
 
-def _untrained(ds: xr.Dataset, space: Space, spec: Spec, names: tuple[str, ...], gauged: np.ndarray) -> Model:
-    """The model, which knows its inputs and cells and has no weights."""
-    categories = attribute_categories(ds, space, names, gauged)
+def _untrained(inputs: Inputs, spec: Spec, names: tuple[str, ...], gauged: np.ndarray) -> Model:
+    """The model without weights, which knows its inputs and cells."""
+    categories = attribute_categories(inputs.ds, inputs.space, names, gauged)
     if isinstance(spec, LSTMStreamflow):
-        units = resolve.own_units(ds, spec.own_forcing)
-        return Model(spec, {}, names, categories, forcing_units=units)
-    cells = xr.Dataset() if spec.regional else _fitted_cells(ds, space, gauged)
+        return Model(spec, {}, names, categories, forcing_units=inputs.own_units)
+    cells = xr.Dataset() if spec.regional else _fitted_cells(inputs, gauged)
     return Model(spec, {}, names, categories, cells)
-
-
-def _check_no_target(ds: xr.Dataset, spec: Spec, target: str) -> None:
-    """Refuse the observed streamflow as forcing of what is to give it."""
-    name = find.find(ds, "streamflow", prefer=None if target == "streamflow" else target)
-    if name in spec.forcing:
-        raise DescriptionError(
-            f"forcing {name!r} is the observed streamflow that the model is to learn; expected other "
-            "variables: hx.LSTMStreamflow(forcing=(...))."
-        )
 
 
 def _check_length(days: int, protocol: Protocol) -> None:
@@ -128,12 +122,9 @@ def _check_length(days: int, protocol: Protocol) -> None:
 
 
 def _of_period(
-    later: xr.Dataset,
-    space: Space,
-    model: Model,
-    target: str,
+    later: Inputs,
     gauged: np.ndarray,
-    labels: np.ndarray,
+    cells: np.ndarray,
     data: TrainingData,
     protocol: Protocol,
     validation: Any,
@@ -141,10 +132,10 @@ def _of_period(
     """The cells that are trained on, on the days ``later``."""
     from .loop.arrays import ValidationData
 
-    observed = _observed(later, space, target)
-    _check_memory([*resolve.forcing(later, model.description.forcing).values(), observed])
-    flow = _flat(observed, space)
-    counted = time_axis.select_days(later, validation).indexes["time"]
+    observed = later.observed
+    _check_memory([*later.forcing.values(), observed])
+    flow = _flat(observed, later.space)
+    counted = select_days(later.ds, validation).indexes["time"]
     flow[: max(protocol.warmup, len(flow) - len(counted))] = np.nan
     chosen = gauged & np.isfinite(flow).any(axis=0)
     if not chosen.any():
@@ -154,7 +145,7 @@ def _of_period(
         )
     places = np.flatnonzero(chosen[gauged])
     return ValidationData(
-        _checked(later, space, model, flow, chosen, labels),
+        _checked_forcing(later, flow, chosen, cells),
         data.attributes[places],
         flow[:, chosen],
         _window(data.forcing, protocol)[:, places],
@@ -163,12 +154,10 @@ def _of_period(
 
 
 def _of_cells(
-    period: xr.Dataset,
-    space: Space,
-    model: Model,
+    period: Inputs,
     flow: np.ndarray,
     held: np.ndarray,
-    labels: np.ndarray,
+    cells: np.ndarray,
     static: np.ndarray,
     protocol: Protocol,
 ) -> ValidationData:
@@ -183,7 +172,7 @@ def _of_cells(
             "none of the cells held out for validation has observed streamflow after the warm-up; hold out "
             "others."
         )
-    forcing = _checked(period, space, model, flow, chosen, labels)
+    forcing = _checked_forcing(period, flow, chosen, cells)
     places = np.zeros(int(chosen.sum()), dtype=int)
     return ValidationData(forcing, static[chosen], flow[:, chosen], _window(forcing, protocol), places)
 
@@ -193,31 +182,30 @@ def _window(forcing: np.ndarray, protocol: Protocol) -> np.ndarray:
     return forcing[-(protocol.warmup + protocol.window) :]
 
 
-def _validation_days(ds: xr.Dataset, period: xr.Dataset, validation: slice, protocol: Protocol) -> xr.Dataset:
-    """The days of a validation period and, where the Dataset has them, of its warm-up."""
-    days = time_axis.select_days(ds, validation).indexes["time"]
-    trained = period.indexes["time"]
+def _validation_days(inputs: Inputs, period: Inputs, validation: slice, protocol: Protocol) -> Inputs:
+    """The days of a validation period and, if the Dataset has them, of its warm-up."""
+    days, trained = select_days(inputs.ds, validation).indexes["time"], period.days
     if days[0] <= trained[-1] and trained[0] <= days[-1]:
         raise DescriptionError(
             f"validation, {str(days[0])[:10]} to {str(days[-1])[:10]}, shares days with the training period, "
             f"{str(trained[0])[:10]} to {str(trained[-1])[:10]}; expected other days. Choose both: "
             "time=slice(...), validation=slice(...)."
         )
-    first = int(ds.indexes["time"].get_loc(days[0]))
+    first = int(inputs.days.get_loc(days[0]))
     warmup = min(first, protocol.warmup)
     if warmup + len(days) <= protocol.warmup:
         raise EmptySelectionError(
             f"validation has {len(days)} days, of which none is left after {protocol.warmup} days of "
             "warm-up; choose a longer period."
         )
-    return ds.isel(time=slice(first - warmup, first + len(days)))
+    return inputs.of(inputs.ds.isel(time=slice(first - warmup, first + len(days))))
 
 
-def _held_out(ds: xr.Dataset, space: Space, validation: Validation | None, spec: Spec) -> np.ndarray:
+def _held_out(inputs: Inputs, validation: Validation | None, spec: Spec) -> np.ndarray:
     """Which cells are not trained on, (cell,)."""
-    n_cells = int(np.prod([ds.sizes[dim] for dim in space], dtype=int))
+    ds, space = inputs.ds, inputs.space
     if validation is None or isinstance(validation, slice):
-        return np.zeros(n_cells, dtype=bool)
+        return np.zeros(inputs.cell_count, dtype=bool)
     if isinstance(validation, str) or not np.iterable(validation):
         raise DescriptionError(
             f"validation is {validation!r}; expected a period, slice('1990-10-01', '1995-09-30'), labels of "
@@ -273,25 +261,15 @@ def _held_by_mask(ds: xr.Dataset, space: Space, mask: xr.DataArray) -> np.ndarra
     return values
 
 
-def _checked(
-    ds: xr.Dataset, space: Space, model: Model, flow: np.ndarray, chosen: np.ndarray, labels: np.ndarray
-) -> np.ndarray:
-    """Forcing of the chosen cells, (time, cell, forcing), after a look at all values."""
-    names, times = tuple(labels[chosen]), ds["time"].values
+def _checked_forcing(inputs: Inputs, flow: np.ndarray, chosen: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Forcing of the chosen cells, (time, cell, forcing), after a check of all values."""
+    names, times = tuple(cells[chosen]), inputs.ds["time"].values
     problem = range_problem("streamflow", flow[:, chosen].T, times, names)
     if problem is not None:
         raise problem
-    forcing = resolve.forcing(ds, model.description.forcing, model.forcing_units)
-    arrays = {name: _flat(array, space)[:, chosen] for name, array in forcing.items()}
-    called = {name: resolve.called(ds, name) for name in arrays}
-    check_forcing({name: array.T for name, array in arrays.items()}, times, names, called=called)
+    arrays = {name: _flat(array, inputs.space)[:, chosen] for name, array in inputs.forcing.items()}
+    check_forcing({name: array.T for name, array in arrays.items()}, times, names, called=inputs.called)
     return np.stack(list(arrays.values()), axis=-1)
-
-
-def _observed(ds: xr.Dataset, space: Space, target: str) -> xr.DataArray:
-    # "streamflow" is the role, whatever the Dataset calls it; any other name is a variable's.
-    observed = resolve.observed_streamflow(ds, None if target == "streamflow" else target)
-    return resolve.on_space(observed, space, ds)
 
 
 def _check_memory(arrays: Sequence[xr.DataArray]) -> None:
@@ -316,17 +294,18 @@ def _flat(array: xr.DataArray, space: Space) -> np.ndarray:
     return values.reshape(values.shape[0], -1)
 
 
-def _static(ds: xr.Dataset, space: Space, model: Model) -> np.ndarray:
+def _static(inputs: Inputs, model: Model) -> np.ndarray:
+    """Static inputs in memory, (cell, attribute)."""
     if not model.attributes:
-        return np.zeros((int(np.prod([ds.sizes[dim] for dim in space], dtype=int)), 0), dtype="float32")
-    return attribute_array(ds, space, model.attributes, model.categories).values.reshape(
-        -1, len(model.attributes)
-    )
+        return np.zeros((inputs.cell_count, 0), dtype="float32")
+    array = attribute_array(inputs.ds, inputs.space, model.attributes, model.categories)
+    return array.values.reshape(-1, len(model.attributes))
 
 
-def _fitted_cells(ds: xr.Dataset, space: tuple[Hashable, ...], gauged: np.ndarray) -> xr.Dataset:
+def _fitted_cells(inputs: Inputs, gauged: np.ndarray) -> xr.Dataset:
     """The cells that a constant network has parameters for."""
-    cells = space_coords(ds, space)
+    space = inputs.space
+    cells = space_coords(inputs.ds, space)
     if gauged.all():
         return cells
     if len(space) == 1:

@@ -44,8 +44,8 @@ def member_seeds(seeds: int | Sequence[int], first: int) -> list[int]:
     return [int(number) for number in numbers]
 
 
-def member_folder(folder: Path | None, seed: int) -> Path | None:
-    """Where the member of an ensemble has its checkpoint."""
+def checkpoint_folder(folder: Path | None, seed: int) -> Path | None:
+    """Where a member of an ensemble has its checkpoint."""
     return None if folder is None else folder / f"seed-{seed}"
 
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import xarray as xr
 
 from .._version import __version__
 from ..errors import CheckpointError, DescriptionError, warn
+from ..inputs.resolve import Inputs, inputs_of
 from ..models.attribute_ranges import attribute_facts
 from ..models.model import Model, history_dataset
 from ..models.specs import DeltaHBV, Spec, check_spec
-from .data import Validation, gather
-from .ensemble import check_client, fit_in_turn, fit_side_by_side, member_folder, member_seeds
+from ..support.checksums import sha256
+from .data import Validation, training_arrays
+from .ensemble import check_client, checkpoint_folder, fit_in_turn, fit_side_by_side, member_seeds
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -37,8 +38,47 @@ _NAMED = 10_000  # cells that a model knows by name
 _MANY = 3  # dynamic parameters; the paper has two at most
 
 
+@overload
 def fit(
-    ds: xr.Dataset,
+    data: xr.Dataset | Inputs,
+    spec: Spec,
+    target: str = "streamflow",
+    attributes: Sequence[str] | None = None,
+    time: slice | None = None,
+    *,
+    seeds: None = None,
+    **options: Any,
+) -> Model: ...
+
+
+@overload
+def fit(
+    data: xr.Dataset | Inputs,
+    spec: Spec,
+    target: str = "streamflow",
+    attributes: Sequence[str] | None = None,
+    time: slice | None = None,
+    *,
+    seeds: int | Sequence[int],
+    **options: Any,
+) -> Ensemble: ...
+
+
+@overload
+def fit(
+    data: xr.Dataset | Inputs,
+    spec: Spec,
+    target: str = "streamflow",
+    attributes: Sequence[str] | None = None,
+    time: slice | None = None,
+    *,
+    seeds: int | Sequence[int] | None = None,
+    **options: Any,
+) -> Model | Ensemble: ...
+
+
+def fit(
+    data: xr.Dataset | Inputs,
     spec: Spec,
     target: str = "streamflow",
     attributes: Sequence[str] | None = None,
@@ -75,19 +115,20 @@ def fit(
     device = torch_device(device) if client is None else device  # each worker decides by itself
     if isinstance(spec, DeltaHBV):
         _warn_of_dynamic(spec)
-    data, judged, model, period = gather(ds, spec, target, attributes, time, protocol, validation)
-    protocol = protocol.for_data(data.observed.shape[1], len(data.observed))
-    days = [str(value)[:10] for value in (period.indexes["time"][0], period.indexes["time"][-1])]
-    facts = attribute_facts(data.attributes, model.attributes) if spec.regional else {}
-    model = replace(model, training={"period": days, "days": len(data.observed), **facts})
+    inputs = inputs_of(data, spec.forcing, target=target)
+    learned, judged, model, days = training_arrays(inputs, spec, attributes, time, protocol, validation)
+    protocol = protocol.for_data(learned.observed.shape[1], len(days))
+    facts = attribute_facts(learned.attributes, model.attributes) if spec.regional else {}
+    period = [str(day)[:10] for day in (days[0], days[-1])]
+    model = replace(model, training={"period": period, "days": len(days), **facts})
 
     train = partial(_fit_seed, model, protocol, device, folder, every)
     if members is None:
         keeper = None if folder is None else _keeper(folder, every)
-        return _fit_one(model, data, judged, protocol, device, progress, keeper)
+        return _fit_one(model, learned, judged, protocol, device, progress, keeper)
     if client is not None:
-        return fit_side_by_side(client, members, partial(train, progress=False), (data, judged), progress)
-    return fit_in_turn(members, lambda number: train((data, judged), number, progress=progress))
+        return fit_side_by_side(client, members, partial(train, progress=False), (learned, judged), progress)
+    return fit_in_turn(members, lambda number: train((learned, judged), number, progress=progress))
 
 
 def _fit_seed(
@@ -102,7 +143,7 @@ def _fit_seed(
     progress: bool,
 ) -> Model:
     """Train the member of an ensemble that has this seed."""
-    own = member_folder(folder, seed)
+    own = checkpoint_folder(folder, seed)
     keeper = None if own is None else _keeper(own, every)
     return _fit_one(model, *data, replace(protocol, seed=seed), device, progress, keeper)
 
@@ -171,7 +212,7 @@ def _data_facts(data: TrainingData) -> dict[str, Any]:
     from .loop.checkpoint import fingerprints
 
     text = " ".join(f"{name} {value}" for name, value in fingerprints(data).items())
-    facts: dict[str, Any] = {"data_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    facts: dict[str, Any] = {"data_sha256": sha256(text)}
     return facts | ({"basins": list(data.names)} if len(data.names) <= _NAMED else {})
 
 

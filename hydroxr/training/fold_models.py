@@ -6,26 +6,25 @@ it is; a run takes only its own.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from .._version import __version__
 from ..errors import ModelFileError
-from ..inputs import resolve, time_axis
 from ..inputs.attributes import attribute_names
-from ..inputs.cells import space_names
+from ..inputs.resolve import Inputs
+from ..inputs.time_axis import select_days
 from ..models.ensemble import Ensemble
 from ..models.files import JSON_FILE, check_model_path
 from ..models.load import load_model
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
+from ..support.checksums import sha256, sha256_of
 from .fit import fit
 from .folds import Fold
 from .loop.protocol import Protocol, protocol_of
@@ -34,18 +33,13 @@ KEY = "cross_validation"
 _NOT_LEARNED = ("device", "progress", "checkpoint", "checkpoint_every")  # change nothing in the model
 
 
-def fingerprint(
-    ds: xr.Dataset,
-    dim: Hashable,
-    spec: Spec,
-    options: Mapping[str, Any],
-    labels: np.ndarray,
-    observed: xr.DataArray,
+def fold_provenance(
+    inputs: Inputs, dim: Hashable, spec: Spec, options: Mapping[str, Any], labels: np.ndarray
 ) -> dict[str, Any]:
-    """What the models of a run depend on, in plain values.
+    """What the models of a cross-validation depend on, in plain values.
 
-    Reads all values of the training period (of all days where there is a validation), one variable
-    at a time.
+    Reads all values of the training period (of all days if there is a validation), one variable at a
+    time.
     """
     usual = {name: row.default for name, row in inspect.signature(fit).parameters.items()}
     known = {field.name for field in fields(Protocol)}
@@ -55,27 +49,32 @@ def fingerprint(
         if name not in (*_NOT_LEARNED, *known) and not _same(value, usual.get(name))
     }
     changes = {name: value for name, value in options.items() if name in known - {"preset"}}
-    # All values, not only those that were given: a preset may be another one in a later version.
+    # All values, not only those that were given: a later version may change a preset.
     protocol = protocol_of(spec, options.get("preset", "default"), changes)
-    days = None if options.get("validation") is not None else options.get("time")
-    arrays = [*resolve.forcing(ds, spec.forcing).values(), observed]
-    digest = hashlib.sha256("\n".join(space_names(ds, (dim,))).encode())
-    for array in arrays:
-        part = time_axis.select_days(array.to_dataset(name="_values"), days)["_values"].transpose(dim, "time")
-        digest.update(f"{part.shape} {part['time'].values[0]} {part['time'].values[-1]}".encode())
-        digest.update(np.ascontiguousarray(part.values, dtype="float32").tobytes())
-    if isinstance(spec, LSTMStreamflow):
-        digest.update(f"{resolve.own_units(ds, spec.own_forcing)}".encode())
-    for name in attribute_names(ds, (dim,), options.get("attributes")):
-        digest.update(f"{name} {ds[name].values.tolist()}".encode())
     return {
         "description": _plain(spec.to_dict()),
         "options": chosen,
         "protocol": _plain(protocol.to_dict()),
-        "folds": hashlib.sha256("\n".join(map(str, labels)).encode()).hexdigest(),
-        "data": digest.hexdigest(),
+        "folds": sha256("\n".join(map(str, labels))),
+        "data": sha256_of(_parts(inputs, dim, spec, options)),
         "hydroxr_version": __version__,
     }
+
+
+def _parts(
+    inputs: Inputs, dim: Hashable, spec: Spec, options: Mapping[str, Any]
+) -> Iterator[str | memoryview]:
+    """Cells, daily inputs, streamflow and attributes, one at a time, for a checksum."""
+    days = None if options.get("validation") is not None else options.get("time")
+    yield "\n".join(inputs.cell_names)
+    for array in (*inputs.forcing.values(), inputs.observed):
+        part = select_days(array.to_dataset(name="_values"), days)["_values"].transpose(dim, "time")
+        yield f"{part.shape} {part['time'].values[0]} {part['time'].values[-1]}"
+        yield np.ascontiguousarray(part.values, dtype="float32").data.cast("B")
+    if isinstance(spec, LSTMStreamflow):
+        yield f"{inputs.own_units}"
+    for name in attribute_names(inputs.ds, (dim,), options.get("attributes")):
+        yield f"{name} {inputs.ds[name].values.tolist()}"
 
 
 def marked(model: Model | Ensemble, name: str, fold: Fold, run: Mapping[str, Any]) -> Model | Ensemble:

@@ -132,7 +132,7 @@ def test_latitude_is_taken_from_a_grid() -> None:
 
 def test_what_is_missing_is_named(ds: xr.Dataset) -> None:
     """Of tmin, tmax and latitude."""
-    with pytest.raises(MissingVariableError, match=r"potential evapotranspiration.*needs tmax, lat "):
+    with pytest.raises(MissingVariableError, match=r"potential evapotranspiration.*needs tmax, lat;"):
         with_extremes(ds).drop_vars(["tmax", "lat"]).hbv.pet()
 
 
