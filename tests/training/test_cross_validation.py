@@ -294,7 +294,7 @@ def test_an_interrupted_fit_is_not_kept(tmp_path: Path, monkeypatch: pytest.Monk
 
     model = labelled().hbv.fit(SPEC, **FIT)
     half = replace(model, training={**model.training, "interrupted": True})
-    monkeypatch.setattr(hx.HBVAccessor, "fit", lambda *_, **__: half)
+    monkeypatch.setattr("hydroxr.training.cross_validation.fit", lambda *_, **__: half)
     with pytest.raises(KeyboardInterrupt, match="fold '1', whose model is not kept"):
         run(labelled(), models=tmp_path / "m")
     assert not (tmp_path / "m").exists()
