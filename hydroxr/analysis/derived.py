@@ -45,57 +45,7 @@ def derive(
     area: xr.DataArray | None = None,
     reference_period: slice | None = None,
 ) -> xr.Dataset:
-    """Add derived variables to a simulation; lazy if it is.
-
-    Parameters
-    ----------
-    sim : Dataset
-        From ``simulate`` or a store, ``(..., time)``. The first three variables can also be derived after
-        ``aggregate_time``.
-    names : str or sequence of str
-        - ``snow_water_equivalent`` (kg m-2): frozen and liquid water of the snowpack.
-        - ``terrestrial_water_storage`` (kg m-2): sum of all storages, including the channel.
-        - ``discharge`` (m3 s-1): streamflow times ``area``.
-        - ``terrestrial_water_storage_anomaly`` (kg m-2): difference from the mean over ``reference_period``,
-          as in GRACE products.
-        - ``baseflow_index`` (1): sum of baseflow over sum of runoff, in the whole years of the run counted
-          from its first day.
-
-        The last two need the whole period: write a large run to a store before deriving them.
-    area : DataArray, optional
-        Area of each catchment or cell, ``(space)``, km2 or m2; default: the area in ``sim``. It is read into
-        memory, and ``discharge`` gets a digest of it as an attribute, which tells results of different
-        areas apart.
-    reference_period : slice, optional
-        Such as ``slice("2004", "2009")``, that of the GRACE mascons; default: all days.
-
-    Returns
-    -------
-    Dataset
-        ``sim`` with the variables ``names``. Variables that it already has are kept, unless they are for
-        another period, ``area`` or ``reference_period``. Snow water equivalent and discharge keep
-        components, the others average them. Stated errors of packed or rounded variables are propagated
-        where possible.
-
-    Raises
-    ------
-    MissingVariableError
-        If a name is unknown, or ``sim`` lacks a variable or the area that it needs.
-    DescriptionError
-        If ``area`` or ``reference_period`` is given without its variable, or has the wrong type.
-    UnitsError
-        If units are missing or unknown.
-    DimensionError
-        If the area has a dimension that is not one of space.
-    CoordinateError
-        If the area lacks cells of the simulation.
-    ValueRangeError
-        If an area is 0 or negative.
-    TimeAxisError
-        If the baseflow index is derived from values that are not daily.
-    EmptySelectionError
-        If no day lies in ``reference_period``, or the run has no whole year.
-    """
+    """Add derived variables to a simulation; see :meth:`hydroxr.accessor.HBVAccessor.derive`."""
     wanted = [names] if isinstance(names, str) else list(names)
     unknown = [name for name in wanted if name not in DERIVED]
     if unknown:

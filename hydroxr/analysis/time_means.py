@@ -31,46 +31,7 @@ _REDUCE: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarra
 def aggregate_time(
     sim: xr.Dataset, step: str, *, fluxes: str = "mean", states: str = "end", first_month: int = 1
 ) -> xr.Dataset:
-    """Aggregate daily values to months, years or 8-day composites, lazily and in any calendar.
-
-    Parameters
-    ----------
-    sim : Dataset
-        Daily values ``(..., time)``. Attributes tell the kind of each variable: fluxes have units such as
-        kg m-2 day-1; amounts of a day are in mm or kg m-2 with ``time: sum``; states have ``cell_methods``
-        of a point in time.
-    step : {"month", "year", "8day"}
-        Composites are defined as for MODIS: they begin on days 1, 9, ..., 361 of each year; the last
-        one has 5 days, 6 in leap years (8 in a calendar of 360 days).
-    fluxes : {"mean", "sum"}
-        Mean fluxes, kg m-2 day-1 (``time: mean``), or amounts, kg m-2 (``time: sum``), with the standard
-        names of amounts.
-    states : {"end", "mean"}
-        Storage at the end of the step, which closes the balance, or the mean over its days (``time: mean``),
-        which compares with GRACE.
-    first_month : int
-        First month of a year, 1 to 12; 10 for hydrologic years of the USGS.
-
-    Returns
-    -------
-    Dataset
-        Stamped with the first day of each step, with ``time_bnds``. Incomplete steps, usually the first
-        and the last, are left out; a missing daily value makes the step missing. Amounts of a day are
-        treated as fluxes. Flags keep their largest value, or with ``flag_masks`` every bit that was set.
-        Other variables are averaged. ``initial_storage`` is kept only if the balance closes and the first
-        step begins with the run. The stated errors of packed or rounded variables are propagated.
-
-    Raises
-    ------
-    DescriptionError
-        If an option is unknown, or a variable is not numeric or mixes kinds of flags.
-    DimensionError
-        If there is no dimension ``time``.
-    TimeAxisError
-        If ``time`` has no dates, is not sorted, or a day occurs more than once.
-    EmptySelectionError
-        If no step is complete.
-    """
+    """Aggregate to months, years or 8-day steps; see :meth:`hydroxr.accessor.HBVAccessor.aggregate_time`."""
     known = {"step": tuple(_WORDS), "fluxes": ("mean", "sum"), "states": ("end", "mean")}
     for option, value in {"step": step, "fluxes": fluxes, "states": states}.items():
         if value not in known[option]:

@@ -25,45 +25,7 @@ Error = Callable[[tuple[str, ...]], Any]  # names of variables -> error of their
 
 
 def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
-    """Check the water balance of each cell: precipitation less losses equals the change of storage.
-
-    Parameters
-    ----------
-    sim : Dataset
-        Daily simulation ``(..., time)`` with all storages, ``initial_storage`` and the fluxes rainfall,
-        snowfall, evapotranspiration and streamflow. If it does not begin with the run, ``initial_storage``
-        does not apply, and the balance starts after the first day.
-    by : "year", optional
-        One balance per calendar year; default: one for all days.
-
-    Returns
-    -------
-    Dataset
-        ``(space)`` or ``(space, year)``, kg m-2 (mm), float64, lazy if ``sim`` is:
-
-        - ``precipitation``, ``evapotranspiration``, ``streamflow``, ``storage_change``: sums.
-        - ``residual``: precipitation - evapotranspiration - streamflow - storage_change.
-        - ``tolerance``: largest residual that rounding to the type of each variable, and the stated errors of
-          packed or rounded variables, can cause.
-        - ``largest_daily_residual``, ``daily_tolerance``: largest daily values of both.
-        - ``closed``: True if the residual is within the tolerance on every day and in the sum. False if not,
-          or if this cannot be verified: a value is missing or infinite, or stated errors may exceed 1 % of
-          the precipitation.
-        - ``days``: number of days that count.
-
-    Raises
-    ------
-    MissingVariableError
-        If a variable is absent, or the simulation is that of an LSTM.
-    TimeAxisError
-        If values are not daily, sorted and without gaps.
-    EmptySelectionError
-        If no day is left: a single day that is not the first of the run.
-    UnitsError
-        If a variable has other units than ``simulate`` gives.
-    DescriptionError
-        If ``by`` is unknown, or a variable is neither float32 nor float64 (such as packed integers).
-    """
+    """Check the water balance of each cell; see :meth:`hydroxr.accessor.HBVAccessor.water_balance`."""
     if by not in (None, "year"):
         raise DescriptionError(f"by={by!r} is not known; expected 'year', or None for all days as one.")
     if not has_water_balance(sim.attrs):

@@ -20,31 +20,7 @@ def evaluate_simulation(
     dim: Dims = "time",
     mask: xr.DataArray | None = None,
 ) -> xr.Dataset:
-    """Metrics of the streamflow of a simulation against observations.
-
-    Parameters
-    ----------
-    sim : Dataset
-        With ``streamflow``.
-    observed : Dataset
-        Observed streamflow in any known units, of at least the cells of ``sim``, in any order.
-    time, dim, mask
-        As for :func:`evaluate`.
-
-    Returns
-    -------
-    Dataset
-        As :func:`evaluate`.
-
-    Raises
-    ------
-    MissingVariableError
-        If the simulation has no ``streamflow``, or the observations have none.
-    ValueRangeError
-        If observations in memory are out of range.
-    CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-        As :func:`evaluate`.
-    """
+    """Metrics of a simulation against observations; see :meth:`hydroxr.accessor.HBVAccessor.evaluate`."""
     if "streamflow" not in sim:
         raise MissingVariableError(
             "the simulation has no 'streamflow', which metrics need; simulate with variables=None, or with "

@@ -30,31 +30,7 @@ def to_netcdf(
     packed: Packed = False,
     keep_bits: KeepBits = None,
 ) -> Path:
-    """Write ``ds`` as a CF NetCDF-4 file, compressed, with checksums of its chunks and of all it holds.
-
-    It is written beside ``path`` and takes its name only when the disk has all of it.
-
-    Parameters
-    ----------
-    ds : Dataset
-        A result of hydroxr, lazy or not.
-    path
-        Of the file.
-    overwrite : bool
-        Replace a file of that name.
-    progress : bool
-        Show a progress bar over the blocks of a lazy Dataset.
-    packed, keep_bits
-        As of :func:`to_zarr`.
-
-    Raises
-    ------
-    StoreError
-        Where ``path`` exists, or writing fails.
-    DescriptionError
-        Where a variable has a name, or it or an attribute a type, that no file can have.
-    """
-
+    """Write ``ds`` as a NetCDF file; see :meth:`hydroxr.accessor.HBVAccessor.to_netcdf`."""
     from .netcdf_digest import write_digest
     from .packing import to_write
 

@@ -68,66 +68,7 @@ def cross_validate(
     progress: bool = True,
     **options: Any,
 ) -> xr.Dataset:
-    """Simulate every cell by a model that did not see it: prediction in ungauged basins or regions.
-
-    For each fold a model is fitted to the cells of all others, and simulates those of the fold.
-    Everything that any fold needs is checked before the first is fitted.
-
-    Parameters
-    ----------
-    ds : Dataset
-        As for ``fit``, with one dimension of space.
-    spec : DeltaHBV or LSTMStreamflow
-        A regional model; one with a constant network knows no other cells than its own.
-    folds : str or DataArray, (cell,)
-        The label by whose values cells are divided: the name of a coordinate or variable, such as
-        ``"pub_fold"`` or ``"pur_region"`` (``"basin"`` leaves out one at a time), or values for the
-        same cells. Numbers or text.
-    simulate_time : slice, optional
-        The days to keep; default: all. All are simulated, so that those before warm up.
-    variables : sequence of str, optional
-        What to keep of the simulations; None: all of ``hydroxr.conventions.variables.OUTPUTS``.
-    models : path, optional
-        A folder in which each fold's model is saved as soon as the fold is done, ``fold-<label>``
-        (``hx.load_model`` reads it). A repeated call goes on with those that are there, and
-        refuses those of another description, data, folds or options. Default: they are not kept.
-    client : dask.distributed.Client, optional
-        Fit folds as tasks of a cluster, one at a time in each worker process: give workers one
-        thread. The data travel to the workers, lazily if they are lazy. Default: one after another.
-    drop_missing : bool
-        Leave out cells without a label, from training too; default: an error names them.
-    missing : {"raise", "fill"}
-        What simulations do where forcing is missing, as in ``simulate``.
-    device : str
-        "auto", "cpu", "cuda".
-    progress : bool
-        Show a bar over the folds.
-    **options
-        Of ``fit``: ``time``, ``attributes``, ``iterations``, ``preset``, ... ``validation`` may be a
-        period, and ``checkpoint`` a folder, in which each fold has its own. With ``seeds`` each
-        fold has an ensemble.
-
-    Returns
-    -------
-    Dataset
-        As of ``simulate``, in memory, all cells in their order, with the coordinate ``fold``
-        (cell,), the label. ``initial_storage`` is there where the first day is kept; ``attribute_flag`` is
-        not: that held-out cells are unlike the others is what is asked.
-
-    Raises
-    ------
-    HydroxrError
-        Named for what is wrong, before anything is computed; ModelFileError for models that
-        are not this run's.
-    KeyboardInterrupt
-        Where a fit is interrupted; its model is not kept.
-
-    Notes
-    -----
-    In memory are what ``fit`` needs for the other folds, the variables of one fold over all days,
-    and those of all cells over ``simulate_time`` (4 bytes a value: 24 MB a variable for 671 cells
-    and 25 years).
-    """
+    """Simulate cells by models that did not see them; :meth:`hydroxr.accessor.HBVAccessor.cross_validate`."""
     variables = _check_options(spec, variables, client, missing, options)
     inputs = inputs_of(ds, spec.forcing, target=options.get("target", "streamflow"))
     derivation(inputs, variables)  # refuses what derived variables lack

@@ -47,7 +47,7 @@ def public() -> dict[str, tuple[str, Any]]:
     """Each public name as users write it, the name by which it is imported, and the object."""
     found: dict[str, tuple[str, Any]] = {}
     for _, prefix, owner, path in ACCESSORS:
-        for name, thing in vars(owner).items():
+        for name, thing in inspect.getmembers(owner):
             if not name.startswith("_") and not isinstance(thing, property):
                 found[f"{prefix}.{name}"] = (f"{path}.{name}", thing)
     for _, module in MODULES:

@@ -226,8 +226,8 @@ def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protoco
     network : {"lstm", "constant", "streamflow"}
         Kind of the network: it gives parameters daily or once per cell, or streamflow itself.
     changes : dict
-        Values by the names of :class:`Protocol`. None leaves the preset's value, except for ``clip`` and
-        ``patience``, where None is a value.
+        Values by the names of :class:`Protocol`. None leaves the preset's value; for ``clip``, where
+        None is a value, "preset" does.
 
     Raises
     ------
@@ -240,9 +240,8 @@ def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protoco
     for name in changes:
         if name not in known:
             raise DescriptionError(f"fit has no option {name!r}; expected one of {', '.join(known)}.")
-    changes = {
-        name: value for name, value in changes.items() if value is not None or name in ("clip", "patience")
-    }
+    unchanged = {"clip": "preset"}  # None is a value of clip
+    changes = {name: value for name, value in changes.items() if value != unchanged.get(name)}
     if "epochs" in changes:
         changes.setdefault("iterations", None)
     elif "iterations" in changes:

@@ -1,0 +1,397 @@
+"""Methods of ``ds.hbv`` that train models: fit, cross_validate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import xarray as xr
+
+if TYPE_CHECKING:
+    from typing import TypedDict, Unpack
+
+    from distributed import Client
+
+    from ..models.ensemble import Ensemble
+    from ..models.model import Model
+    from ..models.specs import Spec
+
+    class _Options(TypedDict, total=False):
+        """Options of ``fit`` that do not change the type of the result."""
+
+        attributes: Sequence[str] | None
+        time: slice | None
+        iterations: int | None
+        batch: int | None
+        window: int | None
+        warmup: int | None
+        seed: int
+        device: str
+        progress: bool
+        optimizer: Literal["adam", "adadelta"] | None
+        learning_rate: float | None
+        preset: Literal["default", "long", "paper"]
+        loss: str | Mapping[str, float] | Callable[..., Any] | None
+        validation: slice | xr.DataArray | Sequence[Any] | None
+        checkpoint: str | os.PathLike[str] | None
+        checkpoint_every: int | timedelta | None
+        resume: str | os.PathLike[str] | None
+        client: Client | None
+        schedule: Literal["cosine", "constant"] | None
+        epochs: int | None
+        warmup_gradient: bool | None
+        warmup_parameters: Literal["daily", "last day"] | None
+        dropout: float | None
+        clip: float | Literal["preset"] | None
+        precision: Literal["auto", "float32", "bfloat16"] | None
+        validate_every: int | None
+        patience: int | None
+
+
+class TrainingMethods:
+    """Train models on the Dataset."""
+
+    _ds: xr.Dataset
+
+    @overload
+    def fit(
+        self, spec: Spec, target: str = "streamflow", *, seeds: None = None, **options: Unpack[_Options]
+    ) -> Model: ...
+
+    @overload
+    def fit(
+        self,
+        spec: Spec,
+        target: str = "streamflow",
+        *,
+        seeds: int | Sequence[int],
+        **options: Unpack[_Options],
+    ) -> Ensemble: ...
+
+    def fit(
+        self,
+        spec: Spec,
+        target: str = "streamflow",
+        attributes: Sequence[str] | None = None,
+        time: slice | None = None,
+        iterations: int | None = None,
+        batch: int | None = None,
+        window: int | None = None,
+        warmup: int | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        progress: bool = True,
+        optimizer: Literal["adam", "adadelta"] | None = None,
+        learning_rate: float | None = None,
+        *,
+        preset: Literal["default", "long", "paper"] = "default",
+        loss: str | Mapping[str, float] | Callable[..., Any] | None = None,
+        validation: slice | xr.DataArray | Sequence[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | timedelta | None = None,
+        resume: str | os.PathLike[str] | None = None,
+        seeds: int | Sequence[int] | None = None,
+        client: Client | None = None,
+        schedule: Literal["cosine", "constant"] | None = None,
+        epochs: int | None = None,
+        warmup_gradient: bool | None = None,
+        warmup_parameters: Literal["daily", "last day"] | None = None,
+        dropout: float | None = None,
+        clip: float | Literal["preset"] | None = "preset",
+        precision: Literal["auto", "float32", "bfloat16"] | None = None,
+        validate_every: int | None = None,
+        patience: int | None = None,
+        **unknown: Any,
+    ) -> Any:
+        """Fit a model to observed streamflow.
+
+        Training uses random cells and random windows of time, each after a warm-up. A preset gives the
+        settings; every one of them can be changed. Missing observations do not count, and cells without any
+        observation in the period are left out. Ctrl-C ends the training after the current iteration; the
+        model then has the weights trained so far.
+
+        Parameters
+        ----------
+        spec : DeltaHBV or LSTMStreamflow
+            The model to fit.
+        target : str
+            Name of the observed streamflow. The default is found by name or standard name.
+        attributes : sequence of str, optional
+            Static inputs of a regional model; text becomes the number of its category. Default: the
+            attributes of the paper's Table A1 that the Dataset has.
+        time : slice, optional
+            Training period, such as ``slice("1980-10-01", "1995-09-30")``. Default: all days.
+        iterations : int, optional
+            Steps of the optimiser; default 1500 for a regional model, 300 for a constant one.
+        batch : int, optional
+            Windows per iteration; default 100.
+        window, warmup : int, optional
+            Days of a window that count in the loss, and days of warm-up before them; default 365 each.
+        seed : int
+            Seed of weights and draws. The same seed on the same machine gives the same model.
+        device : str
+            "cpu", "cuda", or "auto": a GPU if there is one.
+        progress : bool
+            Show a bar with the loss and the best validation.
+        optimizer : {"adam", "adadelta"}, optional
+            Default: Adam, or the paper's Adadelta in preset "paper".
+        learning_rate : float, optional
+            Largest learning rate. The default depends on the optimiser and the kind of network.
+        preset : {"default", "long", "paper"}
+            "default": Adam, gradients through the warm-up, squared errors over the variance of each cell
+            plus a term for low flows. "long": the same with three times the iterations and, for δ models, a
+            KGE term, for final weights of a regional network. "paper": the protocol of Feng et al. (2022):
+            their loss, Adadelta, 50 epochs, and a warm-up without gradient and with the dynamic parameters
+            of its last day.
+        loss : str, dict or function, optional
+            "paper", "nse", "kge", "low_flow", or for an LSTM "transformed" (RMSE of its normalised output); a
+            weighted sum such as ``{"nse": 1.0, "low_flow": 1.0}``; or a function of simulated and observed
+            streamflow, tensors ``(time, space)`` in mm/day with NaN for missing observations, that returns a
+            scalar tensor. If it has an argument ``variance``, it gets the variance of each cell,
+            ``(space,)``.
+        validation : slice, DataArray or sequence, optional
+            Data that the weights are judged by, with the median NSE of a continuous simulation. A
+            period outside the training period, with the days before it as warm-up (its own first days if
+            there are none before). Or cells to keep out of training, as labels or as a DataArray of bool that
+            is True for them. The weights with the best validation are kept. Default: no validation, and the
+            last weights are kept.
+        checkpoint : path, optional
+            Folder for checkpoints of the training. If it has a checkpoint of the same training, the training
+            continues from there: repeat the call after an interruption.
+        checkpoint_every : int or timedelta, optional
+            Iterations or time between checkpoints; default: five minutes.
+        resume : path, optional
+            As ``checkpoint``, for a folder that must have a checkpoint.
+        seeds : int or sequence of int, optional
+            Train several models, with this many seeds from ``seed`` on or with these seeds.
+        client : dask.distributed.Client, optional
+            Train the models of several ``seeds`` in parallel, one at a time per worker process. Checkpoints
+            need a folder that all workers see. Default: one after another.
+        schedule : {"cosine", "constant"}, optional
+            "cosine": the learning rate decays to 0 along half a cosine.
+        epochs : int, optional
+            Replaces ``iterations``. The windows of an epoch cover 99 % of all days of all cells.
+        warmup_gradient : bool, optional
+            Whether gradients pass through the warm-up.
+        warmup_parameters : {"daily", "last day"}, optional
+            Dynamic parameters during the warm-up: those of each day, or those of its last day.
+        dropout : float, optional
+            Share of the LSTM's weights that each pass drops. Default: that of ``spec``, or of the preset.
+        clip : float, optional
+            Largest norm of the gradient; None: no limit. Default "preset": 1, or None in preset "paper".
+        precision : {"auto", "float32", "bfloat16"}, optional
+            Precision of the LSTM in training. "auto": bfloat16 if the machine computes it faster.
+        validate_every : int, optional
+            Iterations between validations; default 100, or 20 for a constant model in preset "default".
+        patience : int, optional
+            Stop after this many validations in a row without improvement. Default: never.
+        **unknown
+            Not accepted; the error lists all options.
+
+        Returns
+        -------
+        Model, or Ensemble if ``seeds`` is given
+
+        Raises
+        ------
+        HydroxrError
+            If inputs, observations or options do not fit, before anything is computed; the class names the
+            problem.
+        TrainingError
+            If ten batches in a row, or all of them, have no finite loss and gradient.
+        CheckpointError
+            If a checkpoint is damaged, missing for ``resume``, belongs to another training, or cannot be
+            written.
+
+        Examples
+        --------
+        >>> model = ds.hbv.fit(hx.DeltaHBV(), time=slice("1980-10-01", "1995-09-30"))  # doctest: +SKIP
+        """
+        from ..training.fit import fit
+
+        return fit(
+            self._ds,
+            spec,
+            target=target,
+            attributes=attributes,
+            time=time,
+            iterations=iterations,
+            batch=batch,
+            window=window,
+            warmup=warmup,
+            seed=seed,
+            device=device,
+            progress=progress,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            preset=preset,
+            loss=loss,
+            validation=validation,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            resume=resume,
+            seeds=seeds,
+            client=client,
+            schedule=schedule,
+            epochs=epochs,
+            warmup_gradient=warmup_gradient,
+            warmup_parameters=warmup_parameters,
+            dropout=dropout,
+            clip=clip,
+            precision=precision,
+            validate_every=validate_every,
+            patience=patience,
+            **unknown,
+        )
+
+    def cross_validate(
+        self,
+        spec: Spec,
+        folds: str | xr.DataArray = "pub_fold",
+        *,
+        simulate_time: slice | None = None,
+        variables: Sequence[str] | None = ("streamflow",),
+        models: str | os.PathLike[str] | None = None,
+        client: Client | None = None,
+        drop_missing: bool = False,
+        missing: Literal["raise", "fill"] = "raise",
+        device: str = "auto",
+        progress: bool = True,
+        target: str = "streamflow",
+        attributes: Sequence[str] | None = None,
+        time: slice | None = None,
+        iterations: int | None = None,
+        batch: int | None = None,
+        window: int | None = None,
+        warmup: int | None = None,
+        seed: int = 0,
+        optimizer: Literal["adam", "adadelta"] | None = None,
+        learning_rate: float | None = None,
+        preset: Literal["default", "long", "paper"] = "default",
+        loss: str | Mapping[str, float] | Callable[..., Any] | None = None,
+        validation: slice | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | timedelta | None = None,
+        seeds: int | Sequence[int] | None = None,
+        schedule: Literal["cosine", "constant"] | None = None,
+        epochs: int | None = None,
+        warmup_gradient: bool | None = None,
+        warmup_parameters: Literal["daily", "last day"] | None = None,
+        dropout: float | None = None,
+        clip: float | Literal["preset"] | None = "preset",
+        precision: Literal["auto", "float32", "bfloat16"] | None = None,
+        validate_every: int | None = None,
+        patience: int | None = None,
+        **unknown: Any,
+    ) -> xr.Dataset:
+        """Simulate every cell by a model that did not see it: prediction in ungauged basins or regions.
+
+        For each fold a model is fitted to the cells of all other folds and simulates the cells of the fold.
+        Everything that any fold needs is checked before the first fit.
+
+        Parameters
+        ----------
+        spec : DeltaHBV or LSTMStreamflow
+            A regional model; a constant network cannot simulate other cells.
+        folds : str or DataArray, (cell,)
+            Label that divides the cells, numbers or text: the name of a coordinate or variable, such as
+            ``"pub_fold"``, ``"pur_region"`` or ``"basin"`` (each cell alone), or a value for each cell.
+        simulate_time : slice, optional
+            Days to return; default: all. All days are simulated, so that earlier ones are the warm-up.
+        variables : sequence of str, optional
+            Variables to return. None: all of ``hydroxr.conventions.variables.OUTPUTS``.
+        models : path, optional
+            Folder in which the model of each fold is saved as ``fold-<label>`` as soon as the fold is done. A
+            repeated call uses the models that are there, and refuses those of another description, other
+            data, folds or options. Default: models are not saved.
+        client : dask.distributed.Client, optional
+            Fit folds in parallel, one at a time per worker process; give workers one thread. The data are
+            sent to the workers, lazily if they are lazy. Default: one after another.
+        drop_missing : bool
+            Leave out cells without a label, also from training. Default: an error names them.
+        missing : {"raise", "fill"}
+            What simulations do with missing forcing, as in :meth:`simulate`.
+        progress : bool
+            Show a bar over the folds.
+        validation : slice, optional
+            A period, as in :meth:`fit`; cells cannot be given.
+        checkpoint : path, optional
+            As in :meth:`fit`; each fold gets a folder in it.
+        seeds : int or sequence of int, optional
+            As in :meth:`fit`; each fold gets an ensemble.
+        target, attributes, time, iterations, batch, window, warmup, seed, optimizer, learning_rate
+            As in :meth:`fit`.
+        device, preset, loss, checkpoint_every, schedule, epochs, warmup_gradient, warmup_parameters, dropout
+            As in :meth:`fit`.
+        clip, precision, validate_every, patience
+            As in :meth:`fit`.
+        **unknown
+            Not accepted; the error lists all options.
+
+        Returns
+        -------
+        Dataset
+            As from :meth:`simulate`, in memory, with all cells in their order and the coordinate ``fold``,
+            ``(cell,)``. ``initial_storage`` is included if the first day is returned. There is no
+            ``attribute_flag``, since held-out cells are unlike the others on purpose.
+
+        Raises
+        ------
+        HydroxrError
+            If inputs, folds or options do not fit, before anything is computed; the class names the problem.
+        ModelFileError
+            If ``models`` has models of another run.
+        TrainingError, CheckpointError
+            As in :meth:`fit`.
+        KeyboardInterrupt
+            If a fit is interrupted. Its model is not saved.
+
+        Notes
+        -----
+        Memory holds the data that ``fit`` needs for the other folds, the variables of one fold for all days,
+        and those of all cells for ``simulate_time``: 4 bytes per value, 24 MB per variable for 671 cells and
+        25 years.
+        """
+        from ..training.cross_validation import cross_validate
+
+        return cross_validate(
+            self._ds,
+            spec,
+            folds,
+            simulate_time=simulate_time,
+            variables=variables,
+            models=models,
+            client=client,
+            drop_missing=drop_missing,
+            missing=missing,
+            device=device,
+            progress=progress,
+            target=target,
+            attributes=attributes,
+            time=time,
+            iterations=iterations,
+            batch=batch,
+            window=window,
+            warmup=warmup,
+            seed=seed,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            preset=preset,
+            loss=loss,
+            validation=validation,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            seeds=seeds,
+            schedule=schedule,
+            epochs=epochs,
+            warmup_gradient=warmup_gradient,
+            warmup_parameters=warmup_parameters,
+            dropout=dropout,
+            clip=clip,
+            precision=precision,
+            validate_every=validate_every,
+            patience=patience,
+            **unknown,
+        )
