@@ -65,7 +65,7 @@ def aggregate_time(
 
 
 def composite_8day(sim: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
-    """Sum daily values over the 8-day composites of MOD16A2, as :func:`aggregate_time` does.
+    """Sum daily values over the 8-day composites of MOD16A2, as ``aggregate_time`` does.
 
     Parameters
     ----------
@@ -76,14 +76,14 @@ def composite_8day(sim: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
     -------
     Dataset or DataArray
         Like ``sim``; fluxes and daily amounts in kg m-2 per composite. A Dataset has ``time_bnds``, and its
-        other variables (temperatures, flags) are reduced as by :func:`aggregate_time`.
+        other variables (temperatures, flags) are reduced as by ``aggregate_time``.
 
     Raises
     ------
     UnitsError
         If the attributes do not tell whether a variable is a flux, an amount of a day or a state.
     DescriptionError, DimensionError, TimeAxisError, EmptySelectionError
-        As :func:`aggregate_time`.
+        As :meth:`~hydroxr.accessor.HBVAccessor.aggregate_time`.
     """
     if isinstance(sim, xr.Dataset):
         for array in sim.data_vars.values():
