@@ -74,7 +74,8 @@ def resolve(app: Sphinx, node: nodes.Element, text: nodes.Element) -> nodes.Node
     inner |= {f"hydroxr.{name}": f"hydroxr.errors.{name}" for name in errors()}
     inner["hydroxr.HBVAccessor"] = "hydroxr.accessor.HBVAccessor"
     objects = app.env.domains.python_domain.objects
-    for full in (target, f"{module}.{target}"):
+    named = [path for path, _ in public().values() if path.endswith(f".{target}")]
+    for full in (target, f"{module}.{target}", *(named if len(named) == 1 else ())):
         name = inner.get(full, full)
         if name not in objects and _exists(full):
             name = next((above for above in _above(full) if above in objects), name)
