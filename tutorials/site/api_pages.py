@@ -6,6 +6,7 @@ import importlib
 import inspect
 import operator
 import pkgutil
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -112,7 +113,7 @@ def _exists(name: str) -> bool:
 def _summary(thing: Any) -> str:
     """The first line of a docstring, as plain text for a table."""
     first = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
-    return first.replace("``", "`") if ":`" not in first else first.split(":`")[0].rsplit(" ", 1)[0]
+    return re.sub(r":\w+:`~?\.?([^`<]+)[^`]*`", r"`\1`", first).replace("``", "`")
 
 
 def _stem(name: str) -> str:
