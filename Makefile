@@ -1,72 +1,94 @@
-# Each command works from a bare Python 3.11: it makes the environment .venv first, where it is not there.
+# Every target works from a bare Python of 3.11 or later: it makes the environments that it needs.
 PYTHON ?= python3
+PROCESSES ?= 2
 BIN := .venv/bin
 MADE := .venv/.made
 DOCS_MADE := .venv/.docs
 CF := .venv-cf
-CF_MADE := .venv-cf/.made
+CF_MADE := $(CF)/.made
+OLDEST := .venv-oldest
+OLDEST_MADE := $(OLDEST)/.made
 
-.PHONY: env cf demo docs test test-faults lint bench bench-scale gpu clean
+# Each worker takes a stretch of the list of tests, and who is done takes over what others have left.
+PYTEST := -m pytest -n $(PROCESSES) --dist worksteal
 
-env: $(MADE)
+.PHONY: help env cf oldest demo docs lint test test-oldest test-faults bench bench-scale gpu clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/#/' | column -t -s '#'
+
+env: $(MADE)  ## make the environment .venv
 
 $(MADE): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/python -m pip install --quiet -e ".[test,tutorial]"
 	touch $(MADE)
 
-# The CF checker's versions do not go with ours: it has an environment of its own.
-cf: $(CF_MADE)
+cf: $(CF_MADE)  ## make the environment of the CF checker, which needs versions of its own
 
 $(CF_MADE): tests/cf/requirements.txt
 	$(PYTHON) -m venv $(CF)
 	$(CF)/bin/python -m pip install --quiet -r tests/cf/requirements.txt
 	touch $(CF_MADE)
 
-demo: $(MADE)
+oldest: $(OLDEST_MADE)  ## make the environment with the oldest versions that pyproject.toml allows
+
+$(OLDEST_MADE): pyproject.toml constraints.txt tests/support/oldest.py
+	$(PYTHON) -m venv $(OLDEST)
+	$(PYTHON) tests/support/oldest.py > $(OLDEST)/constraints.txt
+	PIP_CONSTRAINT="$(CURDIR)/$(OLDEST)/constraints.txt" $(OLDEST)/bin/python -m pip install --quiet -e ".[test]"
+	touch $(OLDEST_MADE)
+
+demo: $(MADE)  ## train, simulate and plot a small example in demo-output
 	$(BIN)/python -m hydroxr demo
 
-# The site, in build/site/html: API reference, guides, tutorials. A warning is an error, and nothing is fetched.
-docs: $(DOCS_MADE)
+docs: $(DOCS_MADE)  ## build the site in build/site/html; a warning is an error, and nothing is fetched
 	$(BIN)/python tutorials/site/build.py
 
 $(DOCS_MADE): $(MADE)
 	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/python -m pip install --quiet -e ".[docs,plot]"
 	touch $(DOCS_MADE)
 
-# The models of the tutorials are small: one thread is faster than several.
+lint: $(MADE)  ## check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
 # Named in the environment, the CF checker must be there: without it tests fail instead of being skipped.
-test: $(MADE) $(CF_MADE)
-	HYDROXR_CF_CHECKER="$(CURDIR)/$(CF)/bin/compliance-checker" $(BIN)/python -m pytest
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tutorials
+# The models of the tutorials are small: one thread is faster than several.
+test: export HYDROXR_CF_CHECKER=$(CURDIR)/$(CF)/bin/compliance-checker
+test: export OMP_NUM_THREADS=1
+test: $(MADE) $(CF_MADE)  ## run the tests and the tutorials
+	$(BIN)/python $(PYTEST) --nbmake --nbmake-timeout=600 tutorials tests
+
+test-oldest: export OMP_NUM_THREADS=1
+test-oldest: $(OLDEST_MADE)  ## run the tests of simulation, storage and clusters with the oldest versions
+	$(OLDEST)/bin/python -m pip list
+	$(OLDEST)/bin/python $(PYTEST) tests/simulation tests/storage tests/faults
 
 # Writers and trainings killed, stores and models damaged in great number; for fewer
 # FAULTS="--kills 10 --appends 10 --damages 100" FIT_FAULTS="--kills 10".
 test-faults: export PYTHONPATH=.
 test-faults: export OMP_NUM_THREADS=1
-test-faults: $(MADE)
+test-faults: $(MADE)  ## kill writers and trainings, damage stores and models, in great number
 	$(BIN)/python tests/faults/model_faults.py $(MODEL_FAULTS)
 	$(BIN)/python tests/faults/fit_faults.py $(FIT_FAULTS)
 	$(BIN)/python tests/faults/store_faults.py $(FAULTS)
 	$(BIN)/python tests/faults/cluster_faults.py $(CLUSTER_FAULTS)
 
-lint: $(MADE)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-
-bench: $(MADE)
+bench: $(MADE)  ## time the physics and a training iteration
 	$(BIN)/python tests/benchmarks/bench_physics.py
 	$(BIN)/python tests/benchmarks/bench_training.py
 
 # Two worker processes and some 20 GB of disk; smaller: make bench-scale SCALE="--cells 1000 --years 2"
-bench-scale: $(MADE)
+bench-scale: $(MADE)  ## time a continent and its memory
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_scale.py $(SCALE)
 
-gpu: $(MADE)
+gpu: $(MADE)  ## test and time the loop on an NVIDIA GPU
 	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/python -m pip install --quiet -e ".[gpu]"
 	$(BIN)/python -m pytest tests/physics/cuda/test_loop.py
 	$(BIN)/python tests/benchmarks/bench_physics.py
 
-clean:
-	rm -rf .venv $(CF) demo-output
+clean:  ## remove the environments and what was built
+	rm -rf .venv $(CF) $(OLDEST) build demo-output
