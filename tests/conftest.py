@@ -1,7 +1,4 @@
-"""Fixtures of the labelled layer: tiny Datasets and tiny trained models.
-
-Datasets are made anew for each test; models are trained once a session and must not be changed.
-"""
+"""Tiny Datasets, made anew for each test, and tiny models, trained once per session: do not change them."""
 
 from __future__ import annotations
 
@@ -9,8 +6,8 @@ import os
 from contextlib import AbstractContextManager
 from typing import Any
 
-# Before torch is imported: for arrays this small its threads only wait for each other, up to a
-# hundred times as long as the work takes where other programs use the cores.
+# Set before torch is imported: on small arrays its threads wait for each other, on busy cores up to a
+# hundred times as long as the work takes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
@@ -20,7 +17,7 @@ import hydroxr as hx
 from hydroxr.models.model import Model
 from tests.support import labelled
 
-# Within make_dataset's days, and not from the first of them.
+# Within the days of make_dataset, but not from the first.
 TRAINING = slice("2000-01-06", "2000-02-14")  # 40 days
 FIT: dict[str, Any] = {
     "time": TRAINING,
@@ -28,7 +25,7 @@ FIT: dict[str, Any] = {
     "batch": 4,
     "window": 20,
     "warmup": 10,
-    "learning_rate": 0.1,  # so large that parameters differ between cells and days
+    "learning_rate": 0.1,  # large, so that parameters differ between cells and days
     "progress": False,
 }
 
@@ -47,7 +44,7 @@ def grid() -> xr.Dataset:
 
 @pytest.fixture(scope="session")
 def constant_model() -> Model:
-    """Fitted to the three basins of ``ds``, 2 components."""
+    """A model of the three basins of ``ds``, 2 components."""
     spec = hx.DeltaHBV(components=2, network="constant")
     return labelled.make_dataset().hbv.fit(spec, **FIT)
 
@@ -67,7 +64,7 @@ def dynamic_model() -> Model:
 
 @pytest.fixture(scope="session")
 def models(constant_model: Model, static_model: Model, dynamic_model: Model) -> dict[str, Model]:
-    """The three by name."""
+    """The three models by name."""
     return {"constant": constant_model, "static": static_model, "dynamic": dynamic_model}
 
 

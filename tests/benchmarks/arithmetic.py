@@ -1,6 +1,6 @@
 """What a continent costs: from rates that were measured to core hours and bytes.
 
-The formulas are those of the guide ``continent_arithmetic.md``; :func:`table` prints the table at its top.
+The guide ``continent_arithmetic.md`` explains the formulas; :func:`table` prints the table at its top.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ WHERE = {
 
 @dataclass(frozen=True)
 class Rates:
-    """Of one core, as a run of the benchmark has them.
+    """Rates of one core, measured by one run of the benchmark.
 
     Parameters
     ----------
     physics : float
-        Seconds a cell, day and component.
+        Seconds per cell, day and component.
     network : float
-        Seconds a cell and day of the parameter window, through which the LSTM walks once a run.
+        Seconds per cell and day of the parameter window, which the LSTM reads once per run.
     codec, disk : float
-        Seconds a byte that is read or written, before compression.
+        Seconds per byte read or written, before compression.
     other : float
-        Seconds a cell and day that no timer saw.
+        Seconds per cell and day that no timer saw.
     window : int
         Days of the parameter window.
     forcing, outputs : float
-        Bytes on disk a cell and day.
+        Bytes on disk per cell and day.
     """
 
     physics: float
@@ -46,7 +46,7 @@ class Rates:
 
     @classmethod
     def of(cls, found: dict[str, float], cells: int, days: int, window: int) -> Rates:
-        """From seconds of one worker process of one thread, and bytes of the two stores."""
+        """Rates from the seconds of one single-threaded worker and the bytes of both stores."""
         cell_days = cells * days
         through = cell_days * NUMBER * (FORCING + OUTPUTS)
         timed = sum(found[name] for name in ("physics", "network", "codec", "disk"))
@@ -62,19 +62,19 @@ class Rates:
         )
 
     def core_hours(self, cells: int, days: int, window: int) -> float:
-        """Of a run whose parameter window is ``window`` days."""
+        """Core hours of a run with a parameter window of ``window`` days."""
         through = NUMBER * (FORCING + OUTPUTS)
         a_day = self.physics * COMPONENTS + (self.codec + self.disk) * through + self.other
         return cells * (days * a_day + window * self.network) / 3600
 
 
 def days_of(years: int) -> int:
-    """In the mean of the calendar."""
+    """Days in so many years of average length."""
     return round(365.2425 * years)
 
 
 def table(rates: Rates, window: int) -> str:
-    """The measured inputs and what follows of them, in Markdown; ``window`` days in the parameter window."""
+    """Measured rates and the costs that follow from them, in Markdown, for a window of ``window`` days."""
     rows = [
         ("physics", f"{rates.physics * 1e9:.1f} ns per cell, day and component"),
         ("network", f"{rates.network * 1e6:.1f} µs per cell and day of the parameter window"),

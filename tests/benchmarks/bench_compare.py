@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_compare.py [composites | filters | weights]
 
-Data are made up. Peak memory is that of the whole process, libraries and data included; each part runs in a
-process of its own, so that none hides in the peak of another.
+Data are random. Peak memory counts the whole process, libraries and data included. Each part runs in its own
+process, so that no peak hides another.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import hydroxr as hx
 
 
 def composites() -> str:
-    """10,000 cells x 10 years, blocks of 500 cells x a year, summed and compared with themselves."""
+    """10,000 cells x 10 years in blocks of 500 cells x 1 year: 8-day sums, compared with themselves."""
     import dask.array as da
 
     days = np.arange("2001-01-01", "2011-01-01", dtype="datetime64[D]").astype("datetime64[ns]")
@@ -39,10 +39,10 @@ def composites() -> str:
 
 
 def filters() -> str:
-    """569 basins x 30 years, as CAMELS has."""
+    """569 basins x 30 years, the size of CAMELS."""
     flow = np.random.default_rng(0).gamma(0.5, 2.0, (569, 10_957))
     streamflow = xr.DataArray(flow, dims=("basin", "time"), attrs={"units": "mm/day"})
-    hx.compare.lyne_hollick(streamflow[:1])  # compiled, or found in the cache
+    hx.compare.lyne_hollick(streamflow[:1])  # compiles, or reads the cache
     started = time.perf_counter()
     hx.compare.lyne_hollick(streamflow)
     return f"Lyne-Hollick of 569 basins x 10,957 days ({time.perf_counter() - started:.2f} s once compiled)"
@@ -66,7 +66,7 @@ _PARTS: dict[str, Callable[[], str]] = {"composites": composites, "filters": fil
 
 
 def main() -> None:
-    """Run one part, or each in a process of its own."""
+    """Run one part, or each in its own process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", nargs="?", choices=list(_PARTS))
     part = parser.parse_args().part

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_memory.py [--basins 671] [--years 30] [--hidden 256]
 
-Forcing is made up and the network untrained: neither changes what is stored. Peak memory is that
-of the whole process, libraries and data included.
+Forcing is random and the network untrained, which does not change the memory. Peak memory counts the
+whole process, libraries and data included.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def dataset(basins: int, years: int) -> xr.Dataset:
 
 
 def untrained(spec: hx.DeltaHBV, ds: xr.Dataset) -> Model:
-    """A model whose weights nobody has trained."""
+    """A model with random weights."""
     from hydroxr.models.parameter_network import ParameterNetwork
 
     weights = {name: value.numpy() for name, value in ParameterNetwork(spec, 35).state_dict().items()}

@@ -2,11 +2,10 @@
 
     python tests/benchmarks/bench_physics.py [--short] [--repeats N]
 
-Medians of runs that take turns in one process; nanoseconds for each component and day; and the peak
-memory of a process that does nothing else, above what it has after imports and inputs. hydrodl2, the
-successor of the paper's code, runs beside where it happens to be installed: as it is shipped, without
-gradient through the first 365 days, while hydroxr has gradients through all of them. A GPU is timed
-where there is one.
+Printed are medians of runs that take turns in one process, nanoseconds per component and day, and the peak
+memory of a process of its own, above its memory after imports and inputs. If hydrodl2, the successor of the
+paper's code, is installed, it runs too: as shipped, without gradients through the first 365 days, while
+hydroxr has gradients through all days. A GPU is timed if there is one.
 """
 
 from __future__ import annotations

@@ -1,18 +1,17 @@
-"""A continent from Zarr to Zarr: where the time goes, memory, more cells, more workers, the graph.
+"""A continent from Zarr to Zarr: time by part, memory, more cells, more workers, the graph.
 
     python tests/benchmarks/bench_scale.py [--cells 20000] [--years 10] [--hidden 256] [--window 365]
 
-It prints, in this order: the graph of 100,000 chunks of one cell; one worker; two; how much faster two
-processes of this machine are that share nothing at all, which is the most that two workers can reach; four
-times the cells; and the table of ``continent_arithmetic.md``, a guide. Nothing else may run meanwhile.
+It prints, in this order: the time to build the graph of 100,000 chunks of one cell; one worker; two workers;
+the speed-up of two processes that share nothing, which bounds that of two workers; four times the cells; and
+the table of the guide ``continent_arithmetic.md``. Run nothing else meanwhile.
 
-Weather and catchments are those of ``hx.virtual_continent``; the model is δn with 16 components and static
-parameters, whose weights nobody has trained, read at the end of ``--window`` days. Five outputs are
-written. Every run has worker processes of its own, of one thread each. Timers in them are round the
-physics, the network, Zarr's reading and encoding ("codec") and the writing of chunks, which waits until the
-disk has them ("disk"); what is left is conversion, checks, dask, and its scheduler's and client's waiting
-for one another, which no timer separates. Memory is the peak of a worker process, libraries included. The
-input is written once for each number of cells, and not timed.
+Weather and catchments come from ``hx.virtual_continent``. The model is an untrained δn with 16 components;
+its static parameters are read at the end of ``--window`` days. Five outputs are written. Every run starts new
+worker processes of one thread each. Timers in them measure the physics, the network, reading and encoding by
+Zarr ("codec"), and writing chunks through to the disk ("disk"). The rest is conversion, checks, dask, and
+waiting between scheduler and client, which no timer separates. Memory is the peak of a worker process,
+libraries included. The input is written once per number of cells, and not timed.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ OUTPUTS = ["streamflow", "evapotranspiration", "snowpack", "soil_moisture", "bas
 
 
 def untrained(hidden: int, window: int, ds: xr.Dataset) -> Model:
-    """δn with random weights, and the attributes of ``ds`` that are numbers."""
+    """δn with random weights that uses the numeric attributes of ``ds``."""
     from hydroxr.conventions.variables import ATTRIBUTES
     from hydroxr.models.parameter_network import ParameterNetwork
 
@@ -60,7 +59,7 @@ def untrained(hidden: int, window: int, ds: xr.Dataset) -> Model:
 
 
 def install_timers(dask_worker: Any) -> None:
-    """In a worker: sum up the time in physics, network and codec."""
+    """In a worker: sum up the time in physics, network, codec and disk."""
     spent: dict[str, float] = {}
     dask_worker.spent = spent
     import zarr
@@ -89,21 +88,21 @@ def install_timers(dask_worker: Any) -> None:
 
 
 def what_was_spent(dask_worker: Any) -> dict[str, float]:
-    """In a worker: what the timers say, and its peak memory in GB.
+    """In a worker: seconds by timer, and its peak memory in GB.
 
-    Not of ``getrusage``, where a process begins with what the one had that started it.
+    ``getrusage`` would not do: a process starts with the peak of its parent.
     """
     return {**dask_worker.spent, "peak": high_water() * 1024**2 / 1e9}
 
 
 def warm_up() -> None:
-    """In a worker: import and compile what would otherwise be timed."""
+    """In a worker: import and compile, so that it is not timed."""
     ds = hx.virtual_continent(cells=8, years=1).load()
     ds.hbv.simulate(untrained(8, 100, ds), variables=OUTPUTS)
 
 
 def alone(seconds: float) -> int:
-    """In a worker: how often some cells in memory are simulated in that time, network and physics."""
+    """In a worker: how often some cells in memory are simulated in that time."""
     ds = hx.virtual_continent(cells=100, years=2).load()
     model = untrained(256, 365, ds)
     number, began = 0, time.perf_counter()
@@ -114,7 +113,7 @@ def alone(seconds: float) -> int:
 
 
 def ceiling(client: Client) -> float:
-    """How many times as much two processes of this machine do as one, without anything in common."""
+    """Speed-up of two processes that share nothing."""
     first, second = client.scheduler_info()["workers"]
     one = client.submit(alone, 8.0, workers=first, pure=False).result()
     both = [client.submit(alone, 8.0, workers=each, pure=False) for each in (first, second)]
@@ -122,7 +121,7 @@ def ceiling(client: Client) -> float:
 
 
 def graph_of_chunks(number: int = 100_000) -> tuple[float, float]:
-    """Seconds to describe a run of so many chunks of one cell each, and those of the processor."""
+    """Wall and processor seconds to build the graph of a run with so many chunks of one cell."""
     import dask.array as da
 
     few = hx.virtual_continent(cells=2, years=10).drop_vars(["tmin", "tmax"]).load()
@@ -132,19 +131,19 @@ def graph_of_chunks(number: int = 100_000) -> tuple[float, float]:
     ds = ds.assign_coords(basin=np.arange(number))
     zeros = da.zeros((number, few.sizes["time"]), dtype="f4", chunks=(1, -1))
     ds = ds.assign({name: (few[name].dims, zeros, few[name].attrs) for name in series})
-    few.hbv.simulate(model, variables=OUTPUTS)  # what is imported is not counted
+    few.hbv.simulate(model, variables=OUTPUTS)  # imports are not timed
     started, used = time.perf_counter(), time.process_time()
     ds.hbv.simulate(model, variables=OUTPUTS)
     return time.perf_counter() - started, time.process_time() - used
 
 
 def bytes_of(store: Path) -> int:
-    """On disk."""
+    """Bytes on disk."""
     return sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
 
 
 def forcing(folder: Path, cells: int, given: argparse.Namespace) -> Path:
-    """The input, made by processes that end before anything is timed."""
+    """The input, made by processes that end before the timing."""
     source = folder / f"forcing-{cells}.zarr"
     if not source.exists():
         limits = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": given.memory}
@@ -155,7 +154,7 @@ def forcing(folder: Path, cells: int, given: argparse.Namespace) -> Path:
 
 
 def run(folder: Path, cells: int, given: argparse.Namespace, workers: int) -> dict[str, float]:
-    """One run; seconds of the whole, of the graph, of the timers (a worker), and peak memory."""
+    """One run: seconds in all, for the graph, by timer (per worker), and peak memory."""
     source = forcing(folder, cells, given)
     limits = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": given.memory}
     with LocalCluster(processes=True, dashboard_address=":0", **limits) as cluster, Client(cluster) as client:
@@ -181,18 +180,18 @@ def run(folder: Path, cells: int, given: argparse.Namespace, workers: int) -> di
 
 
 def tell(what: str, found: dict[str, float]) -> None:
-    """A line or two of a run."""
+    """Print one run."""
     shares = {name: found[name] / found["wall"] for name in TIMERS}
     parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     asked = sum(shares[name] for name in ("physics", "network", "codec"))
     print(
         f"{what}: {found['wall']:.1f} s, of which {parts}; physics, network and codec {asked:.0%}; "
-        f"peak {found['peak']:.2f} GB a worker; graph {found['graph']:.2f} s"
+        f"peak {found['peak']:.2f} GB per worker; graph {found['graph']:.2f} s"
     )
 
 
 def main() -> None:
-    """One worker, the same with four times the cells, and with two workers."""
+    """One worker, two workers, and four times the cells."""
     warnings.filterwarnings("ignore", message="Sending large graph")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--cells", type=int, default=20_000)
@@ -200,7 +199,9 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--window", type=int, default=365, help="days of the parameter window")
     parser.add_argument("--memory", default="3GB", help="limit of a worker process")
-    parser.add_argument("--folder", type=Path, help="where some 20 GB have room; default: the system's")
+    parser.add_argument(
+        "--folder", type=Path, help="folder with 20 GB of space; default: the system's temporary folder"
+    )
     parser.add_argument("--skip-more-cells", action="store_true")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-scale-", dir=given.folder))

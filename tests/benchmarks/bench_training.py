@@ -2,10 +2,10 @@
 
     python tests/benchmarks/bench_training.py [--repeats N] [--threads N] [--hidden N] [--precision NAME ...]
 
-100 cells x 730 days x 16 components, dynamic BETA and BETAET, by default. The network alone (g_A: forward,
-the parameters of every day, backward) and the whole iteration take turns in one process; medians, the ratio
-of the two, and the most memory of an iteration above what the process has with its data. At last, what
-subnormal numbers cost where a training is not kept from them.
+By default 100 cells x 730 days x 16 components, with dynamic BETA and BETAET. The network alone (g_A:
+forward, daily parameters, backward) and the whole iteration take turns in one process. Printed are the
+medians, their ratio, the peak memory of an iteration above that of the data, and the cost of subnormal
+numbers in a training that does not flush them to zero.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CELLS, DAYS, ATTRIBUTES = 120, 1100, 35
 
 
 def make_data() -> TrainingData:
-    """Weather and streamflow of as many cells as a batch has, and some more."""
+    """Weather and streamflow of slightly more cells than a batch holds."""
     series = weather("temperate", DAYS, CELLS, 0)
     forcing = np.stack([part.astype("float32") for part in series], axis=-1)
     rng = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def make_data() -> TrainingData:
 
 
 class Parts:
-    """The parts of an iteration, each to be timed by itself."""
+    """The parts of an iteration, to be timed one by one."""
 
     def __init__(self, training: Any) -> None:
         self.training = training
@@ -80,16 +80,16 @@ class Parts:
         torch.autograd.grad(loss, list(leaves.values()))
 
     def optimizer(self) -> None:
-        """Clipping and a step, with the gradients that are there."""
+        """Clipping and a step with the present gradients."""
         torch.nn.utils.clip_grad_norm_(self.training.module.parameters(), 1.0)
         self.training.optimizer.step()
 
     def iteration(self) -> None:
-        """All of it."""
+        """The whole iteration."""
         self.training.step()
 
     def shut_gates(self) -> None:
-        """Some hidden units as a long training leaves them: their states are too small for normal numbers."""
+        """Shut some hidden units, as a long training does: their states become subnormal."""
         hidden = self.training.module.description.hidden
         gates = self.training.module.bias_input.data.view(4, hidden)  # input, forget, cell, output
         gates[[0, 1, 3], : hidden // 20] -= 45.0
@@ -103,7 +103,7 @@ def timed(task: Callable[[], None]) -> float:
 
 
 def peak_of(task: Callable[[], None]) -> float:
-    """The most memory of a run above that before it, MB (Linux)."""
+    """Peak memory of a run above the memory before it, MB (Linux)."""
     reset = Path("/proc/self/clear_refs")
     if reset.exists():
         reset.write_text("5")

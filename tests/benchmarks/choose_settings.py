@@ -1,7 +1,7 @@
-"""How presets were chosen: variants of them, trained on 1985-1995, judged on 1981-1985.
+"""Repeat the choice of the presets: train variants on 1985-1995, judge them on 1981-1985.
 
-The test years, 1995 to 2010, are not read. Each variant is a training of its own and leaves a JSON file in
-``--out``; a call that is repeated goes on with those that are not there. ``--table`` prints what there is.
+The test years, 1995 to 2010, are not read. Each variant is one training and leaves a JSON file in ``--out``;
+a repeated call trains only what is missing. ``--table`` prints the results so far.
 
     python tests/benchmarks/choose_settings.py --data camels_us_daymet.nc --out choice dn-bt-gt dropout-0.3
 """
@@ -24,7 +24,7 @@ JUDGED = slice("1981-10-01", "1985-09-30")  # whole years, after a year of warm-
 SCORES = ("nse", "kge", "log_nse", "flv", "fhv")
 HIDDEN = 128
 
-# What all variants began with; the presets are what came out.
+# The start of all variants.
 START: dict[str, Any] = {
     "loss": {"nse": 1.0, "low_flow": 1.0},
     "learning_rate": 3e-3,
@@ -60,12 +60,14 @@ LSTM: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Train what is not there yet, or print the table."""
+    """Train the missing variants, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="CAMELS-US, compact or as published")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--table", action="store_true", help="print what there is, and train nothing")
-    parser.add_argument("names", nargs="*", help=f"of {', '.join({**DELTA, **LSTM})}; default: all")
+    parser.add_argument("--table", action="store_true", help="print the results so far, train nothing")
+    parser.add_argument(
+        "names", nargs="*", help=f"variants to train: {', '.join({**DELTA, **LSTM})}; default: all"
+    )
     given = parser.parse_args()
     if given.table:
         print(table(given.out))
@@ -81,7 +83,7 @@ def main() -> None:
 
 
 def judge(ds: xr.Dataset, name: str, checkpoint: Path) -> dict[str, float]:
-    """Train a variant, and its medians over the basins in the years of the validation."""
+    """Train a variant; return its median scores over the basins in the validation years."""
     spec = hx.LSTMStreamflow(hidden=HIDDEN) if name in LSTM else hx.DeltaHBV.ladder()["dn-bt-gt"]
     spec = spec if name in LSTM else hx.DeltaHBV(dynamic=spec.dynamic, hidden=HIDDEN)
     options = START | {**DELTA, **LSTM}[name]
@@ -97,7 +99,7 @@ def judge(ds: xr.Dataset, name: str, checkpoint: Path) -> dict[str, float]:
 
 
 def table(folder: Path) -> str:
-    """What there is, as Markdown."""
+    """The results so far, in Markdown."""
     header = "| | median NSE | KGE | log-NSE | FLV % | FHV % | r(ΣQ2/ΣQ, BFI) |\n|" + " --- |" * 7
     rows = [row(path.stem, json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
     return "\n".join([header, *rows])

@@ -1,4 +1,4 @@
-"""One file of every kind that hydroxr writes, and the IOOS compliance-checker, which runs on them."""
+"""Files of every kind that hydroxr writes, and the IOOS compliance-checker to run on them."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ PROJECTION = {
 
 
 def checker() -> Path:
-    """The program; where it was promised and is not there, a failure, else a skipped test."""
+    """Path of the checker; if it is missing, the test fails if it was promised, else it is skipped."""
     promised = os.environ.get(VARIABLE)
     path = Path(promised) if promised else OWN
     if path.is_file():
         return path
     if promised:
-        pytest.fail(f"{VARIABLE} names {path}, which is not there: make cf")
-    pytest.skip(f"the CF checker is not there: 'make cf' installs it, or {VARIABLE} names it")
+        pytest.fail(f"{VARIABLE} names {path}, which does not exist: run make cf")
+    pytest.skip(f"no CF checker: run make cf, or name it in {VARIABLE}")
 
 
 def check(files: Iterable[Path], standard: str, criteria: str, *options: str) -> tuple[int, dict[str, Any]]:
-    """The program's exit code on all files (0 clean, 1 findings, 2 crashed), and its report on each."""
+    """The checker's exit code for all files (0 clean, 1 findings, 2 crashed), and its report per file."""
     paths = [str(path) for path in files]
     command = [checker(), "-t", standard, "-c", criteria, "-f", "json_new", "-o", "-", *options, *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -61,7 +61,7 @@ def check(files: Iterable[Path], standard: str, criteria: str, *options: str) ->
 
 
 def findings(report: dict[str, Any]) -> list[str]:
-    """What the program found fault with in a file."""
+    """Faults that the checker found in a file."""
     return [
         f"{result['name']}: {message}"
         for priority in ("high_priorities", "medium_priorities", "low_priorities")
@@ -95,7 +95,7 @@ def projected() -> xr.Dataset:
 
 @cache
 def results() -> dict[str, xr.Dataset]:
-    """By name, what is written."""
+    """Results to write, by name."""
     ds = with_area(make_dataset(430))
     parameters = make_parameters(ds)
     gaps = ds.copy(deep=True)
@@ -130,7 +130,7 @@ def results() -> dict[str, xr.Dataset]:
 
 @cache
 def write_all(folder: Path) -> tuple[Path, ...]:
-    """Every result as a file; packed, rounded and through Zarr as well."""
+    """Write every result as a file; some also packed, rounded or by way of Zarr."""
     made = results()
     paths = [ds.hbv.to_netcdf(folder / f"{name}.nc") for name, ds in made.items()]
     paths.append(made["basins"].hbv.to_netcdf(folder / "packed.nc", packed=True))
@@ -144,7 +144,7 @@ def write_all(folder: Path) -> tuple[Path, ...]:
 
 
 def by_xarray_alone(store: Path, path: Path) -> Path:
-    """A few steps of a store as NetCDF, without hydroxr; xarray's ``_FillValue`` of coordinates off."""
+    """Write a few steps of a store to NetCDF without hydroxr, coordinates without xarray's ``_FillValue``."""
     with xr.open_zarr(store) as opened:
         part = opened.isel(time=slice(2, 7)).load()
         encoding: dict[str, dict[str, Any]] = {str(name): {"_FillValue": None} for name in part.coords}

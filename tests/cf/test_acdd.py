@@ -1,4 +1,4 @@
-"""Attributes of files beyond the checker's sight: whose they are, and that they are true."""
+"""Attributes of files that the checker cannot judge: their origin and their truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COVERAGE = ("start", "end", "duration", "resolution")
 
 
 def coverage(ds: xr.Dataset) -> list[Any]:
-    """As a file has it."""
+    """Time coverage as written to a file."""
     attrs = for_file(ds).attrs
     return [attrs.get(f"time_coverage_{part}") for part in COVERAGE]
 
@@ -45,9 +45,9 @@ def test_a_file_says_what_it_is(sim: xr.Dataset) -> None:
     assert np.datetime64(attrs["date_created"].removesuffix("Z")) <= np.datetime64("now")
 
 
-def test_time_coverage_is_that_of_what_is_written(sim: xr.Dataset) -> None:
-    """First and last day, both included; of a part, a day, months, hydrologic years; and of a part of a file
-    that told that of the whole."""
+def test_time_coverage_describes_the_written_days(sim: xr.Dataset) -> None:
+    """First and last day, both included, of a whole, a part, one day, months, years and composites; and of a
+    part of a result that carries the coverage of the whole."""
     assert coverage(sim) == ["2000-01-01", "2001-02-03", "P400D", "P1D"]
     assert coverage(sim.sel(time="2000-02")) == ["2000-02-01", "2000-02-29", "P29D", "P1D"]
     assert coverage(sim.isel(time=[0])) == ["2000-01-01", "2000-01-01", "P1D", "P1D"]
@@ -80,8 +80,8 @@ def test_a_state_covers_its_day() -> None:
     assert coverage(state) == ["2000-02-09", "2000-02-09", None, None]
 
 
-def test_the_box_is_that_of_the_cells(sim: xr.Dataset) -> None:
-    """Of those that are written; a place that is not known does not count."""
+def test_the_box_encloses_the_written_cells(sim: xr.Dataset) -> None:
+    """Unknown coordinates do not count."""
     keys = [f"geospatial_{part}_{end}" for part in ("lat", "lon") for end in ("min", "max", "units")]
     attrs = for_file(sim).attrs
     assert [attrs[key] for key in keys] == [40.0, 50.0, "degrees_north", -80.0, -70.0, "degrees_east"]
@@ -91,7 +91,7 @@ def test_the_box_is_that_of_the_cells(sim: xr.Dataset) -> None:
     assert for_file(unknown).attrs["geospatial_lat_min"] == 45.0
 
 
-def test_lazy_results_say_the_same(sim: xr.Dataset) -> None:
+def test_lazy_results_have_the_same_attributes(sim: xr.Dataset) -> None:
     ds = with_area(make_dataset(400))
     lazy = ds.chunk(basin=1).hbv.simulate(make_parameters(ds))
     attrs = [for_file(each).attrs for each in (sim, lazy)]
@@ -104,8 +104,8 @@ def test_lazy_results_say_the_same(sim: xr.Dataset) -> None:
 
 
 @pytest.mark.parametrize("way", ["to_netcdf", "to_zarr"])
-def test_the_user_s_words_are_kept_and_none_made_up(sim: xr.Dataset, way: str, tmp_path: Path) -> None:
-    """Nobody is named as creator, and no licence given, unless the user does."""
+def test_attributes_of_the_user_are_kept_and_none_invented(sim: xr.Dataset, way: str, tmp_path: Path) -> None:
+    """Neither creator nor licence is named unless the user does so."""
     said = {"creator_name": "A. Person", "license": "CC-BY-4.0", "title": "My run", "keywords": "my, own"}
     said["summary"] = "In my words."
     persons = ("creator", "publisher", "institution", "license", "acknowledg", "contributor")
@@ -117,8 +117,8 @@ def test_the_user_s_words_are_kept_and_none_made_up(sim: xr.Dataset, way: str, t
         assert "keywords_vocabulary" not in opened.attrs
 
 
-def test_the_input_is_named_and_its_words_are_not_taken_for_ours(tmp_path: Path) -> None:
-    """Its title, licence, source and file, and which of its variables were used, in one attribute."""
+def test_attributes_of_the_input_go_into_one_attribute(tmp_path: Path) -> None:
+    """It holds the input's title, licence and file, and the variables used."""
     ds = make_dataset(30).rename(prcp="pr").assign_attrs(title="Some forcing", license="CC0", history="long")
     ds.to_netcdf(tmp_path / "forcing.nc")
     with xr.open_dataset(tmp_path / "forcing.nc") as opened:
@@ -135,8 +135,8 @@ def test_the_input_is_named_and_its_words_are_not_taken_for_ours(tmp_path: Path)
     assert told["variables"] == {"prcp": "prcp", "srad": "srad"}
 
 
-def test_what_an_append_changes(sim: xr.Dataset) -> None:
-    """The attributes of the whole, from those of its two parts."""
+def test_an_append_updates_the_attributes(sim: xr.Dataset) -> None:
+    """Attributes of the whole follow from those of two parts."""
     parts = [for_file(sim.isel(time=part)).attrs for part in (slice(0, 300), slice(300, 400))]
     now = timestamp()
     updated = parts[0] | after_append(parts[0], parts[1], now)
@@ -151,7 +151,7 @@ def test_what_an_append_changes(sim: xr.Dataset) -> None:
 
 
 def test_an_even_grid_has_bounds() -> None:
-    """Halfway between its rows, and never beyond a pole; its axes are named."""
+    """They lie halfway between rows and never beyond a pole; axes are named."""
     grid = make_grid(10).assign_coords(lat=[89.0, 87.0])
     sim = grid.hbv.simulate(make_parameters(grid), variables=["runoff"])
     np.testing.assert_allclose(sim["lat_bnds"], [[90.0, 88.0], [88.0, 86.0]])
@@ -160,16 +160,16 @@ def test_an_even_grid_has_bounds() -> None:
     assert (sim["lat"].attrs["axis"], sim["lon"].attrs["axis"]) == ("Y", "X")
 
 
-def test_an_uneven_grid_keeps_its_secrets() -> None:
-    """Where cells end is not guessed."""
+def test_an_uneven_grid_has_no_bounds() -> None:
+    """Edges of cells are not guessed."""
     grid = make_grid(10).assign_coords(lon=[5.0, 6.0, 9.0])
     sim = grid.hbv.simulate(make_parameters(grid), variables=["runoff"])
     assert "lon_bnds" not in sim.coords
     assert "bounds" not in sim["lon"].attrs
 
 
-def test_given_bounds_come_along(tmp_path: Path) -> None:
-    """Of an input in memory or in a file, into a file; a state has none, and does not refer to any."""
+def test_given_bounds_are_written(tmp_path: Path) -> None:
+    """Bounds of the input pass through the simulation into its file; a state has none and refers to none."""
     ds = projected()
     sim, state = ds.hbv.simulate(make_parameters(ds), return_state=True)
     np.testing.assert_array_equal(sim["y_bnds"], ds["y_bnds"])
@@ -184,8 +184,8 @@ def test_given_bounds_come_along(tmp_path: Path) -> None:
         assert "bounds" not in opened["y"].attrs
 
 
-def test_what_a_file_said_of_other_data_is_not_said_again(sim: xr.Dataset) -> None:
-    """No vocabulary of words that are not in it, no box, no days without coordinates that tell them."""
+def test_outdated_attributes_are_dropped(sim: xr.Dataset) -> None:
+    """No vocabulary for absent keywords, and no box or period without coordinates for them."""
     written = for_file(sim)
     assert written.attrs["keywords_vocabulary"]
     attrs = for_file(written[["streamflow"]]).attrs

@@ -1,5 +1,5 @@
-"""What hydroxr writes, judged by IOOS compliance-checker: CF 1.11 to the letter, ACDD 1.3 as far as it is
-for a program to say."""
+"""The IOOS compliance-checker judges the files of hydroxr: CF 1.11 to the letter, ACDD 1.3 as far as a
+program can know."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 
 def test_every_file_is_cf_to_the_letter(files: tuple[Path, ...]) -> None:
-    """Strict: recommendations count as well."""
+    """Recommendations count too."""
     code, reports = check(files, "cf:1.11", "strict")
     wrong = {name: findings(report) for name, report in reports.items() if findings(report)}
     assert wrong == {}
@@ -25,8 +25,8 @@ def test_every_file_is_cf_to_the_letter(files: tuple[Path, ...]) -> None:
     assert code == 0
 
 
-def test_what_is_wrong_is_found(files: tuple[Path, ...], tmp_path: Path) -> None:
-    """The checker is what judges: units that the standard name does not have."""
+def test_the_checker_finds_wrong_units(files: tuple[Path, ...], tmp_path: Path) -> None:
+    """The standard name does not allow the units."""
     wrong = results()["grid"][["runoff"]].copy()
     wrong["runoff"].attrs["units"] = "mm day-1"
     code, reports = check([wrong.hbv.to_netcdf(tmp_path / "wrong.nc")], "cf:1.11", "strict")
@@ -34,8 +34,8 @@ def test_what_is_wrong_is_found(files: tuple[Path, ...], tmp_path: Path) -> None
     assert any("units" in text for text in findings(reports["wrong"]))
 
 
-def test_a_checker_that_was_promised_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Else tests fail; where none was, they are skipped."""
+def test_a_promised_checker_must_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without it tests fail; where none was promised, they are skipped."""
     monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
     with pytest.raises(pytest.fail.Exception, match="make cf"):
         checker()
@@ -46,7 +46,7 @@ def test_a_checker_that_was_promised_must_be_there(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_slice_of_a_store_is_cf_without_hydroxr(files: tuple[Path, ...], tmp_path: Path) -> None:
-    """But for the types of attributes, which JSON, the language of Zarr's metadata, does not have."""
+    """Except for the types of attributes, which Zarr's JSON metadata do not keep."""
     stores = [file.parent / f"{name}.zarr" for file in files[:1] for name in ("derived_filled", "projected")]
     parts = [by_xarray_alone(store, tmp_path / f"{store.stem}.nc") for store in stores]
     _, reports = check(parts, "cf:1.11", "strict")
@@ -57,9 +57,9 @@ def test_a_slice_of_a_store_is_cf_without_hydroxr(files: tuple[Path, ...], tmp_p
         assert others == []
 
 
-def test_acdd_finds_all_that_is_for_a_program_to_say(files: tuple[Path, ...]) -> None:
-    """Of what ACDD recommends highly only standard names are missing, of variables that CF has none for;
-    what else is missing is for the user to say, or of no meaning here."""
+def test_acdd_misses_nothing_that_a_program_can_know(files: tuple[Path, ...]) -> None:
+    """Of the highly recommended attributes only standard names are missing, for variables without one in CF.
+    The rest the user must give, or it has no meaning here."""
     names = ("basins", "filled", "grid", "360_day", "month_sums", "lstm", "zarr_derived_filled")
     chosen = [file for file in files if file.stem in names]
     assert len(chosen) == len(names)
@@ -69,14 +69,13 @@ def test_acdd_finds_all_that_is_for_a_program_to_say(files: tuple[Path, ...]) ->
         assert high <= {"standard_name"}, name
         told = [text for text in findings(report) if "time_coverage" in text or "geospatial_l" in text]
         told = [text for text in told if "resolution not present" not in text]
-        # Months are stamped with their first day; the checker wants that of the last one for the end.
+        # Months carry their first day; the checker expects the end to be the stamp of the last month.
         assert all("Date time mismatch between time_coverage_end" in text for text in told), (name, told)
         assert bool(told) == (name == "month_sums"), (name, told)
 
 
-def test_a_user_s_words_are_all_that_acdd_asks_for_beside(tmp_path: Path) -> None:
-    """With the attributes that README names, nothing that it recommends highly or else is missing but what
-    has no meaning for these data."""
+def test_acdd_asks_only_for_what_the_user_gives(tmp_path: Path) -> None:
+    """With the attributes below, only recommendations without meaning for these data are missing."""
     said = {
         "creator_name": "A. Person",
         "creator_email": "a@example.org",

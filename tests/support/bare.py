@@ -1,9 +1,8 @@
-"""Runs a program as if nothing were installed but some packages and what they require.
+"""Run a program as if only some packages and their requirements were installed.
 
     python tests/support/bare.py xarray,zarr program.py its arguments
 
-Every other package that is installed, and hydroxr itself, cannot be imported: an ImportError, as where
-they are absent.
+To import any other package, hydroxr included, raises ImportError.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from typing import Any
 
 
 def canonical(name: str) -> str:
-    """The name of a distribution as registries compare it."""
+    """The normalised name of a distribution."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def closure(names: Sequence[str]) -> set[str]:
-    """Distributions, and what they require without extras."""
+    """The distributions and their requirements, extras left out."""
     found: set[str] = set()
     todo = [canonical(name) for name in names]
     while todo:
@@ -42,13 +41,13 @@ def closure(names: Sequence[str]) -> set[str]:
 
 
 class Present(MetaPathFinder):
-    """The usual finders, which do not know the packages that are not there."""
+    """The usual finders, blind to absent packages."""
 
     def __init__(self, there: set[str], absent: set[str], finders: Sequence[Any]) -> None:
         self.there, self.absent, self.finders = there, absent, finders
 
     def find_distributions(self, *context: Any) -> Iterator[Distribution]:
-        """Of the packages that are there: versions, entry points."""
+        """Metadata of present packages: versions, entry points."""
         for finder in self.finders:
             for found in getattr(finder, "find_distributions", lambda *context: ())(*context):
                 if canonical(found.metadata["Name"]) in self.there:

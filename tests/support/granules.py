@@ -1,4 +1,4 @@
-"""Made-up MOD16A2 in the layouts that it is delivered in, with known values."""
+"""MOD16A2 files with known values, in the layouts of its distributors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WKT = (
 
 
 def dates(first: str = "2003-12-03", number: int = 8) -> pd.DatetimeIndex:
-    """First days of composites, written out: day 1, 9, ..., 361 of each year."""
+    """First days of composites: day 1, 9, ..., 361 of each year."""
     years = range(pd.Timestamp(first).year, pd.Timestamp(first).year + number // 46 + 2)
     every = [pd.Timestamp(f"{year}-01-01") + pd.Timedelta(days=k) for year in years for k in range(0, 361, 8)]
     return pd.DatetimeIndex([day for day in every if day >= pd.Timestamp(first)][:number])
@@ -36,7 +36,7 @@ def raw(steps: int, seed: int = 0, rows: int = 3, columns: int = 4) -> np.ndarra
 
 
 def write_netcdf(path: Path, geographic: bool = True, number: int = 8) -> np.ndarray:
-    """A file as AppEEARS makes it: packed, in the Julian calendar, with its own names of dimensions."""
+    """A file as AppEEARS writes it: packed, in the Julian calendar, with dimension names of its own."""
     values = raw(number)
     rows, columns = ("lat", "lon") if geographic else ("ydim", "xdim")
     with netCDF4.Dataset(path, "w") as file:
@@ -83,7 +83,7 @@ def write_netcdf(path: Path, geographic: bool = True, number: int = 8) -> np.nda
 
 
 def write_geotiffs(folder: Path, number: int = 8, clock: bool = False, layers: bool = True) -> np.ndarray:
-    """A GeoTIFF a composite and layer, as AppEEARS makes them on the sinusoidal grid."""
+    """One GeoTIFF per composite and layer, as AppEEARS writes them on the sinusoidal grid."""
     import rasterio
     from rasterio.transform import from_origin
 

@@ -17,7 +17,7 @@ SINUSOIDAL = {
 
 
 def field(rows: np.ndarray, columns: np.ndarray, names: tuple[str, str], steps: int = 0) -> xr.Dataset:
-    """Random values on a grid, or a series of them."""
+    """Random values on a grid, with ``steps`` time steps if given."""
     shape = ((steps,) if steps else ()) + (len(rows), len(columns))
     values = np.random.default_rng(0).normal(5.0, 2.0, shape)
     dims = (("time",) if steps else ()) + names
@@ -41,5 +41,5 @@ def sinusoidal(rows: int = 12, columns: int = 10, size: float = 5000.0, steps: i
 
 
 def zone(south: float, north: float, width: float) -> float:
-    """Area of a part of a zone of the sphere, m2."""
+    """Area of a part of a zone of the sphere (m2)."""
     return RADIUS**2 * np.deg2rad(width) * (np.sin(np.deg2rad(north)) - np.sin(np.deg2rad(south)))

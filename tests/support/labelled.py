@@ -1,4 +1,4 @@
-"""Small labelled Datasets for tests, parameters for them, and a guard of laziness."""
+"""Small labelled Datasets, parameters for them, and a guard of laziness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.strategies import ROUTING, values, weather
 ATTRIBUTES = ("p_mean", "elev_mean", "frac_forest", "geol_class_1st")
 FORCING_UNITS = {"prcp": "mm/day", "tmean": "degC", "pet": "mm/day"}
 
-# The contract's table of outputs (design.md), written out: not what the program says of itself.
+# The outputs, written out again: the program must not be its own witness.
 FLUXES = (
     "streamflow",
     "runoff",
@@ -50,9 +50,9 @@ _MOST = {"FC": 80.0, "PERC": 1.5, "UZL": 3.0, "UH_SCALE": 3.0}
 
 
 def make_dataset(days: int = 60, cells: int = 3, start: str = "2000-01-01", seed: int = 0) -> xr.Dataset:
-    """Basins with forcing, streamflow, attributes (one of text, one with a NaN) and names, float32.
+    """Basins with forcing, streamflow, attributes (one text, one with a NaN) and names, float32.
 
-    Dimensions ``(basin, time)``; the labels of the basins are not their positions.
+    Dimensions are ``(basin, time)``; labels of basins differ from their positions.
     """
     p, t, pet = (array.T.astype("float32") for array in weather("temperate", days, cells, seed))
     rng = np.random.default_rng([seed, 7])
@@ -80,7 +80,7 @@ def make_dataset(days: int = 60, cells: int = 3, start: str = "2000-01-01", seed
 
 
 def make_grid(days: int = 60, lats: int = 2, lons: int = 3, seed: int = 1) -> xr.Dataset:
-    """The same on a grid, ``(time, lat, lon)``."""
+    """The same on a grid ``(time, lat, lon)``."""
     ds = make_dataset(days, lats * lons, seed=seed).drop_vars(["basin_id", "lat"])
     axes = {"lat": np.linspace(45.5, 46.5, lats), "lon": np.linspace(5.0, 7.0, lons)}
     index = pd.MultiIndex.from_product(axes.values(), names=list(axes))
@@ -92,7 +92,7 @@ def make_grid(days: int = 60, lats: int = 2, lons: int = 3, seed: int = 1) -> xr
 
 
 def flattened(grid: xr.Dataset, space: tuple[str, str] = ("lat", "lon")) -> xr.Dataset:
-    """A grid as a list of basins, in the order of the grid's cells."""
+    """A grid as a list of basins, in the order of its cells."""
     return grid.stack(basin=space).reset_index("basin", drop=True).drop_vars(space, errors="ignore")
 
 
@@ -112,7 +112,7 @@ def make_parameters(
     dynamic: tuple[str, ...] = (),
     without: tuple[str, ...] = (),
 ) -> xr.Dataset:
-    """Random parameters for the cells of ``ds``, with its labels; thin soils, so that all water moves."""
+    """Random parameters for the cells of ``ds``; soils are thin, so that all water moves."""
     from hydroxr.physics import PARAMETERS
 
     rng = np.random.default_rng(seed)
@@ -123,7 +123,7 @@ def make_parameters(
         dims = (*dims, "time") if name in dynamic else dims
         sizes = dict(ds.sizes) | {"component": components}
         drawn = values(name, "inside", tuple(sizes[dim] for dim in dims), rng)
-        if name in _MOST:  # every flux shall run within some weeks from empty stores
+        if name in _MOST:  # from empty stores every flux starts within weeks
             row = PARAMETERS[name]
             drawn = row.lower + (drawn - row.lower) / (row.upper - row.lower) * (_MOST[name] - row.lower)
         if name not in without:
@@ -137,7 +137,7 @@ def untrained(
     period: tuple[str, str] = ("2000-01-06", "2000-02-14"),
     seed: int = 0,
 ) -> Model:
-    """A model of that description with random weights, as if it had been fitted to ``period`` (40 days)."""
+    """A model with random weights, as if fitted to ``period``."""
     from hydroxr.models.parameter_network import ParameterNetwork
     from hydroxr.models.streamflow_network import StreamflowNetwork
 
@@ -153,7 +153,7 @@ def untrained(
 def by_oracle(
     ds: xr.Dataset, parameters: xr.Dataset, components: bool = False
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The run of :mod:`tests.support.oracle` on a Dataset ``(basin, time)``: (time, basin[, component])."""
+    """Outputs and state of the oracle, ``(time, basin[, component])``, for a Dataset ``(basin, time)``."""
     forcing = [ds[name].transpose("time", "basin").values.astype(float) for name in FORCING_UNITS]
     order = ("time", "basin", "component")
     given = {
@@ -163,7 +163,7 @@ def by_oracle(
 
 
 def raise_if_dask_computes() -> AbstractContextManager[Any]:
-    """Within it, dask computes nothing: its scheduler raises."""
+    """A context in which dask raises if it computes."""
 
     def scheduler(graph: Any, keys: Any, **options: Any) -> None:
         raise AssertionError(f"dask was made to compute {keys}")
@@ -172,7 +172,7 @@ def raise_if_dask_computes() -> AbstractContextManager[Any]:
 
 
 def assert_same_values(first: xr.Dataset, second: xr.Dataset, **close: float) -> None:
-    """Every variable of the first has the second's values (with ``close`` about them), by label."""
+    """Every variable of the first equals the second's of that name, within the tolerances ``close``."""
     for name, array in first.data_vars.items():
         other = second[name].transpose(*array.dims)
         np.testing.assert_allclose(array.values, other.values, **(close or {"rtol": 0}), err_msg=str(name))

@@ -1,4 +1,4 @@
-"""Runs of a loop through the days, whichever loop, for tests that compare loops."""
+"""Runs of any loop through the days, for tests that compare loops."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def leaves_of(case: Case, dtype: torch.dtype = torch.float64) -> Tensors:
 
 
 def network(seed: int, hidden: int) -> RunoffNetwork:
-    """NN_r with weights larger than those it starts from, so that every input matters."""
+    """NN_r with doubled initial weights, so that every input matters."""
     torch.manual_seed(seed)
     module = RunoffNetwork(hidden)
     with torch.no_grad():
@@ -42,7 +42,7 @@ def run(
     network: RunoffNetwork | None = None,
     rows: torch.Tensor | None = None,
 ) -> Tensors:
-    """Series and final stores under one roof."""
+    """Series and final stores in one dict."""
     forcing = tuple(leaves[name] for name in FORCING)
     parameters = {name: leaves[name] for name in DAY_PARAMETERS}
     stores = {name: leaves[name] for name in STORES}
@@ -62,7 +62,7 @@ def gradients(
     device: torch.device | str = "cpu",
     rows: torch.Tensor | None = None,
 ) -> tuple[Tensors, Tensors]:
-    """Results, and gradients of all leaves and weights for random cotangents of all results, on the CPU."""
+    """Results and gradients of all leaves and weights, for random cotangents of all results, on the CPU."""
     inputs = {name: value.detach().clone().to(device).requires_grad_() for name, value in leaves.items()}
     weights: Tensors = {}
     if network is not None:
@@ -82,13 +82,13 @@ def gradients(
 
 
 def hold(leaves: Tensors, rows: torch.Tensor) -> Tensors:
-    """The same leaves with dynamic parameters of rows: of the days before only the first of each row."""
+    """The same leaves, with dynamic parameters reduced to the first day of each row."""
     first = torch.tensor([rows.tolist().index(row) for row in range(int(rows[-1]) + 1)])
     return leaves | {name: leaves[name][first] for name in DAY_PARAMETERS if leaves[name].ndim == 3}
 
 
 def near(found: Tensors, expected: Tensors, relative: float, least: float, label: Any = "") -> None:
-    """Differences are small beside each value, or beside the largest one of its array."""
+    """Differences are small relative to each value or to the largest one of its array."""
     for name, value in expected.items():
         size = max(float(value.detach().abs().max()), least)
         torch.testing.assert_close(

@@ -1,4 +1,4 @@
-"""Metrics in plain Python, and series to try them on."""
+"""Metrics in plain Python, and series to test them on."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def series(values, start: str = "2000-01-01", **coords) -> xr.DataArray:
 
 
 def basins(n_basins: int = 4, n_days: int = 300, seed: int = 0) -> tuple[xr.DataArray, xr.DataArray]:
-    """Streamflow of some basins, simulated ``(basin, time)`` and observed ``(time, basin)``, with gaps."""
+    """Simulated streamflow ``(basin, time)`` and observed ``(time, basin)``, both with gaps."""
     random = np.random.default_rng(seed)
     observed = random.gamma(0.7, 3.0, (n_days, n_basins))
     simulated = (observed * random.lognormal(0.1, 0.5, observed.shape)).T
@@ -70,7 +70,7 @@ def refuse_to_compute(*_args, **_kwargs):
 
 
 def peaks_by_hand(observed: np.ndarray, distance: int, prominence: float) -> list[int]:
-    """The peaks of a series, from their definition, day by day."""
+    """The peaks of a series by their definition, day by day."""
     n = len(observed)
     maxima = []
     for first in range(1, n):
@@ -104,7 +104,7 @@ def timing_by_hand(
     distance: int = 100,
     threshold: float = 1.0,
 ) -> list[int]:
-    """For each peak the days to the nearest of the highest simulated values around it."""
+    """For each peak, days to the nearest of the highest simulated values around it."""
     there = ~np.isnan(simulated) & ~np.isnan(observed)
     if there.sum() < 2:
         return []
@@ -124,7 +124,7 @@ def by_hand(simulated: np.ndarray, observed: np.ndarray) -> dict[str, float]:
     s, o = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     n = len(pairs)
     r = statistics.correlation(s, o)
-    alpha = statistics.stdev(s) / statistics.stdev(o)  # n - 1 above and below: the ratio is the same
+    alpha = statistics.stdev(s) / statistics.stdev(o)  # n - 1 in both: the ratio is the same
     beta = statistics.fmean(s) / statistics.fmean(o)
     low, high = round(0.3 * n), round(0.02 * n)
     s_low, o_low = sum(sorted(s)[:low]), sum(sorted(o)[:low])
@@ -142,7 +142,7 @@ def by_hand(simulated: np.ndarray, observed: np.ndarray) -> dict[str, float]:
         "pbias": 100 * (sum(s) / sum(o) - 1),
         "flv": 100 * (s_low / o_low - 1),
         "fhv": 100 * (s_high / o_high - 1) if high else math.nan,
-        # NSE does not change with the base of a logarithm: the natural one must do as well as log10
+        # NSE does not depend on the base of the logarithm.
         "log_nse": 1 - math.dist(s_log, o_log) ** 2 / (statistics.pvariance(o_log) * n),
         "kge_2012": 1 - math.dist((r, gamma, beta), (1, 1, 1)),
         "gamma": gamma,
@@ -152,7 +152,7 @@ def by_hand(simulated: np.ndarray, observed: np.ndarray) -> dict[str, float]:
 
 
 def hydroerr(name: str, simulated: np.ndarray, observed: np.ndarray) -> float | tuple[float, ...]:
-    """A metric of HydroErr; on pairs, since it warns of each gap that it takes out."""
+    """A metric of HydroErr, on pairs without gaps, since it warns of each gap."""
     import HydroErr
 
     parts = {"return_all": True} if name.startswith("kge") else {}

@@ -1,9 +1,9 @@
-"""Prints pip constraints that hold every requirement of hydroxr at the oldest version that pyproject.toml allows.
+"""Print pip constraints that hold hydroxr's requirements at the oldest versions that pyproject.toml allows.
 
-    python tests/support/oldest.py > oldest.txt
+    python tests/support/oldest.py > constraints.txt
 
-What is required only indirectly keeps its version of constraints.txt, unless its release goes with that of
-a requirement (FOLLOWERS). Tools that no result depends on keep theirs too.
+Indirect requirements and tools keep their versions of constraints.txt, except those that are released
+together with a requirement.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RUNTIME_EXTRAS = ("plot", "maps", "basins", "modis", "transactions")
-FOLLOWERS = {"distributed", "llvmlite"}  # released with dask and numba, which choose them
+FOLLOWERS = {"distributed", "llvmlite"}  # dask and numba choose their versions
 
 
 def canonical(name: str) -> str:
-    """The name of a distribution as registries compare it."""
+    """The normalised name of a distribution."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -28,7 +28,10 @@ def lower_bounds() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     bounds = {}
-    for requirement in [*project["dependencies"], *(each for name in RUNTIME_EXTRAS for each in extras[name])]:
+    for requirement in [
+        *project["dependencies"],
+        *(each for name in RUNTIME_EXTRAS for each in extras[name]),
+    ]:
         name = re.match(r"[\w.-]+", requirement)
         assert name is not None
         if name[0] == project["name"]:

@@ -1,13 +1,12 @@
-"""A second, plain writing of the HBV model, against which the program is tested.
+"""A second, plain implementation of HBV, against which the package is tested.
 
-One cell, one component, one day at a time, in Python floats (float64), from Table 1 of Feng et al.
-(2022) and the order of the day as published. It is slow on purpose and shares nothing with
-``hydroxr.physics``.
+It computes one cell, one component and one day at a time in Python floats (float64), after Table 1 of Feng
+et al. (2022) and the published order of the day. It is slow and shares nothing with ``hydroxr.physics``.
 
-Where the published program creates water, this one does not. Published: ``ET = min(SM, PET * efficiency)``,
-then ``SM = max(SM - ET, 1e-5)``, which lifts very dry soil to the floor out of nothing. Here the floor stays,
-and evapotranspiration is what left: soil moisture before less after. An initial soil below the floor
-counts as at the floor. (A soil that is below it later, for which field capacity must be, loses nothing.)
+The published program creates water: after ``ET = min(SM, PET * efficiency)`` it sets
+``SM = max(SM - ET, 1e-5)``, which lifts very dry soil to that floor. Here the floor stays, and
+evapotranspiration is soil moisture before minus after. Initial soil moisture below the floor is raised to
+it. (Later it can be below only if field capacity is; then the soil loses nothing.)
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ import math
 
 import numpy as np
 
-FLOOR = 1e-5  # mm, what evapotranspiration leaves in the soil
-START = 0.001  # mm, in each store of each component at the start
-LAGS = 15  # ordinates of the unit hydrograph: the same day and 14 later ones
+FLOOR = 1e-5  # mm, left in the soil by evapotranspiration
+START = 0.001  # mm, initial water in each store of each component
+LAGS = 15  # ordinates of the unit hydrograph: the same day and the 14 days after it
 
 STORES = ("snowpack", "snow_liquid_water", "soil_moisture", "upper_zone_storage", "lower_zone_storage")
 HBV_FLUXES = (
@@ -41,7 +40,7 @@ NAMES = (*HBV_FLUXES, *STORES, *ROUTED)
 
 
 def clip(value: float) -> float:
-    """Value, kept within 0 and 1."""
+    """The value, limited to [0, 1]."""
     return min(max(value, 0.0), 1.0)
 
 
@@ -67,7 +66,7 @@ def day(p: float, t: float, pet: float, par: dict[str, float], state: dict[str, 
     infiltration = max(liquid - par["CWH"] * snowpack, 0.0)
     liquid = liquid - infiltration
 
-    # 3. What the soil takes and what it lets pass.
+    # 3. Soil and effective rainfall.
     wetness = clip((soil / par["FC"]) ** par["BETA"])
     effective = (rain + infiltration) * wetness
     soil = soil + rain + infiltration - effective
@@ -118,8 +117,8 @@ def day(p: float, t: float, pet: float, par: dict[str, float], state: dict[str, 
 def unit_hydrograph(shape: float, scale: float) -> list[float]:
     """Share of a day's runoff that leaves 0, 1, ..., 14 days later.
 
-    A gamma density at 0.5, 1.5, ..., 14.5 days, divided by the sum of the fifteen. Its constant factor
-    falls out there; the largest exponent is taken off so that no power can overflow or vanish.
+    A gamma density at 0.5, 1.5, ..., 14.5 days, divided by its sum, so that its constant factor does not
+    matter. The largest exponent is subtracted, so that no power overflows or vanishes.
     """
     times = [lag + 0.5 for lag in range(LAGS)]
     logs = [(shape - 1.0) * math.log(t) - t / scale for t in times]
@@ -129,19 +128,19 @@ def unit_hydrograph(shape: float, scale: float) -> list[float]:
 
 
 def simulate(precipitation, temperature, pet, parameters, initial_state=None, components=False):
-    """Run the model over time; see ``hydroxr.physics.simulate``, whose outputs these must be.
+    """Run the model over time; ``hydroxr.physics.simulate`` must return the same.
 
     Parameters
     ----------
     precipitation, temperature, pet : (time, space)
     parameters : each (space, component), or (time, space, component); UH_SHAPE and UH_SCALE (space,)
     initial_state : the stores (space, component) and channel_outflow (space, 14)
-    components : keep the components of HBV's outputs apart, as a last axis
+    components : keep HBV's outputs per component, as a last axis
 
     Returns
     -------
-    outputs : dict of (time, space) arrays, all names
-    state : dict as initial_state
+    outputs : dict of (time, space) arrays by name
+    state : dict like initial_state
     """
     days, cells = np.shape(precipitation)
     par = {name: np.asarray(value, dtype=float) for name, value in parameters.items()}

@@ -1,4 +1,4 @@
-"""A simulation with known values, and products made of it."""
+"""A simulation with known values, and products made from it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def frame(sim: xr.Dataset, name: str = "evapotranspiration") -> pd.DataFrame:
 
 
 def product(table: pd.DataFrame, units: str, name: str = "ET") -> xr.Dataset:
-    """A product of the rows of a table."""
+    """A product with the rows of a table as time steps."""
     basins = 10 * np.arange(table.shape[1])
     coords = {"time": pd.DatetimeIndex(table.index), "basin": basins}
     return xr.Dataset({name: (("time", "basin"), table.values, {"units": units})}, coords)

@@ -1,4 +1,4 @@
-"""Results of several runs, as they are drawn: made up, but laid out as real ones."""
+"""Random results of several runs, laid out for plotting as real ones are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLUX = "kg m-2 day-1"
 
 
 def make_results(basins: int = 40, seed: int = 5) -> xr.Dataset:
-    """The variables (run, basin) of evaluate, what is simulated beside streamflow, observed indexes."""
+    """Scores and other means ``(run, basin)``, and observed baseflow indices ``(basin)``."""
     random = np.random.default_rng(seed)
     shape = (len(RUNS), basins)
     delta = np.array([run[0] != "lstm" for run in RUNS])[:, None]

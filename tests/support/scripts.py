@@ -8,7 +8,7 @@ from typing import Any
 
 
 def load_script(path: Path) -> Any:
-    """The script as a module that nothing else has."""
+    """The script as a new module."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

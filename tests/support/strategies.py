@@ -1,8 +1,8 @@
 """Weather and parameters for tests: seeded generators and Hypothesis strategies on top of them.
 
-Hypothesis draws the sizes, the kind of weather, where the parameters lie and a seed; numpy fills the arrays.
-So a failing case shrinks in what a reader cares about (fewer days, cells, components), and prints as
-one short line that makes it again.
+Hypothesis draws sizes, a kind of weather, places of parameters within their bounds, and a seed; numpy fills
+the arrays. A failing case therefore shrinks to fewer days, cells and components, and prints as one short
+line that reproduces it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PLACES = ("inside", "lower", "upper", "mixed")
 
 
 def examples(number: int) -> settings:
-    """Settings of a property test: the same examples in every run, no time limit on one of them."""
+    """Settings of a property test: the same examples in every run, without a time limit."""
     return settings(
         max_examples=number,
         deadline=None,
@@ -68,7 +68,7 @@ def weather(kind: str, days: int, cells: int, seed: int) -> tuple[np.ndarray, np
         p = rng.gamma(0.8, 9.0, size)
         t = rng.uniform(-45.0, -3.0, size)
         pet = rng.uniform(0.0, 0.3, size)
-    elif kind == "freeze-thaw":  # steps of half a degree, so that T meets TT at its bounds exactly
+    elif kind == "freeze-thaw":  # steps of half a degree: T equals TT at its bounds
         t = np.round(2.0 * rng.normal(0.0, 3.0, size)) / 2.0
         pet = rng.uniform(0.0, 2.0, size)
     elif kind == "monsoon":
@@ -86,7 +86,7 @@ def weather(kind: str, days: int, cells: int, seed: int) -> tuple[np.ndarray, np
 
 
 def values(name: str, place: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Values of a parameter: inside its bounds, at the lower, at the upper, or here this and there that."""
+    """Values of a parameter: inside its bounds, at the lower, at the upper, or a mixture."""
     row = PARAMETERS[name]
     inside = row.lower + (row.upper - row.lower) * rng.random(shape)
     choice = rng.integers(0, 3, shape) if place == "mixed" else np.full(shape, PLACES.index(place))
@@ -95,14 +95,14 @@ def values(name: str, place: str, shape: tuple[int, ...], rng: np.random.Generat
 
 @dataclass
 class Case:
-    """Forcings and parameters of one run, made anew from the few words that print."""
+    """Forcing and parameters of one run, reproducible from the few fields that print."""
 
     seed: int
     days: int
     cells: int
     components: int
     kind: str = "temperate"
-    places: dict[str, str] = field(default_factory=dict)  # of those that are not "inside"
+    places: dict[str, str] = field(default_factory=dict)  # of parameters that are not "inside"
     dynamic: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 
@@ -140,7 +140,7 @@ class Case:
         return (*forcing, {name: x.astype(dtype) for name, x in self.parameters.items()})
 
     def state(self, seed: int | None = None) -> dict[str, np.ndarray]:
-        """An initial state: soil up to field capacity, some snow, water in all zones and in the channel."""
+        """An initial state with soil moisture, snow, and water in all zones and in the channel."""
         rng = np.random.default_rng([self.seed if seed is None else seed, 2])
         size = (self.cells, self.components)
         most = dict(zip(STORES, (120.0, 10.0, 50.0, 130.0, 80.0), strict=True))

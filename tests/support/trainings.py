@@ -1,4 +1,4 @@
-"""Short trainings, and losses that go wrong when told."""
+"""Short trainings, and losses that fail on demand."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ LATER = slice("2000-02-15", "2000-02-29")  # the days of make_dataset after thos
 
 
 def fit(ds: xr.Dataset, kind: str = "static", **options: Any) -> Model:
-    """Some iterations, five unless told otherwise."""
+    """Fit, by default for five iterations."""
     return ds.hbv.fit(SPECS[kind], **FIT | {"iterations": 5} | options)
 
 
 def same(first: Model, second: Model) -> None:
-    """Weights and course to the last bit, but for the time it took."""
+    """Weights and history agree to the last bit, except for seconds."""
     assert first.hash == second.hash
     xr.testing.assert_identical(first.history.drop_vars("seconds"), second.history.drop_vars("seconds"))
 
 
 class Trouble:
-    """The paper's loss, but in some calls (counted from 1) something else happens."""
+    """The paper's loss, which fails in some calls (counted from 1)."""
 
     def __init__(self, calls: tuple[int, ...] | range, what: str) -> None:
         self.calls, self.what, self.count = calls, what, 0
@@ -48,5 +48,5 @@ class Trouble:
             raise KeyboardInterrupt
         if self.what == "loss":
             return loss * torch.nan
-        # A gradient that is no number, of a loss that is one.
+        # The loss is finite, its gradient is NaN.
         return loss + torch.sqrt(simulated[0, 0] * 0.0)
