@@ -1,7 +1,7 @@
 """Build the site: ``python tutorials/site/build.py`` writes ``build/site/html/index.html``.
 
-The guides, the tutorials and pages for the public names are brought together in ``build/site/source``, where
-Sphinx finds them; a page's source is only touched where it changed, so that a second build is quick.
+It collects the guides, the tutorials and a page for each public name in ``build/site/source``. Sphinx reads
+all of them anew: a page kept from an earlier build would hide its warnings.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx_build
@@ -22,7 +21,7 @@ SCRIPTS = sorted(TUTORIALS.glob("*.py"))
 
 
 def assemble(folder: Path) -> None:
-    """Write everything that Sphinx reads into an empty folder."""
+    """Write everything that Sphinx reads into a folder."""
     import api_pages
 
     shutil.copytree(
@@ -50,25 +49,11 @@ def last_shown(text: str) -> str:
     return "\n".join(line.rsplit("\r", 1)[-1] for line in text.split("\n"))
 
 
-def update(new: Path, folder: Path) -> None:
-    """Make ``folder`` like ``new``, and leave alone what is the same."""
-    wanted = {path.relative_to(new) for path in new.rglob("*") if path.is_file()}
-    for path in [path for path in folder.rglob("*") if path.is_file()]:
-        if path.relative_to(folder) not in wanted:
-            path.unlink()
-    for name in wanted:
-        target = folder / name
-        if not target.exists() or target.read_bytes() != (new / name).read_bytes():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(new / name, target)
-
-
 def main() -> int:
-    """Build; what Sphinx returns, which is not 0 where there was a warning."""
+    """Build; return what Sphinx returns, which is not 0 after a warning."""
     sys.path.insert(0, str(HERE))
-    with tempfile.TemporaryDirectory() as made:
-        assemble(Path(made))
-        update(Path(made), BUILD / "source")
+    shutil.rmtree(BUILD, ignore_errors=True)
+    assemble(BUILD / "source")
     strict = ["--fail-on-warning", "--keep-going", "--nitpicky", "--quiet"]
     where = ["-c", str(HERE), "-d", str(BUILD / "doctrees"), str(BUILD / "source"), str(BUILD / "html")]
     status = sphinx_build(["-b", "html", *strict, *sys.argv[1:], *where])
