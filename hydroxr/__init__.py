@@ -1,6 +1,6 @@
 """hydroxr: differentiable HBV hydrology on labelled Datasets.
 
-Importing it registers ``ds.hbv``. Whatever needs torch or matplotlib is imported when used.
+Importing it registers ``ds.hbv``. Modules that need torch or matplotlib are imported on first use.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The errors of hydroxr, each named for what is wrong.
+"""The errors and warnings of hydroxr; each class is named after the problem.
 
-A message has four parts: the variable, what was found, what was expected, what to do.
+A message says what is wrong and where, what was found, what was expected, and what to do.
 """
 
 import sys
@@ -11,103 +11,103 @@ from contextvars import ContextVar
 
 
 class HydroxrError(Exception):
-    """Base of all errors that hydroxr raises on purpose."""
+    """Base class of all errors that hydroxr raises on purpose."""
 
 
 class MissingVariableError(HydroxrError):
-    """A variable that the calculation needs is not in the Dataset."""
+    """Raised if the Dataset lacks a variable that the calculation needs."""
 
 
 class AmbiguousVariableError(HydroxrError):
-    """Two variables fit one role and no rule decides between them."""
+    """Raised if two variables fit one role and no rule decides between them."""
 
 
 class UnitsError(HydroxrError):
-    """Units are absent, not understood, or contradicted by the values."""
+    """Raised if units are absent, unknown, or contradicted by the values."""
 
 
 class DimensionError(HydroxrError):
-    """A dimension is missing, or is not the one that was expected."""
+    """Raised if a dimension is missing or unexpected."""
 
 
 class TimeAxisError(HydroxrError):
-    """Time is unsorted, has duplicates or gaps, or is not daily."""
+    """Raised if the time axis is unsorted, has duplicates or gaps, or is not daily."""
 
 
 class ValueRangeError(HydroxrError):
-    """Values lie outside what is physically possible."""
+    """Raised if values are physically impossible."""
 
 
 class MissingForcingError(HydroxrError):
-    """Forcing values are missing where the model needs them."""
+    """Raised if forcing is missing on a day and in a cell that the model needs."""
 
 
 class MissingObservationError(HydroxrError):
-    """There is no observed streamflow to train on or to compare with."""
+    """Raised if there is no observed streamflow to train on or to compare with."""
 
 
 class MissingAttributeError(HydroxrError):
-    """A regional model needs catchment attributes that are not there."""
+    """Raised if catchment attributes of a regional model are absent."""
 
 
 class CoordinateError(HydroxrError):
-    """Coordinates of two things that belong together do not match."""
+    """Raised if the coordinates of two Datasets, or of a Dataset and a model, do not match."""
 
 
 class EmptySelectionError(HydroxrError):
-    """A selection in time or space holds nothing, or too little."""
+    """Raised if a selection in time or space is empty or too small."""
 
 
 class ParameterError(HydroxrError):
-    """A parameter is unknown, missing, of a wrong shape or outside its domain."""
+    """Raised if a parameter is unknown, missing, outside its range, or has a wrong shape."""
 
 
 class StateError(HydroxrError):
-    """An initial state does not fit the run that it should start."""
+    """Raised if an initial state does not fit the run that it should start."""
 
 
 class DescriptionError(HydroxrError):
-    """A model description asks for something that does not exist."""
+    """Raised if a model description or an option has a value that is not allowed."""
 
 
 class MemoryLimitError(HydroxrError):
-    """The data that must be in memory do not fit there."""
+    """Raised if the data that must be in memory do not fit."""
 
 
 class TrainingError(HydroxrError):
-    """Training cannot go on."""
+    """Raised if a training has no finite loss and gradient in many batches in a row."""
 
 
 class CheckpointError(HydroxrError):
-    """A checkpoint on disk is damaged, or of another training, or cannot be written."""
+    """Raised if a checkpoint is damaged, belongs to another training, or cannot be written."""
 
 
 class ModelFileError(HydroxrError):
-    """A model on disk is absent, damaged, or not one of hydroxr's."""
+    """Raised if a model file is absent, damaged, or not written by hydroxr."""
 
 
 class DataFileError(HydroxrError):
-    """A data file is absent or cannot be read."""
+    """Raised if a data file is absent or cannot be read."""
 
 
 class StoreError(HydroxrError):
-    """A result cannot be written, or a written one is not complete."""
+    """Raised if a result cannot be written or opened."""
 
 
 class BlockError(HydroxrError):
-    """A block of cells and days of a lazy run failed; the message has its place and the cause."""
+    """Raised if a block of cells and days of a lazy run fails; the message has place and cause."""
 
 
 class IncompleteStoreError(StoreError):
-    """A store on disk lacks blocks: its writer has not finished, or parts were lost."""
+    """Raised if a store lacks blocks: its writer has not finished, or parts were lost."""
 
 
 class DamagedStoreError(StoreError):
-    """A store on disk is not what was written: chunks, metadata or manifest have changed."""
+    """Raised if chunks, metadata or manifest of a store have changed since it was written."""
 
 
 class HydroxrWarning(UserWarning):
-    """Base of all warnings that hydroxr issues."""
+    """Class of all warnings that hydroxr issues."""
 
 
 _told: ContextVar[set[str] | None] = ContextVar("_told", default=None)
@@ -115,7 +115,7 @@ _told: ContextVar[set[str] | None] = ContextVar("_told", default=None)
 
 @contextmanager
 def each_warning_once() -> Iterator[None]:
-    """Within it, what :func:`warn` said is not said again: members of an ensemble have the same cells."""
+    """Issue each warning once inside the block; the members of an ensemble would repeat them."""
     token = _told.set(set())
     try:
         yield
@@ -124,7 +124,7 @@ def each_warning_once() -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    """Issue a :class:`HydroxrWarning` that points to the line outside hydroxr that called for it."""
+    """Issue a :class:`HydroxrWarning` at the line outside hydroxr that made the call."""
     told = _told.get()
     if told is not None:
         if message in told:
