@@ -1,7 +1,7 @@
-"""HBV on arrays and tensors: no labels, no dask.
+"""HBV on arrays and tensors, without labels and without dask.
 
-``simulate`` runs cells through time; ``PARAMETERS`` is the table of parameters;
-``RunoffNetwork`` is NN_r, one of the modules that can take the place of an equation.
+``simulate`` runs HBV for many cells at once. ``PARAMETERS`` is the table of parameters.
+``RunoffNetwork`` is NN_r, a network that replaces the equation of effective rainfall.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["PARAMETERS", "RunoffNetwork", "simulate"]
 
 
 def __getattr__(name: str) -> Any:
-    # torch takes seconds to import: only when something is simulated.
+    # Importing torch takes seconds, so it waits until something is simulated.
     if name == "simulate":
         from .simulation import simulate
 

@@ -1,10 +1,8 @@
-"""The adjoint of one HBV day, written once beside the equations.
+"""The adjoint of one HBV day, composed of the adjoints of its processes.
 
-:func:`make_adjoint` builds it from the same elementary functions as the day itself, so that one
-source serves tensors (for its tests) and compiled loops. It recomputes what it needs from the
-day's inputs; nothing of a day has to be kept for it but the stores before that day.
-
-The adjoints of its parts, and what they take at kinks, are in :mod:`hydroxr.physics.adjoint_parts`.
+:func:`make_adjoint` builds it from the same elementary functions as the day, so that one source
+serves tensors (in tests) and compiled loops. It computes the fluxes of the day again from the day's
+inputs, so only the stores before each day need to be kept.
 """
 
 from __future__ import annotations
@@ -12,8 +10,103 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .adjoint_parts import make_part_adjoints
+from .adjoint_processes import (
+    make_snow_adjoint,
+    make_soil_adjoint,
+    make_wetness_adjoint,
+    make_zones_adjoint,
+)
 from .equations import Function, as_written, make_processes
+
+
+def make_part_adjoints(
+    minimum: Function,
+    maximum: Function,
+    power: Function,
+    where: Function,
+    logarithm: Function,
+    number: Callable[[float], Any] = float,
+    compiled: Callable[[Function], Function] = as_written,
+) -> tuple[Function, Function, Function]:
+    """Build the adjoints of the three parts of a day (:func:`.equations.make_parts`).
+
+    Parameters are the same as in :func:`make_adjoint`.
+
+    Returns
+    -------
+    snow_adjoint, wetness_adjoint, land_adjoint
+        Each takes the arguments of its part, then the cotangents of its results. ``land_adjoint``
+        returns the cotangent of the share of runoff, whether an equation or a network computed it.
+    """
+    infiltration = make_processes(minimum, maximum, power, where, number, compiled).infiltration
+    soil_adjoint = make_soil_adjoint(minimum, maximum, power, where, logarithm, number, compiled)
+    zones_adjoint = make_zones_adjoint(minimum, maximum, where, number, compiled)
+
+    @compiled
+    def land_adjoint(  # type: ignore[no-untyped-def]
+        inflow,
+        share,
+        pet,
+        soil_moisture,
+        upper,
+        lower,
+        FC,
+        K0,
+        K1,
+        K2,
+        LP,
+        PERC,
+        UZL,
+        BETAET,
+        d_soil_moisture,
+        d_upper,
+        d_lower,
+        d_effective_rainfall,
+        d_excess,
+        d_evapotranspiration,
+        d_percolation,
+        d_quick_flow,
+        d_interflow,
+        d_baseflow,
+    ):
+        _, effective_rainfall, excess = infiltration(inflow, share, soil_moisture, FC)
+        d_recharge, d_upper, d_lower, d_K0, d_K1, d_K2, d_PERC, d_UZL = zones_adjoint(
+            effective_rainfall + excess,
+            upper,
+            lower,
+            K0,
+            K1,
+            K2,
+            PERC,
+            UZL,
+            d_upper,
+            d_lower,
+            d_percolation,
+            d_quick_flow,
+            d_interflow,
+            d_baseflow,
+        )
+        d_inflow, d_share, d_pet, d_soil_moisture, d_FC, d_LP, d_BETAET = soil_adjoint(
+            inflow,
+            share,
+            pet,
+            soil_moisture,
+            FC,
+            LP,
+            BETAET,
+            d_soil_moisture,
+            d_effective_rainfall + d_recharge,
+            d_excess + d_recharge,
+            d_evapotranspiration,
+        )
+        parameters = (d_FC, d_K0, d_K1, d_K2, d_LP, d_PERC, d_UZL, d_BETAET)
+        return d_inflow, d_share, d_pet, (d_soil_moisture, d_upper, d_lower), parameters
+
+    return (
+        make_snow_adjoint(minimum, maximum, where, number, compiled),
+        make_wetness_adjoint(minimum, maximum, where, logarithm, number, compiled),
+        land_adjoint,
+    )
 
 
 def make_adjoint(
@@ -30,18 +123,18 @@ def make_adjoint(
     Parameters
     ----------
     minimum, maximum, power, where, number, compiled
-        As for :func:`~hydroxr.physics.equations.make_day`.
+        See :func:`~hydroxr.physics.equations.make_day`.
     logarithm
-        The natural one, asked for arguments from :data:`~.adjoint_parts.LEAST_BASE` to 1.
+        Natural logarithm, for arguments from :data:`~.adjoint_processes.LEAST_BASE` to 1.
 
     Returns
     -------
     adjoint
-        ``adjoint(precipitation, temperature, pet, *stores, *parameters, *store_cotangents,
-        *flux_cotangents) -> (stores, parameters, forcing)``: cotangents of the five stores
-        before the day, of the parameters and of precipitation, temperature and PET, given those
-        of the stores after the day and of its fluxes, in the orders of :data:`~.hbv.STORES`,
-        :data:`~.hbv.DAY_PARAMETERS` and :data:`~.hbv.DAY_FLUXES`.
+        ``adjoint(precipitation, temperature, pet, *stores, *parameters, *d_stores, *d_fluxes)
+        -> (d_stores, d_parameters, d_forcing)``. It takes the inputs of the day and the cotangents
+        of its results. It returns the cotangents of the stores before the day, of the parameters,
+        and of precipitation, temperature and PET. Orders are those of :data:`~.equations.STORES`,
+        :data:`~.equations.DAY_PARAMETERS` and :data:`~.equations.DAY_FLUXES`.
     """
     parts = make_processes(minimum, maximum, power, where, number, compiled)
     snow, wetness_of = parts.snow, parts.wetness

@@ -1,4 +1,4 @@
-"""What a simulation is given, checked and arranged: forcing, parameters, the state to start from."""
+"""Checks and arranges the arguments of a simulation: forcing, parameters, initial state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
 
 
 def empty_state(n_cells: int, n_components: int, *, routed: bool, like: Tensor) -> dict[str, Tensor]:
-    """The state before the first day of a run that nothing precedes."""
+    """The default initial state: nearly empty stores and an empty channel, mm."""
     state = {name: like.new_full((n_cells, n_components), INITIAL_STORAGE) for name in STORES}
     if routed:
         state[CHANNEL] = like.new_zeros((n_cells, LEADS))
@@ -22,18 +22,30 @@ def empty_state(n_cells: int, n_components: int, *, routed: bool, like: Tensor) 
 
 
 def total_storage(state: Mapping[str, Any]) -> Any:
-    """All water of a state, mm, (space,): component means of the stores, and the channel's."""
+    """All water of a state, (space,), mm: means of the stores over components, plus the channel."""
     stored = sum(state[name].mean(-1) for name in STORES)
     return stored + state[CHANNEL].sum(-1) if CHANNEL in state else stored
 
 
 def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
-    """Give every parameter of a day its component axis, and BETAET its default.
+    """Give every parameter of the day a component axis, and BETAET its default.
+
+    Parameters
+    ----------
+    given : mapping of Tensor
+        Shapes as in :func:`~hydroxr.physics.simulation.simulate`.
+    shape : tuple of int
+        Shape of the forcing, (time, space).
+
+    Returns
+    -------
+    dict
+        Parameters (space, component) or (time, space, component); those of routing (space,).
 
     Raises
     ------
     ParameterError
-        Where a name is unknown or absent, or a shape does not fit forcing of ``shape``.
+        If a parameter is unknown or missing, or its shape does not fit the forcing or the others.
     """
     unknown = [name for name in given if name not in PARAMETERS]
     if unknown:
@@ -41,12 +53,11 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
     absent = [name for name in REQUIRED if name not in given]
     if absent:
         raise ParameterError(
-            f"parameters {', '.join(absent)} are missing; every one of {', '.join(REQUIRED)} is needed."
+            f"parameters {', '.join(absent)} are missing; all of {', '.join(REQUIRED)} are needed."
         )
     if len([name for name in ROUTING if name in given]) == 1:
         raise ParameterError(
-            f"routing needs both of {' and '.join(ROUTING)}; give both, or none for runoff that is not "
-            "routed."
+            f"routing needs both {' and '.join(ROUTING)}; give both, or neither to leave runoff unrouted."
         )
     n_days, n_cells = shape
     _check_unambiguous({name: tuple(value.shape) for name, value in given.items()}, n_days, n_cells)
@@ -58,7 +69,7 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
     for name, count in counts.items():
         if count not in (1, n_components):
             raise ParameterError(
-                f"{name} has {count} components, others have {n_components}; expected the same number."
+                f"{name} has {count} components, others have {n_components}; expected 1 or {n_components}."
             )
     for name in counts:
         arranged[name] = arranged[name].expand(*arranged[name].shape[:-1], n_components)
@@ -70,25 +81,26 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
 
 
 def check_parameters(arranged: Mapping[str, Tensor]) -> None:
-    """Refuse values that are not finite or outside what the equations take.
+    """Check that all values are finite and within the limits of the equations.
 
     Raises
     ------
     ParameterError
+        If they are not.
     """
     for name, value in arranged.items():
         detached = value.detach()
         if not bool(torch.isfinite(detached).all()):
-            raise ParameterError(f"{name} has values that are not finite; every value is needed.")
+            raise ParameterError(f"{name} has values that are not finite; expected a number everywhere.")
         dtype = str(value.dtype).removeprefix("torch.")
         check_bounds(name, float(detached.min()), float(detached.max()), dtype)
 
 
 def _check_unambiguous(shapes: Mapping[str, tuple[int, ...]], n_days: int, n_cells: int) -> None:
-    """With as many days as cells a matrix may be (space, component) or (time, space).
+    """Refuse a matrix that may be (space, component) or (time, space).
 
-    It is read as the former, unless the other parameters have no components: then it is as likely
-    the latter, and nothing but the caller can tell.
+    This happens when there are as many days as cells. The matrix counts as (space, component) if other
+    parameters have as many components; otherwise only the caller can tell.
     """
     if n_days != n_cells or n_cells == 1:
         return
@@ -96,8 +108,8 @@ def _check_unambiguous(shapes: Mapping[str, tuple[int, ...]], n_days: int, n_cel
     others = [shape for name, shape in shapes.items() if name not in (*square, *ROUTING)]
     if square and others and not any(len(shape) > 1 and shape[-1] == n_cells for shape in others):
         raise ParameterError(
-            f"{square[0]} has shape {shapes[square[0]]}, which is (space, component) as well as "
-            "(time, space) here; give every parameter its last axis, of length 1 if there are no components."
+            f"{square[0]} has shape {shapes[square[0]]}, which may be (space, component) or (time, space) "
+            "here; give every parameter a component axis, of length 1 if there are no components."
         )
 
 
@@ -106,7 +118,7 @@ def _with_components(name: str, value: Tensor, n_days: int, n_cells: int) -> Ten
     if name in ROUTING:
         if shape != (n_cells,):
             raise ParameterError(
-                f"{name} has shape {shape}; expected (space,) = ({n_cells},), one value a cell."
+                f"{name} has shape {shape}; expected (space,) = ({n_cells},), one value per cell."
             )
         return value
     if (len(shape) == 2 and shape[0] == n_cells) or (len(shape) == 3 and shape[:2] == (n_days, n_cells)):
@@ -120,11 +132,12 @@ def _with_components(name: str, value: Tensor, n_days: int, n_cells: int) -> Ten
 
 
 def checked_forcing(precipitation: Tensor, temperature: Tensor, pet: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The three series, which must be of one shape, (time, space).
+    """Return the three series if all have the same shape, (time, space).
 
     Raises
     ------
     DimensionError
+        If a series has other dimensions, another shape than the others, or no days or cells.
     """
     for name, value in (("precipitation", precipitation), ("temperature", temperature), ("pet", pet)):
         if value.ndim != 2:
@@ -144,11 +157,13 @@ def checked_forcing(precipitation: Tensor, temperature: Tensor, pet: Tensor) -> 
 def checked_state(
     given: Mapping[str, Tensor] | None, forcing: Tensor, n_components: int, *, routed: bool
 ) -> dict[str, Tensor]:
-    """The state to start from: ``given``, complete and possible, or the default.
+    """The initial state: ``given`` after checks, or the default if that is None.
 
     Raises
     ------
     StateError
+        If a part is unknown, missing, of the wrong shape, negative or not finite, or if there is water
+        in the channel but no routing.
     """
     n_cells = forcing.shape[1]
     default = empty_state(n_cells, n_components, routed=routed, like=forcing)
@@ -156,16 +171,18 @@ def checked_state(
         return default
     unknown = [name for name in given if name not in (*STORES, CHANNEL)]
     if unknown:
-        raise StateError(f"{unknown[0]!r} is not a part of the state; expected {', '.join(default)}.")
+        raise StateError(
+            f"the initial state has {unknown[0]!r}, which is unknown; expected {', '.join(default)}."
+        )
     absent = [name for name in default if name not in given]
     if absent:
         raise StateError(
-            f"the initial state lacks {', '.join(absent)}; give the whole state of an earlier run."
+            f"the initial state lacks {', '.join(absent)}; give the complete state of an earlier run."
         )
     if not routed and CHANNEL in given and bool((given[CHANNEL] != 0).any()):
         raise StateError(
-            f"the initial state has water in {CHANNEL!r}, but there are no parameters UH_SHAPE and UH_SCALE "
-            "to route it."
+            f"the initial state has water in {CHANNEL!r}, but the parameters lack UH_SHAPE and UH_SCALE to "
+            "route it; give both."
         )
     state = {}
     for name, pattern in default.items():
@@ -175,8 +192,7 @@ def checked_state(
             )
         if not bool(torch.isfinite(given[name]).all()) or bool((given[name] < 0).any()):
             raise StateError(
-                f"state {name!r} has values that are negative or not finite; expected water in mm, at least "
-                "0."
+                f"state {name!r} has values that are negative or not finite; expected mm of water, 0 or more."
             )
         state[name] = given[name]
     state["soil_moisture"] = torch.clamp(state["soil_moisture"], min=SOIL_FLOOR)

@@ -1,10 +1,10 @@
-"""The equations of one HBV day, written once.
+"""The equations of one HBV day: snow, soil and subsurface zones.
 
-:func:`make_day` builds the day from four elementary functions, so that one source serves torch
-tensors of any shape and dtype and, given scalar functions and a compiler, a compiled loop over
-cells. Its adjoint is in :mod:`hydroxr.physics.adjoint`. Symbols and equations are those of Feng
-et al. (2022, doi:10.1029/2022WR032404), Table 1; the order of the steps and the floor of the soil
-store are those of the code published with it.
+:func:`make_day` builds the day from four elementary functions. One source thus serves torch tensors
+of any shape and, with scalar functions and a compiler, compiled loops over cells. The adjoint is in
+:mod:`hydroxr.physics.adjoint`. Symbols and equations are from Table 1 of Feng et al. (2022,
+doi:10.1029/2022WR032404). The order of the steps and the floor of the soil store follow the code
+published with the paper.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-# Stores of a component, in the order in which the day takes and returns them.
+# Stores of each component, in the order in which the day takes and returns them.
 STORES = ("snowpack", "snow_liquid_water", "soil_moisture", "upper_zone_storage", "lower_zone_storage")
 
-# Fluxes of a component, in the order in which the day returns them.
+# Fluxes of each component, in the order in which the day returns them.
 DAY_FLUXES = (
     "rainfall",
     "snowfall",
@@ -31,7 +31,7 @@ DAY_FLUXES = (
     "baseflow",
 )
 
-# Parameters of a day, in the order in which it takes them.
+# Parameters, in the order in which the day takes them.
 DAY_PARAMETERS = (
     "BETA",
     "FC",
@@ -48,24 +48,24 @@ DAY_PARAMETERS = (
     "BETAET",
 )
 
-CHANNEL = "channel_outflow"  # water in the unit hydrograph, by the day ahead on which it leaves
+CHANNEL = "channel_outflow"  # water in the unit hydrograph, by the number of days until it leaves
 UH_LENGTH = 15  # days of the unit hydrograph
-LEADS = UH_LENGTH - 1  # days ahead on which water in it can leave
+LEADS = UH_LENGTH - 1  # days after today on which this water can leave
 
 INITIAL_STORAGE = 1e-3  # mm in each store before the first day
-SOIL_FLOOR = 1e-5  # mm; keeps powers of soil wetness differentiable
+SOIL_FLOOR = 1e-5  # mm; powers of soil wetness have no finite derivative at 0
 
-# Processes of a day that something else can take the place of, by the flux that they decide.
+# Processes that a module can replace, named by the flux that they compute.
 REPLACEABLE = ("effective_rainfall", "evapotranspiration", "percolation")
 
-# The values that one day's equations work on: floats, arrays or tensors.
+# A value in the equations of a day: a float, an array or a tensor.
 Value = Any
 Function = Callable[..., Any]
 Day = Callable[..., tuple[tuple[Value, ...], tuple[Value, ...]]]
 
 
 class Processes(NamedTuple):
-    """The equations of a day, in their order; see :func:`make_processes`."""
+    """The processes of a day, in order; see :func:`make_processes`."""
 
     snow: Function
     wetness: Function
@@ -77,7 +77,7 @@ class Processes(NamedTuple):
 
 
 def as_written(function: Function) -> Function:
-    """The compiler that leaves a function as it is."""
+    """Return the function uncompiled."""
     return function
 
 
@@ -89,16 +89,16 @@ def make_processes(
     number: Callable[[float], Any] = float,
     compiled: Callable[[Function], Function] = as_written,
 ) -> Processes:
-    """Build the parts of a day.
+    """Build the processes of a day.
 
-    Arguments are those of :func:`make_day`. ``wetness``, ``demand`` and ``capacity`` say how much
-    may flow (Peff, ET, Perc); the parts between them move water, and move no more than there is.
+    Parameters are the same as in :func:`make_day`. ``wetness``, ``demand`` and ``capacity`` compute
+    potential fluxes (P_eff, E_T, Perc). The other processes move water, never more than there is.
     """
     zero, one, floor = number(0.0), number(1.0), number(SOIL_FLOOR)
 
     @compiled
     def snow(precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH):  # type: ignore[no-untyped-def]
-        """Table 1, rows of S_p and S_liq."""
+        """Melt, refreezing and water leaving the snow: Table 1, rows S_p and S_liq."""
         freezing = temperature < TT
         snowfall = where(freezing, precipitation, zero)
         rainfall = where(freezing, zero, precipitation)
@@ -116,16 +116,15 @@ def make_processes(
 
     @compiled
     def wetness(inflow, soil_moisture, BETA, FC):  # type: ignore[no-untyped-def]
-        """Table 1, W: the share of what reaches the soil that runs off.
+        """Share of the inflow that runs off: Table 1, W = min((S_s / FC)^BETA, 1).
 
-        The power is taken of a base that is at most one, which is the same as clipping the power
-        and cannot overflow.
+        Bounding the base instead of the power gives the same result and cannot overflow.
         """
         return power(minimum(soil_moisture / FC, one), BETA)
 
     @compiled
     def infiltration(inflow, wetness, soil_moisture, FC):  # type: ignore[no-untyped-def]
-        """Table 1, row of S_s, water that reaches the soil: P_eff and E_x."""
+        """Water that enters the soil: Table 1, row S_s, P_eff and E_x."""
         effective_rainfall = inflow * wetness
         soil_moisture = soil_moisture + inflow - effective_rainfall
         excess = maximum(soil_moisture - FC, zero)
@@ -133,27 +132,27 @@ def make_processes(
 
     @compiled
     def demand(pet, soil_moisture, FC, LP, BETAET):  # type: ignore[no-untyped-def]
-        """Table 1, row of S_s: E_T as far as the soil has it. The power is as in ``wetness``."""
+        """ET before the limit of available water: Table 1, row S_s, E_T."""
         return pet * power(minimum(soil_moisture / (LP * FC), one), BETAET)
 
     @compiled
     def evaporation(demand, soil_moisture):  # type: ignore[no-untyped-def]
-        """Table 1, row of S_s, water that leaves the soil.
+        """Water that leaves the soil: Table 1, row S_s.
 
-        It is no more than what lies above the soil's floor: the store follows the published
-        equations to the last digit, and the floor creates no water.
+        ET takes only the water above the floor of the soil store. So the store equals that of the
+        published equations, and the floor creates no water.
         """
         evapotranspiration = minimum(demand, maximum(soil_moisture - floor, zero))
         return maximum(soil_moisture - evapotranspiration, floor), evapotranspiration
 
     @compiled
     def capacity(upper, PERC):  # type: ignore[no-untyped-def]
-        """Table 1, row of S_uz: Perc as far as the upper zone has it."""
+        """Percolation before the limit of available water: Table 1, row S_uz, Perc."""
         return PERC
 
     @compiled
     def zones(capacity, upper, lower, K0, K1, K2, UZL):  # type: ignore[no-untyped-def]
-        """Table 1, rows of S_uz and S_lz, after the upper zone has got its recharge."""
+        """Runoff of both zones after recharge of the upper one: Table 1, rows S_uz and S_lz."""
         percolation = minimum(upper, capacity)
         upper = upper - percolation
         quick_flow = K0 * maximum(upper - UZL, zero)
@@ -177,16 +176,16 @@ def make_parts(
     compiled: Callable[[Function], Function] = as_written,
     replaced: Mapping[str, Function] | None = None,
 ) -> tuple[Function, Function, Function]:
-    """Build the day in three parts, cut on both sides of what says how much runs off.
+    """Build the day in three parts, so that the share of runoff can come from elsewhere.
 
-    Arguments are those of :func:`make_day`.
+    Parameters are the same as in :func:`make_day`.
 
     Returns
     -------
     snow
-        As of :func:`make_processes`; rainfall and infiltration are the soil's inflow.
+        See :func:`make_processes`. The inflow of the soil is rainfall plus infiltration from snow.
     share
-        ``share(inflow, soil_moisture, BETA, FC)``: of the inflow, what becomes effective rainfall.
+        ``share(inflow, soil_moisture, BETA, FC)``: the share of the inflow that runs off.
     land
         ``land(inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL,
         BETAET) -> (stores, fluxes)``: the last three of :data:`STORES`, the last seven of
@@ -237,25 +236,25 @@ def make_day(
     Parameters
     ----------
     minimum, maximum, power, where
-        Elementwise functions of the array library (or scalar ones); ``minimum`` and ``maximum``
-        take a number as second argument, ``where`` as second or third. ``power`` is asked for
+        Elementwise functions of an array library, or scalar functions. ``minimum`` and ``maximum``
+        must accept a number as second argument, ``where`` as second or third. ``power`` gets
         bases from 0 to 1 only.
     number
-        Makes the equations' constants, for compilers that tell one precision from another.
+        Converts the constants of the equations, for compilers that distinguish precisions.
     compiled
-        Compiles a function of scalars, when scalar ones are given.
+        Compiles a function of scalars.
     replaced
-        Functions that take the place of equations, by the flux that they decide
-        (:data:`REPLACEABLE`). ``effective_rainfall(inflow, soil_moisture, BETA, FC)`` gives the
-        share of the inflow that runs off, ``evapotranspiration(pet, soil_moisture, FC, LP,
-        BETAET)`` and ``percolation(upper_zone_storage, PERC)`` mm/day. Each is held to what is
-        possible, 0 to all the water there is.
+        Functions that replace equations, by the flux that they compute (:data:`REPLACEABLE`).
+        ``effective_rainfall(inflow, soil_moisture, BETA, FC)`` returns the share of the inflow that
+        runs off. ``evapotranspiration(pet, soil_moisture, FC, LP, BETAET)`` and
+        ``percolation(upper_zone_storage, PERC)`` return mm/day. Results are limited to the range
+        from 0 to all available water.
 
     Returns
     -------
     day
-        ``day(precipitation, temperature, pet, *stores, *parameters) -> (stores, fluxes)`` with
-        stores in mm, fluxes in mm/day, temperature in degC, in the orders of :data:`STORES`,
+        ``day(precipitation, temperature, pet, *stores, *parameters) -> (stores, fluxes)``, with
+        stores in mm, fluxes in mm/day and temperature in degC. Orders are those of :data:`STORES`,
         :data:`DAY_PARAMETERS` and :data:`DAY_FLUXES`. All arguments broadcast.
     """
     snow, share, land = make_parts(minimum, maximum, power, where, number, compiled, replaced)
@@ -312,7 +311,7 @@ def make_day(
 def _held(
     replaced: Mapping[str, Function], minimum: Function, maximum: Function, number: Callable[[float], Any]
 ) -> dict[str, Function]:
-    """The functions in the place of equations, held to at least 0 and a share to at most 1."""
+    """The replacing functions, limited to at least 0, and a share also to at most 1."""
     zero, one = number(0.0), number(1.0)
     held: dict[str, Function] = {
         name: lambda *values, function=function: maximum(function(*values), zero)

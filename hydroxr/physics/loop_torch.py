@@ -1,6 +1,6 @@
-"""The reference loop: the day's equations through time, in torch, in any dtype.
+"""The reference loop over days, in torch, for any dtype.
 
-Slow beside a compiled kernel, and the measure of it. Gradients are those of torch.
+It is slow, but simple: the compiled kernels are tested against it. torch computes its gradients.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ day = make_day(_minimum, _maximum, torch.pow, torch.where)
 
 
 def _day_with(processes: Mapping[str, Callable[..., Tensor]] | None) -> Day:
-    """The day, with ``processes`` in the place of equations."""
+    """The day, with ``processes`` replacing equations."""
     if not processes:
         return day
 
     def checked(name: str, process: Callable[..., Tensor]) -> Callable[..., Tensor]:
         def call(*values: Tensor) -> Tensor:
-            values = torch.broadcast_tensors(*values)  # forcing has one value for all components
+            values = torch.broadcast_tensors(*values)  # forcing has no component axis
             result = process(*values)
             expected = values[0].shape
             if not isinstance(result, Tensor) or result.shape != expected:
                 found = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
                 raise DimensionError(
-                    f"the process in the place of {name} returned {found}; expected a tensor of shape "
+                    f"the module that replaces {name} returned {found}; expected a tensor of shape "
                     f"{tuple(expected)}, (space, component)."
                 )
             return result
@@ -50,10 +50,10 @@ def _day_with(processes: Mapping[str, Callable[..., Tensor]] | None) -> Day:
 
 
 class _Recorder:
-    """Keeps the wanted series of a run, as component means or whole.
+    """Collects the series of a run, as means over components or per component.
 
-    Without gradients they are written into one array as they come; with gradients they are
-    stacked at the end, since torch cannot differentiate through writing in place.
+    Without gradients, values go straight into an array. With gradients, they are stacked at the end,
+    because torch cannot differentiate writing in place.
     """
 
     def __init__(self, names: Sequence[str], n_days: int, components: bool) -> None:
@@ -87,34 +87,41 @@ def run(
     processes: Mapping[str, Callable[..., Tensor]] | None = None,
     rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Walk through the days.
+    """Run HBV through all days, without routing.
 
     Parameters
     ----------
     forcing
-        Precipitation (mm/day), temperature (degC), potential evapotranspiration (mm/day), each
+        Precipitation (mm/day), temperature (degC) and potential evapotranspiration (mm/day), each
         (time, space).
     parameters
-        Each of :data:`DAY_PARAMETERS`, (space, component) or, where dynamic, (row, space, component).
+        All of :data:`DAY_PARAMETERS`: static ones (space, component), dynamic ones
+        (row, space, component).
     stores
-        Each of :data:`STORES` before the first day, (space, component), mm.
+        All of :data:`STORES` before the first day, (space, component), mm.
     wanted
-        Which of stores, fluxes of the day and ``runoff`` to record.
+        Series to record: stores, fluxes of the day or ``runoff``.
     components
-        Record every component, else their mean.
+        Record every component instead of the mean over components.
     processes
-        Modules in the place of equations, see :func:`.hbv.make_day`; they get and return
+        Modules that replace equations, see :func:`.equations.make_day`. They take and return tensors
         (space, component).
     rows
-        The row of the dynamic parameters that holds on each day, (time,), int64, not descending from one
-        day to the next. Without it each day has a row of its own.
+        Row of the dynamic parameters that applies on each day, (time,), int64, never decreasing.
+        By default each day has its own row.
 
     Returns
     -------
     series
-        (time, space), or (time, space, component) with ``components``.
+        (time, space), or (time, space, component) with ``components``. Fluxes in mm/day, stores in mm
+        at the end of the day.
     stores
-        After the last day.
+        The stores after the last day, (space, component), mm.
+
+    Raises
+    ------
+    DimensionError
+        If a module of ``processes`` returns something else than a tensor of the expected shape.
     """
     precipitation, temperature, pet = (series[..., None].unbind(0) for series in forcing)
     n_days = len(precipitation)

@@ -1,8 +1,8 @@
-"""The table of parameters: every name, symbol, unit, range and meaning, once.
+"""The table of HBV parameters: name, symbol, unit, range and meaning.
 
-``lower`` and ``upper`` bound what is learned: a network's output in (0, 1) maps linearly onto
-them (Feng et al., 2022; ranges as published with the paper). ``least`` and ``greatest`` bound
-what the equations can take; a user's own parameters must lie within those.
+``lower`` and ``upper`` are the range for learning: the output of a network, from 0 to 1, maps
+linearly onto it (Feng et al., 2022; ranges published with the paper). ``least`` and ``greatest``
+are the limits of the equations, which also apply to parameters that a user gives.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..errors import ParameterError
 
 @dataclass(frozen=True)
 class Parameter:
-    """One row of the table; see the module's text for the two pairs of bounds."""
+    """One row of the table. The module docstring explains the two pairs of bounds."""
 
     name: str
     symbol: str
@@ -30,12 +30,11 @@ class Parameter:
     greatest: float = inf
 
     def attrs(self) -> dict[str, Any]:
-        """Attributes of the parameter in a Dataset."""
+        """CF attributes for a variable that holds this parameter."""
         return {"long_name": self.long_name, "units": self.units, "symbol": self.symbol}
 
 
 _TINY = 1e-6
-
 _SOIL = 1e-3  # mm, well above the floor of the soil store
 
 _ROWS = (
@@ -58,20 +57,21 @@ _ROWS = (
 
 PARAMETERS: dict[str, Parameter] = {row.name: row for row in _ROWS}
 
-ROUTING = ("UH_SHAPE", "UH_SCALE")  # one value a cell, not one a component
-OPTIONAL = ("BETAET", *ROUTING)  # without BETAET ET is linear, without routing streamflow is runoff
+ROUTING = ("UH_SHAPE", "UH_SCALE")  # one value per cell, not per component
+OPTIONAL = ("BETAET", *ROUTING)  # default: linear ET; streamflow equal to runoff
 REQUIRED = tuple(name for name in PARAMETERS if name not in OPTIONAL)
 
 
 def check_bounds(name: str, least: float, greatest: float, dtype: str) -> None:
-    """Refuse values of a parameter from ``least`` to ``greatest`` that the equations cannot take.
+    """Check that values of a parameter from ``least`` to ``greatest`` suit the equations.
 
     Raises
     ------
     ParameterError
+        If the range exceeds the limits of the table.
     """
     row = PARAMETERS[name]
-    # The bounds as values of that type have them: 1e-3 in float32 is not 1e-3.
+    # Compare in the precision of the values: 1e-3 in float32 differs from 1e-3 in float64.
     number = np.dtype(dtype).type
     if least < float(number(row.least)) or greatest > float(number(row.greatest)):
         raise ParameterError(

@@ -1,8 +1,7 @@
-"""Routing: a gamma unit hydrograph, with the water that is still in it.
+"""Routing of runoff to the gauge with a gamma unit hydrograph.
 
-Feng et al. (2022), Table 1, row "Routing". The hydrograph is sampled at the middle of each of
-15 days and normalised, so that every drop leaves: what fell on one day has left after the 14th
-day that follows.
+Feng et al. (2022), Table 1, row "Routing". The hydrograph is sampled at the middle of each of 15 days
+and normalised, so all runoff of a day has left the channel 14 days later.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ def unit_hydrograph(shape: Tensor, scale: Tensor) -> Tensor:
     Returns
     -------
     Tensor, (space, 15)
-        Share of a day's runoff that leaves on that day, the next one, and so on.
+        Share of the runoff of a day that leaves on the same day, the next day, and so on.
     """
     days = torch.arange(UH_LENGTH, dtype=torch.float64, device=shape.device) + 0.5
-    # log2 of t^(a-1) exp(-t/tau); the sum normalises, and the gamma function cancels. In float64,
-    # because torch rounds a number differently by its place among others. Neither softmax nor exp:
-    # they start all of torch's threads for however few numbers, and those then keep the cores busy
-    # that the compiled loop wants.
+    # log2 of t^(a-1) exp(-t/tau). Normalising by the sum cancels the gamma function. float64 is used
+    # because torch may round the same number differently depending on its position in the array. torch's
+    # softmax and exp start all its threads even for few numbers, and these would occupy the cores that
+    # the compiled loop needs.
     decay = days[:, None] * math.log2(math.e) / scale.double()
     density = (shape.double() - 1.0) * torch.log2(days)[:, None] - decay
     share = torch.exp2(density - density.detach().amax(0))
@@ -44,15 +43,15 @@ def unit_hydrograph(shape: Tensor, scale: Tensor) -> Tensor:
 def _convolve(
     series: Tensor, weights: Tensor, earlier: Tensor, n_rest: int, compiled: bool
 ) -> tuple[Tensor, Tensor]:
-    """As :func:`.convolution.convolve`, on any device."""
+    """Do the same as :func:`.convolution.convolve`, on any device."""
     if compiled and loop_cpu.accepts(series) and not loop_cpu.obstacle(series.dtype):
         return convolve(series, weights, earlier, n_rest)
-    if series.dtype == torch.float16:  # of which torch's convolution on CPUs never comes back
+    if series.dtype == torch.float16:  # torch's convolution on CPUs hangs
         result, rest = _convolve(series.float(), weights.float(), earlier.float(), n_rest, compiled)
         return result.half(), rest.half()
     n_days, lags = len(series), weights.shape[1]
     padded = torch.nn.functional.pad(series.T[None], (lags - 1, n_rest))
-    # A GPU would round the factors to ten bits (TF32), and the water balance would not close.
+    # With TF32, a GPU would round the factors to ten bits, and the water balance would not close.
     with torch.backends.cudnn.flags(allow_tf32=False):
         full = torch.nn.functional.conv1d(padded, weights.flip(1)[:, None], groups=len(weights))[0]
     full = full + torch.nn.functional.pad(earlier, (0, n_days + n_rest - earlier.shape[1]))
@@ -69,18 +68,18 @@ def route(
     runoff : Tensor, (time, space)
         Mean over the components, mm/day.
     shape, scale : Tensor, (space,)
-        Of the unit hydrograph.
+        Parameters of the unit hydrograph, UH_SHAPE (1) and UH_SCALE (days).
     arriving : Tensor, (space, 14)
-        Water of earlier days, mm, by the day of this run on which it leaves.
+        Water from before this run, mm, by the day of this run on which it leaves.
     compiled : bool
-        Convolve in the compiled kernel, where there is one, else in torch.
+        Use the compiled kernel if there is one for the device and dtype; otherwise use torch.
 
     Returns
     -------
     streamflow : Tensor, (time, space)
         mm/day.
     arriving : Tensor, (space, 14)
-        Water in the channel after the last day, mm, by the day ahead on which it leaves.
+        Water in the channel after the last day, mm, by the day after the run on which it leaves.
     """
     return _convolve(runoff, unit_hydrograph(shape, scale), arriving, LEADS, compiled)
 
@@ -88,9 +87,9 @@ def route(
 def in_transit(
     runoff: Tensor, shape: Tensor, scale: Tensor, arriving: Tensor, compiled: bool = True
 ) -> Tensor:
-    """Water in the channel at the end of each day, mm, (time, space); arguments as of :func:`route`."""
-    # Share of a day's runoff that is still to come after 0, 1, ... days: sums from the far end,
-    # which cannot be negative in any precision.
+    """Water in the channel at the end of each day, (time, space), mm. Parameters: see :func:`route`."""
+    # Share of the runoff of a day that is still in the channel after 0, 1, ... days. Sums from the far
+    # end cannot become negative by rounding.
     still_to_come = _from_the_end(unit_hydrograph(shape, scale))[:, 1:]
     earlier = _from_the_end(arriving)[:, 1:]  # after day 1, 2, ..., 13
     return _convolve(runoff, still_to_come, earlier, 0, compiled)[0]

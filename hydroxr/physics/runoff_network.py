@@ -1,8 +1,8 @@
-"""NN_r: a small network in the place of the effective-rainfall equation.
+"""NN_r: a small network that replaces the equation of effective rainfall.
 
 Feng et al. (2022), section 2.2, change 4: P_eff = NN_r(θ_FC, β, S_s, S_s/θ_FC, P_r + I_snow). Here
-its output is the share of the inflow that runs off, between 0 and 1, so that no weights create or
-lose water.
+the output is the share of the inflow that runs off, from 0 to 1, so that no choice of weights creates
+or loses water.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from torch import Tensor, nn
 from ..errors import DescriptionError
 from .parameters import PARAMETERS
 
-# What it sees, and what each is divided by to be of order one.
+# Inputs of the network, and the scale that each is divided by to be of order one.
 INPUTS = {
     "FC": 1000.0,  # mm
     "BETA": 6.0,
     "soil_moisture": 1000.0,  # mm
     "soil_moisture / FC": 1.0,
-    "inflow": 50.0,  # mm/day, rain and water from snow
+    "inflow": 50.0,  # mm/day, rainfall and infiltration from snow
 }
-_DRY = -1.0  # an untrained network lets about a quarter run off
+_DRY = -1.0  # bias of the output: an untrained network lets about a quarter run off
 
-_STEPS = 300  # to imitate the equation within 0.06
-_SAMPLES = 512  # of each step
+_STEPS = 300  # steps of imitation; they reach an error of 0.06
+_SAMPLES = 512  # samples per step
 _RATE = 2e-2
 _INFLOW = 10.0  # mm/day, mean of the samples
 
 
 def is_plain(process: object) -> bool:
-    """Whether it is NN_r as it is here, of which the weights say all, and not a variety of it."""
+    """Whether ``process`` is exactly this NN_r, without subclassing, other layers or hooks."""
     if type(process) is not RunoffNetwork:
         return False
     layers = (process, process.hidden, process.output)
@@ -49,7 +49,7 @@ class RunoffNetwork(nn.Module):
     Raises
     ------
     DescriptionError
-        Where that is not at least 1.
+        If ``hidden`` is less than 1.
     """
 
     def __init__(self, hidden: int = 16) -> None:
@@ -66,12 +66,12 @@ class RunoffNetwork(nn.Module):
         Parameters
         ----------
         inflow, soil_moisture, BETA, FC : Tensor, (space, component)
-            mm/day, mm, 1, mm.
+            In mm/day, mm, 1 and mm.
 
         Returns
         -------
         Tensor, (space, component)
-            0 to 1.
+            From 0 to 1.
         """
         values = torch.stack((FC, BETA, soil_moisture, soil_moisture / FC, inflow), -1)
         weights = self.weights(values.dtype)
@@ -80,10 +80,10 @@ class RunoffNetwork(nn.Module):
         return torch.sigmoid(active @ units[:, -1] + weights[-1])
 
     def imitate_equation(self) -> None:
-        """Learn (S/FC)^β, the equation whose place the network takes, to go on from there.
+        """Fit the network to the equation that it replaces, (S_s/θ_FC)^β, as a start for training.
 
-        Random weights would begin as a nearly constant share, from which a training hardly gets
-        away. Samples are uniform over the parameters' ranges and over soil wetness.
+        Random weights give a nearly constant share, which training hardly leaves. Samples are uniform
+        over the ranges of the parameters and over soil wetness.
         """
         optimizer = torch.optim.Adam(self.parameters(), lr=_RATE)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS)
@@ -102,13 +102,13 @@ class RunoffNetwork(nn.Module):
         optimizer.zero_grad()
 
     def weights(self, dtype: torch.dtype) -> Tensor:
-        """All weights for inputs in their own units, as the kernels take them.
+        """All weights as one array for the kernels, for inputs in physical units.
 
         Returns
         -------
         Tensor, (7 hidden + 1,)
-            For each hidden unit its weights of the five inputs, its bias, and its weight in the
-            output; then the output's bias.
+            Per hidden unit: its weights for the five inputs, its bias, and its weight in the output.
+            The last number is the bias of the output.
         """
         scales = self.hidden.weight.new_tensor(list(INPUTS.values()))
         parts = [self.hidden.weight / scales, self.hidden.bias[:, None], self.output.weight.T]

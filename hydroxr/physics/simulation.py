@@ -1,4 +1,4 @@
-"""Run HBV with its routing on arrays: checks, backend, loop, unit hydrograph."""
+"""Simulate HBV with routing on arrays: checks, choice of backend, loop, unit hydrograph."""
 
 from __future__ import annotations
 
@@ -45,51 +45,73 @@ def simulate(
     Parameters
     ----------
     precipitation, temperature, pet : array or Tensor, (time, space)
-        mm/day, degC, mm/day. Tensors give tensors, differentiable in every argument; anything
-        else gives NumPy arrays. float64 wherever an argument has it, else float32.
+        In mm/day, degC and mm/day. If any argument is a tensor, results are tensors, differentiable
+        with respect to every argument; otherwise they are NumPy arrays. The computation is in float64
+        if any argument is, otherwise in float32.
     parameters : mapping of array or Tensor
-        Each (space,), (space, component) or, where it varies in time, (time, space) or
-        (time, space, component); see :data:`~hydroxr.physics.parameters.PARAMETERS`. Without
-        ``BETAET`` evapotranspiration is linear in soil wetness, without ``UH_SHAPE`` and
-        ``UH_SCALE``, both (space,), nothing is routed.
+        Static parameters (space,) or (space, component); dynamic ones (time, space) or
+        (time, space, component). See :data:`~hydroxr.physics.parameters.PARAMETERS`. Without
+        ``BETAET``, evapotranspiration is linear in soil wetness. Without ``UH_SHAPE`` and
+        ``UH_SCALE``, both (space,), runoff is not routed.
     initial_state : mapping, optional
-        As returned; default is 0.001 mm in each store and an empty channel. Soil moisture counts
-        as at least 1e-5 mm, the floor of that store.
+        The state returned by an earlier run. Default: 0.001 mm in each store and an empty channel.
+        Soil moisture is raised to at least 1e-5 mm, the floor of that store.
     outputs : sequence of str
-        Any of :data:`hydroxr.conventions.variables.OUTPUTS`; fluxes in mm/day, states in mm at day's end.
+        Any of :data:`hydroxr.conventions.variables.OUTPUTS`. Fluxes are in mm/day, states in mm at
+        the end of the day.
     backend : {"auto", "cpu", "cuda", "torch"}
-        What runs the loop through time: a compiled kernel on the CPU or the GPU, or the reference
-        in torch. "auto" is the kernel where there is one for the device and type.
+        Loop over the days: a compiled kernel on the CPU or the GPU, or the reference in torch. "auto"
+        takes the kernel if there is one for the device and dtype.
     components : bool
-        Return each component, (time, space, component), of what has components. ``streamflow``
-        and ``channel_storage`` have none: components are averaged before routing.
+        Return every component, (time, space, component), instead of the mean. ``streamflow`` and
+        ``channel_storage`` have no components, because components are averaged before routing.
     processes : mapping of torch.nn.Module, optional
-        Modules in the place of equations, by the flux that they decide. They are called once a
-        day with tensors (space, component) and return one:
+        Modules that replace equations, by the flux that they compute. Each is called once per day
+        with tensors (space, component) and returns one such tensor:
 
-        - ``effective_rainfall``: (inflow, soil_moisture, BETA, FC) to the share of the inflow
-          that runs off, such as :class:`~hydroxr.physics.RunoffNetwork` (NN_r);
-        - ``evapotranspiration``: (pet, soil_moisture, FC, LP, BETAET) to mm/day;
-        - ``percolation``: (upper_zone_storage, PERC) to mm/day.
+        - ``effective_rainfall(inflow, soil_moisture, BETA, FC)``: share of the inflow that runs off,
+          for example :class:`~hydroxr.physics.RunoffNetwork` (NN_r);
+        - ``evapotranspiration(pet, soil_moisture, FC, LP, BETAET)``: mm/day;
+        - ``percolation(upper_zone_storage, PERC)``: mm/day.
 
-        What they return is held to 0 and to all the water there is. NN_r runs in the compiled
-        kernels, any other module in the reference only.
+        Results are limited to the range from 0 to all available water. NN_r runs in the compiled
+        kernels, other modules only in the reference loop.
 
     Returns
     -------
     outputs : dict
-        Arrays (time, space), means over the components.
+        Arrays (time, space): means over components unless ``components`` is true.
     state : dict
-        The five stores (space, component), and ``channel_outflow`` (space, 14) where routed.
+        The five stores (space, component) in mm, and ``channel_outflow`` (space, 14) if routed.
 
     Raises
     ------
-    DimensionError, ParameterError, StateError, MissingVariableError, DescriptionError
-        Where an argument does not fit; nothing has been computed then.
+    DimensionError
+        If the forcing has other dimensions, or its three series differ in shape.
+    ParameterError
+        If a parameter is unknown, missing, of the wrong shape, not finite or out of range.
+    StateError
+        If the initial state is incomplete, of the wrong shape, negative or not finite.
+    MissingVariableError
+        If an output is not a variable of the model.
+    DescriptionError
+        If the backend or a replaced process is unknown, or the backend cannot run this simulation.
 
     Notes
     -----
-    Precipitation = evapotranspiration + streamflow + change of all storages, each day, each cell.
+    On each day and in each cell, precipitation equals evapotranspiration plus streamflow plus the
+    change of all storages. The equations are those of Feng et al. (2022,
+    doi:10.1029/2022WR032404), Table 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hydroxr.physics import PARAMETERS, simulate
+    >>> parameters = {name: np.full(2, (row.lower + row.upper) / 2) for name, row in PARAMETERS.items()}
+    >>> rain, temperature, pet = (np.full((365, 2), value) for value in (5.0, 10.0, 1.0))
+    >>> outputs, state = simulate(rain, temperature, pet, parameters, outputs=["streamflow"])
+    >>> outputs["streamflow"].shape
+    (365, 2)
     """
     if backend not in BACKENDS:
         raise DescriptionError(
@@ -135,11 +157,11 @@ def simulate_tensors(
     processes: Processes | None = None,
     rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The part of :func:`simulate` after the checks: complete tensors of one dtype in and out.
+    """Simulate without checks, on complete tensors of one dtype; otherwise like :func:`simulate`.
 
-    Parameters are those of the day, (space, component) or (row, space, component), with ``UH_SHAPE`` and
-    ``UH_SCALE`` (space,) where routed; ``state`` is complete. ``rows``, (time,), says which row of the
-    dynamic parameters holds on each day; without it there is one for each day.
+    ``parameters`` are (space, component) or, if dynamic, (row, space, component); ``UH_SHAPE`` and
+    ``UH_SCALE`` are (space,). ``rows``, (time,), is the row of the dynamic parameters that applies on each
+    day; by default each day has its own row.
     """
     routed = [name for name in _ROUTED if name in outputs]
     needs_runoff = bool(routed) or "UH_SHAPE" in parameters
@@ -147,7 +169,7 @@ def simulate_tensors(
     if needs_runoff and "runoff" not in wanted:
         wanted.append("runoff")
     run = _loop(backend, forcing[0], processes)
-    with torch.autocast(forcing[0].device.type, enabled=False):  # which would round water to three digits
+    with torch.autocast(forcing[0].device.type, enabled=False):  # half precision has three digits
         series, final = run(forcing, parameters, state, wanted, components, processes, rows)
         series |= _routed(series, final, parameters, state, outputs, components, run is not loop_torch.run)
     return {name: series[name] for name in outputs}, final
@@ -162,7 +184,7 @@ def _routed(
     components: bool,
     compiled: bool,
 ) -> dict[str, Tensor]:
-    """Streamflow and, where wanted, the channel's storage; what stays in the channel goes into ``final``."""
+    """Streamflow and, if wanted, channel storage; adds the water left in the channel to ``final``."""
     if "runoff" not in series:
         return {}
     runoff = series["runoff"].mean(-1) if components else series["runoff"]
@@ -178,21 +200,21 @@ def _routed(
 def _loop(
     backend: str, like: Tensor, processes: Processes | None
 ) -> Callable[..., tuple[dict[str, Tensor], dict[str, Tensor]]]:
-    """What runs through time on tensors such as ``like``.
+    """The loop over days for tensors of the dtype and device of ``like``.
 
     Raises
     ------
     DescriptionError
-        Where the backend that was asked for cannot.
+        If the requested backend cannot run this simulation.
     """
     name = like.device.type if backend == "auto" else backend
     if name not in _KERNELS:
         return loop_torch.run
     kernel = _KERNELS[name]
     if not _is_compiled(processes):
-        reason = "runs no module in the place of an equation but NN_r"
+        reason = "runs no module in place of an equation except NN_r"
     elif not kernel.accepts(like):
-        reason = f"runs no {like.dtype} on {like.device}".replace("torch.", "")
+        reason = f"cannot run {like.dtype} on {like.device}".replace("torch.", "")
     elif obstacle := kernel.obstacle(like.dtype):
         reason = f"cannot be compiled here ({obstacle})"
         if backend == "auto":
@@ -205,7 +227,7 @@ def _loop(
 
 
 def _is_compiled(processes: Processes | None) -> bool:
-    """Whether the kernels have all ``processes``: none, or NN_r."""
+    """Whether the compiled kernels can run with these processes: none, or NN_r."""
     return not processes or (
         tuple(processes) == ("effective_rainfall",) and is_plain(processes["effective_rainfall"])
     )
@@ -215,22 +237,21 @@ def _check_processes(processes: Processes | None) -> None:
     for name, process in (processes or {}).items():
         if name not in REPLACEABLE:
             raise DescriptionError(
-                f"nothing can take the place of {name!r}; expected some of {', '.join(REPLACEABLE)}."
+                f"processes has {name!r}, which cannot be replaced; expected one of {', '.join(REPLACEABLE)}."
             )
         if not callable(process):
             raise DescriptionError(
-                f"what takes the place of {name} is of type {type(process).__name__}; expected a "
-                "torch.nn.Module."
+                f"processes[{name!r}] has type {type(process).__name__}; expected a torch.nn.Module."
             )
 
 
 @cache
 def _warn_of_slowness(kernel: str, obstacle: str) -> None:
-    """Once a process."""
+    """Warn once per Python process."""
     package = {"cpu": "numba", "cuda": "numba-cuda"}[kernel]
     warn(
-        f"the {kernel} kernel cannot be compiled here (is {package} installed?): {obstacle}; "
-        "the reference in torch runs instead, with the same results, some 20 times slower"
+        f"the {kernel} kernel cannot be compiled here (is {package} installed?): {obstacle}; the "
+        "reference in torch runs instead, with the same results, about 20 times slower"
     )
 
 
@@ -249,7 +270,7 @@ def _is_double(dtype: np.dtype) -> bool:
 def _tensor(value: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     if isinstance(value, Tensor):
         return value.to(device=device, dtype=dtype)
-    # torch takes neither foreign byte order nor negative strides, and warns of read-only memory.
+    # torch rejects foreign byte order and negative strides, and warns about read-only memory.
     array = np.array(value, dtype="f8" if dtype == torch.float64 else "f4", order="C")
     return torch.from_numpy(array).to(device)
 

@@ -1,10 +1,9 @@
-"""Compiled kernels in several threads, and what all threads of a computation have in common.
+"""Threads of the compiled kernels and of torch.
 
 A call from the main thread spreads its work over as many threads as torch uses
-(``torch.get_num_threads()``); a call from any other thread is one of several, as under dask, and
-stays in its thread. So is one from a process that another Python process started, unless the
-environment has OMP_NUM_THREADS. Torch's own operations follow the same rule within
-:func:`one_thread_each`.
+(``torch.get_num_threads()``). A call from any other thread stays in that thread, because it is one of
+several, for example under dask. The same holds for a call from a child process, unless the environment
+sets OMP_NUM_THREADS. Within :func:`one_thread_each`, torch's own operations follow the same rule.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from functools import lru_cache
 
 import torch
 
-_SMALL = 50_000  # pieces of work for which starting a thread does not pay: a fifth of a millisecond
-_PORTIONS = 4  # of each thread
-_PROCESS = os.getpid()  # a fork of it waits in vain for OpenMP's threads
+_SMALL = 50_000  # work per thread, in component-days, below which a thread does not pay: 0.2 ms
+_PORTIONS = 4  # portions per thread
+_PROCESS = os.getpid()  # OpenMP's threads do not exist in a fork of this process
 
 
 def share(part: Callable[[int, int], None], number: int, work: int) -> None:
-    """Call ``part(first, last)`` for portions of ``range(number)``, in several threads where it pays.
+    """Call ``part(first, last)`` on portions of ``range(number)``, in several threads if that pays.
 
-    A thread that is done takes the next portion: others may be held up, such as by torch's own
-    threads, which keep a core busy for a while after their work.
+    ``work`` is the total work in component-days. A thread that has finished takes the next portion, since
+    others may be slower: torch's own threads keep a core busy for a while after their work.
     """
     n_threads = min(_threads(), number, -(-work // _SMALL))
     if n_threads <= 1:
@@ -61,8 +60,8 @@ def share(part: Callable[[int, int], None], number: int, work: int) -> None:
     try:
         take()
     finally:
-        # They write to memory of the caller, who may let go of it as soon as this one returns or
-        # raises, as on Ctrl-C: not before they are done.
+        # The other threads write to memory of the caller, who may free it when this function ends,
+        # even on Ctrl-C. So wait for them first.
         stop.set()
         interrupted = _wait_for(others)
     if interrupted is not None:
@@ -72,15 +71,15 @@ def share(part: Callable[[int, int], None], number: int, work: int) -> None:
 
 
 _lock = threading.Lock()
-_inside: list[int] = []  # torch's threads before, once for each thread that is in one_thread_each
+_inside: list[int] = []  # torch's former number of threads, per thread inside one_thread_each
 
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Within it torch stays in the thread that calls it, unless that is the main one.
+    """Context in which torch stays in the calling thread, unless this is the main thread.
 
-    Torch keeps its number of threads partly for each thread and partly for the process, so that every
-    thread sets it, and the last one to leave sets it back.
+    torch keeps its number of threads partly per thread and partly per process. So each thread sets it,
+    and the last one to leave restores it.
     """
     if threading.current_thread() is threading.main_thread() and not _is_child():
         yield
@@ -99,12 +98,11 @@ def one_thread_each() -> Iterator[None]:
 
 @contextmanager
 def without_subnormals() -> Iterator[None]:
-    """Within it, numbers too small for the processor's normal ones (1e-38 in float32) are zero.
+    """Context in which subnormal numbers (below 1e-38 in float32) count as zero.
 
-    A CPU computes with them some twenty times slower than with others. An LSTM has them once it is trained:
-    hidden units whose gates are shut, and gradients that decay on their way back through the days. That
-    holds for the calling thread, for the kernels' and, where torch's OpenMP is GNU's or has its entry
-    points, for torch's.
+    CPUs compute about 20 times slower with subnormal numbers. A trained LSTM produces them: in hidden
+    units with closed gates, and in gradients that decay over many days. The setting holds for the calling
+    thread, for the threads of the kernels, and for torch's if its OpenMP has GNU's entry points.
     """
     before, n_threads = _flushes_subnormals(), torch.get_num_threads()
     try:
@@ -115,12 +113,12 @@ def without_subnormals() -> Iterator[None]:
 
 
 def _flushes_subnormals() -> bool:
-    """Whether this thread does."""
+    """Whether this thread rounds subnormal numbers to zero."""
     return sys.float_info.min * 0.5 == 0.0
 
 
 def _flush_subnormals(flush: bool, n_threads: int) -> None:
-    """In this thread, and in those that torch would share an operation with."""
+    """Set the treatment of subnormal numbers in this thread and in torch's OpenMP threads."""
     torch.set_flush_denormal(flush)
     in_all_threads = getattr(ctypes.CDLL(torch._C.__file__), "GOMP_parallel", None)
     if in_all_threads is not None and n_threads > 1 and os.getpid() == _PROCESS:
@@ -129,7 +127,7 @@ def _flush_subnormals(flush: bool, n_threads: int) -> None:
 
 
 def _wait_for(others: list[Future[None]]) -> KeyboardInterrupt | None:
-    """Wait until all are done, whatever comes in between; an interrupt that came."""
+    """Wait until all are done, even if the user interrupts; return the interrupt."""
     interrupted = None
     while True:
         try:
@@ -140,17 +138,17 @@ def _wait_for(others: list[Future[None]]) -> KeyboardInterrupt | None:
 
 
 def _threads() -> int:
-    """As many as torch uses; one in a thread, or in a process, that is one of several."""
+    """Number of threads to use, by the rule in the module docstring."""
     is_main = threading.current_thread() is threading.main_thread()
     return torch.get_num_threads() if is_main and not _is_child() else 1
 
 
 def _is_child() -> bool:
-    """Whether another Python process started this one and says nothing of threads."""
+    """Whether this is a child of another Python process, without OMP_NUM_THREADS."""
     return multiprocessing.parent_process() is not None and "OMP_NUM_THREADS" not in os.environ
 
 
 @lru_cache(maxsize=1)
 def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:
-    """The helping threads; a forked process has none of its parent's and needs its own."""
+    """The pool of helper threads. A forked process needs its own."""
     return ThreadPoolExecutor(n_threads, thread_name_prefix=f"hydroxr-{process}")

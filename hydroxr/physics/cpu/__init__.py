@@ -1,1 +1,1 @@
-"""The loop over days compiled for the CPU."""
+"""The loop over days and the routing convolution, compiled for CPUs."""

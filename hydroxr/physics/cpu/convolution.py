@@ -1,4 +1,4 @@
-"""Causal convolution of cells' series in a compiled kernel, with its adjoint."""
+"""Causal convolution of the series of cells in a compiled kernel, with its adjoint."""
 
 from __future__ import annotations
 
@@ -9,32 +9,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..derivatives import first_only, saveable
+from ..autograd import first_only, saveable
 from ..threads import share
 from .loop import DTYPES
 
-_GROUPS = 8  # vectors of a strip: rows worth the way to the memory
-_PARTS = 8  # strips at least, if it can be, for threads to share
-_WORK = 2  # cell-days as much work as one of a component in the loop
+_GROUPS = 8  # vectors per strip: long rows make good use of memory bandwidth
+_PARTS = 8  # strips at least, if there are enough cells, for threads to share
+_WORK = 2  # cell-days that take as long as one component-day of the loop
 
 
 def convolve(series: Tensor, weights: Tensor, earlier: Tensor, n_rest: int) -> tuple[Tensor, Tensor]:
-    """Convolve each cell's series with its weights.
+    """Convolve the series of each cell with its weights.
 
     Parameters
     ----------
     series : Tensor, (time, space)
-        float32 or float64, on the CPU, as the others; any memory layout.
+        All tensors are float32 or float64 (the same dtype) on the CPU, in any memory layout.
     weights : Tensor, (space, lag)
+        Share of a value that arrives 0, 1, ... days later.
     earlier : Tensor, (space, day)
         Added to the result of the first days.
     n_rest : int
-        Days after the last whose results are wanted, too.
+        Number of days to compute after the end of the series.
 
     Returns
     -------
     result : Tensor, (time, space)
+        On the days of the series.
     rest : Tensor, (space, n_rest)
+        On the days after the series.
     """
     series, weights, earlier = (value.resolve_neg() for value in (series, weights, earlier))
     if torch.is_grad_enabled() and any(value.requires_grad for value in (series, weights, earlier)):
@@ -85,7 +88,7 @@ class _Convolution(torch.autograd.Function):
 
 
 def _forward(series: Tensor, weights: Tensor, earlier: Tensor, n_rest: int) -> tuple[Tensor, Tensor]:
-    """The result and, (time, space), the rest."""
+    """The result and the rest, both (time, space)."""
     result = series.new_empty(series.shape)
     rest = series.new_empty((n_rest, series.shape[1]))
     _execute("forward", (series, weights.flip(1).T, earlier.T, result, rest), n_rest, earlier.shape[1])
@@ -93,7 +96,7 @@ def _forward(series: Tensor, weights: Tensor, earlier: Tensor, n_rest: int) -> t
 
 
 def _execute(kind: str, arrays: Sequence[Tensor | None], n_rest: int, n_earlier: int) -> None:
-    """Run a kernel over all cells, in several threads where that pays."""
+    """Run a kernel over all cells, in several threads if that pays."""
     from .convolution_kernels import compiled, scratch_size
     from .rows import LANES
     from .slabs import TABLE_COLUMNS

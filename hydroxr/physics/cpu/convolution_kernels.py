@@ -1,7 +1,8 @@
-"""The compiled convolution of :mod:`hydroxr.physics.routing`; importing this imports numba.
+"""The compiled kernels of :mod:`.convolution`; importing this imports numba.
 
-Cells lie side by side in rows, see :mod:`.kernels_slabs`. Some groups of cells make a *strip*, which
-passes the days in chunks: their rows are fetched, convolved near the processor, and written.
+The lanes of a row are neighbouring cells (:mod:`.slabs`). Some groups of cells make a *strip*. A kernel
+takes a strip through chunks of days: it reads the rows of a chunk, convolves them in cache, and writes
+the result.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from numba import njit, types
 
 from ...support.checksums import digest_of_sources
 from ...support.compiled import OPTIONS, compile_cached
-from . import numbers, rows, slabs
+from . import elementary, rows, slabs
 from .rows import LANES, add_products, at, pointer_to, size_of
 from .slabs import Part, entry, load_common, save_common
 
-DAYS = 128  # of a chunk
+DAYS = 128  # per chunk
 
-# Rows of the kernels' tables, (time, space) or (lag, space); in the adjoint, cotangents of the last two.
+# Rows of the tables: arrays (time, space) or (lag, space). In the adjoint, RESULT and REST are cotangents.
 SERIES, WEIGHTS, EARLIER, RESULT, REST = range(5)
 D_SERIES, D_WEIGHTS = EARLIER, REST + 1
 
 
 @njit(**OPTIONS)
 def _load_days(table, row, like, begin, end, origin, number, part, rows):  # type: ignore[no-untyped-def]
-    """Days from ``begin`` to before ``end`` of an array whose first day is ``origin``, where it has them."""
+    """Read days ``begin`` to ``end`` (exclusive) of an array that has ``number`` days from ``origin``."""
     first, last = max(begin, origin), min(end, origin + number)
     array = entry(table, row)
     if array[0] != 0 and first < last:
@@ -38,7 +39,7 @@ def _load_days(table, row, like, begin, end, origin, number, part, rows):  # typ
 
 @njit(**OPTIONS)
 def _save_days(table, row, like, begin, end, origin, number, part, rows):  # type: ignore[no-untyped-def]
-    """The same, the other way."""
+    """Write days ``begin`` to ``end`` (exclusive) of an array that has ``number`` days from ``origin``."""
     first, last = max(begin, origin), min(end, origin + number)
     array = entry(table, row)
     if array[0] != 0 and first < last:
@@ -60,9 +61,9 @@ def _strip(index, groups, width):  # type: ignore[no-untyped-def]
 
 def _make_forward(sources: str) -> Callable[..., None]:
     def forward(like, scratch, tables, n_days, n_rest, n_earlier, lags, width, groups, first, last):  # type: ignore[no-untyped-def]
-        """Convolve strips from ``first`` to before ``last``; what comes after ``n_days`` is the rest.
+        """Convolve strips ``first`` to ``last`` (exclusive); days after ``n_days`` go to the rest.
 
-        Weights are those of the longest lag first.
+        Weights are in descending order of lag.
         """
         assert len(sources) > 0
         table = pointer_to(tables)
@@ -91,7 +92,7 @@ def _make_forward(sources: str) -> Callable[..., None]:
 
 def _make_backward(sources: str) -> Callable[..., None]:
     def backward(like, scratch, tables, n_days, n_rest, n_earlier, lags, width, groups, first, last):  # type: ignore[no-untyped-def]
-        """The adjoint. Weights are those of the shortest lag first, and so are their cotangents."""
+        """The adjoint. Weights and their cotangents are in ascending order of lag."""
         assert len(sources) > 0
         table = pointer_to(tables)
         step, size = groups * LANES, groups * LANES * size_of(like)
@@ -124,17 +125,17 @@ def _make_backward(sources: str) -> Callable[..., None]:
     return backward
 
 
-_SOURCES = (numbers, rows, slabs)
+_SOURCES = (elementary, rows, slabs)
 
 
 def scratch_size(lags: int, groups: int) -> int:
-    """How many numbers a kernel needs of its own."""
+    """Length of the scratch memory of a kernel, in numbers."""
     return LANES * groups * (4 * lags + 2 * DAYS)
 
 
 @cache
 def compiled(kind: str, dtype: str) -> Any:
-    """The ``forward`` or ``backward`` kernel for float32 or float64, from numba's cache if it is there."""
+    """The ``forward`` or ``backward`` kernel for float32 or float64, from numba's cache if possible."""
     number = types.float64 if dtype == "float64" else types.float32
     arrays = (types.Array(number, 1, "C"), types.Array(types.int64, 2, "C"))
     signature = types.void(number, *arrays, *(types.int64,) * 8)

@@ -1,7 +1,7 @@
-"""The day and its adjoint of one slab; importing this imports numba.
+"""One day of one slab, and its adjoint; importing this imports numba.
 
-The loop over the lanes of a slab (see :mod:`.kernels_slabs`) touches nothing else and has no branch,
-so that the compiler turns it into vector instructions.
+The loop over the lanes of a slab (:mod:`.slabs`) touches no other memory and has no branches, so that
+the compiler turns it into vector instructions.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from numba.extending import overload
 from ...support.compiled import INLINED, OPTIONS, inlined
 from ..adjoint import make_adjoint
 from ..equations import make_day
+from .elementary import logarithm_32, logarithm_64, maximum, minimum, power_32, power_64, where
 from .network import advance_with_network, retreat_with_network
-from .numbers import logarithm_32, logarithm_64, maximum, minimum, power_32, power_64, where
 from .rows import LANES, add_to_lane, ahead, copy_rows, get_lane, set_lane
 from .slabs import COTANGENT, FLUX, GRADIENT, N_FLUXES, N_STORES, RUNOFF, STORE, WEATHER, WEATHER_GRADIENT
 
@@ -30,8 +30,8 @@ _ADJOINTS = {
 }
 
 
-# Stand-ins, which the compiler replaces by the function for the precision of the arguments. (A
-# kernel that closes over compiled functions would not be found in the cache on disk.)
+# Placeholders: the compiler replaces them by the function for the precision of the arguments. (numba
+# would not find a kernel that closes over compiled functions in its cache on disk.)
 def _day(*arguments):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
@@ -57,7 +57,7 @@ def _adjoint_of_precision(*arguments):  # type: ignore[no-untyped-def]
 
 @inlined
 def _advance(slab, weather, everything):  # type: ignore[no-untyped-def]
-    """One day of one slab; of the fluxes, the runoff only, or everything."""
+    """Advance one slab by one day; write all fluxes with ``everything``, otherwise only the runoff."""
     copy_rows(weather, 0, slab, WEATHER * LANES, 3)
     for c in range(LANES):
         stores, fluxes = _day(*get_lane(slab, WEATHER * LANES + c, FLUX))
@@ -69,10 +69,11 @@ def _advance(slab, weather, everything):  # type: ignore[no-untyped-def]
 
 @inlined
 def _retreat(slab, before, weather, everything):  # type: ignore[no-untyped-def]
-    """The adjoint of one day of one slab: cotangents of the stores in place, gradients added.
+    """The adjoint of one day of one slab.
 
-    ``before`` are the stores before that day. With ``everything`` all fluxes have cotangents, else
-    the runoff only, and the weather gets gradients.
+    It replaces the cotangents of the stores and adds to the gradients. ``before`` are the stores before
+    the day. With ``everything`` all fluxes have cotangents and the weather gets gradients; otherwise only
+    the runoff has a cotangent.
     """
     copy_rows(weather, 0, slab, WEATHER * LANES, 3)
     copy_rows(before, 0, slab, STORE * LANES, N_STORES)
@@ -93,7 +94,7 @@ def _retreat(slab, before, weather, everything):  # type: ignore[no-untyped-def]
 
 @njit(**OPTIONS)
 def advance_all(memory, weather, part, everything, network, like):  # type: ignore[no-untyped-def]
-    """One day of the slabs of some groups, whose weather follows each other."""
+    """Advance all slabs of the groups of a part by one day; ``weather`` has three rows per group."""
     step = part.rows * LANES
     for g in range(part.n_groups):
         weather_of_group = ahead(weather, g * 3 * LANES)
@@ -109,7 +110,7 @@ def advance_all(memory, weather, part, everything, network, like):  # type: igno
 
 @njit(**OPTIONS)
 def retreat_all(memory, before, weather, part, everything, network, like):  # type: ignore[no-untyped-def]
-    """The adjoint of that."""
+    """The adjoint of ``advance_all``."""
     step = part.rows * LANES
     for g in range(part.n_groups):
         weather_of_group = ahead(weather, g * 3 * LANES)

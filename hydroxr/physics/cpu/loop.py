@@ -1,12 +1,11 @@
-"""The loop on CPUs: the day's equations through time in compiled kernels, with their own adjoint.
+"""The loop over days on CPUs, in compiled kernels with their own adjoint.
 
-The meaning is that of :mod:`hydroxr.physics.loop_torch`, the reference. The kernels run without
-Python's lock. A call from the main thread spreads blocks of cells over as many threads as torch
-uses (``torch.get_num_threads()``); a call from any other thread is one of several, as under dask,
-and stays in its thread. No result depends on the number of threads.
+It computes the same as the reference, :mod:`hydroxr.physics.loop_torch`. The kernels run without
+Python's lock, in several threads by the rule of :mod:`hydroxr.physics.threads`. No result depends on
+the number of threads.
 
-For gradients, only the stores of every 32nd day are kept; the adjoint computes the days between
-again. NaNs in forcings, parameters or stores pass through to what depends on them.
+For gradients, only the stores of every 32nd day are kept; the adjoint computes the days in between
+again. NaNs in forcing, parameters or stores propagate to all values that depend on them.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ import torch
 from torch import Tensor
 
 from ...errors import DimensionError
-from ..derivatives import first_only, saveable
+from ..autograd import first_only, saveable
 from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES
 from ..threads import share
 
-_TILE = 16  # slabs that fit a core's nearest cache
-_BLOCK = 128  # slabs that fit the next one, with their weather and series
-_PARTS = 8  # blocks at least, if it can be, for threads to share
-_FEW = 32  # vectors of cells, one of which may be partly empty
+_TILE = 16  # slabs that fit into the first-level cache of a core
+_BLOCK = 128  # slabs that fit into the second-level cache, with their weather and series
+_PARTS = 8  # blocks at least, if there are enough cells, for threads to share
+_FEW = 32  # vectors of cells below which a partly empty one matters
 
 _FORCING = ("precipitation", "temperature", "potential evapotranspiration")
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
 def accepts(like: Tensor) -> bool:
-    """Whether tensors such as this one can be given."""
+    """Whether the kernels accept tensors of this dtype and device."""
     return like.device.type == "cpu" and like.dtype in DTYPES
 
 
 @cache
 def obstacle(dtype: torch.dtype = torch.float32) -> str:
-    """Why there is no kernel for a type: what went wrong on compiling it; empty where there is one."""
+    """Why the kernels cannot be compiled for a dtype; empty if they can."""
     try:
         from numba.core import config
 
@@ -49,7 +48,7 @@ def obstacle(dtype: torch.dtype = torch.float32) -> str:
         from .kernels import compiled
 
         compiled("forward", DTYPES[dtype])
-    except Exception as error:  # whatever is wrong with a compiler, there is another loop
+    except Exception as error:  # whatever is wrong with the compiler, the reference loop still works
         return f"{type(error).__name__}: {error}"
     return ""
 
@@ -63,12 +62,11 @@ def run(
     processes: Mapping[str, Any] | None = None,
     rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Walk through the days; arguments and results are those of :func:`.loop_torch.run`.
+    """Run HBV through all days; parameters and results are the same as in :func:`.loop_torch.run`.
 
-    Tensors are float32 or float64 (one of them), on the CPU, in any memory layout. Of
-    ``processes`` there may be :class:`~.runoff_network.RunoffNetwork` for ``effective_rainfall``.
-    Gradients flow from every series and from the final stores to everything, where required; those
-    of gradients do not exist.
+    Tensors are all float32 or all float64, on the CPU, in any memory layout. ``processes`` may have a
+    :class:`~.runoff_network.RunoffNetwork` for ``effective_rainfall``, nothing else. First derivatives
+    of all series and of the final stores exist with respect to all tensors.
     """
     names = tuple(dict.fromkeys(wanted))
     tensors = (*forcing, *(parameters[name] for name in DAY_PARAMETERS), *(stores[name] for name in STORES))
@@ -87,12 +85,14 @@ def run(
 
 
 def _checked(tensors: Sequence[Tensor], n_rows: int | None) -> tuple[Tensor, ...]:
-    """Tensors whose memory is what the kernels take it for; dynamic parameters have ``n_rows`` (None: any).
+    """Return the tensors if their shapes, dtype and device are consistent; kernels read raw memory.
+
+    Dynamic parameters must have ``n_rows`` rows (None: any number).
 
     Raises
     ------
     DimensionError
-        Where one has another type, device or shape than it must have beside the others.
+        If the shape, dtype or device of a tensor does not fit the others.
     """
     like, (n_cells, n_components) = tensors[0], tensors[-1].shape
     days = like.shape[0]
@@ -137,13 +137,13 @@ class _Loop(torch.autograd.Function):
 
 
 class _Problem:
-    """Sizes of a run, and what is side by side in vectors: components or cells.
+    """Sizes of a run, and the choice between components and cells as the lanes of vectors.
 
-    Components, where they fill vectors and where that saves transposing what has them in every
-    day or leaving vectors of few cells partly empty; else cells, with one slab for each component,
-    for any number of components. A single cell would leave such vectors empty: there, components
-    are run as if they were cells of one component (``unfolded``), and component means taken
-    afterwards.
+    ``across``: components are lanes. They must fill whole vectors, and it must pay: either arrays
+    have components on every day, which saves transposing them, or there are few cells, which would
+    leave vectors partly empty. Otherwise cells are lanes, with one slab per component.
+    ``unfolded``: a single cell would leave vectors nearly empty, so its components run as if they were
+    cells with one component. Means over components are taken afterwards.
     """
 
     def __init__(self, tensors: Sequence[Tensor], components: bool) -> None:
@@ -177,10 +177,10 @@ class _Problem:
     def table(
         self, tensors: Sequence[Tensor | None], axes: str = "", kinds: Sequence[tuple[int, int]] = ()
     ) -> np.ndarray:
-        """Addresses, strides (day, group, slab, lane) and two more numbers, as the kernels take them.
+        """A table for the kernels (:data:`.slabs.TABLE_COLUMNS`): address, strides, ``kinds``.
 
-        ``axes`` names those of an array of two dimensions: "time" for (time, space), "component"
-        for (space, component). A missing axis has stride 0.
+        ``axes`` tells what a tensor of two dimensions is: "time" for (time, space), "component" for
+        (space, component). A missing axis has stride 0.
         """
         rows = np.zeros((len(tensors), 7), dtype=np.int64)
         for row, tensor in zip(rows, tensors, strict=True):
@@ -214,9 +214,9 @@ class _Problem:
         weights: Tensor | None,
         everything: bool,
     ) -> Tensor | None:
-        """Run a kernel over all blocks, in several threads where that pays.
+        """Run a kernel over all blocks, in several threads if that pays.
 
-        The adjoint's gives the gradient of NN_r's ``weights``, where there are any.
+        The adjoint returns the gradient of the ``weights`` of NN_r, if there are any.
         """
         from .kernels import compiled, scratch_size
         from .network import N_WEIGHTS, Network
@@ -229,7 +229,7 @@ class _Problem:
         sizes = (self.n_slabs, self.tile, self.groups)
         network, gradient = None, None
         if weights is not None:
-            # A sum a block: the order in which blocks are done changes no digit.
+            # One sum per block, so that the order in which blocks run does not change the result.
             shape = (self.n_blocks, len(weights), self.lanes)
             gradient = weights.new_zeros(shape) if kind == "backward" else None
             address = 0 if gradient is None else gradient.data_ptr()
@@ -252,7 +252,7 @@ def _forward(
     tensors: Sequence[Tensor],
     checkpoints: Tensor | None,
 ) -> tuple[Tensor, ...]:
-    """The series and the final stores."""
+    """Run the forward kernel; return the series, then the final stores."""
     from .slabs import STORE
 
     problem = _Problem(tensors, components)
@@ -287,14 +287,17 @@ def _backward(
     cotangents: Sequence[Tensor | None],
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Cotangents of weights and inputs that need one, given those of the series and the final stores."""
+    """Run the adjoint; return the gradients of weights and inputs, None for those not needed.
+
+    ``cotangents`` are those of the series, then those of the final stores.
+    """
     from .slabs import STORE
 
     problem = _Problem(tensors, components)
     shape = (problem.n_days, problem.n_cells, problem.n_components)
     given = [(name, value) for name, value in zip(names, cotangents, strict=False) if value is not None]
     kinds = [(_row(name, STORE), 1 if components else problem.n_components) for name, _ in given]
-    # The gradient of a forcing is a sum over components: taken inside, or below for one cell.
+    # The gradient of a forcing is a sum over components. The kernel takes it, except for a single cell.
     shapes = [shape if problem.unfolded else shape[:2]] * 3 + [tensor.shape for tensor in tensors[3:]]
     gradients = [
         problem.like.new_empty(size) if need else None for size, need in zip(shapes, needed, strict=True)
@@ -316,7 +319,7 @@ def _backward(
 
 
 def _row(name: str, first_store: int) -> int:
-    """The row of a series in the kernels' arrays."""
+    """The row of a series in a slab."""
     if name in STORES:
         return first_store + STORES.index(name)
     fluxes = (*DAY_FLUXES, "runoff")

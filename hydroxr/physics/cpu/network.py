@@ -1,8 +1,8 @@
-"""The day and its adjoint of one slab with NN_r in the place of an equation; importing this imports numba.
+"""One day of one slab with NN_r, and its adjoint; importing this imports numba.
 
-See :mod:`.runoff_network` for the network. Its hidden units are passed one after the other, each for
-all lanes of a slab at once, between two loops over the lanes that have the rest of the day. What
-these leave for each other is in rows of the slab.
+:mod:`hydroxr.physics.runoff_network` defines the network. A day is three steps: a loop over lanes up to
+the inputs of the network; the network, one hidden unit after another for all lanes at once; a loop over
+lanes for the rest. Rows of the slab pass values between the steps.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from ...support.compiled import INLINED, inlined
-from ..adjoint_parts import make_part_adjoints
+from ..adjoint import make_part_adjoints
 from ..equations import make_parts
 from ..runoff_network import INPUTS
-from .numbers import logarithm_32, logarithm_64, maximum, minimum, power_32, power_64, where
+from .elementary import logarithm_32, logarithm_64, maximum, minimum, power_32, power_64, where
 from .rows import LANES, add_to_lane, at, copy_rows, get_lane, load_row, set_lane, size_of, store_row
 from .slabs import (
     BACKWARD_ROWS,
@@ -34,22 +34,21 @@ from .slabs import (
 )
 
 N_INPUTS = len(INPUTS)
-N_WEIGHTS = N_INPUTS + 2  # of a hidden unit: of its inputs, its bias, its weight in the output
+N_WEIGHTS = N_INPUTS + 2  # per hidden unit: for its inputs, its bias, its weight in the output
 
-# Rows of a slab, after all others.
+# Rows of a slab for the network, after all others.
 INPUT = BACKWARD_ROWS
 OUTPUT = INPUT + N_INPUTS  # before the sigmoid
-D_OUTPUT = OUTPUT + 1  # cotangents, from here on
-D_INFLOW = D_OUTPUT + 1  # by what follows the network
+D_OUTPUT = OUTPUT + 1  # from here on cotangents
+D_INFLOW = D_OUTPUT + 1  # only through the processes after the network
 D_INPUT = D_INFLOW + 1
 WITH_NETWORK_ROWS = D_INPUT + N_INPUTS
 
 
 class Network(NamedTuple):
-    """The weights, by address, as :meth:`.RunoffNetwork.weights` has them, the output's bias last.
+    """Address of the weights (:meth:`.RunoffNetwork.weights`), address of their gradient, hidden units.
 
-    ``gradient`` is the address of as many rows of the gradient for each block, for the adjoint;
-    lanes and blocks are added up by the caller. ``hidden`` is the number of units.
+    The gradient has one row per weight and block; the caller sums it over lanes and blocks.
     """
 
     weights: int
@@ -62,7 +61,7 @@ NETWORK = types.NamedUniTuple(types.int64, len(Network._fields), Network)
 
 @inlined
 def of_block(network, index, like):  # type: ignore[no-untyped-def]
-    """The network, with the gradient's rows of a block."""
+    """The network with the gradient rows of block ``index``."""
     if network is None:
         return None
     rows = network.hidden * N_WEIGHTS + 1
@@ -76,7 +75,7 @@ _FUSED = ("contract",)
 
 
 def _splat(builder, pointer, index, lanes=LANES):  # type: ignore[no-untyped-def]
-    """A number in all lanes of a vector."""
+    """Copy a number into all lanes of a vector."""
     zero = ir.IntType(32)(0)
     vector = ir.VectorType(pointer.type.pointee, lanes)(ir.Undefined)
     vector = builder.insert_element(vector, builder.load(builder.gep(pointer, [index])), zero)
@@ -89,7 +88,7 @@ def _plus_product(builder, total, one, other):  # type: ignore[no-untyped-def]
 
 
 def _unit(builder, inputs, weights, unit):  # type: ignore[no-untyped-def]
-    """A hidden unit before its ReLU, and its weights."""
+    """The value of a hidden unit before its ReLU, and the weights of the unit."""
     start = builder.mul(unit, unit.type(N_WEIGHTS))
     own = [_splat(builder, weights, builder.add(start, unit.type(i))) for i in range(N_WEIGHTS)]
     signal = own[N_INPUTS]
@@ -99,7 +98,7 @@ def _unit(builder, inputs, weights, unit):  # type: ignore[no-untyped-def]
 
 
 def _output_of_network(typing_context, slab, weights, hidden):  # type: ignore[no-untyped-def]
-    """From the rows of the inputs to that of the output."""
+    """Compute the row of the output from the rows of the inputs."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         slab, weights, hidden = arguments
@@ -110,7 +109,7 @@ def _output_of_network(typing_context, slab, weights, hidden):  # type: ignore[n
         output = cgutils.alloca_once_value(builder, bias)
         with cgutils.for_range(builder, hidden) as loop:
             signal, own = _unit(builder, inputs, weights, loop.index)
-            # Not less or equal: a NaN goes on.
+            # An unordered comparison lets a NaN through.
             active = builder.select(builder.fcmp_unordered(">", signal, none), signal, none)
             builder.store(_plus_product(builder, builder.load(output), active, own[-1]), output)
         store_row(builder, builder.load(output), slab, index(OUTPUT * LANES))
@@ -123,9 +122,9 @@ _network_output: Any = intrinsic(_output_of_network)
 
 
 def _adjoint_of_network(typing_context, slab, weights, hidden, gradient, lanes):  # type: ignore[no-untyped-def]
-    """Of that: from the row of the output's cotangent to those of the inputs'.
+    """Compute the cotangents of the inputs from the cotangent of the output.
 
-    The first ``lanes`` lanes are added to the gradient of the weights; others repeat the last.
+    Only the first ``lanes`` lanes add to the gradient of the weights, because the others repeat the last.
     """
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -175,7 +174,7 @@ def _make_share(power: Any, number: Any) -> Any:
 
     @inlined
     def share_of(output):  # type: ignore[no-untyped-def]
-        """The sigmoid and its derivative, without an exponential of a large number."""
+        """The sigmoid and its derivative, without the exponential of a large number."""
         decay = power(inverse_e, maximum(output, -output))
         total = one + decay
         return where(output >= zero, one, decay) / total, decay / (total * total)
@@ -197,7 +196,7 @@ _ADJOINTS = {
 _SHARES = {kind: _make_share(_POWERS[kind], number) for kind, number in _NUMBERS.items()}
 
 
-# Stand-ins, see :mod:`.kernels_day`.
+# Placeholders, see :mod:`.day`.
 def _snow(*arguments):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
@@ -249,13 +248,13 @@ def _share_of_precision(output):  # type: ignore[no-untyped-def]
 
 
 # ---- loops over lanes ---------------------------------------------------------------------------
-# Values of a lane are in the order of the rows: weather, stores, and parameters in that of
-# DAY_PARAMETERS: BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET.
+# The values v of a lane are in the order of the rows: 0-2 weather, 3-7 stores, and 8-20 BETA, FC, K0, K1,
+# K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET.
 
 
 @inlined
 def advance_with_network(slab, weather, everything, network, like):  # type: ignore[no-untyped-def]
-    """One day of one slab; of the fluxes, the runoff only, or everything."""
+    """Advance one slab by one day; write all fluxes with ``everything``, otherwise only the runoff."""
     copy_rows(weather, 0, slab, WEATHER * LANES, 3)
     for c in range(LANES):
         v = get_lane(slab, WEATHER * LANES + c, FLUX)
@@ -280,9 +279,9 @@ def advance_with_network(slab, weather, everything, network, like):  # type: ign
 
 @inlined
 def retreat_with_network(slab, before, weather, everything, network, like, lanes):  # type: ignore[no-untyped-def]
-    """The adjoint of one day of one slab, of whose lanes the first ``lanes`` count.
+    """The adjoint of one day of one slab; only the first ``lanes`` lanes add to the network's gradient.
 
-    The rest is as in :func:`.kernels_day.retreat`.
+    The rest is as in ``_retreat`` of :mod:`.day`.
     """
     copy_rows(weather, 0, slab, WEATHER * LANES, 3)
     copy_rows(before, 0, slab, STORE * LANES, N_STORES)

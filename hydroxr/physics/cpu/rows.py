@@ -1,4 +1,4 @@
-"""Pointers, and rows of numbers that are moved as one vector; importing this imports numba."""
+"""Pointers, and rows of numbers that move as one vector; importing this imports numba."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numba.extending import intrinsic
 
 from ...support.compiled import inlined
 
-LANES = 8  # numbers of a row: float32 in one 256-bit register
+LANES = 8  # numbers per row; in float32 they fill a 256-bit register
 
-# A row is moved with all loads before all stores: the compiler cannot know that source and target do
-# not overlap.
+# Each function loads a whole row before it stores any of it: the compiler cannot know that source and
+# target do not overlap.
 
 
 def _at_address(typing_context, address, like):  # type: ignore[no-untyped-def]
-    """A pointer to numbers of the type of ``like``."""
+    """Make a pointer to numbers of the type of ``like``."""
     pointer = types.CPointer(like)
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -31,7 +31,7 @@ at: Any = intrinsic(_at_address)
 
 
 def _size_of_number(typing_context, like):  # type: ignore[no-untyped-def]
-    """Bytes of a number of the type of ``like``."""
+    """Size of a number of the type of ``like`` in bytes."""
     return types.intp(like), lambda context, *_: ir.Constant(ir.IntType(64), like.bitwidth // 8)
 
 
@@ -39,7 +39,7 @@ size_of: Any = intrinsic(_size_of_number)
 
 
 def _ahead_by(typing_context, pointer, number):  # type: ignore[no-untyped-def]
-    """The pointer, ``number`` elements on."""
+    """Move a pointer ahead by ``number`` elements."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return builder.gep(arguments[0], [arguments[1]])
@@ -51,7 +51,7 @@ ahead: Any = intrinsic(_ahead_by)
 
 
 def _prefetch_index(typing_context, source, index):  # type: ignore[no-untyped-def]
-    """Ask for the memory around ``source[index]``, without waiting for it."""
+    """Prefetch the memory around ``source[index]``."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), ir.IntType(8).as_pointer())
@@ -68,7 +68,7 @@ prefetch: Any = intrinsic(_prefetch_index)
 
 
 def _place_of_row(builder, pointer, index):  # type: ignore[no-untyped-def]
-    """A pointer to LANES numbers as a vector, and how it is aligned."""
+    """A pointer to LANES numbers as a vector, and its alignment in bytes."""
     place = builder.gep(pointer, [index])
     align = 4 if isinstance(place.type.pointee, ir.FloatType) else 8
     return builder.bitcast(place, ir.VectorType(place.type.pointee, LANES).as_pointer()), align
@@ -85,7 +85,7 @@ def store_row(builder, row, pointer, index):  # type: ignore[no-untyped-def]
 
 
 def _copy_of_row(typing_context, source, start, target, place):  # type: ignore[no-untyped-def]
-    """A row to another place."""
+    """Copy a row."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         source, start, target, place = arguments
@@ -99,7 +99,7 @@ copy_row: Any = intrinsic(_copy_of_row)
 
 
 def _pick_of_row(typing_context, source, start, stride, target, place):  # type: ignore[no-untyped-def]
-    """LANES numbers, ``stride`` apart, into a row."""
+    """Gather LANES numbers, ``stride`` apart, into a row."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         source, start, stride, target, place = arguments
@@ -118,7 +118,7 @@ pick_row: Any = intrinsic(_pick_of_row)
 
 
 def _sum_of_rows(typing_context, source, start, step, number, target, place):  # type: ignore[no-untyped-def]
-    """The sum of rows ``step`` apart, into a row."""
+    """Sum ``number`` rows, ``step`` apart, into a row."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         source, start, step, number, target, place = arguments
@@ -139,7 +139,7 @@ sum_rows: Any = intrinsic(_sum_of_rows)
 def _products_of_rows(  # type: ignore[no-untyped-def]
     typing_context, one, start, other, other_start, step, number, target, place
 ):
-    """The sum of products of two series of rows ``step`` apart, added to a row."""
+    """Add the products of two series of rows, ``step`` apart, to a row."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         one, start, other, other_start, step, number, target, place = arguments
@@ -160,7 +160,7 @@ add_products: Any = intrinsic(_products_of_rows)
 
 
 def _total_of_row(typing_context, source, start):  # type: ignore[no-untyped-def]
-    """The sum of the numbers of a row, by halves."""
+    """Sum the numbers of a row pairwise."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         row = load_row(builder, *arguments)
@@ -183,13 +183,13 @@ total_of_row: Any = intrinsic(_total_of_row)
 
 
 def _places_of_rows(builder, pointer, start, number):  # type: ignore[no-untyped-def]
-    """Pointers to a lane's numbers in as many rows."""
+    """Pointers to the numbers of one lane in ``number`` rows."""
     offsets = (start.type(row * LANES) for row in range(number))
     return [builder.gep(pointer, [builder.add(start, offset)]) for offset in offsets]
 
 
 def _numbers_of_lane(typing_context, slab, start, number):  # type: ignore[no-untyped-def]
-    """A tuple of as many rows' numbers in one lane; ``number`` is a constant."""
+    """Read the numbers of one lane from ``number`` rows (a constant), as a tuple."""
     if not isinstance(number, types.IntegerLiteral):
         return None
     result = types.UniTuple(slab.dtype, number.literal_value)
@@ -206,7 +206,7 @@ get_lane: Any = intrinsic(prefer_literal=True)(_numbers_of_lane)
 
 
 def _set_numbers_of_lane(typing_context, slab, start, numbers):  # type: ignore[no-untyped-def]
-    """A tuple into rows of a slab, in one lane."""
+    """Write a tuple into the rows of one lane."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         slab, start, numbers = arguments
@@ -222,7 +222,7 @@ set_lane: Any = intrinsic(_set_numbers_of_lane)
 
 
 def _add_numbers_of_lane(typing_context, slab, start, numbers):  # type: ignore[no-untyped-def]
-    """A tuple to rows of a slab, in one lane."""
+    """Add a tuple to the rows of one lane."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         slab, start, numbers = arguments
@@ -239,12 +239,12 @@ add_to_lane: Any = intrinsic(_add_numbers_of_lane)
 
 @inlined
 def copy_rows(source, start, target, place, number):  # type: ignore[no-untyped-def]
-    """Rows that follow each other, to others that do."""
+    """Copy ``number`` consecutive rows."""
     for row in range(number):
         copy_row(source, start + row * LANES, target, place + row * LANES)
 
 
 @inlined
 def pointer_to(table):  # type: ignore[no-untyped-def]
-    """Of an array, without its bookkeeping."""
+    """The pointer to the data of an array."""
     return at(table.ctypes.data, 0)

@@ -1,15 +1,17 @@
-"""Slabs of compiled kernels, and what moves numbers between them and the caller's memory.
+"""Slabs: the working memory of the compiled kernels, and transfers to and from the caller's memory.
 
-A *lane* is one component of one cell. ``LANES`` lanes make a *slab*, an array (row, lane) that holds
-the numbers of their day: stores, parameters, fluxes, and for the adjoint the cotangents. Slabs make a
-*group*. In a slab there are several cells' one component, and a group has as many slabs as there are
-components; or several components of one cell, and a group is a cell: the caller chooses by the
-strides that it gives. What the lanes of a group have in common (weather, the mean over components)
-is kept as one row of the group.
+A *lane* is one component of one cell. ``LANES`` lanes make a *slab*: an array (row, lane) with the
+stores, parameters and fluxes of a day, and the cotangents in the adjoint. Slabs make a *group*. The
+strides that the caller gives decide between two arrangements:
 
-Memory of the caller is read and written through tables of addresses and strides, in elements: any
-layout will do, and what does not vary in time or over components takes no room. A table has a row
-for each array, see :data:`TABLE_COLUMNS`.
+- The lanes of a slab are the same component of several cells; a group has one slab per component.
+- The lanes of a slab are several components of one cell; a group is one cell.
+
+Values that the slabs of a group share (weather, means over components) are one row per group.
+
+A table holds the address and the strides (in elements) of each of the caller's arrays, one row per
+array (:data:`TABLE_COLUMNS`). So arrays can have any layout, and a stride of 0 repeats values over days
+or components without a copy.
 """
 
 from __future__ import annotations
@@ -22,41 +24,41 @@ from ...support.compiled import OPTIONS, inlined
 from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES
 from .rows import LANES, ahead, at, copy_row, copy_rows, pick_row, prefetch, sum_rows, total_of_row
 
-CHUNK = 32  # days whose weather is fetched at once, and between two checkpoints
+CHUNK = 32  # days between two checkpoints; their weather is fetched together
 
 # Rows of a slab.
 WEATHER = 0
 STORE = WEATHER + 3
 PARAMETER = STORE + len(STORES)
-FLUX = PARAMETER + len(DAY_PARAMETERS)  # or, in the adjoint, its cotangent
+FLUX = PARAMETER + len(DAY_PARAMETERS)  # in the adjoint, cotangents of the fluxes
 RUNOFF = FLUX + len(DAY_FLUXES)
 FORWARD_ROWS = RUNOFF + 1
 COTANGENT = FORWARD_ROWS  # of the stores
 GRADIENT = COTANGENT + len(STORES)  # of the parameters
 WEATHER_GRADIENT = GRADIENT + len(DAY_PARAMETERS)
-SPARE = WEATHER_GRADIENT  # in use after cotangents have come in, only
+SPARE = WEATHER_GRADIENT  # free until the adjoint of the day writes there
 BACKWARD_ROWS = WEATHER_GRADIENT + 3
 
 N_STORES, N_PARAMETERS, N_FLUXES = len(STORES), len(DAY_PARAMETERS), len(DAY_FLUXES)
 
-# Address (0: no such array); strides from day to day, from group to group, from slab to slab of a
-# group, and from lane to lane; two more numbers where they matter.
+# Address (0: no array); strides between days, between groups, between the slabs of a group, and between
+# lanes; two more numbers that depend on the array, see the kernels.
 TABLE_COLUMNS = 7
 
 
 class Part(NamedTuple):
-    """Neighbouring groups in the slabs' memory: a block, or a tile of it."""
+    """Consecutive groups: a block, or a tile of it."""
 
-    group: int  # the first of them among all
-    lanes: int  # side by side, in all its groups
+    group: int  # number of the first group
+    lanes: int  # lanes in all groups, where components do not count if they are in other slabs
     n_groups: int
-    n_slabs: int  # of a group
-    rows: int  # of a slab
+    n_slabs: int  # per group
+    rows: int  # per slab
 
 
 @inlined
 def entry(table, i):  # type: ignore[no-untyped-def]
-    """A row of a table."""
+    """Row ``i`` of a table."""
     return ahead(table, i * TABLE_COLUMNS)
 
 
@@ -65,7 +67,7 @@ def entry(table, i):  # type: ignore[no-untyped-def]
 
 @inlined
 def gather(source, start, stride, target, place, number):  # type: ignore[no-untyped-def]
-    """Into a row from places ``stride`` apart; lanes from ``number`` on repeat the last."""
+    """Read a row from numbers ``stride`` apart; lanes from ``number`` on repeat the last number."""
     if number < LANES:
         for c in range(LANES):
             target[place + c] = source[start + min(c, number - 1) * stride]
@@ -79,7 +81,7 @@ def gather(source, start, stride, target, place, number):  # type: ignore[no-unt
 
 @inlined
 def spread(source, place, target, start, stride, number):  # type: ignore[no-untyped-def]
-    """The first numbers of a row, or all, to places ``stride`` apart."""
+    """Write the first ``number`` numbers of a row to places ``stride`` apart."""
     if stride == 1 and number >= LANES:
         copy_row(source, place, target, start)
     else:
@@ -89,7 +91,7 @@ def spread(source, place, target, start, stride, number):  # type: ignore[no-unt
 
 @njit(**OPTIONS)
 def load(array, like, day, part, memory, row):  # type: ignore[no-untyped-def]
-    """An array's values of a day into a row of all slabs."""
+    """Read the values of an array on a day into a row of all slabs."""
     source = at(array[0], like)
     place = row * LANES
     base = day * array[1] + part.group * array[2]
@@ -104,7 +106,7 @@ def load(array, like, day, part, memory, row):  # type: ignore[no-untyped-def]
 
 @njit(**OPTIONS)
 def announce(array, like, day, part):  # type: ignore[no-untyped-def]
-    """Ask for an array's memory of a coming day: days lie too far apart for the processor to guess."""
+    """Prefetch the values of an array on a later day; the processor cannot predict such large steps."""
     source = at(array[0], like)
     base = day * array[1] + part.group * array[2]
     for g in range(part.n_groups):
@@ -119,7 +121,7 @@ def announce(array, like, day, part):  # type: ignore[no-untyped-def]
 
 @njit(**OPTIONS)
 def save(array, like, day, part, memory, row):  # type: ignore[no-untyped-def]
-    """A row of all slabs into an array's values of a day."""
+    """Write a row of all slabs into an array on a day."""
     target = at(array[0], like)
     place = row * LANES
     base = day * array[1] + part.group * array[2]
@@ -134,9 +136,9 @@ def save(array, like, day, part, memory, row):  # type: ignore[no-untyped-def]
 
 @njit(**OPTIONS)
 def load_common(array, like, day, days, part, target, place, step, factor):  # type: ignore[no-untyped-def]
-    """What the slabs of a group have in common, on some days, times a factor, into rows ``step`` apart.
+    """Read the shared values of groups on some days, times a factor, into rows ``step`` apart.
 
-    The days are fetched together, since rows of distant days come late from memory.
+    All days are read together, because memory of distant days has a long latency.
     """
     source, weight = at(array[0], like), type(like)(factor)
     place *= LANES
@@ -153,7 +155,7 @@ def load_common(array, like, day, days, part, target, place, step, factor):  # t
 
 @njit(**OPTIONS)
 def add_up(memory, like, part, row, divisor, sums, place):  # type: ignore[no-untyped-def]
-    """The sum of a row over the slabs of each group, over a divisor, into rows of groups."""
+    """Sum a row over the slabs of each group, divide by ``divisor``, and store one row per group."""
     step = part.rows * LANES
     weight = type(like)(divisor)
     for g in range(part.n_groups):
@@ -165,10 +167,10 @@ def add_up(memory, like, part, row, divisor, sums, place):  # type: ignore[no-un
 
 @njit(**OPTIONS)
 def save_common(array, like, day, days, part, sums, place):  # type: ignore[no-untyped-def]
-    """Rows of groups of some days into an array.
+    """Write the rows of the groups on some days into an array.
 
-    Where the lanes of a group are components of one cell, the array has lane stride 0 and takes the
-    sum of the row.
+    If the lanes of a group are components of one cell, the lane stride is 0 and the array gets the sum
+    of the row.
     """
     target = at(array[0], like)
     place *= LANES
@@ -185,7 +187,7 @@ def save_common(array, like, day, days, part, sums, place):  # type: ignore[no-u
 
 @njit(**OPTIONS)
 def copy_stores(source, source_row, source_rows, target, target_row, target_rows, n_slabs):  # type: ignore[no-untyped-def]
-    """The rows of stores of slabs between memories with other rows."""
+    """Copy the rows of the stores of ``n_slabs`` slabs between two memories."""
     for s in range(n_slabs):
         start, place = (s * source_rows + source_row) * LANES, (s * target_rows + target_row) * LANES
         copy_rows(source, start, target, place, N_STORES)
@@ -193,7 +195,7 @@ def copy_stores(source, source_row, source_rows, target, target_row, target_rows
 
 @njit(**OPTIONS)
 def clear(memory, part, first, last):  # type: ignore[no-untyped-def]
-    """Rows from ``first`` to before ``last`` of all slabs are 0."""
+    """Set rows ``first`` to ``last`` (exclusive) of all slabs to 0."""
     for s in range(part.n_groups * part.n_slabs):
         start = s * part.rows * LANES
         for i in range(start + first * LANES, start + last * LANES):
@@ -202,7 +204,7 @@ def clear(memory, part, first, last):  # type: ignore[no-untyped-def]
 
 @njit(**OPTIONS)
 def set_common(rows, place, memory, part, row):  # type: ignore[no-untyped-def]
-    """Rows of groups into a row of all their slabs."""
+    """Copy the row of each group into a row of all its slabs."""
     for g in range(part.n_groups):
         for s in range(g * part.n_slabs, (g + 1) * part.n_slabs):
             copy_row(rows, (place + g) * LANES, memory, (s * part.rows + row) * LANES)
@@ -210,7 +212,7 @@ def set_common(rows, place, memory, part, row):  # type: ignore[no-untyped-def]
 
 @njit(**OPTIONS)
 def add_common(rows, place, memory, part, row):  # type: ignore[no-untyped-def]
-    """Rows of groups to a row of all their slabs."""
+    """Add the row of each group to a row of all its slabs."""
     for g in range(part.n_groups):
         for s in range(g * part.n_slabs, (g + 1) * part.n_slabs):
             for c in range(LANES):
@@ -219,7 +221,7 @@ def add_common(rows, place, memory, part, row):  # type: ignore[no-untyped-def]
 
 @njit(**OPTIONS)
 def add_spare(memory, part, row):  # type: ignore[no-untyped-def]
-    """The spare row of all slabs to another."""
+    """Add the spare row of all slabs to another row."""
     for s in range(part.n_groups * part.n_slabs):
         start = s * part.rows * LANES
         for c in range(LANES):

@@ -1,1 +1,1 @@
-"""The loop over days compiled for NVIDIA GPUs."""
+"""The loop over days, compiled for NVIDIA GPUs."""

@@ -1,9 +1,9 @@
-"""One day and its adjoint for a thread of a GPU, with and without NN_r; importing this imports numba.cuda.
+"""One day and its adjoint for one GPU thread, with and without NN_r; importing this imports numba.cuda.
 
-The equations are those of :mod:`.hbv` and :mod:`.adjoint`, built from functions of numbers. Both
-functions take a pointer to the network's weights, the number of its hidden units, and one tuple of
-all values: the arguments of :func:`~.hbv.make_day`'s or :func:`~.adjoint.make_adjoint`'s function.
-The adjoint returns two more numbers, of which the gradient of the network's weights is made.
+They are built from the equations in :mod:`hydroxr.physics.equations` and :mod:`hydroxr.physics.adjoint`.
+Both take a pointer to the weights of the network, the number of its hidden units, and one tuple with the
+arguments of the day or of its adjoint. The adjoint also returns the cotangent of the network's output
+before the sigmoid, and the inflow; the gradient of the weights is computed from these.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ import numpy as np
 import torch
 from numba import cuda as numba_cuda
 
-from ..adjoint import make_adjoint
-from ..adjoint_parts import make_part_adjoints
+from ..adjoint import make_adjoint, make_part_adjoints
 from ..equations import Function, as_written, make_day, make_parts
 from ..runoff_network import INPUTS
 
-cuda: Any = numba_cuda  # of which there are two, to a type checker: the simulator has fewer options
+cuda: Any = numba_cuda  # a type checker would see the simulator, which has fewer options
 SIMULATED = bool(cuda.config.ENABLE_CUDASIM)
 if not SIMULATED and cuda.implementation != "NVIDIA":
-    raise ImportError("numba's own CUDA target does not take pointers; numba-cuda is needed.")
+    raise ImportError("numba's built-in CUDA target does not accept pointers; install numba-cuda.")
 NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
 
-N_WEIGHTS = len(INPUTS) + 2  # of a hidden unit: its inputs' weights, its bias, its weight in the output
+N_WEIGHTS = len(INPUTS) + 2  # per hidden unit: for its inputs, its bias, its weight in the output
 
-# A simulated thread calls Python functions as they are.
+# The simulator calls plain Python functions.
 device: Any = as_written if SIMULATED else cuda.jit(device=True, forceinline=True)
 
 
@@ -68,11 +67,12 @@ def _make_logarithm(number: Any) -> Function:
 
 
 def _make_shares(number: Any) -> Function:
-    """Build NN_r, with its slopes.
+    """Build NN_r with its derivatives.
 
-    ``shares(network, hidden, inflow, soil_moisture, BETA, FC) -> (share, slope, slopes)``: the share of
-    the inflow that runs off; the derivative of the share by the output before its sigmoid; the
-    derivatives of that output by inflow, soil moisture, BETA and FC.
+    ``shares(network, hidden, inflow, soil_moisture, BETA, FC) -> (share, slope, slopes)``. ``share`` is
+    the share of the inflow that runs off, ``slope`` its derivative with respect to the output before the
+    sigmoid, and ``slopes`` the derivatives of that output with respect to inflow, soil moisture, BETA and
+    FC.
     """
     zero, one = number(0.0), number(1.0)
 
@@ -94,7 +94,7 @@ def _make_shares(number: Any) -> Function:
             d_soil = d_soil + weight * for_soil
             d_ratio = d_ratio + weight * for_ratio
             d_inflow = d_inflow + weight * for_inflow
-        decay = number(math.exp(_where(output >= zero, -output, output)))  # of no large number
+        decay = number(math.exp(_where(output >= zero, -output, output)))  # never overflows
         share = _where(output >= zero, one, decay) / (one + decay)
         slope = decay / ((one + decay) * (one + decay))
         d_ratio = d_ratio / FC
@@ -104,7 +104,7 @@ def _make_shares(number: Any) -> Function:
 
 
 def make_plain(number: Any) -> tuple[Function, Function]:
-    """The day and its adjoint as :mod:`.hbv` and :mod:`.adjoint` compose them."""
+    """The day and its adjoint without a network."""
     zero = number(0.0)
 
     day_of = make_day(_minimum, _maximum, _power, _where, number, device)
@@ -123,8 +123,7 @@ def make_plain(number: Any) -> tuple[Function, Function]:
 
 
 def make_with_network(number: Any) -> tuple[Function, Function]:
-    """The day and its adjoint with NN_r in the place of ``wetness``."""
-
+    """The day and its adjoint with NN_r instead of the process ``wetness``."""
     shares = _make_shares(number)
     snow, _, land = make_parts(_minimum, _maximum, _power, _where, number, device)
     snow_adjoint, _, land_adjoint = make_part_adjoints(

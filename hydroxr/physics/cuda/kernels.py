@@ -1,16 +1,16 @@
 """The kernels of :mod:`hydroxr.physics.cuda.loop`; importing this imports numba.cuda.
 
-A *lane* is one component of one cell, and a thread takes one lane through all days, its stores and
-parameters in registers. A block of threads holds whole cells, so that what is summed over components
-(means of series, gradients of the weather) is summed within a block: values of some days are
-gathered on a *page* of shared memory, then each thread adds up the components of one cell and day.
-The order of sums is fixed; no result depends on how the blocks are scheduled.
+A *lane* is one component of one cell. Each thread takes one lane through all days and keeps its stores
+and parameters in registers. A block of threads holds whole cells, so sums over components (means of
+series, gradients of the weather) are taken within a block: threads write the values of some days to a
+*page* of shared memory, then each thread sums the components of one cell and day. The order of sums is
+fixed, so no result depends on how blocks are scheduled.
 
-Arrays come as pointers to contiguous memory, with their sizes: a launch costs little. Days are the
-slow axis, lanes the fast one: neighbouring threads read neighbouring numbers. What there are many
-of (parameters, series) comes packed, and bits of an integer say which of them there are.
+Arrays are pointers to contiguous memory, which makes a launch cheap. Days are the slow axis and lanes
+the fast one, so neighbouring threads read neighbouring numbers. Parameters and series are packed; the
+bits of an integer tell which of them are present.
 
-With ``NUMBA_ENABLE_CUDASIM=1`` numba simulates a GPU, slowly: the same code on NumPy arrays.
+With ``NUMBA_ENABLE_CUDASIM=1`` numba simulates a GPU, slowly, with the same code on NumPy arrays.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from torch import Tensor
 from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES, Function
 from .day import N_WEIGHTS, NUMBERS, SIMULATED, cuda, device, make_plain, make_with_network
 
-MOST_COMPONENTS = 256  # a block has as many threads, with as many registers as a thread can have
+MOST_COMPONENTS = 256  # threads per block, at the largest number of registers per thread
 
-_THREADS = 128  # of a block, if it can
-_PAGE = 16  # rows of a page, at least
+_THREADS = 128  # per block, if components allow
+_PAGE = 16  # rows per page, at least
 _N_STORES, _N_PARAMETERS = len(STORES), len(DAY_PARAMETERS)
 _N_SERIES = _N_STORES + len(DAY_FLUXES) + 1
 
@@ -41,7 +41,7 @@ cuda.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a batch may be small
 
 @device
 def _load(values, source, chosen, start, step):  # type: ignore[no-untyped-def]
-    """The values that bits of ``chosen`` name, from packed memory."""
+    """Read the values that the bits of ``chosen`` select from packed memory."""
     for i in range(_N_PARAMETERS):
         if chosen >> i & 1:
             values[i] = source[start]
@@ -66,7 +66,7 @@ def _add(values, target, chosen, start, step):  # type: ignore[no-untyped-def]
 
 @device
 def _five(source, start, step):  # type: ignore[no-untyped-def]
-    """Values of the five stores."""
+    """Read the values of the five stores."""
     a, b, c = source[start], source[start + step], source[start + 2 * step]
     return a, b, c, source[start + 3 * step], source[start + 4 * step]
 
@@ -87,13 +87,13 @@ def _thirteen(v):  # type: ignore[no-untyped-def]
 
 @device
 def _room(n_components):  # type: ignore[no-untyped-def]
-    """Of a cell in a row of the page. An odd number: threads that add up cells use different banks."""
+    """Length of a cell in a row of the page: odd, so that threads that sum cells use different banks."""
     return n_components | 1
 
 
 @device
 def _sum_page(page, target, n_rows, begin, days, n_days, n_cells, n_components, divisor):  # type: ignore[no-untyped-def]
-    """Sums over components, over ``divisor``, of a page that has ``n_rows`` for each of some days."""
+    """Sum a page over components and divide by ``divisor``; the page has ``n_rows`` rows per day."""
     cuda.syncthreads()
     cells = cuda.blockDim.x // n_components
     first = cuda.blockIdx.x * cells
@@ -140,11 +140,13 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
     ):
         """Advance a lane through all days.
 
-        Precipitation, temperature, pet: (time, cell). ``static``: (those parameters, lane), ``daily``:
-        (those whose bits ``dynamic`` has, row, lane); ``held``: the row that holds on each day.
-        ``initial``, ``final``: (store, lane). ``series``: (those whose bits ``wanted`` has, time, cell), or
-        lane in the place of cell if ``whole``.
-        ``kept``: stores before each day, (time, store, lane), if ``keep``.
+        precipitation, temperature, pet: (time, cell)
+        static: static parameters (parameter, lane)
+        daily: dynamic parameters (parameter, row, lane), selected by the bits of ``dynamic``
+        held: row of the dynamic parameters on each day (time,)
+        initial, final: (store, lane)
+        series: (series, time, cell), or lane instead of cell if ``whole``; selected by ``wanted``
+        kept: stores before each day (time, store, lane), written if ``keep``
         """
         page = cuda.shared.array(0, kind)
         values = cuda.local.array(_N_PARAMETERS, kind)
@@ -152,7 +154,7 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
         here = cuda.threadIdx.x // n_components
         component = cuda.threadIdx.x % n_components
         cell = min(cuda.blockIdx.x * cells + here, n_cells - 1)
-        active = cuda.blockIdx.x * cells + here < n_cells  # others go along, for the barriers
+        active = cuda.blockIdx.x * cells + here < n_cells  # idle lanes go along, for the barriers
         lane, lanes = cell * n_components + component, n_cells * n_components
         room = _room(n_components)
         days_a_page = max(1, _PAGE // max(1, n_wanted))
@@ -162,7 +164,7 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
         passed = 0  # days on the page
         for day in range(n_days):
             today = weather
-            place = min(day + 1, n_days - 1) * n_cells + cell  # asked for a day ahead
+            place = min(day + 1, n_days - 1) * n_cells + cell  # read one day early
             weather = (precipitation[place], temperature[place], pet[place])
             _load(values, daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
             if keep and active:
@@ -225,10 +227,11 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
     ):
         """The adjoint of ``forward``, from the last day to the first.
 
-        ``d_weather``: (those whose bits ``of_weather`` has, time, cell). Other gradients have the shape
-        of what they are of; those of ``daily`` are added to zeros if ``of_daily``. If ``of_network``, what
-        the network's own gradient follows from is written, (time, lane): the cotangent of its
-        output before the sigmoid, and the inflow.
+        d_weather: (forcing, time, cell), selected by the bits of ``of_weather``
+        d_static, d_daily, d_initial: like ``static``, ``daily`` and ``initial``; ``d_daily`` starts at 0
+        and is only written if ``of_daily``
+        d_output, inflows: (time, lane), written if ``of_network``: the cotangent of the output of NN_r
+        before the sigmoid, and the inflow
         """
         page = cuda.shared.array(0, kind)
         values = cuda.local.array(_N_PARAMETERS, kind)
@@ -255,7 +258,7 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
         place = last * n_cells + cell
         weather = (precipitation[place], temperature[place], pet[place])
         stores = _five(kept, last * _N_STORES * lanes + lane, lanes)
-        coming = last % days_a_page  # days that have yet to come onto the page
+        coming = last % days_a_page  # days still to be written to the page
         for day in range(last, -1, -1):
             before = weather + stores
             ahead = max(day - 1, 0)
@@ -331,11 +334,11 @@ def compiled(kind: str, dtype: torch.dtype, with_network: bool) -> Any:
 
 
 def _round_all(overload: Any) -> None:
-    """Have products rounded before they are added to something, as in the reference.
+    """Compile without fused products and sums, so that kernels round exactly as the reference does.
 
-    Then both stand on the same side of a kink where a quantity is 0 but for rounding. numba has no
-    option for it, only a place for those of the compiler, so it is compiled again. Should that
-    place go, ties alone differ.
+    Otherwise the two could take different sides of a kink, see :mod:`hydroxr.support.compiled`. numba
+    has no option for it, so this sets the option of the underlying compiler and compiles again. If a
+    later version of numba moves that option, only such ties will differ.
     """
     library = overload.library
     stages: list[Any] = [
@@ -349,7 +352,7 @@ def _round_all(overload: Any) -> None:
 
 
 def blocks(n_cells: int, n_components: int) -> tuple[int, int]:
-    """How many blocks, and how many threads in each: whole cells."""
+    """Number of blocks, and of threads per block; a block holds whole cells."""
     cells = min(max(1, _THREADS // n_components), n_cells)
     return -(-n_cells // cells), cells * n_components
 
@@ -357,10 +360,10 @@ def blocks(n_cells: int, n_components: int) -> tuple[int, int]:
 def launch(
     kind: str, n_rows: int, sizes: tuple[int, int, int], tensors: Sequence[Tensor], numbers: Sequence[int]
 ) -> None:
-    """Run a kernel, on torch's current stream, without waiting for it.
+    """Start a kernel on torch's current stream, without waiting for it.
 
-    ``n_rows`` is how many numbers of each day and lane are to be summed, ``sizes`` are days, cells,
-    components; ``tensors`` are contiguous, and the seventh has the network's weights, or nothing.
+    ``n_rows`` is the number of values per day and lane to sum over components. ``sizes`` are days, cells
+    and components. ``tensors`` are contiguous; the seventh holds the weights of NN_r, or one number.
     """
     n_blocks, n_threads = blocks(*sizes[1:])
     like = tensors[0]

@@ -1,8 +1,8 @@
-"""The loop on GPUs: the day's equations through time in kernels, with their own adjoint.
+"""The loop over days on GPUs, in kernels with their own adjoint.
 
-The meaning is that of :mod:`hydroxr.physics.loop_torch`, the reference. For gradients, the five stores
-before every day are kept, 20 bytes a component and day in float32. NaNs in forcings, parameters or
-stores pass through to what depends on them. The same input gives the same digits in every run.
+It computes the same as the reference, :mod:`hydroxr.physics.loop_torch`. For gradients, the five stores
+before every day are kept: 20 bytes per component and day in float32. NaNs in forcing, parameters or
+stores propagate to all values that depend on them. The same input gives the same digits in every run.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..derivatives import first_only, saveable
+from ..autograd import first_only, saveable
 from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES
 from ..runoff_network import INPUTS
 
-SERIES = (*STORES, *DAY_FLUXES, "runoff")  # the order in which kernels have them
+SERIES = (*STORES, *DAY_FLUXES, "runoff")  # in the order of the kernels
 
-_N_WEIGHTS = len(INPUTS) + 2  # of a hidden unit: its inputs' weights, its bias, its weight in the output
-_MOST_UNITS = 2**25  # component-days times hidden units whose gradient is taken at once
+_N_WEIGHTS = len(INPUTS) + 2  # per hidden unit: for its inputs, its bias, its weight in the output
+_MOST_UNITS = 2**25  # component-days times hidden units per step of the gradient, to bound memory
 
 
 def accepts(like: Tensor) -> bool:
-    """Whether tensors such as this one can be given."""
+    """Whether the kernels accept tensors of this dtype and device."""
     simulated = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
     types = ("cuda", "cpu") if simulated else ("cuda",)
     return like.device.type in types and like.dtype in (torch.float32, torch.float64)
@@ -34,12 +34,12 @@ def accepts(like: Tensor) -> bool:
 
 @cache
 def obstacle(dtype: torch.dtype = torch.float32) -> str:
-    """Why there is no kernel for a type: what went wrong on compiling it; empty where there is one."""
+    """Why the kernels cannot be compiled for a dtype; empty if they can."""
     try:
         from .kernels import compiled
 
         compiled("forward", dtype, False)
-    except Exception as error:  # whatever is wrong with a compiler, there is another loop
+    except Exception as error:  # whatever is wrong with the compiler, the reference loop still works
         return f"{type(error).__name__}: {error}"
     return ""
 
@@ -53,11 +53,11 @@ def run(
     processes: Mapping[str, Any] | None = None,
     rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Walk through the days; arguments and results are those of :func:`.loop_torch.run`.
+    """Run HBV through all days; parameters and results are the same as in :func:`.loop_torch.run`.
 
-    Tensors are float32 or float64 (one of them), on one GPU. Of ``processes`` there may be
-    :class:`~.runoff_network.RunoffNetwork` for ``effective_rainfall``. Gradients flow from every
-    series and from the final stores to everything, where required; those of gradients do not exist.
+    Tensors are all float32 or all float64, on one GPU. ``processes`` may have a
+    :class:`~.runoff_network.RunoffNetwork` for ``effective_rainfall``, nothing else. First derivatives
+    of all series and of the final stores exist with respect to all tensors.
     """
     from .kernels import MOST_COMPONENTS
 
@@ -73,7 +73,7 @@ def run(
         *(series.contiguous() for series in forcing),
         torch.stack(static) if static else like.new_zeros(1),
         torch.stack(daily) if daily else like.new_zeros(1),
-        # A kernel's arrays are all of one type, which has whole numbers as well.
+        # All arrays of a kernel have one dtype, which represents these whole numbers exactly.
         (torch.arange(len(like)) if rows is None else rows).to(like),
         _weights(processes, like),
         torch.stack([stores[name] for name in STORES]),
@@ -95,14 +95,14 @@ def run(
 
 
 class _Task(NamedTuple):
-    """What the tensors of a run do not say."""
+    """Facts of a run that its tensors do not tell."""
 
     sizes: tuple[int, int, int]  # days, cells, components
     n_rows: int  # of the dynamic parameters
-    dynamic: int  # a bit for each parameter that is
-    wanted: int  # a bit for each series that is
+    dynamic: int  # one bit per dynamic parameter
+    wanted: int  # one bit per wanted series
     n_wanted: int
-    whole: bool  # components, not their means
+    whole: bool  # record every component, not the mean
 
 
 class _Loop(torch.autograd.Function):
@@ -142,7 +142,7 @@ def _backward(
     d_final: Tensor | None,
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Gradients of the tensors that need one, given those of the series and the final stores."""
+    """Gradients of the tensors, None for those not needed, from those of series and final stores."""
     from .kernels import launch
 
     like, static, daily, network = saved[0], *saved[3:5], saved[6]
@@ -176,7 +176,7 @@ def _backward(
 
 
 def _weights(processes: Mapping[str, Any] | None, like: Tensor) -> Tensor:
-    """Weights of the hidden units and the output's bias, one after another; one number for none."""
+    """All weights of NN_r (:meth:`.RunoffNetwork.weights`); a single number if there is no network."""
     if not processes:
         return like.new_zeros(1)
     return processes["effective_rainfall"].weights(like.dtype).to(like)
@@ -187,9 +187,10 @@ def _hidden(network: Tensor) -> int:
 
 
 def _network_gradient(task: _Task, saved: Sequence[Tensor], d_output: Tensor, inflow: Tensor) -> Tensor:
-    """Gradient of :func:`_weights`, given the cotangents of the output before the sigmoid.
+    """Gradient of the weights of NN_r, from the cotangents of its output before the sigmoid.
 
-    The kernel has no room for it; what it takes is in memory, so that matrices do it, some days at once.
+    A thread of the kernel has too few registers for it, so matrix products compute it from saved values,
+    some days at a time.
     """
     static, daily, held, network, kept = saved[3:]
     units = network[:-1].view(-1, _N_WEIGHTS)
@@ -229,7 +230,7 @@ def _run_as_cells(
     processes: Mapping[str, Any] | None,
     rows: Tensor | None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """More components than a block of threads has room for, each as a cell of one component."""
+    """Run each component as a cell, when there are more components than threads in a block."""
     n_cells, n_components = stores[STORES[0]].shape
     repeated = tuple(series.repeat_interleave(n_components, dim=1) for series in forcing)
     flat = {name: value.flatten(-2)[..., None] for name, value in parameters.items()}

@@ -500,14 +500,14 @@ def test_powers_in_float32():
     """Within 1e-6 of the true power, or below what float32 holds."""
     from numba import njit
 
-    from hydroxr.physics.cpu import numbers as kernels_numbers
+    from hydroxr.physics.cpu import elementary
 
     rng = np.random.default_rng(6)
     small = 10.0 ** rng.uniform(-9, 0, 200_000)
     base = np.concatenate([rng.random(200_000), small, [1.0, 1.0, 0.5, 1 - 2.0**-24]])
     exponent = np.concatenate([rng.uniform(0.0, 8.0, 400_000), [0.3, 6.0, 0.0, 6.0]])
     base, exponent = base.astype("f4"), exponent.astype("f4")
-    power = kernels_numbers.power_32
+    power = elementary.power_32
 
     @njit
     def all_powers(base, exponent, out):  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""What the compiled functions have of derivatives: the first ones."""
+"""Helpers for the autograd functions of the compiled kernels, which have first derivatives only."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ Backward = Callable[..., tuple[Tensor | None, ...]]
 
 
 def first_only(backward: Backward) -> Backward:
-    """An autograd function's ``backward``, which refuses to be differentiated itself.
+    """Make the ``backward`` of an autograd function refuse to be differentiated itself.
 
-    Else the gradient of a gradient would be that of a constant, without a word.
+    Otherwise second derivatives would silently be 0.
+
+    Raises
+    ------
+    DescriptionError
+        When the gradient is computed with ``create_graph=True``.
     """
 
     @wraps(backward)
@@ -32,5 +37,5 @@ def first_only(backward: Backward) -> Backward:
 
 
 def saveable(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Tensors that autograd can keep: copies of those made under ``torch.inference_mode``."""
+    """Tensors that autograd can save: it cannot save inference tensors, so these are copied."""
     return tuple(tensor.clone() if tensor.is_inference() else tensor for tensor in tensors)

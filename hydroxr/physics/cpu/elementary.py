@@ -1,6 +1,6 @@
-"""The elementary functions of compiled kernels, of one number; importing this imports numba.
+"""Elementary functions of one number for compiled kernels; importing this imports numba.
 
-Nothing here may assume that there are no NaNs: a NaN in forcing shall show.
+No function may assume that there are no NaNs: a NaN in the forcing must show in the results.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ...support.compiled import inlined
-
-_fused = njit(forceinline=True, error_model="numpy", fastmath={"nsz", "contract"})
+from ...support.compiled import fused, inlined
 
 
 @inlined
@@ -36,14 +33,14 @@ def where(condition, value, other):  # type: ignore[no-untyped-def]
 def _coefficients(
     function: Callable[[np.ndarray], np.ndarray], lower: float, upper: float, degree: int
 ) -> Any:
-    """A polynomial through ``function`` at Chebyshev's points, lowest power first."""
+    """Coefficients of the polynomial through ``function`` at Chebyshev points, lowest power first."""
     series = np.polynomial.Chebyshev.interpolate(function, degree, domain=[lower, upper])
     return tuple(series.convert(kind=np.polynomial.Polynomial).coef.astype(np.float32))
 
 
-# log2(1 + f) = f L(f), for 1 + f from sqrt(1/2) to sqrt(2); 2^f = 1 + f E(f), for f from -1/2 to 1/2.
-# So that neither has an error where f is 0: the power of 1 is 1. They are evaluated in pairs of
-# terms, which do not wait for each other.
+# log2(1 + f) = f L(f) for 1 + f from sqrt(1/2) to sqrt(2), and 2^f = 1 + f E(f) for f from -1/2 to 1/2.
+# Both are exact at f = 0, so any power of 1 is 1. The polynomials are evaluated in pairs of terms
+# that do not depend on each other, which the processor computes at the same time.
 _L = _coefficients(lambda f: np.log2(1.0 + f) / f, math.sqrt(0.5) - 1.0, math.sqrt(2.0) - 1.0, 8)
 _E = _coefficients(lambda f: np.expm1((f + 1e-30) * math.log(2.0)) / (f + 1e-30), -0.5, 0.5, 4)
 _ROOT_HALF = np.int32(np.float32(math.sqrt(0.5)).view(np.int32))
@@ -57,9 +54,9 @@ _ONE = np.float32(1.0)
 _LN2 = np.float32(math.log(2.0))
 
 
-@_fused
+@fused
 def _log2_parts(x):  # type: ignore[no-untyped-def]
-    """Integer and fraction, from -1/2 to 1/2, of log2 of a float32 above 2^-126."""
+    """Integer part and fraction (-1/2 to 1/2) of log2 of a float32 above 2^-126."""
     bits = np.float32(x).view(np.int32)
     exponent = np.int32(np.int32(bits - _ROOT_HALF) >> _SHIFT)
     f = np.int32(bits - np.int32(exponent << _SHIFT)).view(np.float32) - _ONE
@@ -71,12 +68,12 @@ def _log2_parts(x):  # type: ignore[no-untyped-def]
     return np.float32(exponent), f * (lower + f4 * (upper + f4 * c8))
 
 
-@_fused
+@fused
 def power_32(x, y):  # type: ignore[no-untyped-def]
-    """x^y for x from 0 to 1 and y from 0, within 1e-6 relative; NaN where x or y is NaN.
+    """x^y for x from 0 to 1 and y >= 0, with a relative error below 1e-6; NaN if x or y is NaN.
 
-    Powers below 2^-126 are 0. The product with the integer part of the logarithm is exact in
-    the upper half of y's digits, so that large exponents lose no accuracy.
+    Powers below 2^-126 are 0. The upper half of the digits of y times the integer part of the
+    logarithm is an exact product, so large exponents lose no accuracy.
     """
     integer, fraction = _log2_parts(maximum(x, _LEAST))
     upper = np.int32(np.float32(y).view(np.int32) & _UPPER_HALF).view(np.float32)
@@ -92,7 +89,7 @@ def power_32(x, y):  # type: ignore[no-untyped-def]
     return where(x == x, result, x)
 
 
-@_fused
+@fused
 def logarithm_32(x):  # type: ignore[no-untyped-def]
     integer, fraction = _log2_parts(maximum(x, _LEAST))
     return _LN2 * (integer + fraction)

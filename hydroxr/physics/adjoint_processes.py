@@ -1,16 +1,18 @@
-"""The adjoints of the parts of an HBV day: snow, soil and its wetness, zones.
+"""Adjoints of the processes of an HBV day: snow, soil wetness, soil, subsurface zones.
 
-Kinks. The equations are not differentiable where the two arguments of a minimum or maximum are
-equal, or where the temperature is TT. There the adjoint takes what autograd of the reference
-takes:
+Each ``make_*_adjoint`` mirrors a process of :func:`.equations.make_processes`. Names that begin with
+``d_`` are cotangents: the gradient of the loss with respect to the named quantity.
 
-- The minimum of two quantities that both vary (melt and snow, refreezing and liquid water, ET's
-  demand and what the soil has, percolation and PERC) shares the gradient evenly between equals.
-  This is no accident of measure zero: on a frosty day without snow, melt is min(0, 0).
-- A bound by a constant (maximum with 0, with the floor, minimum with 1) lets the gradient pass
-  at the bound. So soil at its floor and saturated soil stay connected to their inputs.
-- Rain and snow switch at TT without a gradient with respect to TT or temperature; at T = TT it
-  rains.
+The equations have kinks where the two arguments of a minimum or maximum are equal, and where the
+temperature is TT. The adjoint takes the same gradient there as autograd takes in the reference loop:
+
+- A minimum of two variable quantities shares the gradient evenly between equals. This concerns melt
+  and snow, refreezing and liquid water, ET demand and available soil water, percolation and PERC. It
+  happens often: on a frosty day without snow, melt is min(0, 0).
+- A bound by a constant (0, 1 or the floor of the soil) lets the gradient pass at the bound. So soil
+  at its floor and saturated soil stay connected to their inputs.
+- Precipitation switches between rain and snow at TT without a gradient for TT or temperature. At
+  T = TT it rains.
 """
 
 from __future__ import annotations
@@ -18,101 +20,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .equations import SOIL_FLOOR, Function, as_written, make_processes
+from .equations import SOIL_FLOOR, Function
 
-LEAST_BASE = 1e-30  # of a power's derivative; a base is zero only where a store was emptied by hand
-
-
-def make_part_adjoints(
-    minimum: Function,
-    maximum: Function,
-    power: Function,
-    where: Function,
-    logarithm: Function,
-    number: Callable[[float], Any] = float,
-    compiled: Callable[[Function], Function] = as_written,
-) -> tuple[Function, Function, Function]:
-    """Build the adjoints of the three parts of a day, see :func:`.hbv.make_parts`.
-
-    Arguments are those of :func:`.adjoint.make_adjoint`. Each adjoint takes the arguments of its part and the
-    cotangents of what that returns. That of the share is the equation's; the land's takes the share
-    as it comes and gives its cotangent, so that something else can have made it.
-    """
-    infiltration = make_processes(minimum, maximum, power, where, number, compiled).infiltration
-    soil_adjoint = _make_soil(minimum, maximum, power, where, logarithm, number, compiled)
-    zones_adjoint = _make_zones(minimum, maximum, where, number, compiled)
-
-    @compiled
-    def land_adjoint(  # type: ignore[no-untyped-def]
-        inflow,
-        share,
-        pet,
-        soil_moisture,
-        upper,
-        lower,
-        FC,
-        K0,
-        K1,
-        K2,
-        LP,
-        PERC,
-        UZL,
-        BETAET,
-        d_soil_moisture,
-        d_upper,
-        d_lower,
-        d_effective_rainfall,
-        d_excess,
-        d_evapotranspiration,
-        d_percolation,
-        d_quick_flow,
-        d_interflow,
-        d_baseflow,
-    ):
-        _, effective_rainfall, excess = infiltration(inflow, share, soil_moisture, FC)
-        d_recharge, d_upper, d_lower, d_K0, d_K1, d_K2, d_PERC, d_UZL = zones_adjoint(
-            effective_rainfall + excess,
-            upper,
-            lower,
-            K0,
-            K1,
-            K2,
-            PERC,
-            UZL,
-            d_upper,
-            d_lower,
-            d_percolation,
-            d_quick_flow,
-            d_interflow,
-            d_baseflow,
-        )
-        d_inflow, d_share, d_pet, d_soil_moisture, d_FC, d_LP, d_BETAET = soil_adjoint(
-            inflow,
-            share,
-            pet,
-            soil_moisture,
-            FC,
-            LP,
-            BETAET,
-            d_soil_moisture,
-            d_effective_rainfall + d_recharge,
-            d_excess + d_recharge,
-            d_evapotranspiration,
-        )
-        parameters = (d_FC, d_K0, d_K1, d_K2, d_LP, d_PERC, d_UZL, d_BETAET)
-        return d_inflow, d_share, d_pet, (d_soil_moisture, d_upper, d_lower), parameters
-
-    return (
-        _make_snow(minimum, maximum, where, number, compiled),
-        _make_wetness(minimum, maximum, where, logarithm, number, compiled),
-        land_adjoint,
-    )
+LEAST_BASE = 1e-30  # bound in the derivative of a power; a base is 0 only if a user emptied a store
 
 
-def _make_share(
+def _make_minimum_adjoint(
     where: Function, number: Callable[[float], Any], compiled: Callable[[Function], Function]
 ) -> Function:
-    """Build what the first of two arguments of a minimum gets of the minimum's cotangent."""
+    """Build ``share(first, second, cotangent)``: the cotangent of ``first`` in min(first, second)."""
     zero, half = number(0.0), number(0.5)
 
     @compiled
@@ -122,7 +38,7 @@ def _make_share(
     return share
 
 
-def _make_snow(
+def make_snow_adjoint(
     minimum: Function,
     maximum: Function,
     where: Function,
@@ -130,7 +46,7 @@ def _make_snow(
     compiled: Callable[[Function], Function],
 ) -> Function:
     zero = number(0.0)
-    share = _make_share(where, number, compiled)
+    share = _make_minimum_adjoint(where, number, compiled)
 
     @compiled
     def snow_adjoint(  # type: ignore[no-untyped-def]
@@ -150,7 +66,7 @@ def _make_snow(
         d_refreezing,
         d_infiltration,
     ):
-        # The day again. Numbers count the values that a store takes in the course of it.
+        # Forward. A number at the end of a name counts the changes of that store.
         freezing = temperature < TT
         snowpack_1 = snowpack + where(freezing, precipitation, zero)
         degrees = temperature - TT
@@ -164,7 +80,7 @@ def _make_snow(
         snowpack_3 = snowpack_1 - melt + refreezing
         above = liquid_1 - refreezing - CWH * snowpack_3
 
-        # And back.
+        # Backward.
         d_above = where(above >= zero, d_infiltration - d_liquid, zero)
         d_liquid_2 = d_liquid + d_above
         d_snowpack_3 = d_snowpack - CWH * d_above
@@ -186,7 +102,7 @@ def _make_snow(
     return snow_adjoint
 
 
-def _make_wetness(
+def make_wetness_adjoint(
     minimum: Function,
     maximum: Function,
     where: Function,
@@ -208,7 +124,7 @@ def _make_wetness(
     return wetness_adjoint
 
 
-def _make_soil(
+def make_soil_adjoint(
     minimum: Function,
     maximum: Function,
     power: Function,
@@ -218,7 +134,7 @@ def _make_soil(
     compiled: Callable[[Function], Function],
 ) -> Function:
     zero, one, floor, least = number(0.0), number(1.0), number(SOIL_FLOOR), number(LEAST_BASE)
-    share = _make_share(where, number, compiled)
+    share = _make_minimum_adjoint(where, number, compiled)
 
     @compiled
     def soil_adjoint(  # type: ignore[no-untyped-def]
@@ -234,7 +150,7 @@ def _make_soil(
         d_excess,
         d_evapotranspiration,
     ):
-        # The day again.
+        # Forward.
         soil_1 = soil_moisture + inflow - inflow * wetness
         over = soil_1 - FC
         soil_2 = soil_1 - maximum(over, zero)
@@ -246,7 +162,7 @@ def _make_soil(
         above = soil_2 - floor
         available = maximum(above, zero)
 
-        # And back.
+        # Backward.
         d_left = where(soil_2 - minimum(demand, available) >= floor, d_soil_moisture, zero)
         d_evapotranspiration = d_evapotranspiration - d_left
         d_demand = share(demand, available, d_evapotranspiration)
@@ -268,7 +184,7 @@ def _make_soil(
     return soil_adjoint
 
 
-def _make_zones(
+def make_zones_adjoint(
     minimum: Function,
     maximum: Function,
     where: Function,
@@ -276,7 +192,7 @@ def _make_zones(
     compiled: Callable[[Function], Function],
 ) -> Function:
     zero = number(0.0)
-    share = _make_share(where, number, compiled)
+    share = _make_minimum_adjoint(where, number, compiled)
 
     @compiled
     def zones_adjoint(  # type: ignore[no-untyped-def]
@@ -295,7 +211,7 @@ def _make_zones(
         d_interflow,
         d_baseflow,
     ):
-        # The day again.
+        # Forward.
         upper_1 = upper + recharge
         percolation = minimum(upper_1, PERC)
         upper_2 = upper_1 - percolation
@@ -304,7 +220,7 @@ def _make_zones(
         upper_3 = upper_2 - K0 * quick
         lower_1 = lower + percolation
 
-        # And back.
+        # Backward.
         d_baseflow = d_baseflow - d_lower
         d_lower_1 = d_lower + K2 * d_baseflow
         d_interflow = d_interflow - d_upper
