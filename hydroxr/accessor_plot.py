@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import xarray as xr
 
 from . import compare, plot
+from .conventions.attributes import MODEL
 from .metrics.evaluate import evaluate_simulation
 from .plot.baseflow import baseflow_results
 from .plot.maps import time_mean
@@ -210,5 +211,5 @@ class Plots:
             As :func:`hydroxr.compare.evapotranspiration` and :func:`hydroxr.plot.evapotranspiration`.
         """
         compared = compare.evapotranspiration(self._ds, product, time).compute()
-        model = self._ds.attrs.get("hydroxr_model", "")
+        model = self._ds.attrs.get(MODEL, "")
         return plot.evapotranspiration(compared.assign_attrs(hydroxr_model=model), run=run, axes=axes)

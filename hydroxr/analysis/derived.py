@@ -5,22 +5,23 @@ The formulas are here; names and attributes are in :mod:`hydroxr.conventions.var
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from ..conventions.attributes import PERIOD, TOKEN, restated, stated
+from ..conventions.attributes import AREA, PERIOD, TOKEN, restated, stated
 from ..conventions.cf import name_flags
+from ..conventions.dimensions import space_of
 from ..conventions.units import convert, factor_offset
 from ..conventions.variables import DERIVED, STATES, VARIABLES
 from ..errors import DescriptionError, DimensionError, MissingVariableError, TimeAxisError, ValueRangeError
 from ..inputs.cells import select_cells
 from ..inputs.resolve import Inputs
 from ..inputs.time_axis import select_days
-from ..support.checksums import digest
+from ..support.checksums import array_digest
 from .baseflow_index import baseflow_index
 from .periods import days_of, span, time_index, whole_years
 
@@ -33,8 +34,6 @@ DAILY_SOURCES: dict[str, tuple[str, ...]] = {
     STORAGE: STATES,
     DISCHARGE: ("streamflow",),
 }
-AREA = "hydroxr_area"  # attribute of discharge: digest of the areas that it was computed with
-_NOT_SPACE = ("time", "component", "member")
 _SQUARE_KILOMETRES = 1e6 / 1000.0 / 86400.0  # kg m-2 day-1 km2 -> m3 s-1
 
 
@@ -167,7 +166,7 @@ def _mean(part: xr.DataArray) -> xr.DataArray:
 def _discharge(sim: xr.Dataset, area: xr.DataArray | None) -> xr.DataArray:
     (flow,) = _parts(sim, DAILY_SOURCES[DISCHARGE], DISCHARGE)
     area = _area(Inputs(sim), area)
-    space: tuple[Hashable, ...] = tuple(dim for dim in flow.dims if dim not in _NOT_SPACE)
+    space = space_of(flow)
     if set(area.dims) - set(space):
         raise DimensionError(
             f"the area has dimensions {tuple(area.dims)}, streamflow {tuple(flow.dims)}; expected those of "
@@ -184,7 +183,7 @@ def _discharge(sim: xr.Dataset, area: xr.DataArray | None) -> xr.DataArray:
     out = _described(out.transpose(*flow.dims).astype(flow.dtype), DISCHARGE, flow, absolute, relative)
     # The digest is the same for km2 and m2, single and double precision, and any order of dimensions.
     values = area.transpose(*sorted(space, key=str)).values.astype("float32")
-    out.attrs[AREA] = digest(np.where(np.isnan(values), np.float32(np.nan), values))
+    out.attrs[AREA] = array_digest(np.where(np.isnan(values), np.float32(np.nan), values))
     return out
 
 

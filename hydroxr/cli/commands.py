@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from argparse import Namespace
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from ..conventions.dimensions import space_of
 from ..datasets.camels import open_camels
 from ..errors import DataFileError, DescriptionError
 from ..inputs.resolve import only_gauged
@@ -198,5 +200,5 @@ def _days(first: object, last: object) -> str:
 
 
 def _size(ds: xr.Dataset) -> str:
-    cells = int(np.prod([size for dim, size in ds.sizes.items() if dim not in ("time", "bnds", "component")]))
+    cells = math.prod(ds.sizes[dim] for dim in space_of(ds))
     return f"{cells} cells x {ds.sizes['time']} days, {len(ds.data_vars)} variables, {_span(ds)}"

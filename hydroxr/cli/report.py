@@ -16,7 +16,7 @@ from .._version import __version__
 from ..analysis.baseflow_index import as_fraction
 from ..analysis.derived import derive
 from ..analysis.water_balance import water_balance
-from ..conventions.attributes import START
+from ..conventions.attributes import MODEL, START, TRAINING
 from ..errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
 from ..inputs.cells import Space, select_cells, space_names
 from ..inputs.resolve import observed_streamflow
@@ -100,7 +100,7 @@ def _report(sim: xr.Dataset, observed: xr.Dataset, time: slice | None, borders: 
     space = tuple(dim for dim in sim["streamflow"].dims if dim != "time") if "streamflow" in sim else ()
     metrics = evaluate_simulation(sim, observed, time).compute()
     names = _cell_names(sim, space)
-    model = str(sim.attrs.get("hydroxr_model", "of a model that its file does not name"))
+    model = str(sim.attrs.get(MODEL, "of a model that its file does not name"))
     days = sim.indexes["time"]
     subtitle = (
         f"{len(names)} cells, {len(days)} days, {str(days[0])[:10]} to {str(days[-1])[:10]}. "
@@ -131,7 +131,7 @@ def _origin(sim: xr.Dataset) -> list[str]:
     """Which days the model was trained on, and with what the run began: of what kind the scores are."""
     told = []
     try:
-        first, last = json.loads(sim.attrs["hydroxr_training"])["period"]
+        first, last = json.loads(sim.attrs[TRAINING])["period"]
         told.append(f"The model was trained on {first} to {last}")
     except (KeyError, TypeError, ValueError):
         pass

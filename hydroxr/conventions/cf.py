@@ -17,7 +17,7 @@ import xarray as xr
 from .._version import FORMAT, __version__
 from ..errors import DescriptionError, EmptySelectionError
 from . import acdd
-from .attributes import DIGEST, MODEL_KIND
+from .attributes import DIGEST, FORMAT_KEY, MODEL, MODEL_KIND, VERSION_KEY
 from .variables import VARIABLES
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
@@ -105,13 +105,13 @@ def label(
         "Conventions": CONVENTIONS,
         "title": "Water balance simulated with a differentiable HBV model",
         "summary": _SUMMARY + EQUATION,
-        "source": f"{attrs.get('hydroxr_model', 'HBV')}, hydroxr {__version__}",
+        "source": f"{attrs.get(MODEL, 'HBV')}, hydroxr {__version__}",
         "history": f"{now}: simulated with hydroxr {__version__}",
         "references": REFERENCES,
         "date_created": now,
         **attrs,
-        "hydroxr_version": __version__,
-        "hydroxr_format": FORMAT,
+        VERSION_KEY: __version__,
+        FORMAT_KEY: FORMAT,
     }
     if "source" in source.encoding:  # a write that goes on asks whether the input is still the same
         ds.encoding = {"source": source.encoding["source"]}
@@ -201,18 +201,13 @@ def time_bounds(time: xr.DataArray) -> np.ndarray:
     return np.stack([np.asarray(first), np.asarray(first + timedelta(days=1))], axis=1)
 
 
-def model_attrs(model: str, kind: str, **more: Any) -> dict[str, Any]:
-    """Global attributes that say which model made a result; structures as JSON text."""
-    return {
-        "hydroxr_model": model,
-        MODEL_KIND: kind,
-        **{
-            f"hydroxr_{key}": value
-            if isinstance(value, str | int | float)
-            else json.dumps(value, ensure_ascii=False)
-            for key, value in more.items()
-        },
+def model_attrs(symbol: str, kind: str, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Global attributes that tell which model made a result; structures become JSON text."""
+    plain = {
+        key: value if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False)
+        for key, value in more.items()
     }
+    return {MODEL: symbol, MODEL_KIND: kind, **plain}
 
 
 def for_file(ds: xr.Dataset) -> xr.Dataset:
@@ -248,7 +243,7 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     written = {"title": "Written by hydroxr", "history": f"{now}: written with hydroxr {__version__}"}
     ds.attrs = {**written, **ds.attrs, "Conventions": CONVENTIONS}
     ds.attrs.pop(DIGEST, None)  # of the file that it was read from
-    ds.attrs |= {"hydroxr_version": __version__, "hydroxr_format": FORMAT}
+    ds.attrs |= {VERSION_KEY: __version__, FORMAT_KEY: FORMAT}
     ds.attrs = acdd.describe(ds, now)
     ds = ds.transpose(*_LEFTMOST, ..., missing_dims="ignore")  # CF wants dimensions beside space so
     bounds = {array.attrs["bounds"] for array in ds.coords.values() if "bounds" in array.attrs}

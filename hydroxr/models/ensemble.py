@@ -10,6 +10,7 @@ from pathlib import Path
 import xarray as xr
 
 from .._version import FORMAT, __version__
+from ..conventions.attributes import FORMAT_KEY, VERSION_KEY
 from ..errors import DescriptionError
 from ..support.atomic import write_file
 from ..support.checksums import sha256
@@ -103,8 +104,8 @@ class Ensemble:
         target = check_model_path(path)
         names = [member_name(place) for place in range(len(self))]
         content = {
-            "hydroxr_format": FORMAT,
-            "hydroxr_version": __version__,
+            FORMAT_KEY: FORMAT,
+            VERSION_KEY: __version__,
             "members": names,
             "model_sha256": [member.hash for member in self.members],
         }

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from .._version import FORMAT, __version__
+from ..conventions.attributes import FORMAT_KEY, VERSION_KEY
 from ..errors import DescriptionError
 from ..physics.parameters import PARAMETERS, ROUTING
 from ..support.atomic import write_file
@@ -225,8 +226,8 @@ class Model:
         target = check_model_path(path)
         weights = to_bytes({name: np.ascontiguousarray(array) for name, array in self.weights.items()})
         content = {
-            "hydroxr_format": FORMAT,
-            "hydroxr_version": __version__,
+            FORMAT_KEY: FORMAT,
+            VERSION_KEY: __version__,
             "weights_sha256": sha256(weights),
             "model_sha256": self.hash,
             **self._identity(),

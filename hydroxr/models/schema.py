@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from .._version import FORMAT, __version__
+from ..conventions.attributes import FORMAT_KEY, VERSION_KEY
 from ..errors import ModelFileError
 from ..support.checksums import sha256
 
 _CHECKSUM = "json_sha256"
 _MODEL = (
-    "hydroxr_format",
-    "hydroxr_version",
+    FORMAT_KEY,
+    VERSION_KEY,
     "weights_sha256",
     "model_sha256",
     "description",
@@ -34,7 +35,7 @@ _MODEL = (
     "history",
 )
 _OPTIONAL = ("forcing_units",)
-_ENSEMBLE = ("hydroxr_format", "hydroxr_version", "members", "model_sha256")
+_ENSEMBLE = (FORMAT_KEY, VERSION_KEY, "members", "model_sha256")
 
 _DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 _ALWAYS = ("period", "days")  # entries that every training has
@@ -56,7 +57,7 @@ def check_content(content: Mapping[str, Any], path: Path) -> None:
     """
     _check_whole(content, path, _MODEL, _OPTIONAL)
     sound = {
-        "hydroxr_version": _is_text(content["hydroxr_version"]),
+        VERSION_KEY: _is_text(content[VERSION_KEY]),
         "attributes": _are_names(content["attributes"]),
         "forcing_units": _is_mapping(content.get("forcing_units", {}), _is_text),
         "description": _is_mapping(content["description"])
@@ -109,7 +110,7 @@ def _check_whole(
     content: Mapping[str, Any], path: Path, needed: Sequence[str], optional: Sequence[str]
 ) -> None:
     """Check the format, the names of the entries, and the checksum."""
-    version = content.get("hydroxr_format")
+    version = content.get(FORMAT_KEY)
     if type(version) is not int or not 1 <= version <= FORMAT:
         raise ModelFileError(
             f"{path} has format {str(version)[:40]}; this hydroxr {__version__} reads formats up to "
@@ -145,7 +146,7 @@ def _check_training(training: Any, attributes: Sequence[str], path: Path) -> Non
         ("iterations_done", "best_iteration", "skipped"), lambda value: _is_whole(value, 0)
     )
     checks |= dict.fromkeys(("stopped_early", "interrupted"), lambda value: isinstance(value, bool))
-    checks |= dict.fromkeys(("preset", "data_sha256", "hydroxr_version"), _is_text)
+    checks |= dict.fromkeys(("preset", "data_sha256", VERSION_KEY), _is_text)
     checks |= {"seconds": lambda value: _is_number(value) and value >= 0}
     checks |= dict.fromkeys(
         ("last_loss", "validation_nse"), lambda value: value is None or _is_number(value, finite=False)

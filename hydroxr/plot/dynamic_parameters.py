@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from ..conventions.dimensions import space_of
 from ..errors import DimensionError, MissingVariableError
 from ..physics.parameters import PARAMETERS
 from .series import cell_title, displayed, select_period, stamps_of
@@ -118,7 +119,8 @@ def middle_component(values: np.ndarray) -> int:
 def _cells(parameters: xr.Dataset, time: slice | str | None) -> list[xr.Dataset]:
     """One computed Dataset ``(time, component)`` per cell."""
     parameters = parameters if "component" in parameters.dims else parameters.expand_dims("component")
-    space = [dim for dim in parameters.dims if dim not in ("time", "component")]
+    # Each member of an ensemble is drawn like a cell.
+    space = [dim for dim in parameters.dims if dim == "member" or dim in space_of(parameters)]
     sizes = {dim: parameters.sizes[dim] for dim in space}
     count = int(np.prod(list(sizes.values()), dtype=int))
     if not 0 < count <= _MOST:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from ..conventions.attributes import MODEL
 from ..errors import CoordinateError, DimensionError, MissingVariableError
 from ..inputs.resolve import observed_streamflow
 from ..metrics import nse
@@ -134,7 +135,7 @@ def _by_name(simulations: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr
             labels = symbols if len(set(symbols)) == len(symbols) else run_labels(simulations, "run")
             simulations = {label: simulations.isel(run=place) for place, label in enumerate(labels)}
         else:
-            simulations = {str(simulations.attrs.get("hydroxr_model", "simulated")): simulations}
+            simulations = {str(simulations.attrs.get(MODEL, "simulated")): simulations}
     for label, each in simulations.items():
         if "streamflow" not in each:
             raise MissingVariableError(

@@ -10,6 +10,7 @@ from itertools import cycle
 import numpy as np
 import xarray as xr
 
+from ..conventions.attributes import DESCRIPTION, MODEL
 from ..errors import (
     CoordinateError,
     DescriptionError,
@@ -143,7 +144,7 @@ def one_run(results: xr.Dataset, run: str | None) -> tuple[xr.Dataset, str]:
             raise CoordinateError(
                 f"run={run!r} chooses among several runs, but the results have no dimension 'run'."
             )
-        return results, mathematical(str(results.attrs.get("hydroxr_model", "")))
+        return results, mathematical(str(results.attrs.get(MODEL, "")))
     labels, models, splits = (run_labels(results, name) for name in ("run", "model", "split"))
     chosen = [place for place in range(len(labels)) if run is None or run in (labels[place], models[place])]
     over_time = [place for place in chosen if splits[place] == "time"]
@@ -236,7 +237,7 @@ def described_model(simulation: xr.Dataset) -> str | None:
     if "model" in simulation.coords and simulation["model"].ndim == 0:
         return str(simulation["model"].item())
     try:
-        spec = description_from(json.loads(simulation.attrs["hydroxr_description"]))
+        spec = description_from(json.loads(simulation.attrs[DESCRIPTION]))
     except (KeyError, TypeError, ValueError, DescriptionError):
         return None
     if isinstance(spec, LSTMStreamflow):

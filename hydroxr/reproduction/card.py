@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..conventions.attributes import VERSION_KEY
 from ..conventions.variables import ATTRIBUTES
 from ..errors import ModelFileError
 from ..models.attribute_ranges import GAPS, RANGES
@@ -142,7 +143,7 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str, tested: str, kn
         "",
         f"{training['cells']} catchments, {period}. {data} "
         f"Preset {training['preset']!r}, {training['iterations_done']} iterations, seed {training['seed']}, "
-        f"{training['seconds'] / 60:.0f} minutes, hydroxr {training['hydroxr_version']}. {_judged(training)}",
+        f"{training['seconds'] / 60:.0f} minutes, hydroxr {training[VERSION_KEY]}. {_judged(training)}",
         "",
         *_scores(scores, tested),
         "",

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ..conventions import cf
+from ..conventions.attributes import MEMBERS, MODEL_SHA256, TRAINING
 from ..conventions.variables import VARIABLES
 from ..errors import DescriptionError, DimensionError, StateError, each_warning_once
 from ..inputs.resolve import Inputs
@@ -128,11 +129,9 @@ def _common_flag(sims: list[xr.Dataset]) -> tuple[list[xr.Dataset], xr.DataArray
 
 
 def _described(ds: xr.Dataset, ensemble: Ensemble) -> xr.Dataset:
-    more = {"model_sha256": ensemble.hash, "members": len(ensemble)}
     training = [member.provenance for member in ensemble.members]
-    ds.attrs |= cf.model_attrs(
-        ensemble.description.symbol, ensemble.description.model_kind, **more, training=training
-    )
+    more = {MODEL_SHA256: ensemble.hash, MEMBERS: len(ensemble), TRAINING: training}
+    ds.attrs |= cf.model_attrs(ensemble.description.symbol, ensemble.description.model_kind, more)
     return ds
 
 
@@ -151,12 +150,12 @@ def of_member(given: xr.Dataset | None, place: int, ensemble: Ensemble, what: st
             f"{what} has {given.sizes.get('member', 'no')} members, the ensemble {len(ensemble)}; expected "
             "what the same ensemble returned."
         )
-    made_by = given.attrs.get("hydroxr_model_sha256")
+    made_by = given.attrs.get(MODEL_SHA256)
     if made_by is not None and made_by != ensemble.hash:
         raise StateError(
             f"{what} was made by another ensemble, whose parameters it carries; start from a state of this "
             "one."
         )
     part = given.isel(member=place, drop=True)
-    part.attrs = {key: value for key, value in given.attrs.items() if key != "hydroxr_model_sha256"}
+    part.attrs = {key: value for key, value in given.attrs.items() if key != MODEL_SHA256}
     return part

@@ -11,7 +11,7 @@ from dask.base import tokenize
 
 from ..analysis.derived import DAILY_SOURCES, model_outputs
 from ..conventions import acdd, cf
-from ..conventions.attributes import FIRST_DAY, START, TOKEN, start_of
+from ..conventions.attributes import FIRST_DAY, PARAMETER_WINDOW, START, TOKEN, start_of
 from ..conventions.variables import OUTPUTS
 from ..errors import DescriptionError, MissingVariableError
 from ..inputs.resolve import Inputs, resolve
@@ -61,7 +61,7 @@ def simulate_one(
     ds, space = inputs.ds, inputs.space
     cut = run.plan(memory, together)
     results = segments.run(run.forcing, run.setup.arrays, run.job, cut)
-    attrs = run.setup.attrs | ({"hydroxr_parameter_window": run.note} if run.note else {})
+    attrs = run.setup.attrs | ({PARAMETER_WINDOW: run.note} if run.note else {})
     attrs |= {START: start_of(inputs.days[0], empty=initial_state is None)}
     attrs |= acdd.provenance(ds, inputs.called)
     # A run for its state alone is a warm-up, which needs no flag.

@@ -7,6 +7,7 @@ from dataclasses import replace
 import xarray as xr
 
 from ..conventions import cf
+from ..conventions.attributes import PARAMETER_WINDOW
 from ..errors import DescriptionError, each_warning_once
 from ..inputs.resolve import Inputs
 from ..models.ensemble import Ensemble
@@ -87,6 +88,6 @@ def _of_one(
     )
     for name, array in out.data_vars.items():
         array.attrs = PARAMETERS[str(name)].attrs()
-    out.attrs = {**setup.attrs, "hydroxr_parameter_window": note}
+    out.attrs = {**setup.attrs, PARAMETER_WINDOW: note}
     out = out.transpose(*cf.dimension_order(space), "component", missing_dims="ignore")
     return in_chunks(out, cut)

@@ -10,7 +10,14 @@ import xarray as xr
 from dask.base import tokenize
 
 from ..conventions import cf
-from ..conventions.attributes import HBV
+from ..conventions.attributes import (
+    DESCRIPTION,
+    HBV,
+    MODEL_SHA256,
+    PARAMETER_WINDOW,
+    PARAMETERS_TOKEN,
+    TRAINING,
+)
 from ..errors import (
     CoordinateError,
     DescriptionError,
@@ -61,13 +68,13 @@ class RunSetup:
         ``window`` in the input.
         """
         carrier = state if static is None else static
-        note = "" if carrier is None else str(carrier.attrs.get("hydroxr_parameter_window", ""))
+        note = "" if carrier is None else str(carrier.attrs.get(PARAMETER_WINDOW, ""))
         if isinstance(given, Model):
             note = self._model(given, carrier, window, note)
         elif isinstance(given, xr.Dataset):
             constant = given[[name for name in given.data_vars if "time" not in given[name].dims]]
             token = tokenize(constant.drop_attrs())
-            self.attrs = cf.model_attrs("HBV with given parameters", HBV, parameters_token=token)
+            self.attrs = cf.model_attrs("HBV with given parameters", HBV, {PARAMETERS_TOKEN: token})
             self._parameters(given)
         else:
             raise DescriptionError(
@@ -81,13 +88,8 @@ class RunSetup:
     def _model(self, given: Model, carrier: xr.Dataset | None, window: slice | None, note: str) -> str:
         """Take a model; what to note about the parameter window."""
         spec = given.description
-        self.attrs = cf.model_attrs(
-            spec.symbol,
-            spec.model_kind,
-            description=spec.to_dict(),
-            model_sha256=given.hash,
-            training=given.provenance,
-        )
+        more = {DESCRIPTION: spec.to_dict(), MODEL_SHA256: given.hash, TRAINING: given.provenance}
+        self.attrs = cf.model_attrs(spec.symbol, spec.model_kind, more)
         if isinstance(spec, LSTMStreamflow):
             self.model = given
             self.arrays["attributes"] = self._attributes(given)
@@ -271,7 +273,7 @@ class RunSetup:
                 f"the initial state lacks {', '.join(absent)}; expected what simulate(..., "
                 "return_state=True) returned for this model."
             )
-        made_by, model = (attrs.get("hydroxr_model_sha256") for attrs in (state.attrs, self.attrs))
+        made_by, model = (attrs.get(MODEL_SHA256) for attrs in (state.attrs, self.attrs))
         if made_by is not None and model is not None and made_by != model:
             raise StateError(
                 "the initial state was made by another model, whose parameters it carries; "

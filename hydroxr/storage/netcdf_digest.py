@@ -6,7 +6,6 @@ says where a chunk lies.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from ..conventions.attributes import DIGEST
 from ..errors import DamagedStoreError
-from ..support.checksums import plain
+from ..support.checksums import blake2b_of, stable_json
 
 _PART = 64 * 2**20  # bytes that are read at once
 
@@ -53,24 +52,25 @@ def check_digest(path: Path) -> bool:
 
 
 def file_digest(path: Path) -> str:
-    """Of dimensions, attributes and values; errors are those of the NetCDF library."""
+    """Digest of dimensions, attributes and values; errors are those of the NetCDF library."""
+    return blake2b_of(_content(path))
+
+
+def _content(path: Path) -> Iterator[str | bytes]:
     import netCDF4
 
-    total = hashlib.blake2b(digest_size=16)
     with netCDF4.Dataset(path) as file:
         file.set_auto_maskandscale(False)
         file.set_auto_chartostring(False)
         attrs = {key: value for key, value in _attrs(file).items() if key != DIGEST}
         sizes = {name: len(dim) for name, dim in file.dimensions.items()}
-        total.update(plain([attrs, sizes]).encode())
+        yield stable_json([attrs, sizes])
         for name in sorted(file.variables):
             array = file[name]
-            total.update(plain([name, str(array.dtype), array.dimensions, _attrs(array)]).encode())
+            yield stable_json([name, str(array.dtype), array.dimensions, _attrs(array)])
             for part in _parts(array):
                 text = part.dtype.kind in "OU"
-                raw = plain(part.tolist()).encode() if text else np.ascontiguousarray(part).tobytes()
-                total.update(raw)
-    return total.hexdigest()
+                yield stable_json(part.tolist()) if text else np.ascontiguousarray(part).tobytes()
 
 
 def _attrs(of: Any) -> dict[str, Any]:

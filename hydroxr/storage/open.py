@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from ..conventions.attributes import ATTRIBUTE
+from ..conventions.attributes import FORMAT_KEY, MANIFEST, VERSION_KEY
 from ..errors import DamagedStoreError, IncompleteStoreError, StoreError
 from .zarr.location import Place, Recorder
 from .zarr.manifest import FOLDER, Entry, Files, Plan, entry, plans, read_manifest, read_root, unseal
@@ -232,9 +232,9 @@ def _open_old(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
         ds = xr.open_zarr(place.store, chunks=chunks)
     except FileNotFoundError as error:
         raise StoreError(f"{place.name} holds nothing; expected a run that hydroxr wrote.") from error
-    if "hydroxr_format" not in ds.attrs:
+    if FORMAT_KEY not in ds.attrs:
         raise StoreError(f"{place.name} is no store of hydroxr; open it with xr.open_zarr.")
-    if ATTRIBUTE in ds.attrs:
+    if MANIFEST in ds.attrs:
         raise DamagedStoreError(
             f"{place.name} lacks its folder {FOLDER}, so that nobody can say whether it is whole: it was "
             "copied without it (names that begin with a dot are easily left out), or written again by "
@@ -247,7 +247,7 @@ def _open_old(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
         )
     if verify:
         raise StoreError(
-            f"{place.name} was written by hydroxr {ds.attrs.get('hydroxr_version')}, without a manifest, and "
+            f"{place.name} was written by hydroxr {ds.attrs.get(VERSION_KEY)}, without a manifest, and "
             "cannot be verified; open it with verify=False."
         )
     return ds
@@ -269,6 +269,6 @@ def _open_file(path: Path, verify: bool, chunks: Any) -> xr.Dataset:
         raise
     except Exception as error:  # of HDF5, of NetCDF, of dates that cannot be: whatever a bit may do
         raise DamagedStoreError(f"{path} cannot be read: {error}. Copy it again.") from error
-    if "hydroxr_format" not in ds.attrs:
+    if FORMAT_KEY not in ds.attrs:
         raise StoreError(f"{path} is no file of hydroxr; open it with xr.open_dataset.")
     return ds

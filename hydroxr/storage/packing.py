@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..conventions.attributes import _BITS, ATTRIBUTE, RELATIVE, restated, stated
+from ..conventions.attributes import BITS, MANIFEST, RELATIVE, restated, stated
 from ..conventions.cf import for_file
 from ..conventions.variables import VARIABLES
 from ..errors import DescriptionError, ValueRangeError
@@ -30,7 +30,7 @@ KeepBits = int | Mapping[str, int] | None
 def to_write(ds: xr.Dataset, packed: Packed, keep_bits: KeepBits) -> xr.Dataset:
     """A Dataset as a file of its own has it: as CF wants it, and packed or rounded; see :func:`encode`."""
     out = encode(for_file(unpacked(ds)), packed, keep_bits)
-    out.attrs.pop(ATTRIBUTE, None)  # of the store that it was read from
+    out.attrs.pop(MANIFEST, None)  # of the store that it was read from
     return out
 
 
@@ -122,7 +122,7 @@ def _rounded(array: xr.DataArray, bits: int) -> xr.DataArray:
         partial(round_mantissa, bits=bits), array, dask="parallelized", output_dtypes=[array.dtype]
     )
     before, now = stated(array)[1], 2.0 ** -(bits + 1)
-    out.attrs = array.attrs | {_BITS: np.int32(bits), RELATIVE: before + now + before * now}
+    out.attrs = array.attrs | {BITS: np.int32(bits), RELATIVE: before + now + before * now}
     out.encoding = array.encoding
     return out
 

@@ -1,4 +1,4 @@
-"""Checksums: of values, of texts, of files. Every digest in the package is computed here."""
+"""Checksums of text, bytes, arrays and files. Every digest in the package is computed here."""
 
 from __future__ import annotations
 
@@ -12,26 +12,51 @@ from typing import Any
 
 import numpy as np
 
-
-def without_secrets(address: str) -> str:
-    """An address without user and password, and without its query, which may hold a signature or a key."""
-    if "://" not in address:
-        return address
-    bare = re.sub(r"(?<=://)(?:[^@/]*@|[^@]*:[^@]*@)", "", address)
-    return re.sub(r"[?#].*?(?=::|$)", "", bare)
+Part = str | bytes | memoryview  # text counts as UTF-8
 
 
-def digest(values: np.ndarray) -> str:
-    """Of the values of a coordinate, whatever the type that a store keeps them in."""
+def sha256(*parts: Part) -> str:
+    """SHA-256 of the parts one after another, as 64 hexadecimal digits."""
+    return sha256_of(parts)
+
+
+def sha256_of(parts: Iterable[Part]) -> str:
+    """SHA-256 like :func:`sha256`, of parts that are computed one at a time."""
+    return _hexdigest(hashlib.sha256(), parts)
+
+
+def blake2b_of(parts: Iterable[Part]) -> str:
+    """BLAKE2b of 128 bits of the parts one after another, as 32 hexadecimal digits; faster than SHA-256."""
+    return _hexdigest(hashlib.blake2b(digest_size=16), parts)
+
+
+def _hexdigest(checksum: Any, parts: Iterable[Part]) -> str:
+    for part in parts:
+        checksum.update(part.encode() if isinstance(part, str) else part)
+    digits: str = checksum.hexdigest()
+    return digits
+
+
+def array_digest(values: np.ndarray) -> str:
+    """Digest of the values of an array, 32 hexadecimal digits, independent of the type that stores them."""
     array = np.asarray(values)
     if array.dtype.kind in "fiub":
         raw = np.ascontiguousarray(array, dtype="float64").tobytes()
-        return _digest(f"{array.shape}")[:8] + hashlib.sha256(raw).hexdigest()[:24]
-    return _digest("\n".join(map(str, array.ravel())))[:32]
+        return sha256(f"{array.shape}")[:8] + sha256(raw)[:24]
+    return sha256("\n".join(map(str, array.ravel())))[:32]
 
 
-def plain(value: Any) -> str:
-    """A value as text that is the same in another program."""
+def sources_digest(*modules: ModuleType) -> str:
+    """Digest of the source files of modules.
+
+    numba finds a kernel in its cache by the file that defines it and by the values it closes over. A
+    kernel that closes over this digest is compiled again when an equation in another file changes.
+    """
+    return sha256_of(Path(str(module.__file__)).read_bytes() for module in modules)
+
+
+def stable_json(value: Any) -> str:
+    """JSON text of a value, identical in every program that writes it."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=_as_json)
 
 
@@ -39,28 +64,9 @@ def _as_json(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-def sha256(*parts: str | bytes | memoryview) -> str:
-    """SHA-256 of all parts one after the other, as 64 hexadecimal digits; text counts as UTF-8."""
-    return sha256_of(parts)
-
-
-def sha256_of(parts: Iterable[str | bytes | memoryview]) -> str:
-    """As :func:`sha256`, of parts that are made one at a time."""
-    checksum = hashlib.sha256()
-    for part in parts:
-        checksum.update(part.encode() if isinstance(part, str) else part)
-    return checksum.hexdigest()
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def digest_of_sources(*modules: ModuleType) -> str:
-    """Checksum of the source files of modules.
-
-    numba finds a kernel in its cache by the file that defines it and by what it closes over. A kernel
-    that closes over this digest is compiled anew when the equations in another file change.
-    """
-    files = [Path(str(module.__file__)).read_bytes() for module in modules]
-    return hashlib.sha256(b"".join(files)).hexdigest()
+def without_secrets(address: str) -> str:
+    """An address without user, password and query, which may hold a signature or a key."""
+    if "://" not in address:
+        return address
+    bare = re.sub(r"(?<=://)(?:[^@/]*@|[^@]*:[^@]*@)", "", address)
+    return re.sub(r"[?#].*?(?=::|$)", "", bare)

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from ..analysis.derived import derivation
+from ..conventions.attributes import CROSS_VALIDATION
 from ..errors import DescriptionError, HydroxrError
 from ..inputs.attributes import attribute_names
 from ..inputs.ranges import check_forcing, range_problem
@@ -261,6 +262,6 @@ def _described(
         "history": history,
         "title": f"Cross-validation of {plan.spec.called}: each cell simulated without having been trained "
         "on",
-        "hydroxr_cross_validation": json.dumps(summary, ensure_ascii=False),
+        CROSS_VALIDATION: json.dumps(summary, ensure_ascii=False),
     }
     return ds

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from .._version import __version__
+from ..conventions.attributes import VERSION_KEY
 from ..errors import CheckpointError, DescriptionError, warn
 from ..inputs.resolve import Inputs, inputs_of
 from ..models.attribute_ranges import attribute_facts
@@ -199,7 +200,7 @@ def _fit_one(
         **trained.facts,
         "last_loss": _last_finite(trained.history["loss"]),
         "seconds": round(trained.history["seconds"][-1], 1),  # of all calls that it took
-        "hydroxr_version": __version__,
+        VERSION_KEY: __version__,
     }
     if trained.facts["interrupted"]:
         _warn_of_interruption(training, keeper)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
+from ..conventions.attributes import VERSION_KEY
 from ..errors import ModelFileError
 from ..inputs.attributes import attribute_names
 from ..inputs.resolve import Inputs
@@ -57,7 +58,7 @@ def fold_provenance(
         "protocol": _plain(protocol.to_dict()),
         "folds": sha256("\n".join(map(str, labels))),
         "data": sha256_of(_parts(inputs, dim, spec, options)),
-        "hydroxr_version": __version__,
+        VERSION_KEY: __version__,
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from numba import njit, types
 
-from ...support.checksums import digest_of_sources
+from ...support.checksums import sources_digest
 from ...support.compiled import OPTIONS, compile_cached
 from . import elementary, rows, slabs
 from .rows import LANES, add_products, at, pointer_to, size_of
@@ -140,4 +140,4 @@ def compiled(kind: str, dtype: str) -> Any:
     arrays = (types.Array(number, 1, "C"), types.Array(types.int64, 2, "C"))
     signature = types.void(number, *arrays, *(types.int64,) * 8)
     make = _make_forward if kind == "forward" else _make_backward
-    return compile_cached(make(digest_of_sources(*_SOURCES, sys.modules[__name__])), signature)
+    return compile_cached(make(sources_digest(*_SOURCES, sys.modules[__name__])), signature)

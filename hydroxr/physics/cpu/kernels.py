@@ -15,7 +15,7 @@ from typing import Any
 
 from numba import njit, types
 
-from ...support.checksums import digest_of_sources
+from ...support.checksums import sources_digest
 from ...support.compiled import OPTIONS, compile_cached
 from .. import adjoint, adjoint_processes, equations, runoff_network
 from . import day, elementary, network, rows, slabs, tile
@@ -262,4 +262,4 @@ def compiled(kind: str, dtype: str, with_network: bool = False) -> Any:
     network = NETWORK if with_network else types.none
     signature = types.void(number, *arrays, types.int64, network, types.boolean, *(types.int64,) * 7)
     make = _make_forward if kind == "forward" else _make_backward
-    return compile_cached(make(digest_of_sources(*_SOURCES, sys.modules[__name__])), signature)
+    return compile_cached(make(sources_digest(*_SOURCES, sys.modules[__name__])), signature)

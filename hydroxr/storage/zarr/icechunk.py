@@ -21,6 +21,7 @@ import numpy as np
 import xarray as xr
 from zarr.core.sync import sync
 
+from ...conventions.attributes import BITS
 from ...conventions.cf import for_file
 from ...errors import DescriptionError, StoreError
 from ..packing import unpacked
@@ -107,9 +108,7 @@ def _checked(ds: xr.Dataset, place: Place, progress: bool) -> tuple[Run, xr.Data
     """What is to be appended, and what is there; all that can be refused before the session is changed."""
     old = xr.open_zarr(place.store, consolidated=False, chunks=None, mask_and_scale=False)
     check_start(old, ds, place.name)
-    packed = [
-        name for name, array in old.data_vars.items() if {"scale_factor", "quantization_nsb"} & {*array.attrs}
-    ]
+    packed = [name for name, array in old.data_vars.items() if {"scale_factor", BITS} & {*array.attrs}]
     if packed:
         raise StoreError(
             f"{place.name} has {packed[0]!r} packed or rounded, and days are added to a session as they "

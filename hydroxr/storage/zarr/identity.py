@@ -8,13 +8,22 @@ from typing import Any
 
 import xarray as xr
 
-from ...conventions.attributes import ATTRIBUTE, LAST_START, MODEL_KIND, START, TOKEN
-from ...support.checksums import _digest, digest, plain
+from ...conventions.attributes import (
+    FORMAT_KEY,
+    LAST_START,
+    MANIFEST,
+    MODEL_KIND,
+    PREFIX,
+    START,
+    TOKEN,
+    VERSION_KEY,
+)
+from ...support.checksums import array_digest, sha256, stable_json
 from .manifest import Grid
 
 _OF_THE_WRITER = ("history", "date_created", "date_modified")  # when, not what
 # What stretches of one run may differ in.
-_OF_A_STRETCH = ("hydroxr_version", "hydroxr_format", START, LAST_START, ATTRIBUTE, MODEL_KIND)
+_OF_A_STRETCH = (VERSION_KEY, FORMAT_KEY, START, LAST_START, MANIFEST, MODEL_KIND)
 # What makes numbers of the same name comparable; words in which one is described may change.
 _MEANING = ("units", "standard_name", "cell_methods", "flag_values", "flag_masks", "flag_meanings")
 
@@ -41,42 +50,46 @@ def fingerprint(
         By the name that an error would call it.
     """
     out = {
-        f"attribute {name}": plain(value) for name, value in ds.attrs.items() if name not in _OF_THE_WRITER
+        f"attribute {name}": stable_json(value)
+        for name, value in ds.attrs.items()
+        if name not in _OF_THE_WRITER
     }
     for name, array in ds.variables.items():
         kind = "coordinate" if name in ds.coords else "variable"
         described = [str(array.dtype), list(map(str, array.dims)), list(array.shape), _attrs(array.attrs)]
         if array.chunks is None:
-            described.append(digest(array.values))
-        out[f"{kind} {name}"] = plain(described)
+            described.append(array_digest(array.values))
+        out[f"{kind} {name}"] = stable_json(described)
     for dim, edges in grid.edges.items():
-        out[f"chunks of {dim}"] = f"{chunks[dim]} in {len(edges) - 1} blocks, {_digest(plain(edges))[:8]}"
-    out |= {name: plain(value) for name, value in options.items() if value not in (None, False)}
+        out[f"chunks of {dim}"] = (
+            f"{chunks[dim]} in {len(edges) - 1} blocks, {sha256(stable_json(edges))[:8]}"
+        )
+    out |= {name: stable_json(value) for name, value in options.items() if value not in (None, False)}
     return out | ({"input": source} if source else {})
 
 
 def model_and_cells(attrs: Mapping[str, Any], ds: xr.Dataset) -> dict[str, str]:
     """What later days of a run have in common with it: the model, the cells, the variables over time."""
     out = {
-        f"attribute {name}": plain(value)
+        f"attribute {name}": stable_json(value)
         for name, value in attrs.items()
-        if str(name).startswith("hydroxr_") and name not in _OF_A_STRETCH
+        if str(name).startswith(PREFIX) and name not in _OF_A_STRETCH
     }
     for name, array in ds.variables.items():
         if "time" in array.dims and name not in ds.coords:
             shape = {str(dim): size for dim, size in array.sizes.items() if dim != "time"}
-            out[f"variable {name}"] = plain([str(array.dtype), list(map(str, array.dims)), shape])
+            out[f"variable {name}"] = stable_json([str(array.dtype), list(map(str, array.dims)), shape])
             for key, value in array.attrs.items():
-                if key in _MEANING or str(key).startswith("hydroxr_"):
-                    out[f"{key} of {name}"] = plain(value)
+                if key in _MEANING or str(key).startswith(PREFIX):
+                    out[f"{key} of {name}"] = stable_json(value)
         elif name in ds.coords and "time" not in array.dims:
-            out[f"coordinate {name}"] = digest(array.values)
+            out[f"coordinate {name}"] = array_digest(array.values)
     return out
 
 
 def graph_names(ds: xr.Dataset) -> str:
     """Names that dask made from all that the lazy variables are computed from."""
-    return plain([array.data.name for array in ds.variables.values() if array.chunks is not None])
+    return stable_json([array.data.name for array in ds.variables.values() if array.chunks is not None])
 
 
 def source_of(ds: xr.Dataset) -> str | None:
@@ -87,9 +100,9 @@ def source_of(ds: xr.Dataset) -> str | None:
     """
     found = [text for text in (_file_of(ds), ds.encoding.get(TOKEN)) if text]
     if ds.encoding.get(TOKEN):
-        found.append(_digest(graph_names(ds))[:32])
+        found.append(sha256(graph_names(ds))[:32])
     # A path or an address may hold what is for nobody else to read.
-    return _digest("; ".join(found))[:32] if found else None
+    return sha256("; ".join(found))[:32] if found else None
 
 
 def _file_of(ds: xr.Dataset) -> str | None:
@@ -113,4 +126,4 @@ def _file_of(ds: xr.Dataset) -> str | None:
 
 
 def _attrs(attrs: Mapping[Any, Any]) -> dict[str, str]:
-    return {str(name): plain(value) for name, value in attrs.items()}
+    return {str(name): stable_json(value) for name, value in attrs.items()}

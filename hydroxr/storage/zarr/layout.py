@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ...conventions.dimensions import NOT_SPACE
 from ...errors import DescriptionError
 from .manifest import Grid
 
 LAYOUTS = (None, "series", "maps")
 _CHUNK = 4 * 2**20  # bytes of a chunk before compression, as the layouts want it
 _BLOCK = 64 * 2**20  # bytes of all variables in a block of data in memory
-_NOT_SPACE = ("time", "component", "member", "bnds", "lead", "hidden_unit")
 _NUMERIC = "fiub"  # kinds of numbers that are written block by block
 
 
@@ -139,8 +139,8 @@ def _memory_blocks(ds: xr.Dataset, sizes: Mapping[str, int], chunks: Mapping[str
 
 def _chunk_sizes(sizes: Mapping[str, int], itemsize: int, layout: str) -> dict[str, int]:
     """Chunks of one variable: long in time and narrow in space, or the other way round."""
-    space = [dim for dim in sizes if dim not in _NOT_SPACE]
-    out = {dim: size for dim, size in sizes.items() if dim in _NOT_SPACE and dim != "time"}
+    space = [dim for dim in sizes if dim not in NOT_SPACE]
+    out = {dim: size for dim, size in sizes.items() if dim in NOT_SPACE and dim != "time"}
     numbers = max(1, _CHUNK // itemsize // max(1, prod(out.values())))
     time = [dim for dim in sizes if dim == "time"]
     for dims in (time, space) if layout == "series" else (space, time):

@@ -18,7 +18,6 @@ The root metadata of the store is written last, in one step. It decides which ma
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +25,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ..._version import FORMAT, __version__
+from ...conventions.attributes import FORMAT_KEY, VERSION_KEY
 from ...errors import DamagedStoreError, StoreError
+from ...support.checksums import blake2b_of, sha256
 
 if TYPE_CHECKING:
     from .location import Place
@@ -43,14 +44,13 @@ Files = dict[str, Entry]
 
 def entry(data: bytes) -> Entry:
     """Size and checksum of what stands under a key."""
-    return [len(data), hashlib.blake2b(data, digest_size=16).hexdigest()]
+    return [len(data), blake2b_of((data,))]
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
     """JSON with a checksum of itself."""
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return f'{{"sha256":"{digest}","content":{text}}}\n'.encode()
+    return f'{{"sha256":"{sha256(text)}","content":{text}}}\n'.encode()
 
 
 def unseal(raw: bytes | None, what: str) -> dict[str, Any]:
@@ -67,13 +67,12 @@ def unseal(raw: bytes | None, what: str) -> dict[str, Any]:
         if raw is None:
             raise ValueError("it is missing")
         head, text = raw[:87], raw[87:-2]
-        digest = hashlib.sha256(text).hexdigest()
-        if head != f'{{"sha256":"{digest}","content":'.encode() or raw[-2:] != b"}\n":
+        if head != f'{{"sha256":"{sha256(text)}","content":'.encode() or raw[-2:] != b"}\n":
             raise ValueError("its checksum differs")
         content: dict[str, Any] = json.loads(text)
     except ValueError as error:
         raise DamagedStoreError(f"{what} is damaged: {error}. Copy or write the store again.") from error
-    version = content.get("hydroxr_format", 1)
+    version = content.get(FORMAT_KEY, 1)
     if version > FORMAT:
         raise StoreError(
             f"{what} has format {version}; this hydroxr {__version__} reads formats up to {FORMAT}: update "
@@ -174,7 +173,7 @@ class Plan:
 
     def sealed(self) -> bytes:
         content = {**self.__dict__, "grid": self.grid.__dict__}
-        return seal({"hydroxr_format": FORMAT, "hydroxr_version": __version__, **content})
+        return seal({FORMAT_KEY: FORMAT, VERSION_KEY: __version__, **content})
 
     def done(self, place: Place) -> dict[tuple[int, ...], Files]:
         """The blocks that are whole; one whose record or chunks are not is to be written again."""
@@ -239,7 +238,7 @@ class Manifest:
         return f"{FOLDER}/manifest-{self.number}.json"
 
     def sealed(self) -> bytes:
-        return seal({"hydroxr_format": FORMAT, "hydroxr_version": __version__, **self.__dict__})
+        return seal({FORMAT_KEY: FORMAT, VERSION_KEY: __version__, **self.__dict__})
 
     def files(self, place: Place) -> Files:
         """Every key of the store beside its root metadata.

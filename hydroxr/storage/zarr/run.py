@@ -21,7 +21,7 @@ from uuid import uuid4
 import xarray as xr
 from zarr.abc.store import Store
 
-from ...conventions.attributes import ATTRIBUTE
+from ...conventions.attributes import MANIFEST
 from ...errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
 from ...support.atomic import only_writer, replace, sync_folder
 from ..packing import to_write
@@ -259,7 +259,7 @@ def metadata_of(run: Run, attrs: Mapping[str, Any]) -> dict[str, bytes]:
 
 def _begin(run: Run, place: Place) -> Plan:
     """Write what is no block; then the plan."""
-    kept = metadata_of(run, {ATTRIBUTE: FOLDER})
+    kept = metadata_of(run, {MANIFEST: FOLDER})
     root = {key: raw.decode() for key, raw in kept.items() if key in ROOT_KEYS}
     head = {key: raw for key, raw in kept.items() if key not in ROOT_KEYS}
     files = {key: entry(raw) for key, raw in head.items()}

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..._version import FORMAT, __version__
+from ...conventions.attributes import FORMAT_KEY, VERSION_KEY
 from ...errors import CheckpointError
 from ...models.specs import Spec
 from ...support.atomic import write_whole
@@ -71,7 +72,7 @@ class Checkpoint:
         from safetensors.torch import save
 
         kept = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        content = {"hydroxr_format": FORMAT, "hydroxr_version": __version__, **content}
+        content = {FORMAT_KEY: FORMAT, VERSION_KEY: __version__, **content}
         text = json.dumps(content)
         raw = save(kept, metadata={"hydroxr": text, "sha256": _digest(kept, text)})
         try:
@@ -103,7 +104,7 @@ class Checkpoint:
         if not self.path.is_file():
             raise CheckpointError(f"{self.path} is not a regular file; remove it, or choose another folder.")
         tensors, content = _read(self.path)
-        version = content.get("hydroxr_format")
+        version = content.get(FORMAT_KEY)
         if type(version) is not int or version > FORMAT:
             raise CheckpointError(
                 f"{self.path} has format {version}; this hydroxr {__version__} reads formats up to {FORMAT}: "
