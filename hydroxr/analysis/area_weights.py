@@ -126,15 +126,7 @@ def _table(
 
 
 def table_of_weights(weights: xr.DataArray, grid: Grid) -> xr.Dataset:
-    """Convert dense weights ``(target..., rows, columns)`` to a table as of :func:`area_weights`.
-
-    Raises
-    ------
-    DimensionError
-        If the weights lack a dimension of the grid, or have none of the target.
-    DescriptionError
-        If a weight is negative.
-    """
+    """Convert dense weights ``(target..., rows, columns)`` to a table as of :func:`area_weights`."""
     missing = [dim for dim in grid.dims if dim not in weights.dims]
     if missing or weights.ndim < 3:
         raise DimensionError(
@@ -160,15 +152,7 @@ def table_of_weights(weights: xr.DataArray, grid: Grid) -> xr.Dataset:
 
 
 def require_same_grid(grid: Grid, table: xr.Dataset) -> None:
-    """Require that weights were made for ``grid``.
-
-    Raises
-    ------
-    DimensionError
-        If the dimensions differ.
-    CoordinateError
-        If the coordinates differ.
-    """
+    """Require that weights were made for ``grid``."""
     dims = tuple(str(table.attrs.get("source_dims", "")).split())
     if dims != tuple(map(str, grid.dims)):
         raise DimensionError(

@@ -42,12 +42,6 @@ def as_fraction(index: xr.DataArray) -> xr.DataArray:
     """Convert a baseflow index to a fraction, from percent if necessary.
 
     Without units, values above 2 mean percent.
-
-    Raises
-    ------
-    UnitsError
-        If values are negative or above 100 %, units are unknown, or both contradict each other: a fraction
-        above 1, or percent of which none exceeds 1.
     """
     units = str(index.attrs.get("units", "")).strip()
     values = index.astype(float)

@@ -83,13 +83,7 @@ def _is_valid(sim: xr.Dataset, name: str, area: xr.DataArray | None, reference_p
 
 
 def model_outputs(names: Sequence[str]) -> list[str]:
-    """The outputs of the model that are needed for ``names``, some of which may be derived.
-
-    Raises
-    ------
-    DescriptionError
-        If a name needs a whole period, which a run that may be continued does not know.
-    """
+    """The outputs of the model that are needed for ``names``, some of which may be derived."""
     for name in names:
         if name in DERIVED and name not in DAILY_SOURCES:
             raise DescriptionError(
@@ -108,13 +102,6 @@ def derivation(inputs: Inputs, names: Sequence[str] | str | None) -> Callable[[x
         The inputs of the simulation, which have the area.
     names
         Variables of the result; None: all of the model.
-
-    Raises
-    ------
-    DescriptionError
-        As :func:`model_outputs`.
-    MissingVariableError, UnitsError, ValueRangeError
-        If ``discharge`` is wanted and the area is missing, without known units, or not positive.
     """
     wanted = [names] if isinstance(names, str) else list(names or ())
     derived = [name for name in wanted if name in DERIVED]
@@ -128,13 +115,7 @@ def derivation(inputs: Inputs, names: Sequence[str] | str | None) -> Callable[[x
 
 
 def daily_sum(sim: xr.Dataset, name: str) -> xr.DataArray:
-    """Snow water equivalent or terrestrial water storage: the variable if present, else the sum of its parts.
-
-    Raises
-    ------
-    MissingVariableError
-        If the simulation lacks a part.
-    """
+    """Snow water equivalent or terrestrial water storage: the variable if present, else the sum of its parts."""
     if name in sim:
         return sim[name]
     parts = _parts(sim, DAILY_SOURCES[name], name)

@@ -64,16 +64,7 @@ def to_plane_x(longitude: np.ndarray) -> np.ndarray:
 
 
 def grid_of(ds: xr.Dataset | xr.DataArray) -> Grid:
-    """Read the grid of a Dataset; edges come from CF bounds, else lie halfway between centres.
-
-    Raises
-    ------
-    DimensionError
-        If no pair of dimensions is known as rows and columns.
-    CoordinateError
-        If coordinates are not sorted numbers, latitudes exceed 90 degrees, bounds do not touch, or a
-        dimension has one cell without bounds.
-    """
+    """Read the grid of a Dataset; edges come from CF bounds, else lie halfway between centres."""
     found = [pair for pair in (*_NAMES, _by_attributes(ds)) if all(dim in ds.dims for dim in pair)]
     if not found or None in found[0]:
         raise DimensionError(
@@ -190,13 +181,7 @@ def as_crs(crs: Any) -> Any:
 
 
 def optional(module: str) -> Any:
-    """Import a library of the extra ``basins``.
-
-    Raises
-    ------
-    ImportError
-        If the library is not installed.
-    """
+    """Import a library of the extra ``basins``."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

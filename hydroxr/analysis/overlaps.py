@@ -180,13 +180,7 @@ def cells_as_polygons(grid: Grid) -> np.ndarray:
 
 
 def polygons_in_plane(polygons: np.ndarray, crs: Any, grid: Grid) -> np.ndarray:
-    """Project polygons from ``crs`` to the plane of ``grid``.
-
-    Raises
-    ------
-    CoordinateError
-        If a projection is unknown or has no coordinates for a polygon, or a part is wider than 180 degrees.
-    """
+    """Project polygons from ``crs`` to the plane of ``grid``."""
     shapely = optional("shapely")
     extent = shapely.bounds(polygons)
     longest = np.maximum(extent[:, 2] - extent[:, 0], extent[:, 3] - extent[:, 1])

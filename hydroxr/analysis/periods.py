@@ -95,15 +95,7 @@ def periods_within(days: Index, step: str, first_month: int = 1) -> Periods:
 
 
 def days_of(array: xr.DataArray | xr.Dataset, what: str) -> Index:
-    """Midnight of each day of a daily series; ``what`` names it in messages.
-
-    Raises
-    ------
-    DimensionError, EmptySelectionError
-        As :func:`time_index`.
-    TimeAxisError
-        As :func:`time_index`; or a day occurs more than once.
-    """
+    """Midnight of each day of a daily series; ``what`` names it in messages."""
     index = time_index(array, what)
     days = index.floor("D")
     if not days.is_unique:
@@ -116,17 +108,7 @@ def days_of(array: xr.DataArray | xr.Dataset, what: str) -> Index:
 
 
 def time_index(array: xr.DataArray | xr.Dataset, what: str) -> Index:
-    """The dates of ``array``, ascending; ``what`` names it in messages.
-
-    Raises
-    ------
-    DimensionError
-        If there is no dimension ``time``.
-    TimeAxisError
-        If ``time`` has no dates, or they are not sorted.
-    EmptySelectionError
-        If there are no time steps.
-    """
+    """The dates of ``array``, ascending; ``what`` names it in messages."""
     if "time" not in array.dims:
         raise DimensionError(f"{what} has dimensions {tuple(array.dims)}; expected 'time' among them.")
     index = array.indexes.get("time")
@@ -158,13 +140,7 @@ def with_bounds(ds: xr.Dataset, periods: Periods) -> xr.Dataset:
 
 
 def whole_years(array: xr.DataArray) -> xr.DataArray:
-    """All whole years of a daily series, counted from its first day.
-
-    Raises
-    ------
-    EmptySelectionError
-        If the series is shorter than a year.
-    """
+    """All whole years of a daily series, counted from its first day."""
     days = days_of(array, "the series")
     number = 0
     while _years_after(days[0], number + 1) - timedelta(days=1) <= days[-1]:

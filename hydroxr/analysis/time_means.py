@@ -211,15 +211,6 @@ def over_periods(array: xr.DataArray, periods: Periods, how: str, what: str) -> 
         attributes.
     Periods
         The complete ones.
-
-    Raises
-    ------
-    DimensionError, TimeAxisError
-        As :func:`~.periods.days_of`.
-    CoordinateError
-        If the calendars differ.
-    EmptySelectionError
-        If no period is complete.
     """
     days = days_of(array, what)
     if days.dtype.kind != periods.starts.dtype.kind or calendar_of(days) != calendar_of(periods.starts):

@@ -20,13 +20,7 @@ from ..metrics.selection import within
 
 
 def simulated(sim: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
-    """A variable of a simulation, averaged over components.
-
-    Raises
-    ------
-    MissingVariableError
-        If the simulation lacks it.
-    """
+    """A variable of a simulation, averaged over components."""
     if isinstance(sim, xr.Dataset):
         if name not in sim:
             raise MissingVariableError(
@@ -38,15 +32,7 @@ def simulated(sim: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
 
 
 def same_cells(product: xr.DataArray, sim: xr.DataArray, what: str) -> xr.DataArray:
-    """Select the cells of the simulation from the product, in their order; ``what`` names it in messages.
-
-    Raises
-    ------
-    DimensionError
-        If the dimensions of space differ.
-    CoordinateError
-        If the product lacks a cell.
-    """
+    """Select the cells of the simulation from the product, in their order; ``what`` names it in messages."""
     space = tuple(dim for dim in sim.dims if dim != "time")
     other = tuple(dim for dim in product.dims if dim != "time")
     if set(space) != set(other):
@@ -93,13 +79,6 @@ def in_time(
         The metrics and ``n_periods`` ``(...)``; the attribute ``period`` gives the first and last day.
     DataArray, DataArray
         Long-term means of the simulation and the product ``(...)``, per day if ``how`` is ``"sum"``.
-
-    Raises
-    ------
-    DimensionError, CoordinateError
-        As :func:`same_cells`; or the calendars differ.
-    DescriptionError, EmptySelectionError
-        If ``time`` is not a period, or the simulation covers no period of the product.
     """
     product = product.drop_vars([name for name, array in product.coords.items() if "time" in array.dims])
     product = same_cells(product.assign_coords(time=periods.starts), sim, "the product")

@@ -50,13 +50,6 @@ def find_in_product(
     """Find the variable of a product: by name, by standard name, or as the only one along time.
 
     The only variable is refused if its name or standard name is known to mean something else.
-
-    Raises
-    ------
-    AmbiguousVariableError
-        If several variables match.
-    MissingVariableError
-        If no variable matches.
     """
     if isinstance(product, xr.DataArray):
         return product
@@ -105,16 +98,6 @@ def periods_of(product: xr.Dataset | xr.DataArray) -> Periods:
 
     Without bounds, dates may be daily; days 1, 9, ..., 361 of a year; any day of each month; or 1 January,
     the middle or 31 December of each calendar year.
-
-    Raises
-    ------
-    DimensionError
-        If there is no dimension ``time``.
-    TimeAxisError
-        If dates are not unique and sorted, bounds overlap or are not pairs of dates, or the dates do not tell
-        the periods.
-    EmptySelectionError
-        If there are no time steps.
     """
     what = "the product"
     index = time_index(product, what)
@@ -181,13 +164,7 @@ def _new_years(days: Index) -> Index:
 
 
 def amounts(product: xr.DataArray, periods: Periods) -> xr.DataArray:
-    """Water of a product in each of its periods, kg m-2, from rates or sums.
-
-    Raises
-    ------
-    UnitsError
-        If the units are unknown, or name a period other than that of the time steps.
-    """
+    """Water of a product in each of its periods, kg m-2, from rates or sums."""
     name, units = str(product.name), str(product.attrs.get("units", "")).strip()
     lengths = xr.DataArray(periods.lengths.astype(float), dims="time", coords={"time": product["time"]})
     if quantity_of(units) == "water flux":
@@ -201,13 +178,7 @@ def amounts(product: xr.DataArray, periods: Periods) -> xr.DataArray:
 
 
 def depth(product: xr.DataArray) -> xr.DataArray:
-    """Stored water of a product, kg m-2.
-
-    Raises
-    ------
-    UnitsError
-        If the units are unknown.
-    """
+    """Stored water of a product, kg m-2."""
     units = str(product.attrs.get("units", "")).strip()
     if _bare(units) not in AMOUNTS:
         raise UnitsError(

@@ -55,11 +55,6 @@ def find_layout(path: Path) -> Layout | None:
     path
         The folder with ``basin_mean_forcing``, or one above it: the archive of the series unpacks to
         ``basin_dataset_public_v1p2``, and that of the attributes to a folder next to it.
-
-    Raises
-    ------
-    DataFileError
-        If there is forcing but no streamflow or no attributes.
     """
     nested = "basin_dataset_public_v1p2"
     bases = (path, path / nested, path / "basin_timeseries_v1p2_metForcing_obsFlow" / nested)
@@ -103,11 +98,6 @@ def open_published(
         Attribute table -> attribute -> whether it is text.
     wanted
         Gauges to read; None: all with a forcing file.
-
-    Raises
-    ------
-    DataFileError
-        If files are absent or not as published, or a wanted gauge is unknown.
     """
     tables = _read_tables(layout, columns)
     gauges = list(tables["name"])

@@ -62,11 +62,6 @@ def read_forcing(path: Path) -> tuple[Days, dict[str, npt.NDArray[np.float64]]]:
     values : dict
         Variable -> values of shape ``(time,)``, in the units of the file: ``prcp`` [mm/day], ``tmin`` and
         ``tmax`` [degC], ``srad`` [W m-2], ``vp`` [Pa], ``dayl`` [s], ``swe`` [mm].
-
-    Raises
-    ------
-    DataFileError
-        If the file is not as published; the message shows the line.
     """
     data = _read(path)
     skip = len(_PREAMBLE) + 1
@@ -98,11 +93,6 @@ def read_streamflow(path: Path, gauge: str) -> tuple[Days, npt.NDArray[np.float6
         Shape ``(time,)``, ft3/s; NaN for -999.
     flags : ndarray of int8
         Shape ``(time,)``, codes of the quality flag (see ``FLAG_CODES``).
-
-    Raises
-    ------
-    DataFileError
-        If the file is not as published, or belongs to another gauge; the message shows the line.
     """
     data = _read(path)
     frame = _parse(path, data, 0, _STREAMFLOW_COLUMNS, _STREAMFLOW_TEXT)
@@ -133,11 +123,6 @@ def read_attributes(path: Path, columns: Mapping[str, bool]) -> AttributeRows:
     -------
     dict
         Gauge -> column -> value. Missing numbers are NaN and missing text is ``""``.
-
-    Raises
-    ------
-    DataFileError
-        If the table is not as published; the message shows the line.
     """
     lines = _text(_read(path)).splitlines()
     header = [name.strip() for name in lines[0].split(";")] if lines else []

@@ -38,15 +38,7 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 def open_files(path: Paths) -> xr.Dataset:
-    """Open files of any supported kind, lazily; layers have the names and values of the files.
-
-    Raises
-    ------
-    DataFileError
-        If files are absent, unreadable, of different kinds, layers or grids, or lack ``time``.
-    ImportError
-        If GeoTIFF or HDF4 files need rasterio, which is not installed.
-    """
+    """Open files of any supported kind, lazily; layers have the names and values of the files."""
     if not isinstance(path, str | os.PathLike):
         return _open_all([Path(file) for file in path])
     place = Path(path)

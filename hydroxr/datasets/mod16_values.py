@@ -23,13 +23,7 @@ _FILL_CODES = {
 
 
 def water(raw: xr.DataArray) -> xr.DataArray:
-    """Water per composite, kg m-2, float32; NaN for codes, fill values and values below the valid range.
-
-    Raises
-    ------
-    UnitsError
-        If scale or offset contradict the definition of MOD16A2; when computed, if values are impossible.
-    """
+    """Water per composite, kg m-2, float32; NaN for codes, fill values and values below the valid range."""
     scale, scaled = _scale(raw)
     out: xr.DataArray = xr.apply_ufunc(
         _water_of_block,

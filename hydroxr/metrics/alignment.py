@@ -22,15 +22,6 @@ def align(
     """Keep the time labels that both series have, and require that all other labels are the same.
 
     If only one dimension is reduced, its labels are matched like those of time, whatever its name.
-
-    Raises
-    ------
-    DimensionError
-        If one of ``dims`` is absent, or each series has a dimension that the other lacks.
-    EmptySelectionError
-        If a series has no values along one of ``dims``.
-    CoordinateError
-        If labels of space differ, or no label of time is common to both.
     """
     for name, array in (("simulated", simulated), ("observed", observed)):
         for dim in dims:
@@ -121,11 +112,6 @@ def require_same_place(simulated: xr.DataArray, observed: xr.DataArray) -> xr.Da
     -------
     xarray.DataArray
         ``simulated``. Lazy labels are compared only when it is computed.
-
-    Raises
-    ------
-    CoordinateError
-        If the labels differ; the message shows the first difference.
     """
     for name in _PLACE:
         if name not in simulated.coords or name not in observed.coords:
@@ -162,13 +148,7 @@ def _require_equal(first: np.ndarray, second: np.ndarray, *, name: str) -> np.nd
 
 
 def require_same_units(simulated: xr.DataArray, observed: xr.DataArray) -> None:
-    """Require the same units, where both arrays state them; ``mm/day`` equals ``kg m-2 day-1``.
-
-    Raises
-    ------
-    UnitsError
-        If the units differ.
-    """
+    """Require the same units, where both arrays state them; ``mm/day`` equals ``kg m-2 day-1``."""
     first, second = simulated.attrs.get("units"), observed.attrs.get("units")
     if first is None or second is None or conversion(str(first)) == conversion(str(second)):
         return

@@ -25,11 +25,6 @@ class PeakRule:
         Least number of time steps between two peaks.
     threshold
         Least prominence of a peak, in standard deviations of the observations.
-
-    Raises
-    ------
-    DescriptionError
-        If a value is not a number, or out of range.
     """
 
     window: int = 3
@@ -56,11 +51,6 @@ def timing_errors(pairs: Pairs, rule: PeakRule) -> tuple[xr.DataArray, xr.DataAr
     -------
     tuple of DataArray
         Both ``(...)``, without the dimensions that the pairs reduce.
-
-    Raises
-    ------
-    DimensionError
-        If several dimensions are reduced and none is ``time``.
     """
     axis = _axis(pairs)
     series = [pairs.simulated, pairs.observed]

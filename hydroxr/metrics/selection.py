@@ -13,13 +13,7 @@ Dims = Hashable | Iterable[Hashable]  # one dimension, several, or ... for all
 
 
 def dimensions(dim: Dims, simulated: xr.DataArray) -> tuple[Hashable, ...]:
-    """The dimensions to reduce: one, several, or with ``...`` all of the simulation.
-
-    Raises
-    ------
-    DimensionError
-        If ``dim`` names no dimension.
-    """
+    """The dimensions to reduce: one, several, or with ``...`` all of the simulation."""
     if dim is ...:
         dims = simulated.dims
     elif isinstance(dim, str) or not isinstance(dim, Iterable):
@@ -35,17 +29,7 @@ def dimensions(dim: Dims, simulated: xr.DataArray) -> tuple[Hashable, ...]:
 
 
 def within(array: xr.DataArray, time: slice, what: str) -> xr.DataArray:
-    """Select the days ``time`` of a series; ``what`` names it in messages.
-
-    Raises
-    ------
-    DimensionError
-        If the series has no coordinate ``time``.
-    DescriptionError
-        If ``time`` is not a period.
-    EmptySelectionError
-        If no day lies in the period.
-    """
+    """Select the days ``time`` of a series; ``what`` names it in messages."""
     if "time" not in array.indexes:
         raise DimensionError(
             f"{what} has no coordinate 'time' along one of its dimensions {array.dims}; expected one to "
@@ -55,17 +39,7 @@ def within(array: xr.DataArray, time: slice, what: str) -> xr.DataArray:
 
 
 def counted(values: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:
-    """``values``, NaN where the mask is False; the mask may have more labels, in any order.
-
-    Raises
-    ------
-    DescriptionError
-        If ``mask`` is not a DataArray of bool.
-    DimensionError
-        If the mask has a dimension that the values lack.
-    CoordinateError
-        If the mask lacks or repeats a label of the values, or their sizes differ without labels.
-    """
+    """``values``, NaN where the mask is False; the mask may have more labels, in any order."""
     if not isinstance(mask, xr.DataArray) or mask.dtype != bool:
         found = f"a DataArray of {mask.dtype}" if isinstance(mask, xr.DataArray) else type(mask).__name__
         raise DescriptionError(
