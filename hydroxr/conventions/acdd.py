@@ -1,8 +1,8 @@
-"""Attributes by which catalogues find a file: ACDD 1.3, on top of CF's.
+"""Global attributes of ACDD 1.3, by which catalogues find a file.
 
-What the data tell is found when they are written, from coordinates and attributes alone. Who made
-them and what others may do with them is for the user to say: ``sim.assign_attrs(creator_name=...,
-license=...)``; nothing of that is made up or taken from the input.
+Attributes about the data come from coordinates and attributes at the time of writing. The user states
+authorship and rights: ``sim.assign_attrs(creator_name=..., license=...)``. hydroxr neither invents these
+nor copies them from the input.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TIME = tuple(f"time_coverage_{part}" for part in ("start", "end", "duration", "
 _FORCING = "forcing_provenance"
 _INPUT = ("title", "id", "doi", "institution", "creator_name", "source", "references", "license")
 _BOX = tuple(f"geospatial_{part}_{end}" for part in ("lat", "lon") for end in ("min", "max", "units"))
-# Lengths of steps in days, at least and at most, and what ISO 8601 calls them.
+# Shortest and longest step in days, and its name in ISO 8601.
 _STEPS = ((1, 1, "P1D"), (5, 8, "P8D"), (28, 31, "P1M"), (360, 366, "P1Y"))
 
 
@@ -32,15 +32,15 @@ def describe(ds: xr.Dataset, now: str) -> dict[str, Any]:
     Parameters
     ----------
     ds : Dataset
-        As it is to be written.
+        The content of the file.
     now : str
-        The time of writing.
+        Time of writing.
 
     Returns
     -------
     dict
-        The coverage is that of the coordinates of ``ds``, whatever its attributes say, which may be of
-        a longer run or of more cells; where it has no such coordinate, none is told.
+        Coverage in time and space comes from the coordinates alone, because attributes of ``ds`` may
+        describe a longer run or more cells. Without such coordinates there is no coverage.
     """
     attrs = dict(ds.attrs)
     own = {"date_created": now, "standard_name_vocabulary": NAME_TABLE}
@@ -53,19 +53,19 @@ def describe(ds: xr.Dataset, now: str) -> dict[str, Any]:
 
 
 def after_append(old: Mapping[str, Any], new: Mapping[str, Any], now: str) -> dict[str, Any]:
-    """What changes in the attributes of a store as days are added to it.
+    """Changes of the global attributes of a store when days are appended to it.
 
     Parameters
     ----------
     old, new : mapping
-        Of the store, and of the days as they would be written (:func:`describe`).
+        Attributes of the store, and of the appended days (:func:`describe`).
     now : str
-        The time of writing.
+        Time of writing.
 
     Returns
     -------
     dict
-        To update ``old`` with. Where the forcing is from elsewhere, that is added under "appended".
+        Updates of ``old``. If the forcing comes from another source, "appended" lists it.
     """
     out = {"date_modified": now}
     if {*_TIME[:3]} <= old.keys() & new.keys():
@@ -82,7 +82,7 @@ def after_append(old: Mapping[str, Any], new: Mapping[str, Any], now: str) -> di
 
 
 def _object(text: str) -> dict[str, Any]:
-    """JSON that :func:`provenance` made, or what a user has put in its place."""
+    """Parse JSON of :func:`provenance`; other text, which a user may have put there, is wrapped."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -91,14 +91,14 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def provenance(ds: xr.Dataset, used: Mapping[str, str]) -> dict[str, str]:
-    """Where the forcing came from, as JSON text: the input's file, what it says of itself, its variables.
+    """Provenance of the forcing as an attribute with JSON text: file, attributes and variables of the input.
 
     Parameters
     ----------
     ds : Dataset
         The input.
     used : mapping
-        For each role what plays it, as messages call it.
+        The name of the variable for each role, as in messages.
     """
     source = without_secrets(str(ds.encoding.get("source", "")))
     file = {"file": source if "://" in source else source.rstrip("/").rpartition("/")[2]} if source else {}
@@ -121,7 +121,7 @@ def _keywords(ds: xr.Dataset) -> dict[str, str]:
 
 
 def _time_coverage(ds: xr.Dataset) -> dict[str, str]:
-    """First and last day, both included, how many they are, and how long a step is."""
+    """First and last day (both included), duration and length of a step."""
     if "time" not in ds.coords or ds["time"].dtype.kind not in "MO":
         return {}
     bounds = ds.coords.get(str(ds["time"].attrs.get("bounds")))
@@ -142,7 +142,7 @@ def _time_coverage(ds: xr.Dataset) -> dict[str, str]:
 
 
 def _resolution(starts: np.ndarray, ends: np.ndarray) -> str | None:
-    """The length of all steps, in words of ISO 8601, where they are of one kind."""
+    """Length of a step in ISO 8601 if all steps are alike: day, eight days, month or year."""
     first, last = _days(starts), _days(ends)
     alone = len(starts) > 1 and starts is ends  # without bounds
     lengths = np.asarray(first[1:] - first[:-1] if alone else last - first)
@@ -154,7 +154,7 @@ def _resolution(starts: np.ndarray, ends: np.ndarray) -> str | None:
 
 
 def _place(ds: xr.Dataset) -> dict[str, Any]:
-    """The box of latitudes and longitudes; these coordinates are read."""
+    """Bounding box in latitude and longitude; reads the values of these coordinates."""
     out: dict[str, Any] = {}
     for part, standard_name in (("lat", "latitude"), ("lon", "longitude")):
         found = [array for array in ds.coords.values() if array.attrs.get("standard_name") == standard_name]
@@ -176,7 +176,7 @@ def _like(values: np.ndarray, step: timedelta) -> Any:
 
 
 def _days(stamps: np.ndarray) -> np.ndarray:
-    """Midnight of stamps, in their calendar."""
+    """Midnight of time stamps, in their calendar."""
     if stamps.dtype.kind == "M":
         return stamps.astype("datetime64[D]")
     return np.array([stamp.replace(hour=0, minute=0, second=0, microsecond=0) for stamp in stamps])

@@ -1,4 +1,4 @@
-"""The time part of CF cell methods, and what daily values it makes of a variable."""
+"""CF cell methods along time, and the kind of daily values that they describe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Kind = Literal["flux", "amount", "state"]
 
 AMOUNTS = {"mm": 1.0, "kg m-2": 1.0, "cm": 10.0, "m": 1000.0}  # canonical unit -> factor to kg m-2
 
-# 'lat: lon: mean where land (interval: 1 hour)': dimensions, method, what restricts it, what is said of it.
+# 'lat: lon: mean where land (interval: 1 hour)': dimensions, method, restriction, comment.
 _METHOD = re.compile(
     r"(?P<dims>(?:\w+:\s*)+)(?P<method>\w+)(?P<where>(?:\s+(?:where|over|within)\s+\w+)*)\s*(?P<note>\([^)]*\))?"
 )
@@ -21,16 +21,16 @@ _SPREAD = re.compile(r"standard.deviation|variance|\brange\b", re.IGNORECASE)
 
 
 def time_method(methods: str) -> str | None:
-    """The method along time: ``mean`` of ``area: mean time: mean (interval: 1 hour)``.
+    """The method along time, for example ``mean`` in ``area: mean time: mean (interval: 1 hour)``.
 
-    Empty where none is stated; None where more than one is, so that the values are not of plain days.
+    Empty if there is none. None if there are several, because the values are then not plain daily values.
     """
     found = [match["method"] for match in _METHOD.finditer(methods) if _is_of_time(match)]
     return (found or [""])[0] if len(found) < 2 else None
 
 
 def with_time_method(methods: str, method: str) -> str:
-    """Cell methods with another method along time, what they say of other dimensions kept."""
+    """Replace the method along time; methods along other dimensions stay."""
     parts, done = [], False
     for match in _METHOD.finditer(methods):
         if not _is_of_time(match):
@@ -45,10 +45,10 @@ def with_time_method(methods: str, method: str) -> str:
 
 
 def daily_kind(array: xr.DataArray) -> Kind | None:
-    """Whether daily values are a flux, an amount of the day, or a state at a point in time.
+    """Whether daily values are a flux, an amount per day, or a state at a point in time.
 
-    None for all else: a temperature, a spread over members or cells, an amount whose cell methods
-    do not say whether it is of the day (``time: sum``) or stored (``time: point``).
+    None for anything else: a temperature, a spread over members or cells, or an amount without
+    ``time: sum`` (per day) or ``time: point`` (stored) in its cell methods.
     """
     methods, units = str(array.attrs.get("cell_methods", "")), str(array.attrs.get("units", ""))
     method = time_method(methods)

@@ -1,7 +1,7 @@
-"""CF conventions: attributes, time bounds and encodings of what hydroxr returns and writes.
+"""CF conventions: attributes, bounds and encodings of results and files.
 
-Attributes come from the table of variables, never from the input: xarray keeps attributes in
-arithmetic, and what was true of a forcing is not true of a flux.
+Attributes of variables come from the table of variables, never from the input. xarray keeps attributes
+in arithmetic, but the attributes of a forcing do not describe a flux.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .variables import VARIABLES
 CONVENTIONS = "CF-1.11, ACDD-1.3"
 REFERENCES = "Feng, D., Liu, J., Lawson, K., & Shen, C. (2022), doi:10.1029/2022WR032404"
 
-# Attributes of coordinates that the name tells, where the input gives none.
+# Attributes of coordinates by name, unless the input gives them.
 _COORDINATES: dict[str, dict[str, str]] = {
     "lat": {"standard_name": "latitude", "units": "degrees_north", "long_name": "latitude"},
     "lon": {"standard_name": "longitude", "units": "degrees_east", "long_name": "longitude"},
@@ -38,7 +38,7 @@ _SUMMARY = (
     "Water fluxes and storages of each catchment or cell from the hydrological model HBV, whose parameters "
     "were learned from data. Each value belongs to its time bounds, as cell_methods say."
 )
-# Of fluxes and what is stored at the end of a day: not of mean storages.
+# Holds for fluxes and for storages at the end of a day, not for mean storages.
 EQUATION = (
     " In kg m-2: precipitation (rainfall + snowfall) = evapotranspiration + streamflow + change of all "
     "storages."
@@ -62,23 +62,23 @@ _FLAGS: dict[str, dict[str, Any]] = {
 def label(
     ds: xr.Dataset, source: xr.Dataset, space: tuple[Hashable, ...], attrs: Mapping[str, Any]
 ) -> xr.Dataset:
-    """Make a result of the model self-describing.
+    """Add coordinates, bounds and CF attributes to a result of the model.
 
     Parameters
     ----------
     ds : Dataset
-        Bare variables of :data:`hydroxr.conventions.variables.VARIABLES`.
+        Variables of :data:`hydroxr.conventions.variables.VARIABLES`, without coordinates.
     source : Dataset
         The input, for its coordinates.
     space : tuple
-        The dimensions of space.
+        Dimensions of space.
     attrs : mapping
-        Global attributes on top of the usual ones.
+        More global attributes.
 
     Returns
     -------
     Dataset
-        With coordinates, ``time_bnds``, attributes of variables and global ones.
+        With coordinates, ``time_bnds``, attributes of the variables and global attributes.
     """
     ds = ds.assign_coords(
         {
@@ -113,20 +113,20 @@ def label(
         VERSION_KEY: __version__,
         FORMAT_KEY: FORMAT,
     }
-    if "source" in source.encoding:  # a write that goes on asks whether the input is still the same
+    if "source" in source.encoding:  # a resumed write checks that the input is the same
         ds.encoding = {"source": source.encoding["source"]}
     return ds
 
 
 def timestamp() -> str:
-    """Now, as ISO 8601 has it."""
+    """The current time in ISO 8601, UTC."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _cell_bounds(
     ds: xr.Dataset, source: xr.Dataset, space: tuple[Hashable, ...]
 ) -> dict[Hashable, xr.Variable]:
-    """Bounds of the coordinates of space: the input's, else halfway between the rows of an even grid."""
+    """Bounds of the coordinates of space: from the input, or midpoints if the grid is even."""
     out: dict[Hashable, xr.Variable] = {}
     for name, array in ds.coords.items():
         bounds = array.attrs.get("bounds")
@@ -148,7 +148,7 @@ def _cell_bounds(
 
 
 def name_flags(ds: xr.Dataset) -> None:
-    """Let every other variable name the flags that are there, beside what it names already."""
+    """Add the flags in ``ds`` to the ``ancillary_variables`` of all other variables."""
     flags = [name for name in _FLAGS if name in ds]
     for name in set(ds.data_vars) - set(flags) if flags else ():
         words = ds[name].attrs.get("ancillary_variables", "").split()
@@ -156,19 +156,19 @@ def name_flags(ds: xr.Dataset) -> None:
 
 
 def dimension_order(space: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
-    """The order of time and space that CF recommends: time series a cell, or maps a day."""
+    """The order of time and space in CF: time series per cell, or maps per day on a grid."""
     return ("time", *space) if len(space) > 1 else (*space, "time")
 
 
 def label_coordinates(ds: xr.Dataset) -> None:
-    """Give coordinates the attributes that their name tells, where they have none of their own."""
+    """Give coordinates the usual attributes for their names; their own attributes take precedence."""
     series = _series_names(ds)
     for name, array in ds.coords.items():
         usual = dict(_COORDINATES.get(str(name), {}))
         if name in ds.dims and name in _AXES:
             usual["axis"] = _AXES[str(name)]
         if array.attrs.get("bounds") not in (None, *ds.variables):
-            del array.attrs["bounds"]  # bounds that stay behind with the input
+            del array.attrs["bounds"]  # the bounds are not in this Dataset
         if "grid_mapping_name" in array.attrs:
             array.attrs = {"long_name": "projection of the grid", **array.attrs}
         elif name == "time":
@@ -187,7 +187,7 @@ def label_coordinates(ds: xr.Dataset) -> None:
 
 
 def _series_names(ds: xr.Dataset) -> Hashable | None:
-    """The coordinate that names the time series; CF allows one (section 9.5)."""
+    """The coordinate that identifies the time series; CF allows one (section 9.5)."""
     texts = [name for name, array in ds.coords.items() if array.ndim == 1 and array.dtype.kind in "OTU"]
     named = [name for name in texts if ds[name].attrs.get("cf_role") == "timeseries_id"]
     usual = [name for name in texts if name == f"{ds[name].dims[0]}_id"]
@@ -195,7 +195,7 @@ def _series_names(ds: xr.Dataset) -> Hashable | None:
 
 
 def time_bounds(time: xr.DataArray) -> np.ndarray:
-    """The day that each stamp lies in, from midnight to midnight, (time, 2)."""
+    """Midnight before and after each time stamp, (time, 2)."""
     index = time.to_index()
     first = index.floor("D")
     return np.stack([np.asarray(first), np.asarray(first + timedelta(days=1))], axis=1)
@@ -211,18 +211,18 @@ def model_attrs(symbol: str, kind: str, more: Mapping[str, Any]) -> dict[str, An
 
 
 def for_file(ds: xr.Dataset) -> xr.Dataset:
-    """What a file holds of ``ds``: strict CF, the attributes of ACDD, encodings set.
+    """Prepare ``ds`` for a file: strict CF, attributes of ACDD, encodings.
 
-    A text index becomes a number a cell beside a name with ``cf_role``; coordinates carry no
-    ``_FillValue``; time is in days of its own calendar, in minutes or less where days are not whole; the
-    valid range has the data's type.
+    A text index becomes numbers, and its labels a coordinate with ``cf_role``. Coordinates have no
+    ``_FillValue``. Time is in days of its calendar, or in the largest smaller unit that represents all time
+    stamps exactly. The valid range gets the type of the data.
 
     Raises
     ------
     EmptySelectionError
-        Where there are no days, or no cells.
+        If there are no days or no cells.
     DescriptionError
-        Where a name, or an index, cannot be in a file.
+        If a name is not allowed in a file, or an index is stacked.
     """
     if ds.sizes.get("time") == 0:
         raise EmptySelectionError("there are no days to write: the selection in time is empty.")
@@ -235,17 +235,17 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     for dim in map(str, texts):
         names = ds[dim].values
         ds = ds.drop_indexes(dim).drop_vars(dim)
-        free = (f"{dim}_{word}" for word in ("id", "name", "label"))  # one that is not another's
+        free = (f"{dim}_{word}" for word in ("id", "name", "label"))  # the first that is not taken
         text = next(each for each in free if each not in ds.variables)
         ds = ds.assign_coords({dim: np.arange(len(names)), text: (dim, names)})
     label_coordinates(ds)
     now = timestamp()
     written = {"title": "Written by hydroxr", "history": f"{now}: written with hydroxr {__version__}"}
     ds.attrs = {**written, **ds.attrs, "Conventions": CONVENTIONS}
-    ds.attrs.pop(DIGEST, None)  # of the file that it was read from
+    ds.attrs.pop(DIGEST, None)  # it describes the file that ds was read from
     ds.attrs |= {VERSION_KEY: __version__, FORMAT_KEY: FORMAT}
     ds.attrs = acdd.describe(ds, now)
-    ds = ds.transpose(*_LEFTMOST, ..., missing_dims="ignore")  # CF wants dimensions beside space so
+    ds = ds.transpose(*_LEFTMOST, ..., missing_dims="ignore")  # CF wants these dimensions first
     bounds = {array.attrs["bounds"] for array in ds.coords.values() if "bounds" in array.attrs}
     for name in ds.variables:
         array = ds[name]
@@ -258,7 +258,7 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     if "time" in ds.coords:
         first = ds["time"].values.ravel()[0]
         unit = _time_unit(ds)
-        units = f"{unit} since {str(first)[:10]}"  # as xarray spells it, for bounds that are lazy as well
+        units = f"{unit} since {str(first)[:10]}"  # set here because xarray cannot infer it for lazy bounds
         dtype = "float64" if unit == "days" else "int64"
         for name in {"time", "time_bnds"} & set(ds.coords):
             ds[name].encoding |= {"units": units, "calendar": ds["time"].dt.calendar, "dtype": dtype}
@@ -270,28 +270,28 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _check_names(ds: xr.Dataset) -> None:
-    """Names that NetCDF and Zarr can both take; a slash would make a group."""
+    """Refuse names that NetCDF or Zarr cannot store; a slash would make a group."""
     for name in (*ds.dims, *ds.variables):
         if not isinstance(name, str) or not name or "/" in name or name.startswith((".", "__")):
             raise DescriptionError(
-                f"{name!r} cannot be a name in a file; expected text without '/', which does not begin with "
-                "'.' or '__': ds.rename(...)."
+                f"{name!r} cannot be a name in a file; expected text without '/' that does not begin "
+                "with '.' or '__'. Use ds.rename(...)."
             )
-
     stacked = [name for name, index in ds.indexes.items() if index.nlevels > 1]
     if stacked:
         raise DescriptionError(
-            f"{stacked[0]!r} is of a stacked index, which no file can hold; expected ds.unstack(...), or "
+            f"{stacked[0]!r} is a stacked index, which a file cannot store; use ds.unstack(...) or "
             f"ds.reset_index({stacked[0]!r})."
         )
 
 
 def check_netcdf(ds: xr.Dataset) -> None:
-    """Refuse types that NetCDF lacks.
+    """Check that NetCDF has the types of all variables and attributes.
 
     Raises
     ------
     DescriptionError
+        If a variable or an attribute has a type that NetCDF lacks.
     """
     for name, array in ds.variables.items():
         if array.dtype == "float16" or array.dtype.kind == "c":
@@ -302,13 +302,13 @@ def check_netcdf(ds: xr.Dataset) -> None:
             dtype = np.asarray(value).dtype
             if dtype.kind not in "iufSU" or dtype == "float16":
                 raise DescriptionError(
-                    f"the attribute {key!r} of {owner} is {value!r}, which NetCDF lacks a type for; expected "
-                    "text or numbers."
+                    f"the attribute {key!r} of {owner} is {value!r}, a type that NetCDF lacks; expected text "
+                    "or numbers."
                 )
 
 
 def _time_unit(ds: xr.Dataset) -> str:
-    """The longest unit of which all stamps and bounds are whole numbers: fractions of days are not exact."""
+    """The largest unit in which all time stamps and bounds are whole numbers, and so exact."""
     offsets = [
         _since_midnight(ds[name].values.ravel())
         for name in ("time", "time_bnds")
@@ -320,7 +320,7 @@ def _time_unit(ds: xr.Dataset) -> str:
 
 
 def _since_midnight(stamps: np.ndarray) -> np.ndarray:
-    """Nanoseconds."""
+    """Nanoseconds since midnight of each time stamp."""
     if stamps.dtype.kind == "M":
         known = stamps[~np.isnat(stamps)]
         return (known - known.astype("datetime64[D]")).astype("timedelta64[ns]").astype("int64")
@@ -332,7 +332,7 @@ def _since_midnight(stamps: np.ndarray) -> np.ndarray:
 
 
 def _say_more(array: xr.DataArray) -> None:
-    """What CF recommends, where a variable of the user's has not said it."""
+    """Add attributes that CF recommends, unless the variable has them."""
     if not {"long_name", "standard_name"} & array.attrs.keys():
         array.attrs["long_name"] = str(array.name).replace("_", " ")
     if array.attrs.get("standard_name") == "air_temperature":
@@ -340,7 +340,7 @@ def _say_more(array: xr.DataArray) -> None:
 
 
 def _typed(key: str, value: Any, dtype: np.dtype) -> Any:
-    """An attribute that CF wants in the type of the data, which a Zarr store does not keep."""
+    """Convert attributes that CF wants in the type of the data; a Zarr store does not keep their type."""
     if key in ("valid_min", "valid_max") and dtype.kind == "f":
         return dtype.type(value)
     return np.asarray(value, dtype) if key in ("flag_values", "flag_masks") else value

@@ -1,8 +1,8 @@
-"""Units that inputs may have, and their conversion to those of the model.
+"""Units of inputs and their conversion to the units of the model.
 
-Unit strings are read token by token (``mm/day``, ``kg m-2 s-1``, ``m s**-1``), so that spelling
-does not matter; what is understood is a short list a quantity. Water has 1000 kg m-3: a
-millimetre is a kilogram a square metre.
+Unit strings are parsed into tokens (``mm/day``, ``kg m-2 s-1``, ``m s**-1``), so spelling does not
+matter. Each quantity has a short list of known units. The density of water is 1000 kg m-3: one
+millimetre is one kilogram per square metre.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TOKENS = {
 
 _SECONDS_PER_DAY = 86400.0
 
-# quantity -> unit as product of powers, alphabetical -> (factor, offset) to the model's unit
+# quantity -> canonical unit -> (factor, offset) to the unit of the model
 _KNOWN: dict[str, dict[str, tuple[float, float]]] = {
     "water flux": {
         "day-1 mm": (1.0, 0.0),
@@ -73,9 +73,9 @@ def canonical(units: str) -> str:
 
 
 def same_units(first: str, second: str) -> bool:
-    """Whether two units are the same, however they are spelled: ``W/m2`` and ``W m-2``.
+    """Whether two units are equal apart from spelling, like ``W/m2`` and ``W m-2``.
 
-    Capitals count, as a megapascal is no millipascal.
+    Case matters: MPa is not mPa.
     """
     return _product(first.strip()) == _product(second.strip())
 
@@ -84,7 +84,7 @@ def _product(units: str) -> str:
     text = units.replace("**", "^").replace("·", " ").replace(".", " ").replace("*", " ")
     token_pattern = r"\s*(/?)\s*([A-Za-z°_]+)\^?(-?\d*)"
     if not re.fullmatch(f"({token_pattern})+\\s*", text):
-        return text  # numbers and signs that mean something else: not understood
+        return text  # numbers or other signs: not understood
     powers: dict[str, int] = {}
     for sign, token, power in re.findall(token_pattern, text):
         name = _TOKENS.get(token.lower(), token)
@@ -95,23 +95,23 @@ def _product(units: str) -> str:
 
 
 def quantity_of(units: str) -> str | None:
-    """The quantity that a unit belongs to, or None if it is not understood."""
+    """The quantity of a unit, or None if the unit is not understood."""
     key = canonical(units)
     return next((quantity for quantity, known in _KNOWN.items() if key in known), None)
 
 
 def factor_offset(units: str | None, quantity: str, *, name: str) -> tuple[float, float]:
-    """Factor and offset that bring ``units`` to the model's unit of ``quantity``.
+    """Factor and offset to convert ``units`` to the model's unit of ``quantity``.
 
     Raises
     ------
     UnitsError
-        Where the variable ``name`` has no units or units that are not understood.
+        If the variable ``name`` has no units, or units that are not understood.
     """
     if units is None or not str(units).strip():
         raise UnitsError(
             f"{name!r} has no 'units' attribute; expected {_SPELLED[quantity]}. "
-            f"Say what it holds: ds[{name!r}].attrs['units'] = ..."
+            f"Set it: ds[{name!r}].attrs['units'] = ..."
         )
     known = _KNOWN[quantity]
     key = canonical(str(units))
@@ -124,16 +124,16 @@ def factor_offset(units: str | None, quantity: str, *, name: str) -> tuple[float
 
 
 def convert(array: xr.DataArray, variable: Variable) -> xr.DataArray:
-    """Bring an input to the model's unit, lazily; the attributes come from the table.
+    """Convert an input to the model's unit, lazily, with name and attributes from the table.
 
     Raises
     ------
     UnitsError
-        See :func:`factor_offset`.
+        If the input has no units, or units that are not understood.
     """
     assert variable.quantity is not None
     factor, offset = factor_offset(array.attrs.get("units"), variable.quantity, name=str(array.name))
-    out = array.copy(deep=False)  # attributes are set below, and the caller keeps theirs
+    out = array.copy(deep=False)  # the attributes set below must not change the input
     if factor != 1.0:
         out = out * factor
     if offset != 0.0:

@@ -1,7 +1,7 @@
-"""The table of variables: every name, role, unit and CF attribute, once.
+"""The table of variables: name, role, unit and CF attributes.
 
-Symbols are those of Feng et al. (2022), Table 1. Standard names are of the CF standard-name
-table; a variable for which that table has no fitting name carries none.
+Symbols are from Table 1 of Feng et al. (2022). Standard names are from the CF standard-name table;
+variables without a fitting name there have none.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-FLUX = "kg m-2 day-1"  # in number the same as mm/day
-AMOUNT = "kg m-2"  # in number the same as mm
+FLUX = "kg m-2 day-1"  # equals mm/day
+AMOUNT = "kg m-2"  # equals mm
 DAILY_MEAN = "time: mean"
 END_OF_DAY = "time: point (at the end of the time bounds)"
 NAME_TABLE = "CF Standard Name Table v93"
@@ -26,19 +26,19 @@ class Variable:
     Parameters
     ----------
     name, role, long_name, units
-        What hydroxr calls it, what it is for, what it is, in which unit hydroxr keeps it.
+        Name in hydroxr, its role, a description, and its unit in the model.
     standard_name, cell_methods, symbol
-        Of CF and of the paper; None where there is none.
+        Standard name and cell methods of CF, and the symbol in the paper, if there are any.
     amount_name
-        The standard name of a flux summed over time, kg m-2.
+        Standard name of a flux summed over time, in kg m-2.
     valid_min, valid_max
-        Outside of these a value is an error of the data, in ``units``.
+        Values outside this range, in ``units``, are errors in the data.
     quantity
-        Which units an input may have (see :mod:`hydroxr.conventions.units`).
+        Quantity that determines the accepted units, see :mod:`hydroxr.conventions.units`.
     names, standard_names
-        Under which an input is understood; ``names`` come first.
+        Names and standard names that identify an input; ``names`` take precedence.
     comment
-        Written to files with the variable.
+        CF comment in files.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Variable:
     comment: str | None = None
 
     def attrs(self) -> dict[str, Any]:
-        """CF attributes of the variable, for a file or a Dataset."""
+        """CF attributes of the variable."""
         keys = ("standard_name", "long_name", "units", "cell_methods", "valid_min", "valid_max", "comment")
         return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
@@ -85,7 +85,7 @@ def _state(name: str, symbol: str | None, long_name: str, standard_name: str | N
 
 
 _ROWS = (
-    # What goes in.
+    # Inputs.
     _forcing(
         "prcp",
         "precipitation",
@@ -169,7 +169,7 @@ _ROWS = (
         valid_min=0.0,
         names=("area_gages2", "area", "catchment_area"),
     ),
-    # What comes out. The observed streamflow bears the name of the simulated one.
+    # Outputs. Observed and simulated streamflow have the same name.
     Variable(
         "streamflow",
         "flux",
@@ -243,7 +243,7 @@ _ROWS = (
         "lower_zone_storage", "Slz", "water in the lower subsurface zone (groundwater)", "groundwater_amount"
     ),
     _state("channel_storage", None, "runoff still on its way through the unit hydrograph"),
-    # What is derived from these on request, by hydroxr.analysis.derived.
+    # Derived variables, see hydroxr.analysis.derived.
     _derived(
         "snow_water_equivalent",
         "snow water equivalent: frozen and liquid water of the snowpack",
@@ -316,13 +316,13 @@ _ROWS = (
 
 VARIABLES: dict[str, Variable] = {row.name: row for row in _ROWS}
 
-FORCING = ("prcp", "tmean", "pet")  # what HBV is driven by
+FORCING = ("prcp", "tmean", "pet")  # drives HBV
 FLUXES = tuple(row.name for row in _ROWS if row.role == "flux")
 STATES = tuple(row.name for row in _ROWS if row.role == "state")
-OUTPUTS = FLUXES + STATES  # what simulate returns, in this order
+OUTPUTS = FLUXES + STATES  # in the order of simulate
 DERIVED = tuple(row.name for row in _ROWS if row.role == "derived")
 
-# Table A1 of Feng et al. (2022), under the names of CAMELS-US (text attributes last).
+# Attributes of Table A1 of Feng et al. (2022), by their names in CAMELS-US; text attributes are last.
 ATTRIBUTES = (
     "p_mean",
     "pet_mean",

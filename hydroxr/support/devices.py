@@ -1,4 +1,4 @@
-"""The device on which torch computes."""
+"""The device that torch computes on."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from ..errors import DescriptionError
 
 
 def torch_device(name: str) -> str:
-    """The device to compute on in this process.
+    """The device for a name; "auto" is a GPU if there is one.
 
     Raises
     ------
     DescriptionError
-        Where there is no such device.
+        If the device does not exist.
     """
     import torch
 
@@ -19,5 +19,7 @@ def torch_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind = name.partition(":")[0]
     if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
-        raise DescriptionError(f"device {name!r} is not there; expected 'auto', 'cpu', or 'cuda' with a GPU.")
+        raise DescriptionError(
+            f"device {name!r} is not available; expected 'auto', 'cpu', or 'cuda' with a GPU."
+        )
     return name

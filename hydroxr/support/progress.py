@@ -7,9 +7,9 @@ from typing import Any
 
 
 def progress_bar(**options: Any) -> Any:
-    """A bar of tqdm, with its options; in a notebook without widgets, one of text."""
+    """A progress bar of tqdm with its options; a text bar in a notebook without widgets."""
     with warnings.catch_warnings():
-        # That there are no widgets is no concern of who trains a model.
+        # Missing widgets do not matter to the user.
         warnings.filterwarnings("ignore", message="IProgress not found")
         from tqdm.auto import tqdm
     return tqdm(**options)
