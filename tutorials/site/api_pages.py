@@ -76,7 +76,8 @@ def resolve(app: Sphinx, node: nodes.Element, text: nodes.Element) -> nodes.Node
     inner["hydroxr.HBVAccessor"] = "hydroxr.accessor.HBVAccessor"
     objects = app.env.domains.python_domain.objects
     named = [path for path, _ in public().values() if path.endswith(f".{target}")]
-    for full in (target, f"{module}.{target}", *(named if len(named) == 1 else ())):
+    beside = f"{module.rpartition('.')[0]}.{target}"
+    for full in (target, f"{module}.{target}", beside, *(named if len(named) == 1 else ())):
         name = inner.get(full, full)
         if name not in objects and _exists(full):
             name = next((above for above in _above(full) if above in objects), name)
