@@ -115,7 +115,7 @@ def derivation(inputs: Inputs, names: Sequence[str] | str | None) -> Callable[[x
 
 
 def daily_sum(sim: xr.Dataset, name: str) -> xr.DataArray:
-    """Snow water equivalent or terrestrial water storage: the variable if present, else the sum of its parts."""
+    """Snow water equivalent or terrestrial water storage: the variable itself, else the sum of its parts."""
     if name in sim:
         return sim[name]
     parts = _parts(sim, DAILY_SOURCES[name], name)
