@@ -105,6 +105,23 @@ def with_extremes(ds: xr.Dataset) -> xr.Dataset:
     return ds.drop_vars("pet").assign(tmin=tmin, tmax=tmax)
 
 
+def with_units(ds: xr.Dataset, name: str, value: str | None) -> xr.Dataset:
+    """``ds`` with other units written to a variable, its values as they are."""
+    ds = ds.copy(deep=True)
+    if value is None:
+        del ds[name].attrs["units"]
+    else:
+        ds[name].attrs["units"] = value
+    return ds
+
+
+def with_value(ds: xr.Dataset, name: str, what: float, basin: int = 1, day: int = 5) -> xr.Dataset:
+    """``ds`` with one value replaced."""
+    ds = ds.copy(deep=True)
+    ds[name][basin, day] = what
+    return ds
+
+
 def make_parameters(
     ds: xr.Dataset,
     components: int = 2,
@@ -148,6 +165,16 @@ def untrained(
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     days = int((np.datetime64(period[1]) - np.datetime64(period[0])) / np.timedelta64(1, "D")) + 1
     return Model(spec, weights, attributes, training={"period": list(period), "days": days})
+
+
+def in_two(
+    ds: xr.Dataset, model: Any, cut: int, state: Any = lambda state: state, **options: Any
+) -> xr.Dataset:
+    """A run to ``cut``, its state through ``state``, and the rest."""
+    first, end = ds.isel(time=slice(0, cut)).hbv.simulate(model[0], return_state=True, **options)
+    second = ds.isel(time=slice(cut, None)).hbv.simulate(model[-1], initial_state=state(end), **options)
+    joined = [part[[name for name in part if "time" in part[name].dims]] for part in (first, second)]
+    return xr.concat(joined, "time", data_vars="minimal", coords="minimal", compat="override", join="outer")
 
 
 def by_oracle(
