@@ -68,6 +68,7 @@ def test_streamflow_to_learn_from_must_be_there(ds: xr.Dataset) -> None:
 
 def test_streamflow_must_be_possible(ds: xr.Dataset) -> None:
     """-999 for a missing value is not learned from."""
+    spec = hx.DeltaHBV(components=1, network="constant")
     with pytest.raises(ValueRangeError, match=r"streamflow.*-999.*g1 on 2000-01-11.*missing values"):
         with_value(ds, "streamflow", -999, day=10).hbv.fit(
             hx.DeltaHBV(components=1, network="constant"), **FIT
