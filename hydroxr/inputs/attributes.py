@@ -1,4 +1,4 @@
-"""Static attributes of cells: which ones, their categories, their values as numbers."""
+"""Static attributes of cells: their names, the categories of text, and their values as numbers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from ..conventions.variables import ATTRIBUTES
 from ..errors import DimensionError, MissingAttributeError
 from .cells import Space
 
-NO_TEXT = ("", "nan", "None", "<NA>")  # says nothing
+NO_TEXT = ("", "nan", "None", "<NA>")  # count as missing
 
 
 def attribute_names(ds: xr.Dataset, space: Space, chosen: Sequence[str] | None) -> tuple[str, ...]:
-    """The static inputs: those chosen, or those of the paper's Table A1 that are there.
+    """Names of the static inputs: ``chosen``, or the attributes of Feng et al. (2022), Table A1, in ``ds``.
 
     Raises
     ------
-    MissingAttributeError, DimensionError
+    MissingAttributeError
+        If a chosen attribute is absent, or none is left.
+    DimensionError
+        If an attribute varies in time.
     """
     chosen = [chosen] if isinstance(chosen, str) else chosen
     names = tuple(chosen) if chosen is not None else tuple(name for name in ATTRIBUTES if name in ds)
@@ -33,8 +36,8 @@ def attribute_names(ds: xr.Dataset, space: Space, chosen: Sequence[str] | None) 
     if not names:
         raise MissingAttributeError(
             "the Dataset has none of the catchment attributes of the paper's Table A1; a regional model "
-            "tells cells apart by them. "
-            "Name yours, attributes=[...], or fit each cell by itself: hx.DeltaHBV(network='constant')."
+            "tells cells apart by them. Name yours, attributes=[...], or fit each cell on its own: "
+            "hx.DeltaHBV(network='constant')."
         )
     for name in names:
         _check_static(ds[name], space)
@@ -53,7 +56,7 @@ def _check_static(array: xr.DataArray, space: Space) -> None:
 def attribute_categories(
     ds: xr.Dataset, space: Space, names: Sequence[str], trained: np.ndarray
 ) -> dict[str, list[str]]:
-    """For each text attribute its values in the cells that are trained on, sorted: each has a number."""
+    """Sorted values of each text attribute in the cells trained on; their positions become numbers."""
     text = [name for name in names if ds[name].dtype.kind in "OTU"]
     out = {}
     for name in text:
@@ -70,23 +73,24 @@ def attribute_array(
     categories: Mapping[str, Sequence[str]],
     missing: str = "raise",
 ) -> xr.DataArray:
-    """Static inputs of a model, (space..., attribute), lazily where they are lazy; NaN where missing.
+    """Static inputs of a model, (space..., attribute); lazy where they are lazy, NaN where missing.
 
-    Text is the number of its category; infinite where training did not have it, which a network takes as it
-    takes what is missing.
-
-    With ``missing="fill"`` attributes that the Dataset lacks are missing in all cells.
+    Text becomes the number of its category. A category that training did not have becomes infinite,
+    which a network treats as missing. With ``missing="fill"`` an absent attribute is missing in all cells.
 
     Raises
     ------
-    MissingAttributeError, DimensionError
+    MissingAttributeError
+        If an attribute of the model is absent and ``missing`` is "raise", or all are absent.
+    DimensionError
+        If an attribute varies in time.
     """
     absent = [name for name in names if name not in ds]
     if absent and (missing == "raise" or len(absent) == len(names)):
         raise MissingAttributeError(
             f"the model was trained with attributes that the Dataset lacks: {', '.join(absent)}; add them "
-            "with the meaning and units of the training data, or some of them, and take the training's mean "
-            "for the others: missing='fill'."
+            "with the meaning and units of the training data. Or add some of them, and use the training's "
+            "mean for the others: missing='fill'."
         )
     columns: list[xr.Variable] = []
     for name in names:
@@ -107,7 +111,7 @@ def attribute_array(
 
 
 def _numbers(array: xr.DataArray, categories: Sequence[str]) -> xr.DataArray:
-    """Text as the number of its category; NaN for none, infinite for text that training did not have."""
+    """Text as the number of its category; NaN where missing, infinite where training did not have it."""
     out: xr.DataArray = xr.apply_ufunc(
         _numbered,
         array,
@@ -128,7 +132,7 @@ def _numbered(values: np.ndarray, categories: tuple[str, ...]) -> np.ndarray:
 
 
 def missing_as_empty(values: np.ndarray) -> np.ndarray:
-    """Text as objects, "" where it says nothing."""
+    """Text as objects, "" where it is missing."""
     text = np.array(values, dtype=object)
     text[np.asarray(pd.isna(text))] = ""
     for word in NO_TEXT[1:]:

@@ -1,4 +1,4 @@
-"""The cells of a Dataset: their names, their attributes, whether two Datasets have the same."""
+"""The cells of a Dataset: their labels and names, and whether two Datasets have the same cells."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..errors import CoordinateError
 
 Space = tuple[Hashable, ...]
 
-_PLACES = ("basin", "lat", "lon", "y", "x")  # scalars that say which place a single series is of
+_PLACES = ("basin", "lat", "lon", "y", "x")  # scalar coordinates that locate a single series
 
 
 def space_coords(ds: xr.Dataset, space: Space) -> xr.Dataset:
-    """What identifies the cells: index coordinates (made where absent) and text ones, without variables."""
+    """Coordinates that identify the cells: an index per dimension (positions if absent), and text."""
     out = xr.Dataset(
         coords={dim: ds[dim].values if dim in ds.indexes else np.arange(ds.sizes[dim]) for dim in space}
     )
@@ -27,7 +27,7 @@ def space_coords(ds: xr.Dataset, space: Space) -> xr.Dataset:
 
 
 def _tells_apart(array: xr.DataArray, space: Space) -> bool:
-    """Whether a coordinate says which cell is which: names of cells, or where a single series is."""
+    """Whether a coordinate identifies cells: their names, or the place of a single series."""
     if space:
         return bool(array.dims) and set(array.dims) <= set(space) and array.dtype.kind in "OTU"
     names_it = str(array.name).endswith("_id") or array.attrs.get("cf_role") == "timeseries_id"
@@ -35,7 +35,7 @@ def _tells_apart(array: xr.DataArray, space: Space) -> bool:
 
 
 def space_labels(ds: xr.Dataset, space: Space) -> dict[str, xr.DataArray]:
-    """What messages call the cells by, for each dimension of space: names, labels, else positions."""
+    """Labels for messages along each dimension of space: names, else the index, else positions."""
     out = {}
     for dim in space:
         ids = [
@@ -50,7 +50,7 @@ def space_labels(ds: xr.Dataset, space: Space) -> dict[str, xr.DataArray]:
 
 
 def space_names(ds: xr.Dataset, space: Space) -> tuple[str, ...]:
-    """A name a cell for messages, in the order of the flattened space."""
+    """One name per cell for messages, in the order of the flattened space."""
     axes = [array.values for array in space_labels(ds, space).values()]
     return tuple(
         ", ".join(f"{dim} {axis[place]}" for dim, axis, place in zip(space, axes, places, strict=True))
@@ -59,12 +59,12 @@ def space_names(ds: xr.Dataset, space: Space) -> tuple[str, ...]:
 
 
 def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> xr.Dataset:
-    """The cells of ``given`` that ``ds`` has, in its order, by label.
+    """Select the cells of ``ds`` from ``given`` by label, in the order of ``ds``.
 
     Raises
     ------
     CoordinateError
-        Where ``given`` lacks a cell of ``ds``, or has others more than once.
+        If ``given`` lacks a cell of ``ds``, repeats labels, or names other places.
     """
     for dim in space:
         if dim not in given.dims or dim not in given.indexes or dim not in ds.indexes:
@@ -75,8 +75,8 @@ def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> 
         repeated = given.indexes[dim][given.indexes[dim].duplicated()]
         if len(repeated):
             raise CoordinateError(
-                f"{what} has {dim} {repeated[0]} more than once ({len(repeated)} repeats), and other labels "
-                f"than the Dataset; expected each once: drop_duplicates({str(dim)!r})."
+                f"{what} has {dim} {repeated[0]} more than once ({len(repeated)} repeats), and its labels "
+                f"differ from the Dataset's; expected each once: drop_duplicates({str(dim)!r})."
             )
         absent = ds.indexes[dim][~ds.indexes[dim].isin(given.indexes[dim])]
         if len(absent):
@@ -90,14 +90,14 @@ def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> 
 
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:
-    """NaN, a place that is not known, equals itself."""
+    """Whether arrays are equal; NaN, an unknown place, equals itself."""
     return np.array_equal(first, second, equal_nan=first.dtype.kind == "f" and second.dtype.kind == "f")
 
 
 def _labelled_alike(given: xr.Dataset, ds: xr.Dataset, dim: Hashable) -> xr.Dataset:
-    """``given`` with the labels of ``ds`` where one has names as labels, the other numbers beside names.
+    """``given`` with the labels of ``ds``, if one is labelled by names and the other by numbers.
 
-    A file has no text as label of a dimension: ``basin`` is written as a number and ``basin_id``.
+    A file labels no dimension by text: it has numbers as ``basin``, and the names as ``basin_id``.
     """
     names = f"{dim}_id"
     if given.indexes[dim].dtype.kind in "OTU" and ds.indexes[dim].dtype.kind not in "OTU" and names in ds:
@@ -112,12 +112,7 @@ def _labelled_alike(given: xr.Dataset, ds: xr.Dataset, dim: Hashable) -> xr.Data
 
 
 def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> None:
-    """Refuse cells that differ in number, label or name.
-
-    Raises
-    ------
-    CoordinateError
-    """
+    """Refuse cells that differ in number, label or name, with a CoordinateError."""
     for dim in space:
         if dim not in given.dims:
             continue
@@ -135,7 +130,7 @@ def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str)
     for name in sorted(common, key=lambda name: (name in ("lat", "lon"), str(name))):
         mine, theirs = given[name], ds[name]
         if mine.chunks is not None or theirs.chunks is not None:
-            continue  # names that are not in memory are not read for this
+            continue  # lazy names are not read for this check
         comparable = mine.dims == theirs.dims and _tells_apart(mine, space)
         if comparable and not _equal(mine.values, theirs.values):
             place = int(np.argmax(mine.values.ravel() != theirs.values.ravel()))
@@ -147,5 +142,6 @@ def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str)
 
 
 def cells_first(array: xr.DataArray) -> np.ndarray:
+    """Values as (cell, time), cells in the order of the flattened space."""
     values = array.transpose(..., "time").values
     return values.reshape(-1, values.shape[-1])

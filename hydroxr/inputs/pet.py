@@ -12,7 +12,7 @@ _LATENT_HEAT = 2.45  # MJ kg-1
 
 
 def extraterrestrial_radiation(latitude: xr.DataArray, day_of_year: xr.DataArray) -> xr.DataArray:
-    """Extraterrestrial radiation of a day, MJ m-2 day-1 (Allen et al. 1998, FAO 56, equations 21 to 25).
+    """Daily extraterrestrial radiation, MJ m-2 day-1 (Allen et al. 1998, FAO 56, equations 21 to 25).
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def hargreaves(
 ) -> xr.DataArray:
     """Potential evapotranspiration, mm/day (Hargreaves 1994, doi:10.1061/(ASCE)0733-9437(1994)120:6(1132)).
 
-    ``0.0023 Ra / 2.45 (tmean + 17.8) sqrt(|tmax - tmin|)``, at least 0. The absolute value is for
-    days on which the data have tmin above tmax.
+    ``0.0023 Ra / 2.45 (tmean + 17.8) sqrt(|tmax - tmin|)``, at least 0. The absolute value serves days
+    on which the data have tmin above tmax.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def hargreaves(
         degrees north.
     """
     day_of_year = tmin["time"].dt.dayofyear
-    if tmin.chunks is not None:  # else the radiation of all cells and days would be computed now, and kept
+    if tmin.chunks is not None:  # or the radiation of all cells and days would be computed and kept now
         latitude, day_of_year = (_in_chunks_of(tmin, array) for array in (latitude, day_of_year))
     radiation = extraterrestrial_radiation(latitude, day_of_year)
     pet = 0.0023 * radiation / _LATENT_HEAT * (tmean + 17.8) * np.sqrt(np.abs(tmax - tmin))
@@ -57,6 +57,6 @@ def hargreaves(
 
 
 def _in_chunks_of(like: xr.DataArray, array: xr.DataArray) -> xr.DataArray:
-    """Lazy, an axis as well, which xarray keeps in memory."""
+    """``array`` in the chunks of ``like``, even if it is a coordinate, which xarray keeps in memory."""
     chunks = {dim: like.chunksizes[dim] for dim in array.dims if dim in like.chunksizes}
     return xr.DataArray(array.variable.to_base_variable().chunk(chunks), array.coords)

@@ -1,6 +1,6 @@
-"""Checks of values: is the forcing complete, possible, and in the units that it claims?
+"""Check values: is the forcing complete, possible, and in the units that it claims?
 
-On arrays, so that they serve data in memory and blocks of lazy data alike.
+The checks work on arrays, so they serve data in memory and blocks of lazy data.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from ..errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeEr
 
 
 class Labels(Protocol):
-    """What names cells or days, by position."""
+    """Labels of cells or days, by position."""
 
     def __getitem__(self, place: int, /) -> Any: ...
 
 
-# Whatever was read as degC and lies beyond is almost surely kelvin, and the other way round.
+# A median above the first, read as degC, is almost surely kelvin; below the second it is degC read as K.
 _KELVIN_AS_CELSIUS = 150.0
 _CELSIUS_AS_KELVIN = -200.0
 
@@ -36,25 +36,30 @@ def check_forcing(
     missing: str = "raise",
     zero_pet: np.ndarray | None = None,
 ) -> None:
-    """Refuse forcing that is missing or impossible.
+    """Refuse missing or impossible forcing.
 
     Parameters
     ----------
     forcing
-        By name, each (cell, time). Those of :data:`~hydroxr.conventions.variables.FORCING` are in the
-        model's units; others, for which no range is known, are in their own.
+        Arrays (cell, time) by name. The variables of :data:`~hydroxr.conventions.variables.FORCING` are
+        in the model's units; others are in their own, and only infinite values are refused.
     times, cells
-        Labels for the messages.
+        Labels for messages.
     called : mapping, optional
-        What messages call each of them; default: its name in quotes.
+        How messages call each input; default: its name in quotes.
     missing : {"raise", "fill"}
         With "fill" missing values pass.
     zero_pet : array, (cell,), optional
-        Of :func:`days_of_zero_pet` for the days before these; default: there are none.
+        Result of :func:`days_of_zero_pet` for the preceding days of the run, if there are any.
 
     Raises
     ------
-    MissingForcingError, ValueRangeError, UnitsError
+    MissingForcingError
+        If values are missing.
+    ValueRangeError
+        If values are outside of their range, infinite, or Hargreaves gives no PET for a year.
+    UnitsError
+        If temperatures are kelvin labelled as degC, or the reverse.
     """
     for name, values in forcing.items():
         what = (called or {}).get(name, repr(name))
@@ -63,8 +68,8 @@ def check_forcing(
             raise MissingForcingError(
                 f"{_title(name, what)} is missing on {_count(absent)}, first "
                 f"{_first(absent, times, cells)}; "
-                "expected a value every day. Select complete cells or days, or fill it yourself, for "
-                "instance with ds.interpolate_na('time'); simulate can do that and flag it: missing='fill'."
+                "expected a value for every day. Select complete cells or days, or fill it yourself, for "
+                "example with ds.interpolate_na('time'); simulate can fill and flag it: missing='fill'."
             )
         if name == "pet" and "Hargreaves" in what:
             _check_pet(values, what, zero_pet)
@@ -77,7 +82,7 @@ def check_forcing(
 
 
 def _check_pet(values: np.ndarray, what: str, before: np.ndarray | None) -> None:
-    """Refuse what Hargreaves gives where the extremes of the temperature are equal."""
+    """Refuse PET of 0 for a year, which Hargreaves gives if temperature extremes are equal."""
     days = _first_zeros(values, before)
     if (days < _YEAR).all():
         return
@@ -89,20 +94,20 @@ def _check_pet(values: np.ndarray, what: str, before: np.ndarray | None) -> None
 
 
 def days_of_zero_pet(values: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
-    """How many days of a run have a PET of 0 so far, (cell,); -1 where one day had more.
+    """Number of days since the start of a run on which PET is 0, (cell,); -1 after any other day.
 
     Parameters
     ----------
-    values : (cell, time)
-        PET of some days.
-    before : (cell,), optional
-        The same for the days before; default: there are none.
+    values : array, (cell, time)
+        PET of consecutive days.
+    before : array, (cell,), optional
+        The same number for the preceding days of the run, if there are any.
     """
     return np.where((values == 0).all(axis=1), _first_zeros(values, before), -1)
 
 
 def _first_zeros(values: np.ndarray, before: np.ndarray | None) -> np.ndarray:
-    """Days on which PET is 0, from the run's first to the first on which it is not, (cell,)."""
+    """Days of 0 PET before the first other day of the run, (cell,)."""
     other = values != 0
     days = np.where(other.any(axis=1), other.argmax(axis=1), values.shape[1])
     if before is None:
@@ -115,7 +120,7 @@ def _title(name: str, what: str) -> str:
 
 
 def _infinite(values: np.ndarray, times: Labels, cells: Labels | None, what: str) -> HydroxrError | None:
-    """The error that values without a known range deserve where they are infinite, or None."""
+    """The error for infinite values of a variable without a known range, or None."""
     wrong = np.isinf(values)
     if not wrong.any():
         return None
@@ -128,7 +133,7 @@ def _infinite(values: np.ndarray, times: Labels, cells: Labels | None, what: str
 def range_problem(
     name: str, values: np.ndarray, times: Labels, cells: Labels | None = None, called: str | None = None
 ) -> HydroxrError | None:
-    """The error that values (cell, time) outside their variable's valid range deserve, or None."""
+    """The error for values (cell, time) outside of their variable's valid range, or None."""
     row = VARIABLES[name]
     low = values < (row.valid_min if row.valid_min is not None else -np.inf)
     high = values > (row.valid_max if row.valid_max is not None else np.inf)
@@ -167,17 +172,17 @@ def _first(mask: np.ndarray, times: Labels, cells: Labels | None) -> str:
 
 
 def fill_gaps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fill missing days by linear interpolation in time, the ends with the nearest value.
+    """Fill missing days by linear interpolation in time, and both ends with the nearest value.
 
     Parameters
     ----------
-    values : (cell, time)
+    values : array, (cell, time)
 
     Returns
     -------
-    filled : (cell, time)
+    filled : array, (cell, time)
         A cell without any value stays missing.
-    was_missing : (cell, time), bool
+    was_missing : array of bool, (cell, time)
     """
     was_missing = np.isnan(values)
     filled = values.copy()

@@ -69,13 +69,7 @@ class Inputs:
         return self.found[role]
 
     def variable(self, role: str) -> xr.DataArray:
-        """The variable that plays a role, as the Dataset has it.
-
-        Raises
-        ------
-        MissingVariableError
-            If there is none.
-        """
+        """The variable that plays a role, as the Dataset has it; a MissingVariableError if there is none."""
         name = self.name(role)
         if name is None:
             raise missing(self.ds, role)
@@ -177,12 +171,7 @@ class Inputs:
         return {name: str(self._own(name).attrs["units"]) for name in self.wanted if name not in FORCING}
 
     def check_units(self, units: Mapping[str, str]) -> None:
-        """Refuse variables, taken as they are, that are not in ``units``.
-
-        Raises
-        ------
-        UnitsError
-        """
+        """Refuse variables, taken as they are, that are not in ``units``, with a UnitsError."""
         for name, expected in units.items():
             _own(self.ds, name, expected)
 
@@ -237,8 +226,7 @@ class Inputs:
         if extra:
             raise DimensionError(
                 f"{array.name!r} has dimension {extra[0]!r}, which the precipitation has not; expected "
-                f"{listed(dims)} only. "
-                f"Select in it first: ds.isel({extra[0]}=0)."
+                f"{listed(dims)} only. Select in it first: ds.isel({extra[0]}=0)."
             )
         if "time" not in array.dims:
             raise DimensionError(

@@ -14,23 +14,23 @@ from ..inputs.ranges import check_forcing, range_problem
 from ..inputs.resolve import Inputs, resolve
 from ..models.specs import Spec, check_spec
 
-_DRIZZLE = 0.01  # mm/day; a whole record below this is a wrong unit rather than a climate
+_DRIZZLE = 0.01  # mm/day; if a whole record stays below this, its unit is probably wrong
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found in a Dataset that can be simulated.
+    """Inputs found in a Dataset that can be simulated; prints as a table.
 
     Parameters
     ----------
     roles : dict
-        For each role the variable that plays it, or how it is derived.
+        For each role its variable, or how it is derived.
     days, cells : int
-        Sizes in time and space.
+        Number of days and of cells.
     period : (str, str)
         First and last day.
     remarks : tuple of str
-        What is no error, but good to know.
+        Observations that are no errors.
     """
 
     roles: dict[str, str]

@@ -1,4 +1,4 @@
-"""Simulations of an ensemble: its members, their mean, how far they are apart."""
+"""Simulate an ensemble: its members, their mean and their spread."""
 
 from __future__ import annotations
 
@@ -39,9 +39,16 @@ def simulate_members(
     Returns
     -------
     Dataset, or (Dataset, Dataset) with ``return_state``
-        All variables as means over the members, and ``streamflow_spread``, their standard
-        deviation of streamflow; or all variables with a leading dimension ``member``. A state has
-        that dimension always: members go on as they are.
+        Means over the members, and ``streamflow_spread``, the members' standard deviation of
+        streamflow; or, with ``members``, all variables with a leading dimension ``member``. The state
+        always has that dimension.
+
+    Raises
+    ------
+    DimensionError
+        If the precipitation has a dimension ``member``.
+    DescriptionError
+        If components of different members would be averaged.
     """
     if "member" in inputs.space:
         raise DimensionError(
@@ -50,7 +57,7 @@ def simulate_members(
         )
     if options.get("components") and not members:
         raise DescriptionError(
-            "the components of different members have nothing in common, so that they have no mean; use "
+            "components of different members do not correspond, so they have no mean; use "
             "members=True, or components=False."
         )
     sims, states = [], []
@@ -79,7 +86,7 @@ def simulate_members(
 
 
 def join_members(parts: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
-    """Datasets of the members as one, with a leading dimension ``member``."""
+    """Join Datasets of the members along a leading dimension ``member``."""
     joined = xr.concat(
         parts,
         dim="member",
@@ -95,19 +102,19 @@ def join_members(parts: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
 
 
 def _mean(sims: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
-    """The mean over the members, with the attributes that each has."""
+    """The mean over the members, with the attributes of the first."""
     first = sims[0]
     out = first.copy()
     number = len(sims)
     for name, array in first.data_vars.items():
-        if VARIABLES[str(name)].role == "flag":  # of the forcing, which is the same
+        if VARIABLES[str(name)].role == "flag":  # the same for all members: it flags forcing
             continue
         parts = [sim[name].variable for sim in sims]
         mean = sum(parts[1:], parts[0]) / number
         out[name] = array.dims, mean.data.astype(array.dtype), array.attrs
     if "streamflow" in first:
         flows = [sim["streamflow"].variable for sim in sims]
-        # Not from the mean: dask loses a result that another one is computed from (of a whole Dataset).
+        # Not from the mean: computing a whole Dataset, dask loses a result that another is computed from.
         spread = xr.Variable.concat(flows, "member").std("member")
         kept = ("grid_mapping", "coverage_content_type")
         attrs = {key: value for key, value in first["streamflow"].attrs.items() if key in kept}
@@ -120,7 +127,7 @@ def _mean(sims: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
 
 
 def _common_flag(sims: list[xr.Dataset]) -> tuple[list[xr.Dataset], xr.DataArray | None]:
-    """The simulations without the flag of unlike cells, and what is marked for any of the members."""
+    """The simulations without their flag of unlike cells, and one flag that is set if any member sets it."""
     flags = [sim[FLAG] for sim in sims if FLAG in sim]
     if not flags:
         return sims, None
@@ -141,7 +148,7 @@ def of_member(given: xr.Dataset | None, place: int, ensemble: Ensemble, what: st
     Raises
     ------
     StateError
-        Where it is not of that ensemble.
+        If it has another number of members, or comes from another ensemble.
     """
     if given is None:
         return None
@@ -153,8 +160,7 @@ def of_member(given: xr.Dataset | None, place: int, ensemble: Ensemble, what: st
     made_by = given.attrs.get(MODEL_SHA256)
     if made_by is not None and made_by != ensemble.hash:
         raise StateError(
-            f"{what} was made by another ensemble, whose parameters it carries; start from a state of this "
-            "one."
+            f"{what} comes from another ensemble and carries its parameters; start from a state of this one."
         )
     part = given.isel(member=place, drop=True)
     part.attrs = {key: value for key, value in given.attrs.items() if key != MODEL_SHA256}

@@ -102,12 +102,12 @@ def _with_grid_mapping(sim: xr.Dataset, inputs: Inputs) -> xr.Dataset:
 
 
 def in_chunks(result: xr.Dataset, cut: Plan) -> xr.Dataset:
-    """Lazy coordinates of the input in the chunks of the results."""
+    """Rechunk lazy coordinates of the input to the chunks of the results."""
     chunks = {**cut.block, "time": cut.segment}
     lazy = {
         name: array.variable.chunk(
             {dim: chunks[str(dim)] for dim in array.dims if str(dim) in chunks}
-        ).drop_encoding()  # of the file that they were read from, which has other chunks
+        ).drop_encoding()  # it has the chunks of the input file
         for name, array in result.coords.items()
         if array.chunks is not None
     }
@@ -184,8 +184,8 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
         return list(dict.fromkeys(wanted))
     if spec is not None and unknown[0] in OUTPUTS:
         raise MissingVariableError(
-            f"{unknown[0]!r} is an output of HBV, and this model is {spec.called}, which has none but "
-            f"{', '.join(known)}; ask for that, or use a δ model: hx.DeltaHBV(...)."
+            f"{unknown[0]!r} is an output of HBV, and this model is {spec.called}, which gives only "
+            f"{', '.join(known)}; select that, or use a δ model: hx.DeltaHBV(...)."
         )
     raise MissingVariableError(
         f"{unknown[0]!r} is not an output of the model; expected some of "
@@ -212,8 +212,8 @@ def checked_outputs(
         raise DescriptionError("an LSTM of streamflow has no components of HBV; expected components=False.")
     if backend not in ("auto", "torch"):
         raise DescriptionError(
-            f"backend={backend!r} walks HBV through time, and an LSTM of streamflow has no HBV; expected "
-            "'auto'. device says where it runs."
+            f"backend={backend!r} runs HBV, and an LSTM of streamflow has no HBV; expected 'auto'. Choose "
+            "where it runs with device."
         )
     return wanted
 

@@ -62,10 +62,17 @@ class RunSetup:
         window: slice | None = None,
         static: xr.Dataset | None = None,
     ) -> str:
-        """Take a model or parameters, and a state; what to note about the parameter window.
+        """Take a model or parameters, and a state; return a note on the parameter window.
 
         Static parameters of a network come from ``static``, else from ``state``, else from the
         ``window`` in the input.
+
+        Raises
+        ------
+        DescriptionError
+            If ``given`` is neither a model nor parameters.
+        ParameterError, StateError, CoordinateError, DimensionError, MissingAttributeError
+            If parameters, the state or attributes do not fit the model or the Dataset.
         """
         carrier = state if static is None else static
         note = "" if carrier is None else str(carrier.attrs.get(PARAMETER_WINDOW, ""))
@@ -78,7 +85,7 @@ class RunSetup:
             self._parameters(given)
         else:
             raise DescriptionError(
-                "expected a model (of ds.hbv.fit or hx.load_model) or a Dataset of parameters, found "
+                "expected a model (from ds.hbv.fit or hx.load_model) or a Dataset of parameters, found "
                 f"{type(given).__name__}."
             )
         if state is not None:
@@ -86,7 +93,7 @@ class RunSetup:
         return note
 
     def _model(self, given: Model, carrier: xr.Dataset | None, window: slice | None, note: str) -> str:
-        """Take a model; what to note about the parameter window."""
+        """Take a model; return a note on the parameter window."""
         spec = given.description
         more = {DESCRIPTION: spec.to_dict(), MODEL_SHA256: given.hash, TRAINING: given.provenance}
         self.attrs = cf.model_attrs(spec.symbol, spec.model_kind, more)
@@ -126,7 +133,7 @@ class RunSetup:
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """What a later run needs to continue this one, beside static parameters."""
+        """State variables that a later run needs to continue this one, besides static parameters."""
         if self.model is not None and self._spec is None:
             return NETWORK_STATE
         routed = self.model is not None or f"parameter:{ROUTING[0]}" in self.arrays
@@ -135,7 +142,7 @@ class RunSetup:
 
     @property
     def static_parameters(self) -> list[str]:
-        """Parameters with one value for the whole run, which the state carries on."""
+        """Parameters that are constant over the run; the state carries them on."""
         if self._spec is not None:
             return [name for name in self._spec.parameters if name not in self.dynamic]
         return [
@@ -172,7 +179,7 @@ class RunSetup:
         device: str = "auto",
         backend: str = "auto",
     ) -> Job:
-        """Everything that a block needs to know."""
+        """Everything that a block needs to know, apart from its arrays."""
         prcp = forcing["prcp"]
         sizes = {"time": prcp.sizes["time"], "component": self.n_components, "lead": LEADS}
         if self.model is not None:
@@ -221,7 +228,7 @@ class RunSetup:
         if len(pair) == 1:
             raise ParameterError(
                 f"routing needs both of {' and '.join(ROUTING)}, and there is {pair[0]} only; "
-                "give both, or none for runoff that is not routed."
+                "give both, or neither for runoff without routing."
             )
         given = select_cells(given, self.ds, self.space, "the parameters")
         for name, array in given.data_vars.items():
@@ -252,13 +259,13 @@ class RunSetup:
         self.arrays[f"parameter:{name}"] = array.transpose(*order)
 
     def _check_values(self, name: str, array: xr.DataArray) -> None:
-        """What is in memory is checked now; the blocks check the rest."""
+        """Check values in memory now; the blocks check lazy ones."""
         dtype = str(array.dtype) if array.dtype.kind == "f" else "float64"
         known = np.isfinite(array)
         mask = self.inputs.mask
         if mask is not None:
             if mask.chunks is not None:
-                return  # the blocks know it
+                return  # the blocks check
             land = mask.drop_vars(mask.coords)
             known, array = known | ~land, array.where(land)
         if self.missing == "raise" and not bool(known.all()):
@@ -276,8 +283,8 @@ class RunSetup:
         made_by, model = (attrs.get(MODEL_SHA256) for attrs in (state.attrs, self.attrs))
         if made_by is not None and model is not None and made_by != model:
             raise StateError(
-                "the initial state was made by another model, whose parameters it carries; "
-                "start from a state of this one."
+                "the initial state comes from another model and carries its parameters; start from a state "
+                "of this one."
             )
         state = select_cells(state, self.ds, self.space, "the initial state")
         _check_continues(state, self.ds)
@@ -298,7 +305,7 @@ class RunSetup:
 
 
 def _check_continues(state: xr.Dataset, ds: xr.Dataset) -> None:
-    """A state that knows its day must be that of the day before the run."""
+    """Refuse a state that is not from the day before the run; one without a date passes."""
     if "time" not in state.coords:
         return
     stamp = state["time"] if state["time"].ndim else state["time"].expand_dims("time")
@@ -310,14 +317,14 @@ def _check_continues(state: xr.Dataset, ds: xr.Dataset) -> None:
         follows = False
     if not follows:
         raise StateError(
-            f"the initial state is of the end of {str(after)[:10]}, but the run starts on "
-            f"{str(first)[:10]}; expected the day after. "
-            "If that is meant (a spin-up, say), drop its date: state.drop_vars('time')."
+            f"the initial state is from the end of {str(after)[:10]}, but the run starts on "
+            f"{str(first)[:10]}; expected the day after. If you mean that, for a spin-up, drop the date of "
+            "the state: state.drop_vars('time')."
         )
 
 
 def _window(ds: xr.Dataset, model: Model, chosen: slice | None) -> tuple[tuple[int, int], str]:
-    """Positions of the parameter window in the input, and what to note of it."""
+    """Positions of the parameter window in the input, and a note on it."""
     index = ds.indexes["time"]
     if chosen is not None:
         inside = index.slice_indexer(chosen.start, chosen.stop)
@@ -332,15 +339,15 @@ def _window(ds: xr.Dataset, model: Model, chosen: slice | None) -> tuple[tuple[i
     days = int(model.training["days"])
     try:
         inside = index.slice_indexer(first, last)
-    except (TypeError, ValueError):  # a date that this calendar does not have
+    except (TypeError, ValueError):  # this calendar lacks the date
         inside = slice(0, 0)
     if len(index[inside]) == days:
         return (inside.start, inside.stop), f"{first} to {last} (the training period)"
     if len(index) < days:
         warn(
-            f"the input has {len(index)} days and not the training period {first} to {last}, at whose end "
-            f"parameters are read, nor as many days as it ({days}): they are read at the end of what is "
-            "there, and change where the input gets longer. Simulate from an earlier day on, or pass "
+            f"the input has {len(index)} days. It lacks the training period {first} to {last}, at the end of "
+            f"which parameters are read, and is shorter than it ({days} days). So they are read at the end "
+            "of the input, and change if the input gets longer. Simulate from an earlier day on, or pass "
             "ds.hbv.parameters(model) of a longer input, or a state."
         )
         days = len(index)

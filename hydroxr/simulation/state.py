@@ -1,4 +1,4 @@
-"""The state at the end of a run, labelled: what a later run needs to go on."""
+"""The labelled state at the end of a run, from which a later run continues."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ def state_dataset(
     space: tuple[Hashable, ...],
     attrs: Mapping[str, Any],
 ) -> xr.Dataset:
-    """The parts of the last carry as variables of their own.
+    """Split the carry of the last day into labelled variables.
 
     Parameters
     ----------
     carry : DataArray, (space..., carry)
     carried : layout
-        Of the carry.
+        Layout of the carry.
     ds : Dataset
-        The input, for its coordinates.
+        Input of the run; gives the coordinates.
     space : tuple
         The dimensions of space.
     attrs : mapping
-        Global attributes on top of the usual ones.
+        Further global attributes.
 
     Returns
     -------
     Dataset
-        Storages (space, component), ``channel_outflow`` (space, lead), the network's state (space,
-        hidden_unit), static parameters; the coordinate ``time`` is the last day of the run.
+        Storages (space, component), ``channel_outflow`` (space, lead), the state of the network (space,
+        hidden_unit), and static parameters. The coordinate ``time`` is the last day of the run.
     """
     state = xr.Dataset()
     for key, place in places(carried).items():

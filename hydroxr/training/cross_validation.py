@@ -1,7 +1,4 @@
-"""Cross-validation over cells: each is simulated by a model that did not see it.
-
-The experiments of prediction in ungauged basins and regions.
-"""
+"""Cross-validation over cells: predict each by a model that did not see it."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _FoldSettings:
-    """What is the same for all folds."""
+    """Settings that all folds share."""
 
     spec: Spec
     name: str
@@ -110,22 +107,25 @@ def cross_validate(
 def _check_options(
     spec: Spec, variables: Sequence[str] | None, client: Any, missing: str, options: Mapping[str, Any]
 ) -> list[str]:
-    """The variables to simulate.
+    """Names of the variables to simulate.
 
     Raises
     ------
-    DescriptionError, MissingVariableError
+    DescriptionError
+        If the model is not regional, or an option is wrong.
+    MissingVariableError
+        If the model has no such output.
     """
     check_spec(spec)
     if not spec.regional:
         raise DescriptionError(
-            f"network {spec.network!r} has parameters for the cells alone that it was fitted to, none for "
-            "cells that are held out; cross-validate a regional model: hx.DeltaHBV(network='lstm')."
+            f"network {spec.network!r} has parameters only for the cells that it was fitted to, none for "
+            "held-out cells; cross-validate a regional model: hx.DeltaHBV(network='lstm')."
         )
     check_client(client, "fold")
     if not isinstance(options.get("validation"), slice | None):
         raise DescriptionError(
-            "validation names cells, of which each is held out by a fold of its own; expected a period, "
+            "validation names cells, but the folds already hold cells out; expected a period, "
             "slice('1990-10-01', '1995-09-30')."
         )
     if missing not in ("raise", "fill"):
@@ -203,7 +203,7 @@ def _task(inputs: Inputs, fold: Fold, plan: _FoldSettings, model: Model | Ensemb
 
 
 def _run_fold(inputs: Inputs, fold: Fold, plan: _FoldSettings, model: Model | Ensemble | None) -> _Result:
-    """Fit to the other folds, unless that is done, and simulate the held-out cells, in memory."""
+    """Fit to the other folds unless there is a model, and simulate the held-out cells in memory."""
     ds = inputs.ds
     try:
         if model is None:
@@ -232,13 +232,13 @@ def _fitted(inputs: Inputs, fold: Fold, plan: _FoldSettings) -> Model | Ensemble
     if len(members) < wanted or any(member.training.get("interrupted") for member in members):
         raise KeyboardInterrupt(
             f"cross-validation was interrupted in fold {fold.label!r}, whose model is not kept. With "
-            "models='folder' a repeated call goes on with the folds that were done."
+            "models='folder' a repeated call continues with the folds that are done."
         )
     return marked(model, plan.name, fold, plan.run)
 
 
 def _assembled(parts: Sequence[xr.Dataset], folds: Sequence[Fold], plan: _FoldSettings) -> xr.Dataset:
-    """All cells in their order."""
+    """Join the folds; cells are in their order again."""
     together = xr.concat(
         parts,
         plan.dim,

@@ -116,8 +116,8 @@ def _untrained(inputs: Inputs, spec: Spec, names: tuple[str, ...], gauged: np.nd
 def _check_length(days: int, protocol: Protocol) -> None:
     if days < protocol.warmup + protocol.window:
         raise EmptySelectionError(
-            f"the period has {days} days; expected at least {protocol.warmup} of warm-up and "
-            f"{protocol.window} of a window. Choose a longer period, or smaller window and warmup."
+            f"the period has {days} days; expected at least {protocol.warmup} for the warm-up and "
+            f"{protocol.window} for a window. Choose a longer period, or a smaller window and warmup."
         )
 
 
@@ -129,7 +129,7 @@ def _of_period(
     protocol: Protocol,
     validation: Any,
 ) -> ValidationData:
-    """The cells that are trained on, on the days ``later``."""
+    """Validation data: the cells that are trained on, on other days."""
     from .loop.arrays import ValidationData
 
     observed = later.observed
@@ -161,7 +161,7 @@ def _of_cells(
     static: np.ndarray,
     protocol: Protocol,
 ) -> ValidationData:
-    """The cells that are not trained on, in the period of training."""
+    """Validation data: cells that are not trained on, in the training period."""
     from .loop.arrays import ValidationData
 
     flow = flow.copy()
@@ -178,7 +178,7 @@ def _of_cells(
 
 
 def _window(forcing: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """The last days of the training period, as many as a window has with its warm-up."""
+    """The last days of the training period, as many as a window and its warm-up have."""
     return forcing[-(protocol.warmup + protocol.window) :]
 
 
@@ -213,7 +213,7 @@ def _held_out(inputs: Inputs, validation: Validation | None, spec: Spec) -> np.n
         )
     if spec.network == "constant":
         raise DescriptionError(
-            "a constant network has no parameters for cells that it is not fitted to; validate it on a "
+            "a constant network has parameters only for the cells that it is fitted to; validate it on a "
             "period: validation=slice(...)."
         )
     if isinstance(validation, xr.DataArray):
@@ -282,14 +282,13 @@ def _check_memory(arrays: Sequence[xr.DataArray]) -> None:
             f"training needs about {needed / 1e9:.1f} GB in memory (forcing and streamflow, "
             f"{arrays[0].sizes['time']} days, "
             f"{arrays[0].size // max(arrays[0].sizes['time'], 1)} cells), and {available / 1e9:.1f} GB are "
-            "free. "
-            "Select fewer days, time=slice(...), or fewer cells, ds.isel(...): those with observed "
+            "free. Select fewer days, time=slice(...), or fewer cells, ds.isel(...): those with observed "
             "streamflow are enough."
         )
 
 
 def _flat(array: xr.DataArray, space: Space) -> np.ndarray:
-    """In memory as float32, (time, cell)."""
+    """Values as float32, (time, cell)."""
     values = array.transpose("time", *space).values.astype("float32")
     return values.reshape(values.shape[0], -1)
 
@@ -303,7 +302,7 @@ def _static(inputs: Inputs, model: Model) -> np.ndarray:
 
 
 def _fitted_cells(inputs: Inputs, gauged: np.ndarray) -> xr.Dataset:
-    """The cells that a constant network has parameters for."""
+    """Coordinates of the cells that a constant network has parameters for."""
     space = inputs.space
     cells = space_coords(inputs.ds, space)
     if gauged.all():

@@ -1,4 +1,4 @@
-"""The members of an ensemble: trained one after another, or side by side on a cluster."""
+"""Train the members of an ensemble one after another, or side by side on a cluster."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# In a process one training at a time: random numbers and the threads of torch are the process's.
+# One training at a time per process: all threads share the random numbers and threads of torch.
 ONE_TRAINING = threading.Lock()
 
 
 def member_seeds(seeds: int | Sequence[int], first: int) -> list[int]:
-    """The seeds of an ensemble's members.
+    """The seeds of the members: as given, or ``seeds`` numbers from ``first`` on.
 
     Raises
     ------
     DescriptionError
-        Where they are no whole numbers, or not different ones.
+        If they are no whole numbers, or not all different.
     """
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
         numbers = [first + place for place in range(int(seeds))]
@@ -50,12 +50,7 @@ def checkpoint_folder(folder: Path | None, seed: int) -> Path | None:
 
 
 def check_client(client: Any, task: str) -> None:
-    """Refuse what is no client of a cluster.
-
-    Raises
-    ------
-    DescriptionError
-    """
+    """Refuse anything but a client of a cluster or None, with a DescriptionError."""
     if client is not None and not (hasattr(client, "submit") and hasattr(client, "scatter")):
         raise DescriptionError(
             f"client is {type(client).__name__}; expected a dask.distributed.Client, or None to fit one "
@@ -64,7 +59,7 @@ def check_client(client: Any, task: str) -> None:
 
 
 def fit_in_turn(seeds: list[int], train: Callable[[int], Model]) -> Ensemble:
-    """One after another; an interrupt leaves those that there are."""
+    """Train one member after another; an interrupt keeps the members trained so far."""
     fitted: list[Model] = []
     for seed in seeds:
         try:
@@ -82,23 +77,23 @@ def fit_in_turn(seeds: list[int], train: Callable[[int], Model]) -> Ensemble:
 def fit_side_by_side(
     client: Client, seeds: list[int], train: Callable[..., Model], data: Any, progress: bool
 ) -> Ensemble:
-    """As tasks of a cluster, a member each, one at a time in each worker process.
+    """Train members as tasks of a cluster, one per worker process at a time.
 
     Parameters
     ----------
     client : dask.distributed.Client
     seeds : list of int
     train : function
-        Of ``data`` and a seed; it travels to the workers with each task.
+        Takes ``data`` and a seed; travels to the workers with each task.
     data
-        What all members learn from: it travels to each worker once.
+        Training data of all members; travels to each worker once.
     progress : bool
-        Show a bar over the members.
+        Show a progress bar over the members.
 
     Raises
     ------
     HydroxrError
-        Of the first member that fails, with its seed; the others are cancelled.
+        The error of the first member that fails, with its seed; the others are cancelled.
     """
     (there,) = client.scatter([data], hash=False, broadcast=True)
     with progress_bar(total=len(seeds), desc="fit", unit="member", disable=not progress) as bar:
@@ -111,7 +106,7 @@ def fit_side_by_side(
 
 
 def as_they_end(client: Client, pending: dict[Any, T]) -> Iterator[tuple[T, Any]]:
-    """What each task is of, and its result; after an error the others are cancelled."""
+    """The label of each task, and its result, as tasks end; an error cancels the others."""
     from distributed import as_completed
 
     try:

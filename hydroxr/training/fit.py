@@ -1,4 +1,4 @@
-"""From a labelled Dataset to a fitted model."""
+"""Fit a model, or an ensemble, to the observed streamflow of a Dataset."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from .loop.checkpoint import Checkpoint
     from .loop.protocol import Protocol
 
-# Of the stores under the soil: what leaves them, and when. Feng et al. (2022), section 3.3, name
-# "groundwater recession parameters" among those that should not be dynamic.
+# Parameters of the outflow of groundwater. Feng et al. (2022), section 3.3: "groundwater recession
+# parameters" should not be dynamic.
 _RECESSION = ("K0", "K1", "K2", "PERC", "UZL")
-_NAMED = 10_000  # cells that a model knows by name
-_MANY = 3  # dynamic parameters; the paper has two at most
+_NAMED = 10_000  # a model lists the names of up to so many cells
+_MANY = 3  # dynamic parameters; the paper has at most two
 
 
 @overload
@@ -108,8 +108,8 @@ def fit(
     check_client(client, "member")
     if client is not None and members is None:
         raise DescriptionError(
-            "client is given without seeds: a cluster trains the members of an ensemble side by side, one "
-            "model is trained here; give seeds=5, or no client."
+            "client is given without seeds: a cluster trains the members of an ensemble, but a single model "
+            "is trained here; give seeds=5, or no client."
         )
     folder = _folder(checkpoint, resume)
     every = _every(checkpoint_every, folder)
@@ -143,21 +143,21 @@ def _fit_seed(
     *,
     progress: bool,
 ) -> Model:
-    """Train the member of an ensemble that has this seed."""
+    """Train the ensemble member with this seed."""
     own = checkpoint_folder(folder, seed)
     keeper = None if own is None else _keeper(own, every)
     return _fit_one(model, *data, replace(protocol, seed=seed), device, progress, keeper)
 
 
 def _folder(checkpoint: str | os.PathLike[str] | None, resume: str | os.PathLike[str] | None) -> Path | None:
-    """Where the checkpoints are."""
+    """Folder of the checkpoints, or None."""
     if resume is None:
         return None if checkpoint is None else Path(checkpoint)
     folder = Path(resume)
     if checkpoint is not None and Path(checkpoint) != folder:
         raise DescriptionError(
             f"checkpoint is {str(checkpoint)!r} and resume is {str(folder)!r}; expected one of them: a "
-            "training that is resumed keeps its checkpoints where they are."
+            "resumed training keeps its checkpoints in their folder."
         )
     from .loop.checkpoint import CHECKPOINT_FILE
 
@@ -178,7 +178,7 @@ def _fit_one(
     progress: bool,
     keeper: Checkpoint | None,
 ) -> Model:
-    """Train one model, and say how."""
+    """Train one model and record how it was trained."""
     from ..support.devices import torch_device
     from .loop import train as module
     from .loop.checkpoint import identity_of
@@ -199,7 +199,7 @@ def _fit_one(
         **protocol.to_dict(),
         **trained.facts,
         "last_loss": _last_finite(trained.history["loss"]),
-        "seconds": round(trained.history["seconds"][-1], 1),  # of all calls that it took
+        "seconds": round(trained.history["seconds"][-1], 1),  # summed over all calls
         VERSION_KEY: __version__,
     }
     if trained.facts["interrupted"]:
@@ -209,7 +209,7 @@ def _fit_one(
 
 
 def _data_facts(data: TrainingData) -> dict[str, Any]:
-    """What was learned from: a checksum of all values, and the cells by name where they are not too many."""
+    """Checksum of the training data, and the names of the cells unless there are too many."""
     from .loop.checkpoint import fingerprints
 
     text = " ".join(f"{name} {value}" for name, value in fingerprints(data).items())
@@ -227,7 +227,7 @@ def _every(every: int | datetime.timedelta | None, folder: Path | None) -> int |
         return None
     if folder is None:
         raise DescriptionError(
-            "checkpoint_every is given without checkpoint; say where to keep it: checkpoint='folder'."
+            "checkpoint_every is given without checkpoint; name a folder: checkpoint='folder'."
         )
     if isinstance(every, datetime.timedelta) and every > datetime.timedelta(0):
         return every
@@ -247,7 +247,7 @@ def _keeper(folder: Path, every: int | datetime.timedelta | None) -> Checkpoint:
 
 
 def _warn_of_dynamic(spec: DeltaHBV) -> None:
-    """Say what the paper says of dynamic parameters, where there are such."""
+    """Warn of dynamic parameters that the paper advises against."""
     reasons = []
     recession = [name for name in spec.dynamic if name in _RECESSION]
     if recession:
@@ -270,7 +270,7 @@ def _warn_of_dynamic(spec: DeltaHBV) -> None:
 def _warn_of_interruption(training: dict[str, Any], keeper: Checkpoint | None) -> None:
     done, total = training["iterations_done"], training["iterations"]
     advice = (
-        "Repeat the call to go on from the checkpoint."
+        "Repeat the call to continue from the checkpoint."
         if keeper is not None
         else "With checkpoint='folder' a training can be continued."
     )

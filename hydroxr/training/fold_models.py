@@ -1,7 +1,7 @@
-"""Models of the folds on disk: a run that was stopped goes on with those that are there.
+"""Models of folds on disk, with which a stopped cross-validation continues.
 
-Each model says, in ``training["cross_validation"]``, which cells it did not see and of which run
-it is; a run takes only its own.
+Each model says in ``training["cross_validation"]`` which cells it did not see and to which run it
+belongs; a run takes only its own models.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .folds import Fold
 from .loop.protocol import Protocol, protocol_of
 
 KEY = "cross_validation"
-_NOT_LEARNED = ("device", "progress", "checkpoint", "checkpoint_every")  # change nothing in the model
+_NOT_LEARNED = ("device", "progress", "checkpoint", "checkpoint_every")  # do not change the model
 
 
 def fold_provenance(
@@ -79,7 +79,7 @@ def _parts(
 
 
 def marked(model: Model | Ensemble, name: str, fold: Fold, run: Mapping[str, Any]) -> Model | Ensemble:
-    """The model, which now says what it did not see and of which run it is."""
+    """The model, marked with its held-out cells and its run."""
     if isinstance(model, Ensemble):
         return Ensemble(tuple(_marked(member, name, fold, run) for member in model.members))
     return _marked(model, name, fold, run)
@@ -91,12 +91,12 @@ def _marked(model: Model, name: str, fold: Fold, run: Mapping[str, Any]) -> Mode
 
 
 def load_folds(path: Path, folds: Sequence[Fold], run: Mapping[str, Any]) -> dict[str, Model | Ensemble]:
-    """The models that are there, by the label of their fold.
+    """Load the models in a folder, by the label of their fold.
 
     Raises
     ------
     ModelFileError
-        Where ``path`` is something else, or a model is of another run, or damaged.
+        If ``path`` is something else, or a model is damaged or belongs to another run.
     """
     if (path.exists() and not path.is_dir()) or (path / JSON_FILE).exists():
         raise ModelFileError(
@@ -109,7 +109,7 @@ def load_folds(path: Path, folds: Sequence[Fold], run: Mapping[str, Any]) -> dic
         check_model_path(folder)
         if folder.name not in expected:
             raise ModelFileError(
-                f"{folder} is of another cross-validation: there is no such fold now, only "
+                f"{folder} belongs to another cross-validation: this one has the folds "
                 f"{', '.join(expected)}. Choose another path: models=..."
             )
         fold = expected[folder.name]
@@ -121,7 +121,7 @@ def load_folds(path: Path, folds: Sequence[Fold], run: Mapping[str, Any]) -> dic
             differs.append("held-out cells")
         if differs:
             raise ModelFileError(
-                f"{folder} was fitted with other {', '.join(differs)} than are given now; a run goes on "
+                f"{folder} was fitted with other {', '.join(differs)} than this call has; a run continues "
                 "only with its own models. Repeat the call as it was, or choose another path: models=..."
             )
         found[fold.label] = model
@@ -129,7 +129,7 @@ def load_folds(path: Path, folds: Sequence[Fold], run: Mapping[str, Any]) -> dic
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Names of what is not the same."""
+    """Names of the entries that differ."""
     out = []
     for name in now:
         before, after = then.get(name), now[name]
@@ -148,7 +148,7 @@ def _same(value: Any, usual: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON gives back as it was."""
+    """The value in types that survive JSON."""
     if isinstance(value, slice):
         return [_plain(value.start), _plain(value.stop), _plain(value.step)]
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Cells divided into folds by a label that each has: a number, a region's name."""
+"""Divide cells into folds by a label: a number, or the name of a region."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Fold:
     Parameters
     ----------
     label : str
-        What they have in common.
+        The label that they share.
     held_out, trained : array of int, (cell,)
         Positions along the dimension of space, ascending.
     """
@@ -42,7 +42,7 @@ class Fold:
 
     @property
     def folder(self) -> str:
-        """A name for its files, whatever the label."""
+        """Name of the folder for its files, valid for any label."""
         return f"fold-{quote(self.label, safe='')}"
 
 
@@ -52,14 +52,14 @@ def cell_dimension(space: Sequence[Hashable]) -> Hashable:
     Raises
     ------
     DimensionError
-        Where there are several, or none.
+        If there are several, or none.
     """
     if len(space) == 1:
         return space[0]
     advice = (
         f"make the cells a list: ds.stack(cell={[str(dim) for dim in space]}).reset_index('cell')."
         if space
-        else "a single series has nothing to be held out."
+        else "a single series leaves nothing to hold out."
     )
     raise DimensionError(
         f"the Dataset has {len(space)} dimensions of space, ({', '.join(map(str, space))}); expected one, "
@@ -72,7 +72,12 @@ def fold_labels(ds: xr.Dataset, dim: Hashable, folds: str | xr.DataArray) -> tup
 
     Raises
     ------
-    MissingVariableError, DescriptionError, DimensionError, CoordinateError
+    MissingVariableError
+        If the Dataset has no such label.
+    DescriptionError
+        If ``folds`` is neither a name nor a DataArray.
+    DimensionError, CoordinateError
+        If it does not have one value per cell of ``ds``.
     """
     if isinstance(folds, xr.DataArray):
         name, array = str(folds.name or "folds"), folds
@@ -90,7 +95,7 @@ def fold_labels(ds: xr.Dataset, dim: Hashable, folds: str | xr.DataArray) -> tup
         name, array = folds, ds[folds]
     if array.dims != (dim,):
         raise DimensionError(
-            f"the label {name!r} has dimensions {array.dims}; expected {(dim,)}: one value a cell."
+            f"the label {name!r} has dimensions {array.dims}; expected {(dim,)}: one value per cell."
         )
     bare = array.drop_vars([label for label in array.coords if label != dim])
     aligned = select_cells(bare.to_dataset(name="_fold"), ds, (dim,), f"the label {name!r}")["_fold"]
@@ -98,7 +103,7 @@ def fold_labels(ds: xr.Dataset, dim: Hashable, folds: str | xr.DataArray) -> tup
 
 
 def missing_labels(labels: xr.DataArray) -> np.ndarray:
-    """Which cells have none, (cell,): NaN, or text that says nothing."""
+    """Which cells lack a label, (cell,): NaN, or text that counts as missing."""
     values = labels.values
     if values.dtype.kind in "OTUS":
         return np.asarray(missing_as_empty(values) == "", dtype=bool)
@@ -112,12 +117,12 @@ def require_labels(
     missing: np.ndarray,
     else_do: str = "leave them out: drop_missing=True",
 ) -> None:
-    """Refuse cells without a label; ``else_do`` is what the message advises beside giving them one.
+    """Refuse cells without a label; the message advises to label them or to ``else_do``.
 
     Raises
     ------
     CoordinateError
-        With their names.
+        If labels are missing; it names cells.
     """
     if not missing.any():
         return
@@ -125,36 +130,36 @@ def require_labels(
     more = f" and {len(cells) - _SHOWN} more" if len(cells) > _SHOWN else ""
     raise CoordinateError(
         f"the label {name!r} is missing for {len(cells)} of {missing.size} cells, {', '.join(cells[:_SHOWN])}"
-        f"{more}; expected one a cell. Give them one, or {else_do}."
+        f"{more}; expected one per cell. Give them one, or {else_do}."
     )
 
 
 def plain_labels(labels: xr.DataArray) -> np.ndarray:
-    """Complete labels as whole numbers, numbers or text, (cell,)."""
+    """Complete labels as text, whole numbers or other numbers, (cell,)."""
     values = labels.values
     if values.dtype.kind in "OTUS":
         return np.array([str(value) for value in values])
     if values.dtype.kind == "f" and (values == np.rint(values)).all():
-        return values.astype(np.int64)  # numbers of folds become float where some are missing
+        return values.astype(np.int64)  # whole numbers become float if some are missing
     return values
 
 
 def make_folds(labels: np.ndarray, name: str, gauged: np.ndarray) -> list[Fold]:
-    """One fold a label, sorted.
+    """One fold per label, sorted by label.
 
     Parameters
     ----------
     labels, gauged : array, (cell,)
-        The labels, and whether there is anything to learn from in that cell.
+        The labels, and whether a cell has streamflow to learn from.
     name : str
-        Of the label.
+        Name of the label, for messages.
 
     Raises
     ------
     EmptySelectionError
-        Where all cells have the same label.
+        If all cells have the same label.
     MissingObservationError
-        Where nothing can be learned for a fold: no cell of the others is gauged.
+        If none of the other cells is gauged when a fold is held out.
     """
     found = np.unique(labels)
     if found.size < 2:

@@ -70,13 +70,9 @@ def test_streamflow_must_be_possible(ds: xr.Dataset) -> None:
     """-999 for a missing value is not learned from."""
     spec = hx.DeltaHBV(components=1, network="constant")
     with pytest.raises(ValueRangeError, match=r"streamflow.*-999.*g1 on 2000-01-11.*missing values"):
-        with_value(ds, "streamflow", -999, day=10).hbv.fit(
-            hx.DeltaHBV(components=1, network="constant"), **FIT
-        )
+        with_value(ds, "streamflow", -999, day=10).hbv.fit(spec, **FIT)
     with pytest.raises(UnitsError, match=r"'streamflow'.*'cubic feet'"):
-        with_units(ds, "streamflow", "cubic feet").hbv.fit(
-            hx.DeltaHBV(components=1, network="constant"), **FIT
-        )
+        with_units(ds, "streamflow", "cubic feet").hbv.fit(spec, **FIT)
 
 
 def test_selections_must_hold_something(ds: xr.Dataset, static_model: Model) -> None:
