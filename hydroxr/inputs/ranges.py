@@ -5,7 +5,7 @@ The checks work on arrays, so they serve data in memory and blocks of lazy data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,6 +33,7 @@ def check_forcing(
     cells: Labels | None = None,
     *,
     called: Mapping[str, str] | None = None,
+    derived: Container[str] = (),
     missing: str = "raise",
     zero_pet: np.ndarray | None = None,
 ) -> None:
@@ -47,6 +48,8 @@ def check_forcing(
         Labels for messages.
     called : mapping, optional
         How messages call each input; default: its name in quotes.
+    derived : container of str
+        Names of inputs that are derived from others, such as PET by Hargreaves.
     missing : {"raise", "fill"}
         With "fill" missing values pass.
     zero_pet : array, (cell,), optional
@@ -71,7 +74,7 @@ def check_forcing(
                 "expected a value for every day. Select complete cells or days, or fill it yourself, for "
                 "example with ds.interpolate_na('time'); simulate can fill and flag it: missing='fill'."
             )
-        if name == "pet" and "Hargreaves" in what:
+        if name == "pet" and name in derived:
             _check_pet(values, what, zero_pet)
         if name in FORCING:
             problem = range_problem(name, values, times, cells, what)

@@ -149,6 +149,11 @@ class Inputs:
         return {name: self._over_space(array) for name, array in found.items()}
 
     @property
+    def derived(self) -> tuple[str, ...]:
+        """Daily inputs that the Dataset lacks and that are derived from others."""
+        return tuple(name for name in self.wanted if name in FORCING and self.name(name) is None)
+
+    @property
     def called(self) -> dict[str, str]:
         """How messages call each daily input: by its variable, or by what it is derived from."""
         return {name: self.call(name) for name in self.wanted}

@@ -63,7 +63,8 @@ def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
     roles = {}
     for name, array in inputs.forcing.items():
         values = cells_first(array)[land]
-        check_forcing({name: values}, times, cells, called={name: inputs.call(name)})
+        called = {name: inputs.call(name)}
+        check_forcing({name: values}, times, cells, called=called, derived=inputs.derived)
         if name == "prcp" and 0.0 < values.max() < _DRIZZLE:
             remarks.append(f"the largest precipitation is {values.max():g} mm/day: is its unit right?")
         if name in FORCING:

@@ -210,6 +210,7 @@ class RunSetup:
             device=device,
             backend=backend,
             called=self.inputs.called,
+            derived=self.inputs.derived,
         )
 
     def _parameters(self, given: xr.Dataset) -> None:

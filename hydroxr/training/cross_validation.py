@@ -165,11 +165,11 @@ def _check_inputs(
     days, cells = inputs.ds["time"].values, np.asarray(inputs.cell_names, dtype=object)
     trained = np.isin(days, select_days(inputs.ds, options.get("time"))["time"].values)
     for name, array in inputs.forcing.items():  # one at a time in memory
-        called = {name: inputs.call(name)}
+        known: dict[str, Any] = {"called": {name: inputs.call(name)}, "derived": inputs.derived}
         values = array.transpose(dim, "time").values
-        check_forcing({name: values}, days, cells, called=called, missing=missing)
+        check_forcing({name: values}, days, cells, missing=missing, **known)
         learned_from = values[gauged][:, trained]  # where nothing is filled
-        check_forcing({name: learned_from}, days[trained], cells[gauged], called=called)
+        check_forcing({name: learned_from}, days[trained], cells[gauged], **known)
 
 
 def _one_after_another(

@@ -268,7 +268,8 @@ def _checked_forcing(inputs: Inputs, flow: np.ndarray, chosen: np.ndarray, cells
     if problem is not None:
         raise problem
     arrays = {name: _flat(array, inputs.space)[:, chosen] for name, array in inputs.forcing.items()}
-    check_forcing({name: array.T for name, array in arrays.items()}, times, names, called=inputs.called)
+    by_cell = {name: array.T for name, array in arrays.items()}
+    check_forcing(by_cell, times, names, called=inputs.called, derived=inputs.derived)
     return np.stack(list(arrays.values()), axis=-1)
 
 

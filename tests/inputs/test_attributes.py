@@ -81,7 +81,7 @@ def test_selections_must_hold_something(ds: xr.Dataset, static_model: Model) -> 
     options = {key: value for key, value in FIT.items() if key != "time"}
     with pytest.raises(EmptySelectionError, match=r"1990.*2000-01-01 to 2000-02-29"):
         ds.hbv.fit(spec, time=slice("1990-01-01", "1995-01-01"), **options)
-    with pytest.raises(EmptySelectionError, match=r"20 days.*10 of warm-up.*20"):
+    with pytest.raises(EmptySelectionError, match=r"20 days.*10 for the warm-up.*20"):
         ds.hbv.fit(spec, time=slice("2000-01-01", "2000-01-20"), **options)
     with pytest.raises(EmptySelectionError, match=r"1990.*2000-01-01 to 2000-02-29"):
         ds.hbv.parameters(static_model, time=slice("1990-01-01", "1995-01-01"))

@@ -102,6 +102,7 @@ class Job:
     budget: float | None = None
     one_of_many: bool = False
     called: dict[str, str] = field(default_factory=dict, repr=False)
+    derived: tuple[str, ...] = field(default=(), repr=False)  # forcing derived from other variables
 
     @property
     def series_of(self) -> tuple[str, ...]:

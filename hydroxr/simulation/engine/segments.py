@@ -88,7 +88,7 @@ def _in_order(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> dict[str
     carry: xr.DataArray | None = None
     received: Layout = ()
     own = job.carried
-    if "Hargreaves" in job.called.get("pet", ""):  # whether it is 0 all year no segment knows
+    if "pet" in job.derived:  # whether it is 0 all year no segment knows
         job = replace(job, carried=(*own, (ZERO_PET, 1)))
     if job.needs_network and job.window[1] > plan.segment:
         carry, received = _walk_window(forcing, arrays, job, plan)
