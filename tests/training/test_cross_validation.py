@@ -251,7 +251,7 @@ def test_a_run_that_was_stopped_goes_on(
         (lambda ds: ds.assign(p_mean=ds["p_mean"] + 1), SPEC, {}, "other data than"),
         (lambda ds: ds.assign(pub_fold=("basin", [3, 1, 3, 2, 2])), SPEC, {}, "other folds than"),
         (lambda ds: ds.isel(basin=[1, 0, 2, 3, 4]), SPEC, {}, "folds, data"),
-        (lambda ds: ds.assign(pub_fold=("basin", [8, 6, 8, 7, 6])), SPEC, {}, "belongs to another cross-validation"),
+        (lambda ds: ds.assign(pub_fold=("basin", [8, 6, 8, 7, 6])), SPEC, {}, "belongs to another cross-val"),
     ],
 )
 def test_models_of_another_run_are_refused(

@@ -52,7 +52,7 @@ def no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"spec": hx.DeltaHBV(network="constant")}, DescriptionError, "held-out cells; cross-validate a regional"),
+        ({"spec": hx.DeltaHBV(network="constant")}, DescriptionError, "held-out cells; cross-validate"),
         ({"spec": "dn"}, DescriptionError, "expected a description"),
         ({"folds": "pur_region"}, MissingVariableError, "'pur_region'.*is not in the Dataset"),
         ({"folds": 3}, DescriptionError, "folds is int"),
