@@ -120,8 +120,15 @@ def _run(given: dict[str, np.ndarray], cells: Cells, job: Job) -> dict[str, np.n
         forcing = {name: values[land] for name, values in forcing.items()}
         cells = cells.where(land)
     zero_pet = given[CARRY][land, places(job.received)[ZERO_PET]][:, 0] if job.knows_zero_pet else None
-    known: dict[str, Any] = {"called": job.called, "derived": job.derived, "missing": job.missing}
-    check_forcing(forcing, job.days, cells, zero_pet=zero_pet, **known)
+    check_forcing(
+        forcing,
+        job.days,
+        cells,
+        called=job.called,
+        derived=job.derived,
+        missing=job.missing,
+        zero_pet=zero_pet,
+    )
     out = {name: _empty(name, len(land), job) for name in job.outputs}
     pieces = list(_pieces(len(land), job, device))[::-1]
     with torch.inference_mode(), one_thread_each(), without_subnormals():
