@@ -1,7 +1,8 @@
-"""``python -m hydroxr``: fit, simulate and evaluate from a shell, and the demonstration."""
+"""``python -m hydroxr``: the command line."""
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -9,9 +10,12 @@ from .errors import HydroxrError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, or 1 after an error with its message."""
+    """Run a command and return its exit code: 0, 1 after an error, 130 after an interrupt."""
     from .cli.arguments import parser
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # letters such as δ, on a terminal that lacks them
+            stream.reconfigure(errors="backslashreplace")
     given = parser().parse_args(arguments)
     try:
         given.command(given)

@@ -1,17 +1,23 @@
-"""The command line's arguments and their help."""
+"""Commands of the command line, their arguments and help texts."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._version import __version__
 from . import commands, demo
 
 _DATA_HELP = (
-    "CAMELS (its folder as published, or a compact NetCDF file of it), or your own NetCDF file or Zarr store "
-    "with prcp, tmean and pet (or tmin, tmax, lat), streamflow and units"
+    "the folder of CAMELS as published, a compact NetCDF file of CAMELS, or your own NetCDF file or Zarr "
+    "store "
+    "with prcp, tmean and pet (or tmin, tmax, lat), streamflow, and units"
 )
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _PRESETS = ("default", "long", "paper")
 
@@ -19,12 +25,14 @@ _TIME_HELP = "first and last day, such as 1980-10-01:1995-09-30 (default: all da
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands with their options and help."""
+    """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="python -m hydroxr",
-        description="Differentiable HBV hydrology: train a model on gauged catchments, "
-        "simulate every flux and storage.",
-        epilog="Start with: python -m hydroxr demo. Each command has its own --help.",
+        description="Differentiable HBV hydrology: train a model on gauged catchments, then simulate all "
+        "fluxes "
+        "and storages.",
+        epilog="Start with: python -m hydroxr demo. See the options of a command with: python -m hydroxr "
+        "COMMAND --help.",
     )
     parser.add_argument("--version", action="version", version=f"hydroxr {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="command")
@@ -34,37 +42,38 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_demo(subparsers) -> None:  # type: ignore[no-untyped-def]
+def _add_demo(commands_of: Commands) -> None:
     command = _command(
-        subparsers,
+        commands_of,
         "demo",
         demo.demo,
-        "fit two embedded catchments, simulate them, draw the result; takes about a minute",
+        "fit and simulate two sample catchments and plot the results, in about a minute",
     )
     command.add_argument(
         "--out", type=Path, default=Path("demo-output"), help="folder for the results (default: demo-output)"
     )
 
 
-def _add_fit(subparsers) -> None:  # type: ignore[no-untyped-def]
-    fit = _command(subparsers, "fit", commands.fit, "train a model on observed streamflow")
+def _add_fit(commands_of: Commands) -> None:
+    fit = _command(commands_of, "fit", commands.fit, "train a model on observed streamflow")
     _data(fit)
-    fit.add_argument("--out", type=Path, required=True, help="folder for the model")
+    fit.add_argument("--out", type=Path, required=True, help="folder to save the model in")
     fit.add_argument("--time", type=_period, help=f"training period: {_TIME_HELP}")
     _add_description(fit)
     _add_training(fit)
 
 
-def _add_description(fit) -> None:  # type: ignore[no-untyped-def]
-    """What is fitted."""
+def _add_description(fit: argparse.ArgumentParser) -> None:
+    """Options that describe the model."""
     fit.add_argument(
         "--model",
         choices=commands.MODELS,
-        help="a model of the paper, instead of --components, --dynamic and --network: HBV with one "
-        "component (d1), sixteen (dn), dynamic BETA and BETAET (dn-bt-gt) or NN_r (dn-nnr), or an LSTM that "
-        "gives streamflow itself (lstm)",
+        help="a model of Feng et al. (2022), instead of --components, --dynamic and --network: HBV with one "
+        "component (d1) or 16 (dn), with dynamic BETA (dn-bt), BETAET (dn-gt) or both (dn-bt-gt), with a "
+        "network "
+        "for runoff (dn-nnr), or an LSTM that predicts streamflow alone (lstm)",
     )
-    fit.add_argument("--components", type=int, help="parallel HBV components a cell (default: 16)")
+    fit.add_argument("--components", type=int, help="parallel HBV components per cell (default: 16)")
     fit.add_argument(
         "--dynamic",
         nargs="*",
@@ -74,7 +83,7 @@ def _add_description(fit) -> None:  # type: ignore[no-untyped-def]
     fit.add_argument(
         "--network",
         choices=("lstm", "constant"),
-        help="one network for all cells, or a parameter set for each (default: lstm)",
+        help="one LSTM for all cells, or a constant parameter set per cell (default: lstm)",
     )
     fit.add_argument(
         "--forcing",
@@ -86,140 +95,154 @@ def _add_description(fit) -> None:  # type: ignore[no-untyped-def]
     fit.add_argument(
         "--dropout",
         type=float,
-        help="share of the network's weights left out in each pass (default: the preset's)",
+        help="share of the network's weights that dropout ignores (default: the preset's)",
     )
 
 
-def _add_training(fit) -> None:  # type: ignore[no-untyped-def]
-    """How it is fitted, and to what."""
+def _add_training(fit: argparse.ArgumentParser) -> None:
+    """Options of the training."""
     fit.add_argument(
-        "--iterations", type=int, help="training steps (default: 1500, for a constant network 300)"
+        "--iterations", type=int, help="training steps (default: 1500; with --network constant 300)"
     )
-    fit.add_argument("--batch", type=int, help="windows a step (default: 100)")
+    fit.add_argument("--batch", type=int, help="windows per training step (default: 100)")
     fit.add_argument(
         "--preset",
         choices=_PRESETS,
         default="default",
-        help="how it is trained: hydroxr's way, the same with more iterations, or the paper's protocol "
-        "(default: default)",
+        help="training protocol: that of hydroxr, the same with more iterations, or that of the paper "
+        "(default: "
+        "default)",
     )
     fit.add_argument(
         "--validation",
         type=_period,
-        help="period to judge the weights by, of which the best are kept (default: none, the last are kept)",
+        help="validation period; the weights with the best validation are kept (default: none, the last are "
+        "kept)",
     )
     fit.add_argument(
         "--checkpoint",
         type=Path,
         metavar="FOLDER",
-        help="folder to keep the training in while it runs; the same command goes on from there",
+        help="folder for checkpoints; repeat the command to resume an interrupted training",
     )
     fit.add_argument(
         "--target",
         default="streamflow",
         metavar="NAME",
-        help="variable of observed streamflow (default: found by its name)",
+        help="variable with observed streamflow (default: found by its name)",
     )
     fit.add_argument(
         "--attributes",
         nargs="+",
         metavar="NAME",
-        help="static inputs (default: those of the paper that are there)",
+        help="static inputs (default: the attributes of the paper that the data have)",
     )
-    fit.add_argument("--seed", type=int, default=0, help="of weights and draws (default: 0)")
+    fit.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
 
 
-def _add_simulate(subparsers) -> None:  # type: ignore[no-untyped-def]
+def _add_simulate(commands_of: Commands) -> None:
     simulate = _command(
-        subparsers, "simulate", commands.simulate, "simulate all fluxes and storages with a trained model"
+        commands_of, "simulate", commands.simulate, "simulate fluxes and storages with a trained model"
     )
     _data(simulate)
-    simulate.add_argument("--model", type=Path, required=True, help="folder of a model that 'fit' wrote")
+    simulate.add_argument("--model", type=Path, required=True, help="folder of a model from 'fit'")
     simulate.add_argument(
-        "--out", type=Path, required=True, help="result: a NetCDF file if it ends in .nc, else a Zarr store"
+        "--out",
+        type=Path,
+        required=True,
+        help="path of the result: a NetCDF file if it ends in .nc, otherwise a Zarr store",
     )
     simulate.add_argument(
-        "--time", type=_period, help=f"days to write: {_TIME_HELP}; earlier days warm the model up"
+        "--time", type=_period, help=f"period to write: {_TIME_HELP}; earlier days are the warm-up"
     )
     simulate.add_argument(
-        "--variables", nargs="+", metavar="NAME", help="only these (default: all fluxes and storages)"
+        "--variables", nargs="+", metavar="NAME", help="variables to write (default: all fluxes and storages)"
     )
     simulate.add_argument(
         "--missing",
         choices=("raise", "fill"),
         default="raise",
-        help="what to do where forcing is missing: stop, or interpolate in time and flag it (default: raise)",
+        help="for missing forcing: stop with an error, or interpolate in time and flag it (default: raise)",
     )
-    simulate.add_argument("--gauged", action="store_true", help="only cells that have observed streamflow")
-    simulate.add_argument("--overwrite", action="store_true", help="replace the result where it exists")
     simulate.add_argument(
-        "--resume", action="store_true", help="go on with the Zarr store of the same command that was ended"
+        "--gauged", action="store_true", help="simulate only cells with observed streamflow"
+    )
+    simulate.add_argument("--overwrite", action="store_true", help="replace an existing result")
+    simulate.add_argument(
+        "--resume", action="store_true", help="continue the Zarr store of the same, interrupted command"
     )
 
 
-def _add_evaluate(subparsers) -> None:  # type: ignore[no-untyped-def]
+def _add_evaluate(commands_of: Commands) -> None:
     evaluate = _command(
-        subparsers, "evaluate", commands.evaluate, "compare a simulation with observed streamflow"
+        commands_of, "evaluate", commands.evaluate, "compare a simulation with observed streamflow"
     )
     evaluate.add_argument("simulation", type=Path, help="a result of 'simulate'")
     evaluate.add_argument("--observed", type=Path, required=True, help=_DATA_HELP)
-    evaluate.add_argument("--time", type=_period, help=f"days that count: {_TIME_HELP}")
-    evaluate.add_argument("--out", type=Path, help="also write all metrics of each cell to this NetCDF file")
+    evaluate.add_argument("--time", type=_period, help=f"period to evaluate: {_TIME_HELP}")
+    evaluate.add_argument("--out", type=Path, help="write the metrics of each cell to this NetCDF file")
     evaluate.add_argument(
         "--html",
         type=Path,
         metavar="FILE",
-        help="also write a report with tables, figures, water balance and origin: one web page",
+        help="write a report as one web page: tables, figures, water balance, metadata",
     )
     evaluate.add_argument(
         "--borders",
         type=Path,
         metavar="FILE",
-        help="outlines for the map of the report, such as states: a shapefile or GeoJSON file in degrees",
+        help="outlines for the map of the report, such as states: shapefile or GeoJSON file, in degrees",
     )
 
 
-def _add_reproduce(subparsers) -> None:  # type: ignore[no-untyped-def]
+def _add_reproduce(commands_of: Commands) -> None:
     reproduce = _command(
-        subparsers,
+        commands_of,
         "reproduce",
         commands.reproduce,
-        "train and test the models of Feng et al. (2022) on CAMELS-US and make their table; the same command "
-        "goes on after whatever ended it",
+        "train and test the models of Feng et al. (2022) on CAMELS-US and write the table of results; "
+        "repeat the "
+        "command to resume it",
     )
     _data(reproduce)
     reproduce.add_argument("--out", type=Path, required=True, help="folder for models, scores and the table")
     reproduce.add_argument(
-        "--models", nargs="+", choices=commands.MODELS, help="only these (default: all of the split)"
+        "--models", nargs="+", choices=commands.MODELS, help="models to train (default: all of the split)"
     )
     reproduce.add_argument(
-        "--seeds", nargs="+", type=int, help="of each model (default: 0; over time dn-bt-gt and lstm 0, 1, 2)"
+        "--seeds",
+        nargs="+",
+        type=int,
+        help="random seeds per model (default: 0; in the split time 0 1 2 for dn-bt-gt and lstm)",
     )
     reproduce.add_argument(
         "--splits",
         nargs="+",
         choices=("time", "ensemble", "pub", "pur"),
         default=("time",),
-        help="all catchments in time, the mean of seeds, ungauged basins, ungauged regions (default: time)",
+        help="time: all catchments, later years; ensemble: mean over seeds; pub: ungauged basins; pur: "
+        "ungauged "
+        "regions (default: time)",
     )
     reproduce.add_argument("--hidden", type=int, default=256, help="width of the networks (default: 256)")
     reproduce.add_argument("--iterations", type=int, help="training steps (default: the preset's)")
-    reproduce.add_argument("--preset", choices=_PRESETS, help="how they are trained (default: default)")
+    reproduce.add_argument("--preset", choices=_PRESETS, help="training protocol (default: default)")
     reproduce.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     reproduce.add_argument(
         "--et",
         type=Path,
         metavar="FILE",
-        help="evapotranspiration of another origin for the same catchments, such as MOD16A2 after "
-        "hx.compare.open_mod16 and hx.compare.aggregate: a NetCDF file or Zarr store",
+        help="evapotranspiration product of the same catchments, such as MOD16A2 from hx.compare.open_mod16 "
+        "and "
+        "hx.compare.aggregate: a NetCDF file or Zarr store",
     )
-    reproduce.add_argument("--list", action="store_true", help="say which runs these are, and do nothing")
+    reproduce.add_argument("--list", action="store_true", help="list the runs without doing them")
 
 
-def _command(subparsers, name: str, function, text: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + "."
-    )
+def _command(
+    commands_of: Commands, name: str, function: Callable[[argparse.Namespace], None], text: str
+) -> argparse.ArgumentParser:
+    parser = commands_of.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.set_defaults(command=function)
     return parser
 
@@ -232,6 +255,6 @@ def _period(text: str) -> slice:
     first, colon, last = text.partition(":")
     if not colon:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no period; expected FIRST:LAST, such as 1980-10-01:1995-09-30"
+            f"{text!r} is not a period; expected FIRST:LAST, such as 1980-10-01:1995-09-30"
         )
     return slice(first or None, last or None)

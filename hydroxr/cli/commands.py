@@ -1,4 +1,4 @@
-"""What the commands of ``python -m hydroxr`` do."""
+"""The commands of ``python -m hydroxr``: each takes its parsed arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..storage.zarr.location import check_target
 from .report import write_report
 from .summary import summary
 
-MODELS = (*DeltaHBV.ladder(), "lstm")  # what 'fit --model' knows
+MODELS = (*DeltaHBV.ladder(), "lstm")  # choices of 'fit --model'
 
 
 def fit(given: Namespace) -> None:
@@ -52,24 +52,25 @@ def fit(given: Namespace) -> None:
 
 
 def _description(given: Namespace) -> Spec:
-    """What to fit, by its name or part by part.
+    """The model to fit, by its name or by its parts.
 
     Raises
     ------
     DescriptionError
-        Where options contradict each other.
+        If options contradict each other.
     """
     width = {name: getattr(given, name) for name in ("hidden", "dropout") if getattr(given, name) is not None}
     parts = {name: getattr(given, name) for name in ("components", "dynamic", "network")}
     parts = {name: value for name, value in parts.items() if value is not None}
     if given.forcing is not None and given.model != "lstm":
-        raise DescriptionError("--forcing is for --model lstm; HBV has precipitation, temperature and PET.")
+        raise DescriptionError(
+            "--forcing needs --model lstm; the forcing of HBV is precipitation, temperature and PET."
+        )
     if given.model is None:
         return DeltaHBV(**parts, **width)
     if parts:
         raise DescriptionError(
-            f"--model {given.model} says what the model is, and --{next(iter(parts))} does as well; expected "
-            "one of them."
+            f"--model {given.model} and --{next(iter(parts))} contradict each other; expected one of them."
         )
     if given.model == "lstm":
         return LSTMStreamflow(**width, **({} if given.forcing is None else {"forcing": given.forcing}))
@@ -79,7 +80,7 @@ def _description(given: Namespace) -> Spec:
 def simulate(given: Namespace) -> None:
     """Simulate with a model and write the result."""
     if given.resume and given.out.suffix == ".nc":
-        raise DescriptionError("--resume is for a Zarr store; a NetCDF file is written in one go.")
+        raise DescriptionError("--resume needs a Zarr store; a NetCDF file cannot be continued.")
     check_target(given.out, overwrite=given.overwrite or given.resume)
     ds = open_data(given.data)
     model = load_model(given.model)
@@ -95,16 +96,16 @@ def simulate(given: Namespace) -> None:
 
 
 def evaluate(given: Namespace) -> None:
-    """Print how a simulation compares with observations."""
+    """Print the metrics of a simulation; write them and a report if asked."""
     if given.borders and not given.html:
-        raise DescriptionError("--borders are for the map of the report; expected --html FILE with it.")
+        raise DescriptionError("--borders is for the map of the report; expected --html FILE as well.")
     if given.html:
-        _draw_without_screen("the report")
+        draw_without_screen("the report")
     sim = open_result(given.simulation)
     observed = open_data(given.observed)
     metrics = sim.hbv.evaluate(observed, time=given.time).compute()
     counted = int(metrics["nse"].notnull().sum())
-    print(f"{counted} cells with observations; over them:\n")
+    print(f"Over the {counted} cells with observations:\n")
     print(f"{'':>11}  {'median':>8}  {'lower 25 %':>10}  {'upper 25 %':>10}  {'cells':>6}  unit")
     for row in summary(metrics):
         numbers = f"{row.median:8.3f}  {row.lower:10.3f}  {row.upper:10.3f}  {row.cells:6}"
@@ -115,7 +116,7 @@ def evaluate(given: Namespace) -> None:
     if given.html:
         try:
             write_report(sim, observed, given.html, time=given.time, borders=given.borders)
-        except ImportError as error:  # what reads borders is an extra
+        except ImportError as error:  # reading a shapefile needs an extra
             raise DescriptionError(str(error)) from error
         print(f"\nreport: {given.html}")
 
@@ -145,11 +146,18 @@ def reproduce(given: Namespace) -> None:
     print((given.out / TABLE).read_text(encoding="utf-8"))
 
 
-def _draw_without_screen(what: str) -> None:
+def draw_without_screen(what: str) -> None:
+    """Let matplotlib draw to files alone.
+
+    Raises
+    ------
+    DescriptionError
+        If matplotlib is not installed.
+    """
     try:
         import matplotlib
     except ImportError as error:
-        raise DescriptionError(f"{what} draws: pip install hydroxr[plot]") from error
+        raise DescriptionError(f"{what} needs matplotlib: pip install hydroxr[plot]") from error
     matplotlib.use("Agg")
 
 
@@ -159,10 +167,10 @@ def open_data(path: Path) -> xr.Dataset:
     Raises
     ------
     DataFileError
-        Where there is nothing, or nothing that can be read.
+        If the path does not exist or cannot be read.
     """
     if not path.exists():
-        raise DataFileError(f"{path} does not exist; expected a file or folder of data.")
+        raise DataFileError(f"{path} does not exist; expected a file or folder with data.")
     if path.is_dir() and ((path / "zarr.json").exists() or (path / ".zgroup").exists()):
         return xr.open_zarr(path)
     if path.is_dir() or _is_camels(path):
@@ -171,11 +179,12 @@ def open_data(path: Path) -> xr.Dataset:
 
 
 def open_result(path: Path) -> xr.Dataset:
-    """Open a NetCDF file or a Zarr store as it is.
+    """Open a NetCDF file or a Zarr store.
 
     Raises
     ------
     DataFileError
+        If the path does not exist or cannot be read.
     """
     if not path.exists():
         raise DataFileError(f"{path} does not exist; expected a NetCDF file or a Zarr store.")
@@ -190,15 +199,15 @@ def _is_camels(path: Path) -> bool:
         return "CAMELS" in str(ds.attrs.get("title", ""))
 
 
-def _span(ds: xr.Dataset) -> str:
+def span(ds: xr.Dataset) -> str:
     index = ds.indexes["time"]
-    return _days(index[0], index[-1])
+    return days_between(index[0], index[-1])
 
 
-def _days(first: object, last: object) -> str:
+def days_between(first: object, last: object) -> str:
     return f"{str(first)[:10]} to {str(last)[:10]}"
 
 
 def _size(ds: xr.Dataset) -> str:
     cells = math.prod(ds.sizes[dim] for dim in space_of(ds))
-    return f"{cells} cells x {ds.sizes['time']} days, {len(ds.data_vars)} variables, {_span(ds)}"
+    return f"{cells} cells x {ds.sizes['time']} days, {len(ds.data_vars)} variables, {span(ds)}"

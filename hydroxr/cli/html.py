@@ -1,4 +1,4 @@
-"""Pieces of a web page that needs nothing but itself: tables, pictures, the page around them."""
+"""Parts of a self-contained web page: tables, pictures, the page around them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ figcaption, .note { color: #444; font-size: 0.9rem; }
 
 
 def page(title: str, subtitle: str, parts: Sequence[str]) -> str:
-    """A whole HTML document; ``parts`` are HTML, title and subtitle text."""
+    """The HTML document; ``parts`` are HTML, title and subtitle are text."""
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -66,7 +66,7 @@ def paragraph(text: str) -> str:
 
 
 def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1) -> str:
-    """Rows of text, of which all but the first ``text`` columns are numbers, set on the right."""
+    """A table of text; the columns after the first ``text`` ones are numbers, aligned to the right."""
     kinds = ["" if place < text else ' class="number"' for place in range(len(header))]
     head = "".join(
         f'<th scope="col"{kind}>{escape(name)}</th>' for kind, name in zip(kinds, header, strict=True)
@@ -85,12 +85,12 @@ def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *,
 
 
 def folded(text: str, content: str) -> str:
-    """HTML that opens with a click on ``text``."""
+    """Content that a click on ``text`` unfolds."""
     return f"<details><summary>{escape(text)}</summary>\n{content}\n</details>"
 
 
 def attributes(attrs: Mapping[Any, Any]) -> str:
-    """Attributes of a file, name by name; JSON laid out."""
+    """A table of attributes, with JSON indented."""
     rows = "\n".join(
         f'<tr><th scope="row">{escape(str(name))}</th><td><pre>{escape(_laid_out(value))}</pre></td></tr>'
         for name, value in attrs.items()
@@ -99,14 +99,14 @@ def attributes(attrs: Mapping[Any, Any]) -> str:
 
 
 def picture(axes: Axes, alternative: str, caption: str) -> str:
-    """The figure of these Axes as a vector graphic within the page; closes it."""
+    """The figure of these Axes as an embedded vector graphic; closes the figure."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     matplotlib_part("pyplot").close(figure)
     data = base64.b64encode(file.getvalue()).decode("ascii")
-    width = round(figure.get_figwidth() * 96)  # pixels of CSS an inch
+    width = round(figure.get_figwidth() * 96)  # CSS pixels per inch
     return (
         f'<figure><img src="data:image/svg+xml;base64,{data}" width="{width}" alt="{escape(alternative)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
@@ -114,12 +114,12 @@ def picture(axes: Axes, alternative: str, caption: str) -> str:
 
 
 def beside(*parts: str) -> str:
-    """Next to each other where there is room."""
+    """Place parts side by side if there is room."""
     return f'<div class="row">{"".join(parts)}</div>'
 
 
 def number(value: float, digits: int) -> str:
-    """With so many digits after the point, or more where it would be 0; a dash for NaN."""
+    """A number with this many decimals; in exponents if it would round to 0, a dash for NaN."""
     if not np.isfinite(value):
         return "–"
     if 0 < abs(value) < 0.5 * 10.0**-digits:

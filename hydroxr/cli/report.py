@@ -1,10 +1,9 @@
-"""A report on a simulation: one web page with tables, figures and the origin of the file."""
+"""A report on a simulation as one web page: tables, figures, water balance, metadata."""
 
 from __future__ import annotations
 
 import json
 import os
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,10 +24,11 @@ from ..metrics.evaluate import evaluate_simulation
 from ..plot.geography import Outlines, features
 from ..plot.runs import SHORT_NAMES
 from ..plot.style import COLUMN, MODEL_COLOURS, PAGE, fonts, matplotlib_part, scatter
+from ..support.atomic import write_whole
 from . import html
 from .summary import summary
 
-_EXTREMES = 5  # cells in the tables of the worst and the best
+_EXTREMES = 5  # cells in the tables of the lowest and the highest NSE
 _MOST_CELLS = 5000  # in the table of all cells
 _DRAWN = np.timedelta64(729, "D")  # a hydrograph shows two years
 _OBSERVED_INDEXES = ("bfi_l13", "baseflow_index", "bfi_usgs", "bfi_ave_gagesii")
@@ -44,25 +44,25 @@ def write_report(
     time: slice | None = None,
     borders: Outlines | None = None,
 ) -> Path:
-    """Write how good a simulation is to a web page that needs nothing but itself.
+    """Write a report on a simulation to a self-contained web page.
 
-    It has the metrics over the cells and of the worst and the best ones, their distribution and map,
-    hydrographs with storages of the cells at the quartiles of NSE, the baseflow index where the observations
-    have one, the water balance, and the attributes of the simulation.
+    It has metrics over the cells and for the cells with the lowest and highest NSE, their distribution and
+    map, hydrographs of the cells at the quartiles of NSE, the baseflow index, the water balance, and the
+    attributes of the simulation.
 
     Parameters
     ----------
     sim
-        A simulation with ``streamflow``; what it lacks else is left out, with a word why.
+        Simulation with ``streamflow``. The report says which parts it leaves out for lack of variables.
     observed
-        With observed streamflow, perhaps a baseflow index (``baseflow_index``, ``bfi_l13``, ``bfi_usgs``,
-        ``bfi_ave_gagesii``), for the cells of the simulation or more.
+        Observed streamflow and, if available, an observed baseflow index (``baseflow_index``, ``bfi_l13``,
+        ``bfi_usgs``, ``bfi_ave_gagesii``), for at least the cells of the simulation.
     path
-        Of the HTML file; one that exists is replaced, once the new one is complete.
+        Path of the HTML file. An existing file is replaced once the new one is complete.
     time
-        The days that count; default: all that both have.
+        Period to evaluate. Default: all days with simulation and observation.
     borders
-        For the map: a shapefile or other outlines, see :func:`hydroxr.plot.map`.
+        Outlines for the map, see :func:`hydroxr.plot.map`.
 
     Returns
     -------
@@ -70,10 +70,14 @@ def write_report(
 
     Raises
     ------
+    StoreError
+        If the file cannot be written.
+    DataFileError
+        If the outlines cannot be read.
     HydroxrError
-        As :meth:`ds.hbv.evaluate`, or for the borders; StoreError where the file cannot be written.
+        As :meth:`ds.hbv.evaluate`.
     ImportError
-        There is no matplotlib.
+        If matplotlib is not installed.
 
     Examples
     --------
@@ -81,26 +85,23 @@ def write_report(
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise StoreError(f"{path} cannot be written: {path.parent} is no folder. Make it, or name another.")
+        raise StoreError(f"{path} cannot be written: {path.parent} is not a folder. Create it first.")
     text = _report(sim, observed, time, borders)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise StoreError(f"{path} cannot be written: {error}.") from error
     return path
 
 
 def _report(sim: xr.Dataset, observed: xr.Dataset, time: slice | None, borders: Outlines | None) -> str:
     if borders is not None:
-        features(borders, "'borders'")  # an error before anything is computed
+        features(borders, "'borders'")  # fail before computing anything
     sim = select_days(sim, time, "the simulation")
     space = tuple(dim for dim in sim["streamflow"].dims if dim != "time") if "streamflow" in sim else ()
     metrics = evaluate_simulation(sim, observed, time).compute()
     names = _cell_names(sim, space)
-    model = str(sim.attrs.get(MODEL, "of a model that its file does not name"))
+    model = str(sim.attrs.get(MODEL, "an unnamed model"))
     days = sim.indexes["time"]
     subtitle = (
         f"{len(names)} cells, {len(days)} days, {str(days[0])[:10]} to {str(days[-1])[:10]}. "
@@ -120,15 +121,15 @@ def _report(sim: xr.Dataset, observed: xr.Dataset, time: slice | None, borders: 
         *_balance_tables(balance, names),
         html.heading("All cells"),
         _all_cells(metrics, balance, names),
-        html.heading("Where it comes from"),
+        html.heading("Metadata"),
         *_attributes_of("simulation", sim),
         *_attributes_of("observations", observed),
     ]
-    return html.page(f"Simulation {model}", subtitle, parts)
+    return html.page(f"Simulation by {model}", subtitle, parts)
 
 
 def _origin(sim: xr.Dataset) -> list[str]:
-    """Which days the model was trained on, and with what the run began: of what kind the scores are."""
+    """The training period and the initial state, by which a reader judges the scores."""
     told = []
     try:
         first, last = json.loads(sim.attrs[TRAINING])["period"]
@@ -163,7 +164,7 @@ def _metric_tables(metrics: xr.Dataset, names: list[str]) -> list[str]:
         numbers = [html.number(value, digits) for value in (row.median, row.lower, row.upper)]
         rows.append([row.long_name, row.units if row.units != "1" else "", *numbers, str(row.cells)])
     header = ("metric", "unit", "median", "lower 25 %", "upper 25 %", "cells")
-    parts = [html.table("Over the cells that have observations", header, rows, text=2)]
+    parts = [html.table("Over the cells with observations", header, rows, text=2)]
     order = _by_nse(metrics)
     if order.size > 2 * _EXTREMES:
         parts += [
@@ -176,7 +177,7 @@ def _metric_tables(metrics: xr.Dataset, names: list[str]) -> list[str]:
 
 
 def _by_nse(metrics: xr.Dataset) -> np.ndarray:
-    """Places of the cells that have an NSE, from the lowest."""
+    """Positions of the cells with an NSE, from the lowest NSE."""
     nse = metrics["nse"].values.ravel()
     order: np.ndarray = np.argsort(nse, kind="stable")[: int(np.isfinite(nse).sum())]
     return order
@@ -189,7 +190,7 @@ def _cell_table(caption: str, metrics: xr.Dataset, names: list[str], places: np.
 
 
 def _columns(metrics: xr.Dataset) -> dict[str, list[str]]:
-    """The metrics of each cell, by the heading of their column."""
+    """Formatted metrics of each cell by column heading."""
     out = {}
     for name in _COLUMNS:
         percent = metrics[name].attrs["units"] == "%"
@@ -202,12 +203,12 @@ def _columns(metrics: xr.Dataset) -> dict[str, list[str]]:
 def _score_figures(metrics: xr.Dataset, model: str, space: Space, borders: Outlines | None) -> list[str]:
     known = int(np.isfinite(metrics["nse"].values).sum())
     if known < 2:
-        return [html.paragraph("With fewer than two cells there is no distribution to draw.")]
+        return [html.paragraph("A distribution needs the scores of at least two cells.")]
     figures = [
         html.picture(
             plot.cdf(metrics, name),
             f"cumulative distribution of {name.upper()} over {known} cells",
-            f"Which share of the cells has a lower {name.upper()}.",
+            f"Share of cells below each {name.upper()}.",
         )
         for name in ("nse", "kge")
     ]
@@ -216,10 +217,10 @@ def _score_figures(metrics: xr.Dataset, model: str, space: Space, borders: Outli
         with fonts():
             axes = matplotlib_part("pyplot").subplots(figsize=(PAGE, PAGE * 0.66), layout="constrained")[1]
         plot.map(metrics["nse"], borders=borders, axes=axes)
-        caption = f"NSE of {model} where the cells lie."
+        caption = f"NSE of {model}."
         parts.append(html.picture(axes, f"map of the NSE of {known} cells", caption))
     else:
-        parts.append(html.paragraph("The simulation has no lat and lon, so there is no map."))
+        parts.append(html.paragraph("No map: the simulation has no lat and lon."))
     return parts
 
 
@@ -229,7 +230,7 @@ def _score_figures(metrics: xr.Dataset, model: str, space: Space, borders: Outli
 def _hydrographs(
     sim: xr.Dataset, observed: xr.Dataset, metrics: xr.Dataset, space: Space, names: list[str]
 ) -> list[str]:
-    """Of the cells at the quartiles of NSE: the last two years that have observations."""
+    """Hydrographs of the cells at the quartiles of NSE, for the last two years with observations."""
     flow = select_cells(observed_streamflow(observed).to_dataset(name="streamflow"), sim, space, "'observed'")
     order = _by_nse(metrics)
     if not order.size:
@@ -258,11 +259,11 @@ def _hydrographs(
 
 def _baseflow(sim: xr.Dataset, observed: xr.Dataset, space: Space) -> list[str]:
     if "baseflow" not in sim or "runoff" not in sim:
-        return [html.paragraph("The simulation has no baseflow and runoff, so there is no baseflow index.")]
+        return [html.paragraph("No baseflow index: the simulation has no baseflow and runoff.")]
     try:
         index = derive(sim[["baseflow", "runoff"]], "baseflow_index")["baseflow_index"].compute()
     except EmptySelectionError:
-        return [html.paragraph("The simulation has no whole year, of which there would be a baseflow index.")]
+        return [html.paragraph("No baseflow index: the simulation covers no whole year.")]
     low, median, high = np.nanquantile(index.values, [0.25, 0.5, 0.75])
     parts = [
         html.paragraph(
@@ -295,19 +296,19 @@ def _baseflow(sim: xr.Dataset, observed: xr.Dataset, space: Space) -> list[str]:
         )
     if pictures:
         return [*parts, html.beside(*pictures)]
-    return [*parts, html.paragraph("The observations have no baseflow index to compare it with.")]
+    return [*parts, html.paragraph("No comparison: the observations have no baseflow index.")]
 
 
 # --- Water balance ----------------------------------------------------------------------------------
 
 
 def _balance_of(sim: xr.Dataset) -> xr.Dataset | str:
-    """Or why there is none. Its attribute ``years`` is how long it is."""
+    """The water balance with its length in the attribute ``years``, or the reason that there is none."""
     try:
         balance = water_balance(sim).compute()
     except HydroxrError as error:
         return str(error)
-    # That of a later stretch of a run begins on its second day.
+    # The balance of a later part of a run begins on the second day.
     later = not balance.attrs["period"].startswith(str(sim.indexes["time"][0])[:10])
     return balance.assign_attrs(years=(sim.sizes["time"] - later) / 365.25)
 
@@ -330,18 +331,20 @@ def _balance_tables(balance: xr.Dataset | str, names: list[str]) -> list[str]:
         worst, worst_day = int(np.nanargmax(whole)), int(np.nanargmax(daily))
         parts.append(
             html.paragraph(
-                "What does not close of precipitation = evapotranspiration + streamflow + change of storage: "
-                f"over the whole period at most {whole[worst]:.2g} mm ({names[worst]}), on one day at most "
-                f"{daily[worst_day]:.2g} mm ({names[worst_day]})."
+                "The largest residual of precipitation = evapotranspiration + streamflow + storage change is "
+                f"{whole[worst]:.2g} mm over the whole period ({names[worst]}) and "
+                f"{daily[worst_day]:.2g} mm on one day ({names[worst_day]})."
             )
         )
     return parts
 
 
 def _all_cells(metrics: xr.Dataset, balance: xr.Dataset | str, names: list[str]) -> str:
-    """Metrics and closure of each cell, folded."""
+    """A folded table with metrics and water balance of each cell."""
     if len(names) > _MOST_CELLS:
-        return html.paragraph(f"{len(names)} cells are too many for a page; evaluate writes them with --out.")
+        return html.paragraph(
+            f"No table: {len(names)} cells are too many for a page. evaluate --out FILE writes them."
+        )
     columns = _columns(metrics)
     if not isinstance(balance, str):
         for name, symbol in _TERMS.items():
@@ -355,5 +358,9 @@ def _all_cells(metrics: xr.Dataset, balance: xr.Dataset | str, names: list[str])
 
 def _attributes_of(what: str, ds: xr.Dataset) -> list[str]:
     if not ds.attrs:
-        return [html.paragraph(f"No attributes of the {what}.")]
+        return [
+            html.paragraph(
+                f"The {what} have no attributes." if what.endswith("s") else f"The {what} has no attributes."
+            )
+        ]
     return [html.paragraph(f"Attributes of the {what}:"), html.attributes(ds.attrs)]

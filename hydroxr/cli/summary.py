@@ -1,4 +1,4 @@
-"""Metrics of many cells in a few numbers."""
+"""Quartiles of metrics over the cells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import xarray as xr
 
 from ..plot.series import displayed
 
-# In the order in which they are reported; n_days is no metric.
+# In the order of reports. n_days is not a metric.
 REPORTED = (
     *("nse", "log_nse", "kge", "kge_2012", "r", "alpha", "beta", "gamma"),
     *("rmse", "pbias", "flv", "fhv", "peak_timing"),
@@ -18,7 +18,7 @@ REPORTED = (
 
 @dataclass(frozen=True)
 class Row:
-    """A metric over the cells: how many have it, its median and quartiles (NaN where none has it)."""
+    """Quartiles of one metric over the cells that have it; NaN if no cell does."""
 
     name: str
     long_name: str
@@ -30,7 +30,7 @@ class Row:
 
 
 def summary(metrics: xr.Dataset) -> list[Row]:
-    """The metrics of :func:`hydroxr.metrics.evaluate` that there are, over all cells with a value."""
+    """One row for each metric of :func:`hydroxr.metrics.evaluate` that the Dataset has."""
     rows = []
     for name in (name for name in REPORTED if name in metrics):
         numbers = metrics[name].values.ravel()

@@ -215,7 +215,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_it_is_made(
     sim: xr.Dataset, ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hydroxr.cli.report.evaluate_simulation", lambda *_: pytest.fail("computed"))
-    with pytest.raises(StoreError, match="is no folder"):
+    with pytest.raises(StoreError, match="is not a folder"):
         write_report(sim, ds, tmp_path / "nowhere" / "report.html")
     with pytest.raises(DataFileError, match=r"'borders'.*does not exist"):
         write_report(sim, ds, tmp_path / "report.html", borders=tmp_path / "states.shp")
@@ -241,4 +241,4 @@ def test_the_command_writes_the_report(
         assert rows[row.name][3] == str(int(np.isfinite(metrics[row.name]).sum()))
     assert rows["rmse"][4] == "mm/day"
     assert main([*command, "--borders", "states.shp"]) == 1
-    assert re.search("--borders are for the map", capsys.readouterr().err)
+    assert re.search("--borders is for the map", capsys.readouterr().err)
