@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +19,11 @@ from torch import Tensor
 
 import hydroxr as hx
 from hydroxr.physics import threads
+from hydroxr.physics.cpu import loop as loop_cpu
 from hydroxr.physics.threads import share, without_subnormals
 from tests.conftest import FIT
+from tests.support.loops import Tensors, gradients, leaves_of, network
+from tests.support.strategies import Case
 
 _HAS_ENTRY = hasattr(ctypes.CDLL(torch._C.__file__), "GOMP_parallel")
 needs_entry = pytest.mark.skipif(not _HAS_ENTRY, reason="no GNU entry points in torch's OpenMP")
@@ -132,3 +137,49 @@ def test_a_training_computes_without_them(ds: xr.Dataset) -> None:
     ds.hbv.fit(hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",)), **options)
     assert seen == [0.0, 0.0]
     assert kept() == 1.0
+
+
+@pytest.mark.parametrize("hidden", [0, 4])
+@pytest.mark.parametrize("components", [1, 2, 3, 8, 16, 17, 32])
+def test_threads_change_no_digit(components: int, hidden: int, monkeypatch: pytest.MonkeyPatch):
+    """Nor does the thread from which the loop is called."""
+    leaves = leaves_of(Case(43, 200, 90, components, "freeze-thaw", dynamic=("BETA",)), torch.float32)
+    options: dict[str, Any] = {"wanted": ("runoff", "snowpack")}
+    options["network"] = network(7, hidden) if hidden else None
+    number = torch.get_num_threads()
+    monkeypatch.setattr(threads, "_SMALL", 1)  # however little work there is
+    outcomes: list[tuple[Tensors, Tensors]] = []
+    try:
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            outcomes.append(gradients(loop_cpu, leaves, **options))
+        thread = threading.Thread(target=lambda: outcomes.append(gradients(loop_cpu, leaves, **options)))
+        thread.start()
+        thread.join()
+    finally:
+        torch.set_num_threads(number)
+    assert len(outcomes) == 4
+    for outcome in outcomes[1:]:
+        for group, first in zip(outcome, outcomes[0], strict=True):
+            assert all(torch.equal(group[name], first[name]) for name in first)
+
+
+def test_an_interrupt_waits_for_the_other_threads(monkeypatch: pytest.MonkeyPatch):
+    """They write to memory that the caller lets go of when it raises."""
+    monkeypatch.setattr(threads, "_threads", lambda: 2)
+    busy, main = threading.Event(), threading.main_thread()
+    done: list[int] = []
+
+    def part(first: int, last: int) -> None:
+        if threading.current_thread() is main:
+            busy.wait(5.0)
+            raise KeyboardInterrupt
+        busy.set()
+        time.sleep(0.2)
+        done.append(first)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.share(part, 100, 10**9)
+    assert len(done) == 1
+    time.sleep(0.3)
+    assert len(done) == 1

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hydroxr.physics import loop_torch
 from hydroxr.physics.equations import DAY_FLUXES, DAY_PARAMETERS, STORES
 from hydroxr.physics.runoff_network import RunoffNetwork
 from tests.support.strategies import Case
@@ -98,3 +99,19 @@ def near(found: Tensors, expected: Tensors, relative: float, least: float, label
             atol=relative * size,
             msg=lambda text, name=name: f"{name} of {label}: {text}",
         )
+
+
+def agree(
+    loop: Any,
+    case: Case,
+    leaves: Tensors | None = None,
+    reference: Any = loop_torch,
+    device: torch.device | str = "cpu",
+    **options: Any,
+) -> None:
+    """Assert that results are within 1e-9 and gradients within 1e-6 of the reference loop."""
+    leaves = leaves_of(case) if leaves is None else leaves
+    expected, expected_gradients = gradients(reference, leaves, **options)
+    found, found_gradients = gradients(loop, leaves, device=device, **options)
+    near(found, expected, 1e-9, 1e-6, case)
+    near(found_gradients, expected_gradients, 1e-6, 1e-6, case)

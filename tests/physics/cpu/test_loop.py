@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,10 @@ from hypothesis import strategies as st
 from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.errors import DescriptionError, DimensionError, HydroxrWarning
 from hydroxr.physics import loop_torch, simulate, simulation
-from hydroxr.physics import threads as threads_module
-from hydroxr.physics.adjoint import make_adjoint
 from hydroxr.physics.cpu import loop as loop_cpu
-from hydroxr.physics.equations import DAY_FLUXES, DAY_PARAMETERS, STORES, make_day
+from hydroxr.physics.equations import DAY_PARAMETERS, STORES
 from hydroxr.physics.routing import route
-from hydroxr.physics.runoff_network import RunoffNetwork
+from tests.support import loops
 from tests.support.loops import (
     FORCING,
     LEAVES,
@@ -41,71 +38,12 @@ from tests.support.loops import (
     network,
     run,
 )
-from tests.support.strategies import WEATHER, Case, cases, examples, values
+from tests.support.strategies import WEATHER, Case, cases, examples
 
 pytest.importorskip("numba")
 
 COUNTS = (1, 2, 3, 8, 16, 17, 32)
-
-
-def agree(case: Case, leaves: Tensors | None = None, **options: Any) -> None:
-    """Results to 1e-9 and gradients to 1e-6 of the reference's."""
-    leaves = leaves_of(case) if leaves is None else leaves
-    expected, expected_gradients = gradients(loop_torch, leaves, **options)
-    found, found_gradients = gradients(loop_cpu, leaves, **options)
-    near(found, expected, 1e-9, 1e-6, case)
-    near(found_gradients, expected_gradients, 1e-6, 1e-6, case)
-
-
-# ---------------------------------------------------------------------------------------------------
-# The adjoint of a day
-
-
-@pytest.mark.parametrize("at_bounds", [False, True])
-def test_the_adjoint_of_a_day_is_autograds(at_bounds: bool):
-    """Thousands of days with empty stores, dry days, temperatures at TT, parameters at bounds: ties, too."""
-    rng = np.random.default_rng(5)
-    size = 3000
-
-    def some(array: np.ndarray) -> np.ndarray:
-        return np.where(rng.random(size) < 0.6, array, 0.0)
-
-    temperature = rng.normal(0.0, 4.0, size)
-    soil = np.maximum(some(rng.gamma(1.0, 200.0, size)), 1e-5)
-    inputs = [
-        some(rng.gamma(1.0, 9.0, size)),
-        np.round(2.0 * temperature) / 2.0 if at_bounds else temperature,
-        np.maximum(rng.normal(2.0, 2.0, size), 0.0),
-        some(rng.gamma(1.0, 20.0, size)),
-        some(rng.gamma(1.0, 3.0, size)),
-        soil,
-        some(rng.gamma(1.0, 20.0, size)),
-        rng.gamma(1.0, 20.0, size),
-        *(values(name, "mixed" if at_bounds else "inside", (size,), rng) for name in DAY_PARAMETERS),
-    ]
-    leaves = [torch.tensor(value, requires_grad=True) for value in inputs]
-    stores, fluxes = loop_torch.day(*leaves)
-    cotangents = [torch.tensor(rng.normal(size=size)) for _ in (*stores, *fluxes)]
-    expected = torch.autograd.grad([*stores, *fluxes], leaves, cotangents)
-    functions = (loop_torch._minimum, loop_torch._maximum, torch.pow, torch.where)
-    adjoint = make_adjoint(*functions, torch.log)
-    d_stores, d_parameters, d_forcing = adjoint(*(leaf.detach() for leaf in leaves), *cotangents)
-    found = (*d_forcing, *d_stores, *d_parameters)
-    for name, value, other in zip((*FORCING, *STORES, *DAY_PARAMETERS), expected, found, strict=True):
-        difference = (other - value).abs() / (1.0 + value.abs())
-        assert difference.max() < 1e-9, name
-
-
-def test_the_day_takes_plain_numbers():
-    """The one source of the equations, built from Python's own functions."""
-    day = make_day(min, max, pow, lambda condition, value, other: value if condition else other)
-    case = Case(1, 1, 1, 1, "freeze-thaw")
-    leaves = leaves_of(case)
-    numbers = [float(leaves[name]) for name in (*FORCING, *STORES, *DAY_PARAMETERS)]
-    stores, fluxes = day(*numbers)
-    expected = run(loop_torch, leaves)
-    for name, value in zip((*STORES, *DAY_FLUXES), (*stores, *fluxes), strict=True):
-        assert value == pytest.approx(float(expected[name]), rel=1e-12, abs=1e-15), name
+agree = partial(loops.agree, loop_cpu)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -167,54 +105,6 @@ def test_backends_of_simulate_agree(case: Case):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-9, atol=1e-9, err_msg=name)
     for name, value in expected_state.items():
         np.testing.assert_allclose(state[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
-
-
-# ---------------------------------------------------------------------------------------------------
-# NN_r in the place of the effective-rainfall equation
-
-
-@pytest.mark.parametrize("components", COUNTS)
-@pytest.mark.parametrize("cells", [1, 2, 9, 40])
-def test_the_runoff_network_in_any_size(cells: int, components: int):
-    """Lanes that only fill a vector up add nothing to the gradient of the weights."""
-    case = Case(51, 35, cells, components, "freeze-thaw", dynamic=("BETA", "TT"))
-    agree(case, network=network(1, 5))
-    agree(Case(52, 5, cells, components, "temperate"), components=True, network=network(2, 16))
-
-
-@examples(40)
-@given(cases(max_days=70, max_cells=10), st.booleans(), st.integers(1, 20), st.integers(0, 9))
-def test_random_runs_with_the_runoff_network_agree(case: Case, components: bool, hidden: int, seed: int):
-    """Any weather, parameters at their bounds, any mix of static and dynamic ones, any weights."""
-    agree(case, components=components, network=network(seed, hidden))
-
-
-@pytest.mark.parametrize("name", SERIES)
-def test_one_series_alone_with_the_runoff_network(name: str):
-    """Only what is wanted is computed, and its gradients are its own."""
-    agree(Case(53, 40, 3, 5, "freeze-thaw", dynamic=("BETA",)), wanted=(name,), network=network(3, 4))
-
-
-def test_the_weights_alone_may_need_a_gradient():
-    """As in training with the rest frozen."""
-    leaves, module = leaves_of(Case(54, 30, 3, 8, "wet")), network(4, 6).double()
-    found = {}
-    for loop in (loop_torch, loop_cpu):
-        total = run(loop, leaves, wanted=("runoff",), network=module)["runoff"].sum()
-        found[loop] = torch.autograd.grad(total, list(module.parameters()))
-    for value, expected in zip(found[loop_cpu], found[loop_torch], strict=True):
-        torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-12)
-
-
-def test_the_runoff_network_in_large_numbers():
-    """Outputs far from 0 before the sigmoid neither overflow nor become NaN."""
-    module = network(5, 4).double()
-    for sign in (1.0, -1.0):
-        with torch.no_grad():
-            module.output.bias.fill_(sign * 800.0)
-        agree(Case(55, 20, 3, 3, "wet"), network=module)
-        single = run(loop_cpu, leaves_of(Case(55, 20, 3, 3, "wet"), torch.float32), network=module)
-        assert all(torch.isfinite(value).all() for value in single.values())
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -326,31 +216,6 @@ def test_no_water_is_lost(kind: str, dtype: str, most: float):
     assert gap.abs().max() < most
 
 
-@pytest.mark.parametrize("hidden", [0, 4])
-@pytest.mark.parametrize("components", COUNTS)
-def test_threads_change_no_digit(components: int, hidden: int, monkeypatch: pytest.MonkeyPatch):
-    """Nor does the thread from which the loop is called."""
-    leaves = leaves_of(Case(43, 200, 90, components, "freeze-thaw", dynamic=("BETA",)), torch.float32)
-    options: dict[str, Any] = {"wanted": ("runoff", "snowpack")}
-    options["network"] = network(7, hidden) if hidden else None
-    number = torch.get_num_threads()
-    monkeypatch.setattr(threads_module, "_SMALL", 1)  # however little work there is
-    outcomes: list[tuple[Tensors, Tensors]] = []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            outcomes.append(gradients(loop_cpu, leaves, **options))
-        thread = threading.Thread(target=lambda: outcomes.append(gradients(loop_cpu, leaves, **options)))
-        thread.start()
-        thread.join()
-    finally:
-        torch.set_num_threads(number)
-    assert len(outcomes) == 4
-    for outcome in outcomes[1:]:
-        for group, first in zip(outcome, outcomes[0], strict=True):
-            assert all(torch.equal(group[name], first[name]) for name in first)
-
-
 @pytest.mark.parametrize("name", [*FORCING, "soil_moisture", "BETA"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("hidden", [0, 4])
@@ -380,27 +245,6 @@ def test_a_nan_shows_where_it_does_in_the_reference(name: str):
     expected = run(loop_torch, leaves)
     for key, value in run(loop_cpu, leaves).items():
         assert torch.equal(torch.isnan(value), torch.isnan(expected[key])), key
-
-
-def test_an_interrupt_waits_for_the_other_threads(monkeypatch: pytest.MonkeyPatch):
-    """They write to memory that the caller lets go of when it raises."""
-    monkeypatch.setattr(threads_module, "_threads", lambda: 2)
-    busy, main = threading.Event(), threading.main_thread()
-    done: list[int] = []
-
-    def part(first: int, last: int) -> None:
-        if threading.current_thread() is main:
-            busy.wait(5.0)
-            raise KeyboardInterrupt
-        busy.set()
-        time.sleep(0.2)
-        done.append(first)
-
-    with pytest.raises(KeyboardInterrupt):
-        threads_module.share(part, 100, 10**9)
-    assert len(done) == 1
-    time.sleep(0.3)
-    assert len(done) == 1
 
 
 def test_second_derivatives_are_refused():
@@ -452,25 +296,6 @@ def test_numbers_that_wait_for_their_sign():
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("how", ["subclass", "hook"])
-def test_a_variety_of_the_runoff_network_is_not_taken_for_it(how: str):
-    """The kernels read weights only; what a module does beside them is done by the reference."""
-
-    class Dry(RunoffNetwork):
-        def forward(self, *values: torch.Tensor) -> torch.Tensor:
-            return torch.zeros_like(values[0])
-
-    module = Dry() if how == "subclass" else network(1, 4)
-    if how == "hook":
-        module.register_forward_hook(lambda module, given, share: torch.zeros_like(share))
-    found, _ = simulate(
-        *Case(61, 20, 2, 3, "wet").args,
-        outputs=("effective_rainfall",),
-        processes={"effective_rainfall": module},
-    )
-    assert (found["effective_rainfall"] == 0.0).all()
-
-
 def test_without_a_compiler_the_reference_runs_with_one_warning(monkeypatch: pytest.MonkeyPatch):
     """The same results; who asked for the kernel is told why there is none."""
     case = Case(62, 10, 2, 3)
@@ -494,32 +319,6 @@ def test_autocast_does_not_touch_water():
         with torch.autocast("cpu", dtype=torch.bfloat16):
             found, _ = simulate(*forcing, case.parameters, outputs=("streamflow",), backend=backend)
         assert torch.equal(found["streamflow"], expected["streamflow"])
-
-
-def test_powers_in_float32():
-    """Within 1e-6 of the true power, or below what float32 holds."""
-    from numba import njit
-
-    from hydroxr.physics.cpu import elementary
-
-    rng = np.random.default_rng(6)
-    small = 10.0 ** rng.uniform(-9, 0, 200_000)
-    base = np.concatenate([rng.random(200_000), small, [1.0, 1.0, 0.5, 1 - 2.0**-24]])
-    exponent = np.concatenate([rng.uniform(0.0, 8.0, 400_000), [0.3, 6.0, 0.0, 6.0]])
-    base, exponent = base.astype("f4"), exponent.astype("f4")
-    power = elementary.power_32
-
-    @njit
-    def all_powers(base, exponent, out):  # type: ignore[no-untyped-def]
-        for i in range(len(base)):
-            out[i] = power(base[i], exponent[i])
-
-    found = np.empty_like(base)
-    all_powers(base, exponent, found)
-    expected = base.astype("f8") ** exponent.astype("f8")
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-38)
-    assert (found[-4:-1] == 1.0).all()
-    assert (found <= 1.0).all()
 
 
 def test_the_package_does_not_import_numba():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +45,8 @@ if _obstacle := loop_cuda.obstacle(torch.float64):
     pytest.skip(f"numba-cuda cannot compile here: {_obstacle}", allow_module_level=True)
 
 
-def gradients(loop: Any, leaves: Tensors, **options: Any) -> tuple[Tensors, Tensors]:
-    """Of any loop, where it runs."""
-    return loops.gradients(loop, leaves, device=DEVICE if loop is loop_cuda else "cpu", **options)
-
-
-def agree(case: Case, leaves: Tensors | None = None, reference: Any = loop_torch, **options: Any) -> None:
-    """Results to 1e-9 and gradients to 1e-6 of the reference's."""
-    leaves = leaves_of(case) if leaves is None else leaves
-    expected, expected_gradients = gradients(reference, leaves, **options)
-    found, found_gradients = gradients(loop_cuda, leaves, **options)
-    near(found, expected, 1e-9, 1e-6, case)
-    near(found_gradients, expected_gradients, 1e-6, 1e-6, case)
+gradients = partial(loops.gradients, device=DEVICE)
+agree = partial(loops.agree, loop_cuda, device=DEVICE)
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -19,11 +19,13 @@ import torch
 from hypothesis import given
 
 from hydroxr.conventions.variables import OUTPUTS
-from hydroxr.physics import simulate
+from hydroxr.physics import loop_torch, simulate
+from hydroxr.physics.adjoint import make_adjoint
+from hydroxr.physics.equations import DAY_PARAMETERS
 from hydroxr.physics.parameters import PARAMETERS
 from tests.support.oracle import STORES
 from tests.support.oracle import simulate as oracle
-from tests.support.strategies import HBV_PARAMETERS, ROUTING, Case, cases, examples
+from tests.support.strategies import HBV_PARAMETERS, ROUTING, Case, cases, examples, values
 
 Tensors = dict[str, torch.Tensor]
 
@@ -346,3 +348,38 @@ def test_gradients_are_finite_over_a_year_in_float32():
         gradient = leaf[name].grad
         assert gradient is not None, name
         assert gradient.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("at_bounds", [False, True])
+def test_the_adjoint_of_a_day_is_autograds(at_bounds: bool):
+    """Thousands of days with empty stores, dry days, temperatures at TT, parameters at bounds: ties, too."""
+    rng = np.random.default_rng(5)
+    size = 3000
+
+    def some(array: np.ndarray) -> np.ndarray:
+        return np.where(rng.random(size) < 0.6, array, 0.0)
+
+    temperature = rng.normal(0.0, 4.0, size)
+    soil = np.maximum(some(rng.gamma(1.0, 200.0, size)), 1e-5)
+    inputs = [
+        some(rng.gamma(1.0, 9.0, size)),
+        np.round(2.0 * temperature) / 2.0 if at_bounds else temperature,
+        np.maximum(rng.normal(2.0, 2.0, size), 0.0),
+        some(rng.gamma(1.0, 20.0, size)),
+        some(rng.gamma(1.0, 3.0, size)),
+        soil,
+        some(rng.gamma(1.0, 20.0, size)),
+        rng.gamma(1.0, 20.0, size),
+        *(values(name, "mixed" if at_bounds else "inside", (size,), rng) for name in DAY_PARAMETERS),
+    ]
+    leaves = [torch.tensor(value, requires_grad=True) for value in inputs]
+    stores, fluxes = loop_torch.day(*leaves)
+    cotangents = [torch.tensor(rng.normal(size=size)) for _ in (*stores, *fluxes)]
+    expected = torch.autograd.grad([*stores, *fluxes], leaves, cotangents)
+    functions = (loop_torch._minimum, loop_torch._maximum, torch.pow, torch.where)
+    adjoint = make_adjoint(*functions, torch.log)
+    d_stores, d_parameters, d_forcing = adjoint(*(leaf.detach() for leaf in leaves), *cotangents)
+    found = (*d_forcing, *d_stores, *d_parameters)
+    for name, value, other in zip((*FORCING, *STORES, *DAY_PARAMETERS), expected, found, strict=True):
+        difference = (other - value).abs() / (1.0 + value.abs())
+        assert difference.max() < 1e-9, name
