@@ -12,7 +12,7 @@ import pytest
 
 import hydroxr as hx
 from tests.support.labelled import assert_same_values, untrained
-from tests.support.scripts import load_script
+from tests.tutorials.scripts import load_script
 
 SCRIPT = Path(__file__).parents[2] / "tutorials" / "cluster_slurm.py"
 SPEC = hx.DeltaHBV(components=2, hidden=4)

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from tests.support.labelled import make_dataset, make_parameters
-from tests.support.scripts import load_script
+from tests.tutorials.scripts import load_script
 
 SCRIPT = Path(__file__).parents[2] / "tutorials" / "downstream_nitrate.py"
 BARE = [sys.executable, "-W", "error", str(Path(__file__).parents[1] / "support" / "bare.py"), "xarray,zarr"]
