@@ -212,4 +212,4 @@ class Plots:
         """
         compared = compare.evapotranspiration(self._ds, product, time).compute()
         model = self._ds.attrs.get(MODEL, "")
-        return plot.evapotranspiration(compared.assign_attrs(hydroxr_model=model), run=run, axes=axes)
+        return plot.evapotranspiration(compared.assign_attrs({MODEL: model}), run=run, axes=axes)

@@ -124,7 +124,8 @@ def evaluate(given: Namespace) -> None:
 def reproduce(given: Namespace) -> None:
     """Train and test the models of the paper, and print the table."""
     from ..reproduction import chosen_runs, reproduce
-    from ..reproduction.experiment import FACTS, TABLE
+    from ..reproduction.records import FACTS
+    from ..reproduction.results import TABLE
 
     if given.list:
         for run in chosen_runs(given.models, given.seeds, given.splits):

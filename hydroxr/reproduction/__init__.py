@@ -1,4 +1,4 @@
-"""The experiments of Feng et al. (2022): one call trains, tests and tabulates them."""
+"""Reproduction of Feng et al. (2022): train and test the models, tabulate the scores."""
 
 from __future__ import annotations
 

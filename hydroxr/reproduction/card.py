@@ -1,4 +1,4 @@
-"""From finished runs to what ships: weights with a model card and scores, and the results of all runs."""
+"""Models to ship: weights with a model card and scores; and the results of all runs."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from ..models.load import load_model
 from ..models.model import Model
 from ..models.pretrained import CARD
 from ..models.specs import DeltaHBV
-from .records import settings_of
+from .records import FACTS, settings_of
+from .records import SCORES as SCORES_FILE
 from .results import RESULTS
 from .scores import OBSERVED_INDICES
 from .table import CORRELATIONS, summary
 
 SCORES = "scores.csv"  # scores of each catchment, beside the model
-_EVERY = 50  # iterations, of the history that ships
+_EVERY = 50  # of the history, every 50th iteration ships
 CAMELS = (
     "Catchments and attributes of CAMELS-US (Newman et al., 2015, doi:10.5065/D6MW2F4D; Addor et al., 2017, "
     "doi:10.5065/D6G73C3Q), of the contiguous US with little human influence; Daymet forcing."
 )
 _PET = " PET after Hargreaves."
 _COLUMNS = ("nse", "kge", "r", "alpha", "beta", "log_nse", "flv", "fhv", "rmse", "baseflow_index")
-# Positions and observations are CAMELS' to give.
+# Belongs to CAMELS and does not ship.
 _OF_THE_DATA = ("lat", "lon", "basin_name", "streamflow_observed", "precipitation")
 _LIMITS = (
     "Regulated rivers, glaciers and water that crosses the divide are not in the model. Precipitation is "
@@ -50,25 +51,22 @@ def ship(
     Parameters
     ----------
     run : path
-        Folder of a run over time, see :mod:`hydroxr.reproduction.experiment`.
+        Folder of a run in the split "time", see :mod:`hydroxr.reproduction.experiment`.
     target : path
-        Its name is that of the model.
+        Folder to write; its name becomes the name of the model.
     data : str, optional
-        What the card says of the data: whose catchments, which forcing, which PET; default: CAMELS-US.
+        Text on the data for the card: catchments, forcing, PET; default: that for CAMELS-US.
     known : str
-        What else is known of the model: where it fails, what in it is not to be believed.
+        Text on known limits of the model for the card.
 
     Raises
     ------
     ModelFileError
-        Where the run is not finished.
+        If the run is not finished.
     """
-    from .experiment import FACTS
-    from .experiment import SCORES as SCORES_FILE
-
     run, target = Path(run), Path(target)
     if not (run / FACTS).is_file():
-        raise ModelFileError(f"{run} is no finished run; expected one with {FACTS}.")
+        raise ModelFileError(f"{run} is not a finished run; expected a folder with {FACTS}.")
     model = load_model(run / "model")
     assert isinstance(model, Model)
     with xr.open_dataset(run / SCORES_FILE) as part:
@@ -87,14 +85,14 @@ def ship(
 
 
 def ship_results(results: xr.Dataset, folder: str | os.PathLike[str]) -> Path:
-    """Write the results of all runs into ``folder``, without what belongs to the data.
+    """Write the results of all runs into ``folder``, without positions and observations of the data.
 
     Parameters
     ----------
     results : Dataset, (run, cell)
-        Of :func:`hydroxr.reproduction.reproduce`.
+        From :func:`hydroxr.reproduction.reproduce`.
     folder : path
-        Of the models that come with hydroxr.
+        Folder of the models that ship with hydroxr.
     """
     numbers = summary(results)
     kept = results.drop_vars(
@@ -112,18 +110,18 @@ def ship_results(results: xr.Dataset, folder: str | os.PathLike[str]) -> Path:
 
 
 def card(name: str, model: Model, scores: xr.Dataset, data: str, tested: str, known: str) -> str:
-    """The model card, Markdown.
+    """The model card in Markdown.
 
     Parameters
     ----------
     name : str
     model : Model
     scores : Dataset, (cell,)
-        Of :func:`hydroxr.reproduction.scores.scores`.
+        From :func:`hydroxr.reproduction.scores.scores`.
     tested : str
-        The period of the test.
+        Test period.
     data, known : str
-        Of :func:`ship`.
+        See :func:`ship`.
     """
     training = model.training
     spec = model.description
@@ -162,7 +160,7 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str, tested: str, kn
 
 
 def _scores(scores: xr.Dataset, tested: str) -> list[str]:
-    """Quartiles over the catchments."""
+    """The section on scores."""
     return [
         "## Scores",
         "",
@@ -176,7 +174,7 @@ def _scores(scores: xr.Dataset, tested: str) -> list[str]:
 
 
 def _attributes(model: Model) -> list[str]:
-    """What the catchments of the training have."""
+    """The section on attributes of the training catchments."""
     ranges, gaps = model.training[RANGES], model.training[GAPS]
     return [
         "## Attributes",
@@ -202,7 +200,7 @@ def _attributes(model: Model) -> list[str]:
 
 
 def _quartiles(scores: xr.Dataset) -> list[str]:
-    """Rows of the table of scores, with what they are."""
+    """The rows of the table of scores."""
     rows = []
     for key in (key for key in _COLUMNS if key in scores):
         values = scores[key].values[np.isfinite(scores[key].values)]
@@ -216,7 +214,7 @@ def _quartiles(scores: xr.Dataset) -> list[str]:
 
 
 def _judged(training: dict[str, Any]) -> str:
-    """What days the weights were chosen by."""
+    """Which iteration the weights come from."""
     if "validation_nse" not in training:
         return "The weights are those of the last iteration: no other days were looked at."
     return (

@@ -1,4 +1,4 @@
-"""What any run would refuse, refused before the first."""
+"""Checks of all runs before the first begins."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 
 def check(experiment: Experiment, runs: Sequence[Run]) -> None:
-    """Refuse what any run would refuse, before the first.
+    """Check data, settings and splits of all runs.
 
     Raises
     ------
     HydroxrError
+        If any of the runs would fail.
     """
     ds = experiment.ds
     select_days(ds, experiment.test)
     space = Inputs(ds).space
     attribute_names(ds, space, None)
-    if experiment.et is not None:  # whether it can be compared is tried on what is there before a simulation
+    if experiment.et is not None:  # stand in for a simulation to check that the product matches
         stand_in = observed_streamflow(select_days(ds, experiment.test)).fillna(0.0)
         et_correlation(stand_in.to_dataset(name="evapotranspiration"), experiment.et)
     for run in runs:
@@ -39,14 +40,14 @@ def check(experiment: Experiment, runs: Sequence[Run]) -> None:
         label = SPLITS[run.split]
         if label is not None and label not in ds:
             raise DataFileError(
-                f"the data have no {label!r}, by which the split {run.split!r} divides the cells; add it, "
-                "or leave that split out."
+                f"the data have no {label!r}, which the split {run.split!r} needs to divide the cells. Add "
+                "it, or leave this split out."
             )
         if label is not None:
             dim = cell_dimension(space)
             labels = missing_labels(fold_labels(ds, dim, label)[1])
             require_labels(ds, dim, label, labels, f"leave the split {run.split!r} out")
-    for path in experiment.out.glob(f"*/*/{SETTINGS}"):  # of other runs, in the same table
+    for path in experiment.out.glob(f"*/*/{SETTINGS}"):  # of earlier runs in the same table
         group = group_of(f"{path.parent.parent.name}/{path.parent.name}")
         check_settings(path.parent, experiment.settings(runs[0]), only=("training", "test", "data"))
         for run in (run for run in runs if group_of(run.name) == group):
@@ -56,11 +57,12 @@ def check(experiment: Experiment, runs: Sequence[Run]) -> None:
 
 
 def _check_members(experiment: Experiment, run: Run, runs: Sequence[Run]) -> None:
-    """Refuse an ensemble of fewer than two models, counting those that this call trains.
+    """Check that an ensemble has at least two models, including those that this call trains.
 
     Raises
     ------
     ModelFileError
+        If it has fewer.
     """
     coming = {str(other.seed) for other in runs if (other.model, other.split) == (run.model, "time")}
     seeds = sorted({*experiment.members(run), *coming}, key=int)

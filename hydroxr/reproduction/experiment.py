@@ -1,14 +1,14 @@
-"""Train, test and tabulate the paper's models; whatever ended it, the same call goes on.
+"""Train and test the runs of a table; an interrupted call resumes when it is repeated.
 
-Every run has a folder of its own: ``checkpoint/`` while it trains, ``model/`` (or ``models/``, one a
-fold) when that is done, ``scores.nc`` and ``run.json`` when it is tested, and ``log.txt``.
+Each run has a folder: ``checkpoint/`` during the training, then ``model/`` (or ``models/`` with one model per
+fold), ``scores.nc`` and ``run.json`` after the test, and ``log.txt``.
 """
 
 from __future__ import annotations
 
 import json
 import time as clock
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -26,41 +26,49 @@ from ..models.model import Model
 from ..models.specs import DeltaHBV, Spec
 from ..simulation.simulate import run_period
 from ..support.atomic import write_whole
-from .records import SETTINGS, check_settings, days_of, facts_of, hardware, protocol_text, settings_of
+from .records import (
+    FACTS,
+    LOG,
+    SCORES,
+    SETTINGS,
+    check_settings,
+    days_of,
+    facts_of,
+    hardware,
+    read_facts,
+)
+from .results import collect
 from .runs import ENSEMBLE, SPLITS, Run, specification
-from .scores import VARIABLES, et_correlation, observed_indices, one_dataset, scores
-from .table import markdown
+from .scores import VARIABLES, et_correlation, scores
 
 TRAINING = slice("1980-10-01", "1995-09-30")
 TEST = slice("1995-10-01", "2010-09-30")
-RESULTS = "results.nc"
-TABLE = "table.md"
-SCORES = "scores.nc"
-FACTS = "run.json"
-LOG = "log.txt"
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is the same for all runs.
+    """The settings that all runs share.
 
     Parameters
     ----------
     ds : Dataset
-        Forcings, attributes and observed streamflow; cells without any observation in the training
-        period are left out.
+        Forcings, attributes and observed streamflow of cells with observations in the training period.
     out : Path
         Folder of the results.
     hidden : int
         Width of the networks (256 in the paper).
     training, test : slice
         Periods.
+    device : str
+        "auto", "cpu" or "cuda".
+    progress : bool
+        Whether to show progress bars.
     options : dict
-        Of ``fit``: ``preset``, ``iterations`` and so on.
+        Options of ``fit``, such as ``preset`` and ``iterations``.
     report : function
-        Told what happens, a line at a time.
+        Called with each line of the log.
     et : Dataset, optional
-        Evapotranspiration of another origin in the same cells, which ``et_correlation`` is with.
+        Evapotranspiration of a product in the same cells, for ``et_correlation``.
     """
 
     ds: xr.Dataset
@@ -75,11 +83,11 @@ class Experiment:
     et: xr.Dataset | None = None
 
     def done(self, run: Run) -> bool:
-        """Whether a run is trained and tested, with this estimate of evapotranspiration if there is one."""
+        """Whether a run is trained and tested, also with the product of evapotranspiration, if any."""
         path = self.out / run.name / FACTS
         if not path.is_file():
             return False
-        if run.split == ENSEMBLE and _facts(path)["members"] != ", ".join(self.members(run)):
+        if run.split == ENSEMBLE and read_facts(path)["members"] != ", ".join(self.members(run)):
             return False
         if self.et is None:
             return True
@@ -88,14 +96,14 @@ class Experiment:
             return known and part["et_correlation"].attrs.get("product_sha256") == self.et_hash
 
     def do(self, run: Run) -> None:
-        """Train and test, or go on with it.
+        """Train and test a run, or resume it.
 
         Raises
         ------
         ModelFileError
-            Where a run of other settings is in its folder.
+            If its folder has a run with other settings.
         KeyboardInterrupt
-            Where the training is interrupted: it goes on from its checkpoint when called again.
+            If the training is interrupted. The next call resumes it from its checkpoint.
         """
         folder = self.out / run.name
         settings = self.settings(run)
@@ -132,7 +140,7 @@ class Experiment:
         )
 
     def settings(self, run: Run) -> dict[str, Any]:
-        """What decides a run beside the data: description, protocol, periods."""
+        """Everything that determines a run: description, protocol, periods, checksum of the data."""
         from ..training.loop.protocol import protocol_of
 
         spec = specification(run.model, self.hidden)
@@ -149,17 +157,17 @@ class Experiment:
 
     @cached_property
     def data_hash(self) -> str:
-        """Of all that models are trained on and tested with."""
+        """Checksum of the data that models are trained on and tested with."""
         return tokenize(self.ds.drop_attrs().drop_encoding())
 
     @cached_property
     def et_hash(self) -> str:
-        """Of the estimate of evapotranspiration."""
+        """Checksum of the product of evapotranspiration."""
         assert self.et is not None
         return tokenize(self.et.drop_attrs().drop_encoding())
 
     def _seconds(self, run: Run) -> float:
-        """Of training, of all models of the run."""
+        """Seconds of training, summed over the models of the run."""
         folds = (self.out / run.name / "models").glob("fold-*")
         models = self.members(run).values() if SPLITS[run.split] is None else sorted(folds)
         loaded = [load_model(path) for path in models]
@@ -169,7 +177,7 @@ class Experiment:
         return {"time": self.training, "seed": run.seed, "device": self.device, **self.options}
 
     def _over_time(self, run: Run, folder: Path) -> tuple[xr.Dataset, Model]:
-        """Simulation of the test period by a model of all cells."""
+        """Train one model on all cells; return its simulation of the test period, and the model."""
         spec = specification(run.model, self.hidden)
         if (folder / "model").is_dir():
             model = load_model(folder / "model")
@@ -187,15 +195,15 @@ class Experiment:
         return sim.compute(), model
 
     def members(self, run: Run) -> dict[str, Path]:
-        """By seed, the models that the run has: of an ensemble those that are trained so far."""
+        """Folders of the run's models by seed; for an ensemble, of the models trained so far."""
         if run.split != ENSEMBLE:
             return {str(run.seed): self.out / run.name / "model"}
-        done = {path.parent: _facts(path) for path in self.out.glob(f"{run.model}/seed*/{FACTS}")}
+        done = {path.parent: read_facts(path) for path in self.out.glob(f"{run.model}/seed*/{FACTS}")}
         found = {facts["seed"]: folder for folder, facts in done.items() if facts["split"] == "time"}
         return {str(seed): folder / "model" for seed, folder in sorted(found.items())}
 
     def _of_ensemble(self, run: Run, _: Path) -> tuple[xr.Dataset, Model]:
-        """Simulation of the test period by the mean of the models of all seeds; one of the models."""
+        """The simulation of the test period as the mean over all seeds, and one of the models."""
         models = [load_model(folder) for folder in self.members(run).values()]
         ensemble = Ensemble(tuple(model for model in models if isinstance(model, Model)))
         variables = _variables(ensemble.description)
@@ -203,7 +211,7 @@ class Experiment:
         return sim.compute(), ensemble.members[0]
 
     def _over_cells(self, run: Run, folder: Path) -> tuple[xr.Dataset, Model]:
-        """Simulation of the test period, each cell by a model that did not see it; one of the models."""
+        """The simulation of the test period by cross-validation, and one of the models."""
         spec = specification(run.model, self.hidden)
         label = SPLITS[run.split]
         sim = self.ds.hbv.cross_validate(
@@ -227,53 +235,9 @@ class Experiment:
         self.report(f"{run.name}: {text.partition(': {')[0]}")
 
     def collect(self) -> xr.Dataset:
-        """All finished runs as one Dataset, written to ``results.nc`` and as ``table.md``.
-
-        Returns
-        -------
-        Dataset
-            (run, cell): what :func:`~hydroxr.reproduction.scores.scores` gives, with ``model``,
-            ``symbol``, ``seed``, ``members`` (text: the seeds of an ensemble), ``split``, ``hidden``,
-            ``iterations``, ``seconds``, ``protocol`` (text), ``hardware`` and ``versions`` as coordinates
-            of ``run``; the observed baseflow indices ``bfi_l13`` and ``bfi_usgs`` (cell).
-        """
-        found = None
-        while found != (now := self._finished()):  # another process may finish a run, and write, meanwhile
-            found = now
-            results = self._collected(sorted(found))
-            results.hbv.to_netcdf(self.out / RESULTS, overwrite=True)
-            write_whole(self.out / TABLE, markdown(results))
-        return results
-
-    def _finished(self) -> dict[Path, int]:
-        """The facts of each finished run, and when they were written."""
-        return {path: path.stat().st_mtime_ns for path in self.out.glob(f"*/*/{FACTS}")}
-
-    def _collected(self, runs: Sequence[Path]) -> xr.Dataset:
-        """The results of the runs with these facts."""
-        parts, facts = {}, {}
-        for path in runs:
-            found = _facts(path)
-            found.setdefault("members", str(found["seed"]))  # older runs do not say
-            with xr.open_dataset(path.parent / SCORES) as part:
-                parts[found["run"]] = part.load()
-            found["protocol"] = protocol_text(settings_of(path.parent))
-            facts[found["run"]] = {key: value for key, value in found.items() if key != "run"}
-        results = one_dataset(parts, facts).merge(
-            observed_indices(self.ds).drop_vars("basin", errors="ignore"), compat="override", join="override"
-        )
-        return results.assign_attrs(
-            title="Differentiable HBV models and an LSTM, trained and tested as in Feng et al. (2022)",
-            training_period=" to ".join(days_of(self.training)),
-            test_period=" to ".join(days_of(self.test)),
-        )
+        """Write all finished runs to ``results.nc`` and ``table.md``; see :func:`.results.collect`."""
+        return collect(self.out, self.ds, self.training, self.test)
 
 
 def _variables(spec: Spec) -> tuple[str, ...]:
     return VARIABLES if isinstance(spec, DeltaHBV) else VARIABLES[:1]
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    """Of a finished run, see :func:`~hydroxr.reproduction.records.facts_of`."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found

@@ -1,4 +1,4 @@
-"""What is written of a run beside its model: settings, facts, and how it went."""
+"""The records in the folder of a run besides its model: settings and facts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from ..models.model import Model
 from .runs import Run
 
 SETTINGS = "settings.json"
+SCORES = "scores.nc"
+FACTS = "run.json"
+LOG = "log.txt"
 
 
 def hardware(device: str = "auto") -> str:
-    """The machine, in words, for computing on that device."""
+    """A description of the processor, or of the graphics card, that computes on this device."""
     import torch
 
     from ..support.devices import torch_device
@@ -36,7 +39,7 @@ def hardware(device: str = "auto") -> str:
 
 
 def facts_of(run: Run, model: Model, hidden: int, seconds: float, device: str) -> dict[str, Any]:
-    """What tells the run apart in the results, beside its scores."""
+    """The facts of a finished run: model, seed, split, effort, hardware, versions."""
     import torch
 
     training = model.training
@@ -54,25 +57,31 @@ def facts_of(run: Run, model: Model, hidden: int, seconds: float, device: str) -
     }
 
 
+def read_facts(path: Path) -> dict[str, Any]:
+    """Read what :func:`facts_of` returned for a finished run."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
 def check_settings(
     folder: Path, settings: dict[str, Any], only: Sequence[str] | None = None, but: Sequence[str] = ()
 ) -> None:
-    """Refuse a folder in which a run with other settings was begun.
+    """Refuse a folder that holds a run with other settings.
 
     Parameters
     ----------
     folder : Path
     settings : dict
-        Of the run that is wanted.
+        Settings of the new run.
     only : sequence of str, optional
         The groups to compare; default: all.
     but : sequence of str
-        What may differ, as ``group: name``.
+        Settings that may differ, as ``group: name``.
 
     Raises
     ------
     ModelFileError
-        With what differs.
+        If settings differ; the message names them.
     """
     if not (folder / SETTINGS).is_file():
         return
@@ -85,20 +94,19 @@ def check_settings(
     ]
     if differs:
         raise ModelFileError(
-            f"{folder} has a run with other settings: {'; '.join(differs)}. All runs of a table have the "
-            "same data and periods, and those of a model that differ by their seed all else as well. Choose "
-            "another folder, or delete this one."
+            f"{folder} has a run with other settings: {'; '.join(differs)}. All runs of a table share data "
+            "and periods; runs of one model share all settings but the seed. Choose another folder."
         )
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
-    """Of a run that was begun in that folder."""
+    """The settings of the run in this folder."""
     found: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     return found
 
 
 def protocol_text(settings: dict[str, Any]) -> str:
-    """How a run is trained, in a line."""
+    """A one-line description of a run's training protocol."""
     from ..training.loop.protocol import Protocol
 
     protocol = settings["protocol"]
@@ -121,7 +129,7 @@ def protocol_text(settings: dict[str, Any]) -> str:
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Names of groups before those of their values."""
+    """Flatten groups: ``{"a": {"b": 1}}`` to ``{"a: b": 1}``."""
     out: dict[str, Any] = {}
     for name, value in settings.items():
         out |= (
@@ -133,5 +141,5 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def days_of(period: slice) -> list[str]:
-    """The first and the last, as they were given."""
+    """First and last day of a period, as given."""
     return [str(period.start), str(period.stop)]

@@ -1,4 +1,4 @@
-"""Train, test and tabulate the models of the paper in one call."""
+"""Train, test and tabulate the models of Feng et al. (2022) in one call."""
 
 from __future__ import annotations
 
@@ -31,47 +31,47 @@ def reproduce(
     et: xr.Dataset | None = None,
     **options: Any,
 ) -> xr.Dataset:
-    """Train the paper's models on its periods, test them, and put the scores into one Dataset.
+    """Train and test the models of Feng et al. (2022), and collect the scores in one Dataset.
 
-    A run that was ended goes on where it was when the call is repeated, and one that is done is not
-    done again. Several processes may work on different runs in one folder.
+    Repeat an interrupted call to resume it; finished runs are not repeated. Several processes may share a
+    folder if they work on different runs.
 
     Parameters
     ----------
     ds : Dataset
-        CAMELS as :func:`hydroxr.open_camels` gives it, or another with one dimension of space.
+        CAMELS from :func:`hydroxr.open_camels`, or other data with one dimension of space.
     out : path
         Folder of the results, see :mod:`hydroxr.reproduction.experiment`.
     models, seeds, splits
-        Which runs, see :func:`~hydroxr.reproduction.runs.chosen_runs`.
+        The runs, see :func:`~hydroxr.reproduction.runs.chosen_runs`.
     hidden : int
         Width of the networks; 256 in the paper.
     training, test : slice
-        Periods; those of the paper by default. All days before the test warm it up.
+        Periods; default: those of the paper. All days before the test are its warm-up.
     device : str
-        "auto", "cpu", "cuda".
+        "auto", "cpu" or "cuda".
     progress : bool
-        Show bars.
+        Whether to show progress bars.
     report : function
-        Told what happens, a line at a time.
+        Called with each line of the log.
     et : Dataset, optional
-        Evapotranspiration of another origin, such as MOD16A2 (``hx.compare.open_mod16``, brought to the
-        cells by ``hx.compare.aggregate``): its correlation in time with the simulated one of each cell is
-        ``et_correlation`` of the results. Runs that are done are simulated once more for it, not trained.
+        A product of evapotranspiration such as MOD16A2 (:func:`hydroxr.compare.open_mod16`) in the same cells
+        (:func:`hydroxr.compare.aggregate`). Its correlation in time with the simulation becomes
+        ``et_correlation``. Finished runs are simulated again for it, but not trained.
     **options
-        Of ``ds.hbv.fit``: ``preset``, ``iterations``, ``loss`` and so on.
+        Options of :meth:`ds.hbv.fit`: ``preset``, ``iterations``, ``loss`` and so on.
 
     Returns
     -------
     Dataset
-        Of all runs in ``out`` that are finished, see :meth:`Experiment.collect`.
+        All finished runs in ``out``, see :func:`~hydroxr.reproduction.results.collect`.
 
     Raises
     ------
     HydroxrError
-        Named for what is wrong.
+        If the data, an option or the folder does not suit one of the runs.
     KeyboardInterrupt
-        Where it is interrupted; what is there is kept.
+        If it is interrupted. Finished runs and checkpoints are kept.
     """
     runs = chosen_runs(models, seeds, splits)
     experiment = Experiment(

@@ -1,48 +1,95 @@
-"""The results of the reproduction that come with the package."""
+"""The results of all runs: collected from a folder, or those that ship with the package."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
+import xarray as xr
+
+from ..errors import DataFileError
+from ..inputs.cells import select_cells
 from ..models import pretrained
-
-if TYPE_CHECKING:
-    import xarray as xr
+from ..support.atomic import write_whole
+from .records import FACTS, SCORES, days_of, protocol_text, read_facts, settings_of
+from .scores import observed_indices, observed_means, one_dataset
+from .table import markdown
 
 RESULTS = "results.nc"
+TABLE = "table.md"
+
+
+def collect(out: Path, ds: xr.Dataset, training: slice, test: slice) -> xr.Dataset:
+    """Collect all finished runs in the folder ``out``; write ``results.nc`` and ``table.md`` there.
+
+    Returns
+    -------
+    Dataset, (run, cell)
+        The scores of :func:`~hydroxr.reproduction.scores.scores`, and the observed baseflow indices
+        ``bfi_l13`` and ``bfi_usgs`` ``(cell,)``. Coordinates of ``run``: ``model``, ``symbol``, ``seed``,
+        ``members`` (seeds of an ensemble, as text), ``split``, ``hidden``, ``iterations``, ``seconds``,
+        ``protocol``, ``hardware`` and ``versions``.
+    """
+    found = None
+    while found != (now := _finished(out)):  # another process may finish a run meanwhile
+        found = now
+        results = _collected(sorted(found), ds).assign_attrs(
+            title="Differentiable HBV models and an LSTM, trained and tested as in Feng et al. (2022)",
+            training_period=" to ".join(days_of(training)),
+            test_period=" to ".join(days_of(test)),
+        )
+        results.hbv.to_netcdf(out / RESULTS, overwrite=True)
+        write_whole(out / TABLE, markdown(results))
+    return results
+
+
+def _finished(out: Path) -> dict[Path, int]:
+    """The facts of each finished run, with their time of writing."""
+    return {path: path.stat().st_mtime_ns for path in out.glob(f"*/*/{FACTS}")}
+
+
+def _collected(runs: Sequence[Path], ds: xr.Dataset) -> xr.Dataset:
+    """Scores and facts of the runs with these files of facts, and observed indices."""
+    parts, facts = {}, {}
+    for path in runs:
+        found = read_facts(path)
+        found.setdefault("members", str(found["seed"]))  # version 0.1 did not write it
+        with xr.open_dataset(path.parent / SCORES) as part:
+            parts[found["run"]] = part.load()
+        found["protocol"] = protocol_text(settings_of(path.parent))
+        facts[found["run"]] = {key: value for key, value in found.items() if key != "run"}
+    indices = observed_indices(ds).drop_vars("basin", errors="ignore")
+    return one_dataset(parts, facts).merge(indices, compat="override", join="override")
 
 
 def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
-    """The scores of the models of Feng et al. (2022), trained and tested by hydroxr on CAMELS-US.
+    """Open the scores of the models of Feng et al. (2022), trained and tested by hydroxr on CAMELS-US.
 
     Parameters
     ----------
     ds : Dataset, optional
-        Your copy of CAMELS (:func:`hydroxr.open_camels`), for what is CAMELS' own and does not come with
-        hydroxr: positions, observed baseflow indices, mean precipitation and observed streamflow.
+        Your copy of CAMELS (:func:`hydroxr.open_camels`). It adds what hydroxr may not distribute: positions,
+        observed baseflow indices, mean precipitation and mean observed streamflow.
 
     Returns
     -------
     Dataset
-        (run, basin): NSE, KGE and other metrics, baseflow index, mean fluxes of each run in each catchment;
-        what a run is, as coordinates of ``run``; ``r_bfi_l13``, ``r_bfi_usgs`` and ``r_et_water_balance``
-        (run), the correlations over the catchments with what was observed.
+        ``(run, basin)``: NSE, KGE and other metrics, baseflow index and mean fluxes. ``(run,)``: correlations
+        over the catchments with observations, ``r_bfi_l13``, ``r_bfi_usgs`` and ``r_et_water_balance``. The
+        coordinates of ``run`` describe each run.
 
     Raises
     ------
     DataFileError
-        Where this hydroxr has none.
+        If this installation has no results.
     CoordinateError
-        Where ``ds`` does not have all of its catchments.
+        If ``ds`` lacks one of the catchments.
     """
-    import xarray as xr
-
-    from ..errors import DataFileError
-
     path = pretrained.FOLDER / RESULTS
     if not path.is_file():
         raise DataFileError(
-            "no results come with this hydroxr; `python -m hydroxr reproduce` makes them from CAMELS."
+            "this installation of hydroxr has no results; `python -m hydroxr reproduce` makes them from "
+            "CAMELS."
         )
     with xr.open_dataset(path) as file:
         results = file.load()
@@ -51,10 +98,7 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
 
 
 def _with_data(results: xr.Dataset, ds: xr.Dataset) -> xr.Dataset:
-    """Beside what the data tell of the same catchments."""
-    from ..inputs.cells import select_cells
-    from .scores import observed_indices, observed_means
-
+    """Add positions and observations of the same catchments."""
     chosen = select_cells(ds, results, ("basin",), "the Dataset")
     test = slice(*results.attrs["test_period"].split(" to "))
     own = {**observed_indices(chosen), **observed_means(chosen.sel(time=test))}

@@ -1,4 +1,4 @@
-"""Which models are trained, with which seeds, and on which split of the data."""
+"""The runs: models, seeds and splits of the data."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass, replace
 from ..errors import DescriptionError
 from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
 
-# In the order in which a reader wants to have them, should there not be time for all.
+# The most important first, in case time does not suffice for all.
 MODELS = ("dn-bt-gt", "lstm", "dn", "d1", "dn-nnr", "dn-bt", "dn-gt")
-# Label that divides the cells for each split of space; over time all are trained on, an ensemble trains none.
+# Variable that divides the cells into folds; None: no folds.
 ENSEMBLE = "ensemble"
 SPLITS: dict[str, str | None] = {"time": None, ENSEMBLE: None, "pub": "pub_fold", "pur": "pur_region"}
-_REPEATED = ("dn-bt-gt", "lstm")  # with three seeds, for their spread
-_HELD_OUT = ("dn-bt-gt", "lstm", "dn")  # of the splits of space
+_REPEATED = ("dn-bt-gt", "lstm")  # with three seeds, to show the spread
+_HELD_OUT = ("dn-bt-gt", "lstm", "dn")  # in the splits by basin and by region
 
 
 @dataclass(frozen=True)
 class Run:
-    """One model, trained once (in a split of space: once a fold).
+    """One model in one split, trained once, or once per fold.
 
     Parameters
     ----------
     model : str
         A name of ``DeltaHBV.ladder()``, or ``"lstm"``.
     seed : int
-        Of weights and draws.
+        Random seed.
     split : {"time", "ensemble", "pub", "pur"}
-        "time": trained on the training period of all cells. "ensemble": the mean of all models, of whatever
-        seed, that were trained so. "pub", "pur": on that of the other folds of ``pub_fold`` or regions of
-        ``pur_region``. Tested on the test period in all.
+        "time": trained on all cells. "ensemble": the mean of all models of the split "time", over their
+        seeds. "pub", "pur": cross-validation over ``pub_fold`` or ``pur_region``. All are trained on the
+        training period and tested on the test period.
     """
 
     model: str
@@ -39,14 +39,14 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What it is called in results, and its folder: ``dn/seed0``, ``dn/ensemble``, ``dn/seed0-pub``."""
+        """Its name and folder: ``dn/seed0``, ``dn/ensemble``, ``dn/seed0-pub``."""
         if self.split == ENSEMBLE:
             return f"{self.model}/{ENSEMBLE}"
         return f"{self.model}/seed{self.seed}" + ("" if self.split == "time" else f"-{self.split}")
 
 
 def group_of(name: str) -> tuple[str, str]:
-    """Model and split of a run by its name; an ensemble is of the runs over time."""
+    """Model and split of a run by its name; an ensemble belongs to the split "time"."""
     model, _, rest = name.partition("/")
     return model, rest.partition("-")[2] or "time"
 
@@ -57,7 +57,7 @@ def specification(model: str, hidden: int) -> Spec:
     Raises
     ------
     DescriptionError
-        Where there is no such model.
+        If there is no such model.
     """
     if model == "lstm":
         return LSTMStreamflow(hidden=hidden)
@@ -72,21 +72,21 @@ def chosen_runs(
     seeds: Sequence[int] | None = None,
     splits: Sequence[str] = ("time",),
 ) -> tuple[Run, ...]:
-    """The runs to do, the most wanted first.
+    """The runs to do, the most important first.
 
     Parameters
     ----------
     models : sequence of str, optional
-        Default: all; as an ensemble those with several seeds; of a split of space δn, δn(γt,βt) and the LSTM.
+        Default: all models in the split "time", fewer in the others.
     seeds : sequence of int, optional
-        Of every model; default: 0, and 1 and 2 as well for δn(γt,βt) and the LSTM over time.
+        Seeds of each model. Default: 0; in the split "time" 0, 1 and 2 for δn(γt,βt) and the LSTM.
     splits : sequence of str
         See :class:`Run`.
 
     Raises
     ------
     DescriptionError
-        Where a name is not known.
+        If a model or a split is not known.
     """
     for given, known in ((models or (), MODELS), (splits, tuple(SPLITS))):
         for name in given:
@@ -98,13 +98,13 @@ def chosen_runs(
         for model in MODELS if models is None else models:
             if models is not None or model in usual:
                 runs += [Run(model, seed, split) for seed in _seeds(model, split, seeds)]
-    order = list(SPLITS)  # an ensemble after the runs that it is of
+    order = list(SPLITS)  # an ensemble after its members
     return tuple(dict.fromkeys(sorted(runs, key=lambda run: (order.index(run.split), run.seed))))
 
 
 def _seeds(model: str, split: str, given: Sequence[int] | None) -> Sequence[int]:
     if split == ENSEMBLE:
-        return (0,)  # it has those of its members
+        return (0,)  # its members have the seeds
     if given is not None:
         return given
     return (0, 1, 2) if split == "time" and model in _REPEATED else (0,)

@@ -1,4 +1,4 @@
-"""What is kept of a simulation of the test period: numbers a cell."""
+"""The scores of a run: metrics and means per cell over the test period."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..compare import baseflow_index, evapotranspiration
 from ..conventions.variables import FLUX
 from ..errors import MissingVariableError
 
-# What the scores are of; an LSTM has the first only.
+# Variables that scores need; an LSTM has the first alone.
 VARIABLES = ("streamflow", "runoff", "baseflow", "evapotranspiration", "rainfall", "snowfall")
-# Name in the results -> name in CAMELS (and GAGES-II), what it is.
+# Name in the results -> name in CAMELS and GAGES-II, long name.
 OBSERVED_INDICES = {
     "bfi_l13": ("baseflow_index", "baseflow index of observed streamflow, Ladson et al. (2013)"),
     "bfi_usgs": ("bfi_ave_gagesii", "baseflow index of observed streamflow, USGS (GAGES-II)"),
@@ -40,7 +40,7 @@ def scores(sim: xr.Dataset, observed: xr.Dataset) -> xr.Dataset:
     -------
     Dataset
         Over the cells: what ``sim.hbv.evaluate`` gives; ``baseflow_index``, ΣQ2/ΣQ (NaN for an LSTM);
-        means over the days with an observation, kg m-2 day-1 (NaN for what the simulation has not).
+        means over the days with an observation, kg m-2 day-1 (NaN for variables that the simulation lacks).
     """
     from ..inputs.resolve import observed_streamflow
 

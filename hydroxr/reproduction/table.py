@@ -1,4 +1,4 @@
-"""The results as a table, beside those of the paper."""
+"""The table of results, with the values of the paper."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _NO_NLDAS = (
     "NLDAS (the paper's Figure A1) is not done: PET is computed from the range of temperatures, and CAMELS' "
     "NLDAS files have the same temperature as minimum and maximum."
 )
-# Over the cells, of a run with what was observed; README's and the model cards' claims are of these.
-# Name, of which variable with which, what it is.
+# Correlations over the cells with observations, which README and model cards cite:
+# name -> simulated variable, observed variable, description.
 CORRELATIONS = {
     "r_bfi_l13": ("baseflow_index", "bfi_l13", "ΣQ2/ΣQ with the baseflow index of Ladson et al. (2013)"),
     "r_bfi_usgs": ("baseflow_index", "bfi_usgs", "ΣQ2/ΣQ with the baseflow index of the USGS (GAGES-II)"),
@@ -65,7 +65,7 @@ _PAPER = ("paper: NSE", "paper: r(BFI L13)", "paper: r(ET)")
 
 
 def summary(results: xr.Dataset) -> xr.Dataset:
-    """One number a run: medians over the cells, correlations over the cells.
+    """Medians and correlations over the cells for each run.
 
     Parameters
     ----------
@@ -91,21 +91,21 @@ def summary(results: xr.Dataset) -> xr.Dataset:
     for name, (own, other, _) in CORRELATIONS.items():
         if other in with_water_balance:
             out[name] = xr.corr(results[own], with_water_balance[other], dim)
-        else:  # those that come with hydroxr are of all of their cells
+        else:  # shipped results have the correlations over all cells
             known = name in results and results[name].attrs.get("cells") == results.sizes[dim]
             out[name] = results[name] if known else nothing
     return xr.Dataset(out)
 
 
 def markdown(results: xr.Dataset) -> str:
-    """The table of the paper with the values obtained here and the published ones beside them."""
+    """The table of the paper in Markdown: these results and the published values."""
     numbers = summary(results)
     lines = _head(results)
     for split, title in _TITLES.items():
         part = numbers.isel(run=np.flatnonzero(results["split"].values == split))
         if not part.sizes["run"]:
             continue
-        published = split == "time"  # one model each, on the catchments that it was trained on
+        published = split == "time"  # the paper has this split alone
         header = _HEADER + _PAPER if published else _HEADER
         lines += ["", f"## {title}", *([] if published else ["", _SEVERAL_MODELS])]
         lines += ["", _row(header), _row("---" for _ in header)]
@@ -128,7 +128,7 @@ def markdown(results: xr.Dataset) -> str:
 
 
 def _head(results: xr.Dataset) -> list[str]:
-    """What the numbers are of."""
+    """Title, periods and catchments."""
     dim = _cell_dimension(results)
     tested = results["nse"].notnull().any("run")
     zero = int((tested & ~results["flv"].notnull().any("run")).sum())
@@ -145,7 +145,7 @@ def _head(results: xr.Dataset) -> list[str]:
 
 
 def _protocols(results: xr.Dataset) -> list[str]:
-    """How which runs were trained."""
+    """The training protocols, each with its runs."""
     if "protocol" not in results.coords:  # of an earlier version
         return []
     runs: dict[str, list[str]] = {}

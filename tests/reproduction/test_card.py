@@ -108,7 +108,7 @@ def test_scores_of_each_catchment(shelf: Path, done: tuple[xr.Dataset, Path]) ->
 
 def test_a_run_that_is_not_finished_does_not_ship(tmp_path: Path) -> None:
     """There is nothing to say of it yet."""
-    with pytest.raises(ModelFileError, match="no finished run"):
+    with pytest.raises(ModelFileError, match="not a finished run"):
         ship(tmp_path, tmp_path / "model")
 
 
@@ -117,7 +117,7 @@ def test_results_of_all_runs_ship(
 ) -> None:
     """The same table comes out of them; nothing of the data is in them until the data are given."""
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
-    with pytest.raises(DataFileError, match="no results come"):
+    with pytest.raises(DataFileError, match="has no results"):
         hx.open_results()
     ship_results(done[0], tmp_path)
     results = hx.open_results()

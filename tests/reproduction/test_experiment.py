@@ -12,7 +12,6 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.__main__ import main
-from hydroxr.cli import commands
 from hydroxr.errors import (
     CoordinateError,
     DataFileError,
@@ -22,6 +21,7 @@ from hydroxr.errors import (
     ModelFileError,
 )
 from hydroxr.reproduction import Run, chosen_runs, experiment, reproduce, specification
+from hydroxr.reproduction import results as results_module
 from hydroxr.reproduction.table import markdown, summary
 from hydroxr.simulation.simulate import run_period
 from hydroxr.training.loop import train as training
@@ -182,14 +182,14 @@ def test_a_run_that_another_process_finishes_meanwhile_is_in_the_results(
     out, theirs = tmp_path / "paper", tmp_path / "theirs"
     shutil.copytree(done[1], out)
     (out / "dn" / "seed3").rename(theirs)
-    write = experiment.write_whole
+    write = results_module.write_whole
 
     def late(path: Path, text: str) -> None:
         write(path, text)
-        if path.name == experiment.TABLE and theirs.exists():
+        if path.name == results_module.TABLE and theirs.exists():
             theirs.rename(out / "dn" / "seed3")
 
-    monkeypatch.setattr(experiment, "write_whole", late)
+    monkeypatch.setattr(results_module, "write_whole", late)
     results = run(out, models=["lstm"], seeds=[0])  # the last of its runs: nothing is collected after it
     assert "dn/seed3" in results["run"].values
     with xr.open_dataset(out / "results.nc") as file:
@@ -287,8 +287,7 @@ def test_evapotranspiration_fills_its_column_later(tmp_path: Path, monkeypatch: 
     assert "MOD16A2 needs" not in text
 
     # Kept without it, not done again with it, done again with another.
-    monkeypatch.setattr(commands, "run_period", lambda *_, **__: pytest.fail("simulated again"))
-    monkeypatch.setattr(experiment, "run_period", run_period)
+    monkeypatch.setattr(experiment, "run_period", lambda *_, **__: pytest.fail("simulated again"))
     for et in (None, make_et()):
         xr.testing.assert_identical(run(tmp_path, seeds=[0], et=et).drop_attrs(), results.drop_attrs())
     other = make_et().assign(ET=make_et()["ET"] ** 2)
