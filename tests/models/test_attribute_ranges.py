@@ -31,7 +31,7 @@ def shifted(ds: xr.Dataset, name: str, factor: float, cell: int = 0) -> xr.Datas
 def test_a_model_remembers_what_it_was_trained_on(
     static_model: Model, ds: xr.Dataset, tmp_path: Path
 ) -> None:
-    """The range of each attribute over the cells of the training, and which have gaps; on disk too."""
+    """A model keeps the range of each attribute over the training cells, and which have gaps; on disk too."""
     loaded = hx.load_model(static_model.save(tmp_path / "model"))
     for model in (static_model, loaded):
         ranges = model.training["attribute_ranges"]
@@ -42,7 +42,7 @@ def test_a_model_remembers_what_it_was_trained_on(
 
 
 def test_the_training_s_own_cells_draw_no_warning(models: dict[str, Model], ds: xr.Dataset) -> None:
-    """Nor a mark, gaps that training had included."""
+    """There is no mark either, also for gaps that the training had."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for model in models.values():
@@ -53,7 +53,7 @@ def test_the_training_s_own_cells_draw_no_warning(models: dict[str, Model], ds: 
 
 
 def test_values_outside_the_range_are_flagged(static_model: Model, ds: xr.Dataset) -> None:
-    """With the attribute, the values found, and those of the training."""
+    """The warning has the attribute, the values found, and those of the training."""
     far = shifted(shifted(ds, "elev_mean", 9.0, 1), "p_mean", 0.01, 2)
     with pytest.warns(HydroxrWarning, match=r"2 of 3 cells.*p_mean is .* in 1 \(trained on .*elev_mean"):
         sim = far.hbv.simulate(static_model)
@@ -67,7 +67,7 @@ def test_values_outside_the_range_are_flagged(static_model: Model, ds: xr.Datase
 def test_parameters_of_cells_unlike_the_training_are_warned_of(
     static_model: Model, ds: xr.Dataset, models: dict[str, Model]
 ) -> None:
-    """Where somebody looks at them alone; the warning points to the line that asked."""
+    """Also for parameters alone; the warning points to the line of the call."""
     far = shifted(ds, "elev_mean", 9.0, 1)
     with pytest.warns(HydroxrWarning, match=r"1 of 3 cells.*elev_mean is .* in 1 \(trained on") as found:
         far.hbv.parameters(static_model)
@@ -87,7 +87,7 @@ def test_parameters_of_cells_unlike_the_training_are_warned_of(
 
 
 def test_missing_values_are_flagged(static_model: Model, ds: xr.Dataset) -> None:
-    """Where training had none."""
+    """If the training had no missing values."""
     gap = ds.assign(
         p_mean=ds["p_mean"].where(ds["basin"] != ds["basin"][0]),
         geol_class_1st=("basin", ["", *ds["geol_class_1st"].values[1:]]),
@@ -100,7 +100,7 @@ def test_missing_values_are_flagged(static_model: Model, ds: xr.Dataset) -> None
 
 
 def test_text_that_training_did_not_have_is_flagged(ds: xr.Dataset) -> None:
-    """Gaps in the training's own text or not; it counts as the mean, as a missing one does."""
+    """With or without gaps in the training's text. Unknown text counts as the mean, as missing text does."""
     text = ds["geol_class_1st"].values
     with_gap = ds.assign(geol_class_1st=("basin", ["", *text[1:]]))
     for training in (ds, with_gap):
@@ -129,7 +129,7 @@ def test_infinite_values_are_none(static_model: Model, ds: xr.Dataset) -> None:
 def test_absent_attributes_are_the_training_s_mean_where_that_is_asked_for(
     static_model: Model, ds: xr.Dataset
 ) -> None:
-    """An error else; no attribute at all is one in any case."""
+    """Otherwise it is an error; without any attribute it is always one."""
     less = ds.drop_vars("elev_mean")
     with pytest.raises(MissingAttributeError, match=r"elev_mean.*missing='fill'"):
         less.hbv.simulate(static_model)
@@ -176,7 +176,7 @@ def test_lazy_attributes_are_not_read_to_describe_a_run(
 
 @pytest.mark.parametrize("kind", ["object", "U", "T"])
 def test_missing_text_is_missing_whatever_its_type(ds: xr.Dataset, kind: str) -> None:
-    """None, NaN, an empty text; in memory or lazy."""
+    """None, NaN and empty text are missing; in memory and lazily."""
     text = list(ds["geol_class_1st"].values)
     nothing = {"object": (None, np.nan, ""), "U": ("nan", ""), "T": (np.nan, "")}[kind]
     dtype = np.dtypes.StringDType(na_object=np.nan) if kind == "T" else kind
@@ -196,7 +196,7 @@ def test_missing_text_is_missing_whatever_its_type(ds: xr.Dataset, kind: str) ->
 
 
 def test_a_mask_over_some_dimensions_of_space() -> None:
-    """As everywhere: it holds along the others."""
+    """The mask holds along the other dimensions, as everywhere."""
     grid = make_grid()
     model = make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
     far = grid.assign(elev_mean=grid["elev_mean"] + 9000)
@@ -211,7 +211,7 @@ def test_a_mask_over_some_dimensions_of_space() -> None:
 
 
 def test_models_of_the_same_weights_and_other_ranges(static_model: Model, ds: xr.Dataset) -> None:
-    """Are not taken for each other."""
+    """They are not confused."""
     ranges = {**static_model.training["attribute_ranges"], "p_mean": [-2.0, -1.0]}
     other = replace(static_model, training={**static_model.training, "attribute_ranges": ranges})
     lazy = ds.chunk(basin=1)
@@ -222,7 +222,7 @@ def test_models_of_the_same_weights_and_other_ranges(static_model: Model, ds: xr
 
 
 def test_lazy_flags_of_members_and_seas() -> None:
-    """What any member marks; nothing where nothing is simulated."""
+    """An ensemble marks what any member marks, and nothing in cells that are not simulated."""
     grid = make_grid()
     land = xr.ones_like(grid["elev_mean"], dtype=int).drop_attrs()
     land[0, 0] = 0
@@ -243,7 +243,7 @@ def test_a_grid_and_an_ensemble(ds: xr.Dataset) -> None:
 
 
 def test_members_that_know_different_cells(ds: xr.Dataset) -> None:
-    """What is marked for any of them is marked, as whole numbers."""
+    """The marks of any of them are kept, as whole numbers."""
     spec = hx.DeltaHBV(components=2, hidden=4)
     members = [ds.isel(basin=cells).hbv.fit(spec, **FIT) for cells in ([0, 1, 2], [0, 2])]
     ensemble = hx.Ensemble(tuple(members))
@@ -257,7 +257,7 @@ def test_members_that_know_different_cells(ds: xr.Dataset) -> None:
 
 
 def test_the_sea_is_not_marked() -> None:
-    """Cells that are not simulated have no attributes to be judged by."""
+    """Cells that are not simulated are not judged."""
     grid = make_grid()
     model = grid.hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
     land = xr.ones_like(grid["elev_mean"], dtype=int).drop_attrs()
@@ -271,7 +271,7 @@ def test_the_sea_is_not_marked() -> None:
 
 
 def test_it_can_be_written(static_model: Model, ds: xr.Dataset, tmp_path: Path) -> None:
-    """And read again."""
+    """They survive saving and loading."""
     with pytest.warns(HydroxrWarning):
         sim = shifted(ds, "elev_mean", 9.0).hbv.simulate(static_model)
     with xr.open_dataset(sim.hbv.to_netcdf(tmp_path / "a.nc")) as file:
@@ -281,7 +281,7 @@ def test_it_can_be_written(static_model: Model, ds: xr.Dataset, tmp_path: Path) 
 
 
 def test_facts_of_attributes() -> None:
-    """NaN does not count; a column of them has no range."""
+    """NaN does not count; an attribute without values has no range."""
     values = np.array([[1.0, np.nan, 3.0], [2.0, np.nan, np.nan]], dtype="float32")
     facts = attribute_facts(values, ("a", "b", "c"))
     assert facts == {

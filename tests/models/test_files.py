@@ -1,4 +1,4 @@
-"""Files of models: those of every format keep opening, and what nobody should trust is refused."""
+"""Files of models: every older format can be loaded, and forged files are refused."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ def test_there_are_models_of_every_kind() -> None:
 
 @pytest.mark.parametrize("name", forgeries.MALFORMED)
 def test_what_a_forger_makes_is_refused(name: str, tmp_path: Path) -> None:
-    """By a named error within a second; nothing is executed, and little memory is taken."""
+    """A named error within a second; nothing is executed, and little memory is taken."""
     assert model_faults.try_malformed(tmp_path, [name]) == {name: "refused"}
 
 
 def test_there_are_enough_of_them() -> None:
-    """And the sound one, of which they are made, opens."""
+    """The sound model that they are made from can be loaded."""
     assert len(forgeries.MALFORMED) >= 100
 
 
 def test_the_sound_ones_open(tmp_path: Path) -> None:
-    """Of which the others are made; resealed as a forger does, they still do."""
+    """The model that forgeries are made from can be loaded, also with new checksums as a forger makes them."""
     path = forgeries.save_sound(tmp_path)
     model = hx.load_model(path)
     assert isinstance(model, Model)
@@ -69,7 +69,7 @@ def test_the_sound_ones_open(tmp_path: Path) -> None:
 
 
 def test_no_damage_passes(tmp_path: Path) -> None:
-    """Flipped bits and truncations, provenance and history included."""
+    """Flipped bits and truncations are found, also in provenance and history."""
     counts = model_faults.try_damages(60, tmp_path, seed=1)
     assert sum(counts.values()) == 60
     assert not [text for text in counts if text.startswith("BROKEN")]
@@ -86,20 +86,20 @@ SPECS = {
 @pytest.mark.parametrize("kind", SPECS)
 @pytest.mark.parametrize("attributes", [0, 2])
 def test_the_shapes_are_those_of_the_network(kind: str, attributes: int) -> None:
-    """Told without torch, as torch has them."""
+    """They are computed without torch and are those of torch."""
     spec = SPECS[kind]
     model = untrained(spec, tuple("ab"[:attributes]))
     assert {name: array.shape for name, array in model.weights.items()} == weight_shapes(spec, attributes, 0)
 
 
 def test_the_shapes_of_a_constant_network(constant_model: Model) -> None:
-    """A row a cell."""
+    """One row per cell."""
     shapes = {name: array.shape for name, array in constant_model.weights.items()}
     assert shapes == weight_shapes(constant_model.description, 0, 3)
 
 
 def test_any_edit_of_the_provenance_is_found(static_model: Model, tmp_path: Path) -> None:
-    """Also of what no simulation depends on."""
+    """Also in entries that no simulation depends on."""
     path = static_model.save(tmp_path / "model")
     text = (path / JSON_FILE).read_text(encoding="utf-8")
     (path / JSON_FILE).write_text(text.replace('"seed": 0', '"seed": 1'), encoding="utf-8")
@@ -124,7 +124,7 @@ def test_where_a_model_comes_from_is_in_its_file(ds: xr.Dataset, static_model: M
 
 
 def test_what_could_not_be_read_again_is_not_saved(static_model: Model, tmp_path: Path) -> None:
-    """Told before anything is written."""
+    """The error comes before anything is written."""
     numbers = np.zeros(600_000)
     history = xr.Dataset({"loss": ("iteration", numbers), "seconds": ("iteration", numbers)})
     for changes, words in (
@@ -137,7 +137,7 @@ def test_what_could_not_be_read_again_is_not_saved(static_model: Model, tmp_path
 
 
 def test_cells_without_a_name(constant_model: Model, tmp_path: Path) -> None:
-    """Are cells; what names there are comes back."""
+    """They are cells; the other names are kept."""
     names = np.array(["Rhine", None, float("nan")], dtype=object)
     cells = constant_model.cells.assign_coords(river=("basin", names))
     dataclasses.replace(constant_model, cells=cells).save(tmp_path / "model")
@@ -147,7 +147,7 @@ def test_cells_without_a_name(constant_model: Model, tmp_path: Path) -> None:
 
 
 def test_no_attribute_stands_twice(static_model: Model) -> None:
-    """Told before a training begins."""
+    """The error comes before a training begins."""
     with pytest.raises(DescriptionError, match=r"p_mean, p_mean; expected names that differ"):
         make_dataset().hbv.fit(hx.DeltaHBV(), **FIT, attributes=["p_mean", "p_mean"])
 
@@ -224,7 +224,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("how", [*FORGED, "pipe", "folder", "link to nothing", "pickle"])
 def test_a_checkpoint_that_nobody_should_trust(how: str, begun: Path, ds: xr.Dataset, tmp_path: Path) -> None:
-    """Is refused, under both names of the option; nothing is executed, and nothing hangs."""
+    """It is refused by both options; nothing is executed, and nothing hangs."""
     path = tmp_path / CHECKPOINT_FILE
     if how in FORGED:
         path.write_bytes(begun.read_bytes())

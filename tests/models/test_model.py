@@ -1,4 +1,4 @@
-"""Descriptions and fitted models: immutable, and the same after the disk, or an error."""
+"""Descriptions and models are immutable; a loaded model is the saved one, or there is an error."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_the_ladder_has_the_paper_s_models() -> None:
 
 
 def test_betaet_is_a_parameter_only_where_it_is_dynamic() -> None:
-    """Else evapotranspiration is linear."""
+    """Without it evapotranspiration is linear."""
     assert "BETAET" not in hx.DeltaHBV(dynamic=("BETA",)).parameters
     assert "BETAET" in hx.DeltaHBV(dynamic=("BETAET",)).parameters
 
 
 def test_descriptions_are_equal_if_they_describe_the_same() -> None:
-    """Whatever the order or the container of dynamic parameters; they serve as keys."""
+    """Order and container of dynamic parameters do not matter; descriptions can be keys."""
     one = hx.DeltaHBV(dynamic=("BETA", "BETAET"))
     for dynamic in (["BETAET", "BETA"], ("BETAET", "BETA", "BETA")):
         other = hx.DeltaHBV(dynamic=dynamic)  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ def test_descriptions_are_equal_if_they_describe_the_same() -> None:
 
 
 def test_descriptions_cannot_be_changed() -> None:
-    """Immutable."""
+    """Descriptions are immutable."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         hx.DeltaHBV().components = 4  # type: ignore[misc]
 
@@ -89,13 +89,13 @@ def test_descriptions_cannot_be_changed() -> None:
     ],
 )
 def test_what_does_not_exist_cannot_be_described(options: dict[str, Any], words: str) -> None:
-    """The message has the value and what would do."""
+    """The message has the value and the allowed ones."""
     with pytest.raises(DescriptionError, match=words):
         hx.DeltaHBV(**options)
 
 
 def test_whole_numbers_may_come_from_numpy() -> None:
-    """Out of an array or a range of experiments."""
+    """NumPy integers from an array are taken."""
     assert hx.DeltaHBV(components=np.int64(4)) == hx.DeltaHBV(components=4)  # type: ignore[arg-type]
     json.dumps(hx.DeltaHBV(components=np.int64(4)).to_dict())  # type: ignore[arg-type]
 
@@ -125,13 +125,13 @@ def test_a_model_is_the_same_after_the_disk(models: dict[str, Model], kind: str,
 
 
 def test_the_path_may_be_text(static_model: Model, tmp_path: Path) -> None:
-    """A str does as well as a Path."""
+    """A path may be text."""
     static_model.save(str(tmp_path / "model"))
     assert hx.load_model(str(tmp_path / "model")).hash == static_model.hash
 
 
 def test_on_disk_it_is_numbers_and_json(static_model: Model, tmp_path: Path) -> None:
-    """Two files, nothing that could be executed; format and version are told."""
+    """Two files that hold nothing executable, with format and version."""
     path = static_model.save(tmp_path / "model")
     assert sorted(file.name for file in path.iterdir()) == [JSON_FILE, WEIGHTS_FILE]
     content = json.loads((path / JSON_FILE).read_text(encoding="utf-8"))
@@ -194,7 +194,7 @@ def test_a_model_travels_to_workers(dynamic_model: Model) -> None:
 def test_parameters_of_a_constant_model_need_no_forcing(
     ds: xr.Dataset, constant_model: Model, static_model: Model
 ) -> None:
-    """They are there at once, labelled, inside their ranges; a regional model says what it needs."""
+    """A constant model gives them labelled and inside their ranges; a regional model says what it needs."""
     parameters = constant_model.constant_parameters()
     np.testing.assert_array_equal(parameters["basin"], ds["basin"])
     assert parameters["FC"].dims == ("basin", "component")
@@ -229,7 +229,7 @@ def test_a_model_of_the_first_version_still_opens(static_model: Model, tmp_path:
 
 
 def test_a_model_replaces_a_model(static_model: Model, dynamic_model: Model, tmp_path: Path) -> None:
-    """And leaves no other files."""
+    """No other files are left."""
     path = static_model.save(tmp_path / "model")
     dynamic_model.save(path)
     assert hx.load_model(path).hash == dynamic_model.hash
@@ -238,7 +238,7 @@ def test_a_model_replaces_a_model(static_model: Model, dynamic_model: Model, tmp
 
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_a_model_replaces_nothing_else(static_model: Model, tmp_path: Path, what: str) -> None:
-    """Neither a file nor a folder of other things."""
+    """Other files and folders are refused."""
     path = tmp_path / "precious"
     if what == "file":
         path.write_text("precious")
@@ -255,7 +255,7 @@ def test_a_model_replaces_nothing_else(static_model: Model, tmp_path: Path, what
 def test_a_save_that_fails_changes_nothing(
     static_model: Model, dynamic_model: Model, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk is full, or the name cannot be taken: the model that was there is there, and no other file."""
+    """If the disk is full or the name cannot be taken, the old model stays, and no other file is left."""
     from hydroxr.models import model as module
 
     path = static_model.save(tmp_path / "model")
@@ -317,7 +317,7 @@ def flip(path: Path) -> None:
 
 
 def torch_file(path: Path) -> None:
-    """A pickle in place of the weights."""
+    """Replace the weights by a pickle."""
     (path / WEIGHTS_FILE).write_bytes(pickle.dumps({"decode.bias": [1.0]}))
 
 
@@ -361,7 +361,7 @@ def test_what_is_not_what_was_saved_is_refused(static_model: Model, tmp_path: Pa
 
 
 def test_a_newer_format_says_what_to_do(static_model: Model, tmp_path: Path) -> None:
-    """Update hydroxr."""
+    """The message says to update hydroxr."""
     path = static_model.save(tmp_path / "model")
     SPOILED["newer"](path)
     with pytest.raises(ModelFileError, match=r"format 99.*up to 1.*update hydroxr"):
@@ -371,7 +371,7 @@ def test_a_newer_format_says_what_to_do(static_model: Model, tmp_path: Path) -> 
 def test_swapped_weights_of_another_model_are_refused(
     static_model: Model, dynamic_model: Model, tmp_path: Path
 ) -> None:
-    """Each file sound, the pair not one."""
+    """Each file is sound, but they do not belong together."""
     one, other = static_model.save(tmp_path / "one"), dynamic_model.save(tmp_path / "other")
     shutil.copy(other / WEIGHTS_FILE, one / WEIGHTS_FILE)
     with pytest.raises(ModelFileError, match="checksum"):

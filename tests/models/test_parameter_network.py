@@ -1,4 +1,4 @@
-"""The parameter network g_A: what it is, against torch's own layers and plain NumPy."""
+"""The parameter network g_A against torch's own layers and plain NumPy."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_it_is_a_linear_layer_an_lstm_and_a_linear_layer() -> None:
 
 
 def test_parameters_are_a_sigmoid_of_the_last_layer_in_their_ranges() -> None:
-    """Written out for one cell and day, in the order of the table: a number a component, one for routing."""
+    """By hand for one cell and day, in the order of the table: one number per component, one for routing."""
     network = make(dynamic=("BETA",)).eval()
     forcing, attributes = inputs()
     hidden = network(forcing, attributes)[0].detach()
@@ -108,7 +108,7 @@ def test_size_of_the_output(spec: DeltaHBV, size: int) -> None:
 
 @pytest.mark.parametrize(("unit", "bound"), [(0.0, "lower"), (1.0, "upper")])
 def test_zero_and_one_are_the_ends_of_the_ranges(unit: float, bound: str) -> None:
-    """Linearly in between."""
+    """The map is linear between them."""
     spec = DeltaHBV(components=3, dynamic=("BETAET",))
     parameters = to_parameters(torch.full((2, spec.size), unit), spec)
     assert list(parameters) == list(PARAMETERS)
@@ -135,7 +135,7 @@ def test_normalisation_is_that_of_the_training_data() -> None:
 
 @pytest.mark.parametrize("spread", [0.0, 5e-4])
 def test_a_deviation_under_a_thousandth_counts_as_one(spread: float) -> None:
-    """Of attributes and forcing: what does not vary is not blown up."""
+    """For attributes and forcing: inputs that do not vary are not amplified."""
     forcing, attributes = inputs()
     attributes[:, 0] = 7 + spread * torch.tensor([-1.0, 0.0, 1.0])
     forcing[..., 2] = 3.0
@@ -146,7 +146,7 @@ def test_a_deviation_under_a_thousandth_counts_as_one(spread: float) -> None:
 
 
 def test_normalisation_is_kept_with_the_weights() -> None:
-    """It is in the state of the network, so that it is saved with it."""
+    """The normalisation is part of the network's state, so it is saved with it."""
     assert {"forcing_mean", "forcing_std", "attribute_mean", "attribute_std"} <= make().state_dict().keys()
 
 
@@ -171,7 +171,7 @@ def test_transform_of_precipitation() -> None:
 
 @pytest.mark.parametrize("cut", [1, 20, 32, 74])
 def test_a_run_in_two_parts_is_one_run(cut: int) -> None:
-    """The state carries the network on."""
+    """The network continues from its state."""
     network = make().eval()
     forcing, attributes = inputs()
     with torch.no_grad():
@@ -184,7 +184,7 @@ def test_a_run_in_two_parts_is_one_run(cut: int) -> None:
 
 
 def test_days_to_come_do_not_count() -> None:
-    """Causal: what is changed on a day changes nothing before it."""
+    """The network is causal: a change on one day changes nothing before it."""
     network = make().eval()
     forcing, attributes = inputs()
     changed = forcing.clone()
@@ -239,7 +239,7 @@ def test_in_training_one_mask_on_the_weights_serves_all_days() -> None:
 
 
 def test_hidden_states_in_bfloat16_are_close_to_float32() -> None:
-    """What comes out is float32."""
+    """The output is float32."""
     forcing, attributes = inputs()
     network = make(hidden=16, dropout=0.0).train()
     expected, _ = network(forcing, attributes)
@@ -251,7 +251,7 @@ def test_hidden_states_in_bfloat16_are_close_to_float32() -> None:
 
 
 def test_gradients_in_bfloat16_are_close_to_float32() -> None:
-    """Of every weight, in float32, as the optimiser wants them."""
+    """Gradients of all weights are float32, as the optimiser needs them."""
     forcing, attributes = inputs()
     found = []
     for dtype in (torch.float32, torch.bfloat16):
@@ -268,7 +268,7 @@ def test_gradients_in_bfloat16_are_close_to_float32() -> None:
 
 
 def test_without_training_all_is_float32() -> None:
-    """What simulates, validates and is saved is the same network, whatever it was trained with."""
+    """The precision of the training does not change the network that validates, simulates and is saved."""
     forcing, attributes = inputs()
     network = make().eval()
     expected, _ = network(forcing, attributes)

@@ -57,7 +57,7 @@ def tensors() -> tuple[Tensor, Tensor]:
 
 
 def protocol(preset: str = "default", **options: Any) -> Protocol:
-    """With a window of what follows the warm-up."""
+    """A protocol with a window of the days after the warm-up."""
     return make_protocol(preset, "streamflow", {"warmup": WARMUP, "window": DAYS - WARMUP} | options)
 
 
@@ -84,7 +84,7 @@ def test_streamflow_that_does_not_vary_is_not_blown_up() -> None:
 
 
 def test_streamflow_is_the_inverse_of_its_normalisation() -> None:
-    """There and back, by hand too; below what can flow it is 0."""
+    """Both directions, also by hand; what would be negative is 0."""
     network = make().double()
     mean, std = float(network.streamflow_mean), float(network.streamflow_std)
     flow = np.array([0.0, 1e-4, 0.03, 1.0, 12.0, 300.0])
@@ -95,7 +95,7 @@ def test_streamflow_is_the_inverse_of_its_normalisation() -> None:
 
 
 def test_the_loss_is_the_rmse_of_the_normalised_output() -> None:
-    """By hand; the loss of low flows over one standard deviation."""
+    """By hand; it is the loss of low flows divided by the standard deviation."""
     network, given = make().double(), data()
     observed = torch.tensor(given.observed.astype(float))
     output = torch.tensor(np.random.default_rng(3).normal(0, 1, observed.shape))
@@ -111,7 +111,7 @@ def test_the_loss_is_the_rmse_of_the_normalised_output() -> None:
 
 
 def test_the_loss_has_a_gradient_where_streamflow_is_cut() -> None:
-    """Which a loss of streamflow in mm/day has not."""
+    """A loss of streamflow in mm/day has none there."""
     network = make()
     output = torch.tensor([[-20.0], [1.0]], requires_grad=True)
     observed = torch.tensor([[1.0], [torch.nan]])
@@ -124,7 +124,7 @@ def test_the_loss_has_a_gradient_where_streamflow_is_cut() -> None:
 
 
 def test_weights_of_loss_and_the_output_s_loss_add_up() -> None:
-    """In one loss by name."""
+    """One loss combines them by name."""
     network = make()
     observed, output = torch.tensor([[1.0], [4.0]]), torch.tensor([[0.5], [0.3]])
     given = (network.streamflow(output), observed, torch.ones(1), (output, network.normalised(observed)))
@@ -134,7 +134,7 @@ def test_weights_of_loss_and_the_output_s_loss_add_up() -> None:
 
 
 def test_days_without_gradient_change_no_value() -> None:
-    """In training too, where one dropout mask serves both parts; the state and all outputs are the same."""
+    """Also in training, where both parts share one dropout mask; state and outputs are the same."""
     forcing, attributes = tensors()
     for network in (make().eval(), make(dropout=0.5).train()):
         results = []
@@ -147,7 +147,7 @@ def test_days_without_gradient_change_no_value() -> None:
 
 
 def test_gradients_pass_through_the_warmup_where_they_should() -> None:
-    """By default; not with the paper's preset. The loss is of the window's days in both."""
+    """By default, but not with the paper's preset. In both, the loss covers the days of the window."""
     network = make(dropout=0.0).train()
     forcing, attributes = tensors()
     for preset, through in (("default", True), ("paper", False)):
@@ -164,7 +164,7 @@ def test_gradients_pass_through_the_warmup_where_they_should() -> None:
 
 
 def test_validation_is_its_streamflow_from_the_first_day_on() -> None:
-    """In stretches of days as in one."""
+    """In parts of the days as in one piece."""
     network, given = make().eval(), data()
     judged = ValidationData(
         given.forcing, given.attributes, given.observed, given.forcing[-5:], np.arange(CELLS)
@@ -179,7 +179,7 @@ def test_validation_is_its_streamflow_from_the_first_day_on() -> None:
 
 @pytest.mark.parametrize("preset", ["default", "paper"])
 def test_the_presets_are_those_of_the_models_beside_it(preset: str) -> None:
-    """But for its own loss in the paper's."""
+    """Except for its own loss in the paper's preset."""
     own, other = make_protocol(preset, "streamflow", {}), make_protocol(preset, "lstm", {})
     differs = {name for name, value in own.to_dict().items() if value != other.to_dict()[name]}
     assert differs == ({"loss"} if preset == "paper" else set())
@@ -191,13 +191,13 @@ def test_the_presets_are_those_of_the_models_beside_it(preset: str) -> None:
 @pytest.mark.parametrize("loss", ["transformed", {"nse": 1.0, "transformed": 0.5}])
 @pytest.mark.parametrize("network", ["lstm", "constant"])
 def test_a_delta_model_has_no_such_loss(network: str, loss: Any) -> None:
-    """It is told of the one that it has."""
+    """The message names the loss that it has."""
     with pytest.raises(DescriptionError, match=r"'transformed'.*LSTMStreamflow.*'low_flow'"):
         make_protocol("default", network, {"loss": loss})
 
 
 def test_parameter_networks_are_drawn_as_before() -> None:
-    """What both have in common is drawn first, in the same order: a seed gives the same weights."""
+    """The common weights are drawn first, in the same order: the same seed gives the same weights."""
     torch.manual_seed(2)
     drawn = [StreamflowNetwork(LSTMStreamflow(4, ("prcp", "tmean", "pet")), 2).state_dict()]
     torch.manual_seed(2)

@@ -1,4 +1,4 @@
-"""A batch's streamflow: what the warm-up is, where gradients go."""
+"""The streamflow of a batch: its warm-up, and where gradients pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAYS, CELLS, COMPONENTS, WARMUP = 30, 3, 2, 12
 
 
 class Module(torch.nn.Module):
-    """Nothing in the place of an equation."""
+    """A module without networks for equations."""
 
     runoff = None
 
@@ -32,7 +32,7 @@ def given(dynamic: tuple[str, ...] = ("BETA", "BETAET")) -> tuple[Tensor, dict[s
 
 
 def protocol(**options: Any) -> Protocol:
-    """With a window of what follows the warm-up."""
+    """A protocol with a window of the days after the warm-up."""
     usual = {"warmup": WARMUP, "window": DAYS - WARMUP}
     return make_protocol("default", "lstm", usual | options)
 
@@ -46,7 +46,7 @@ def expected(forcing: Tensor, parameters: dict[str, Tensor]) -> np.ndarray:
 
 @pytest.mark.parametrize("gradient", [True, False])
 def test_dynamic_parameters_of_each_day_in_the_warmup(gradient: bool) -> None:
-    """One run from nearly empty stores, whether in one part or two."""
+    """One run from nearly empty stores, in one part or two."""
     forcing, parameters = given()
     flow = batch_streamflow(Module(), forcing, parameters, protocol(warmup_gradient=gradient))
     np.testing.assert_allclose(flow, expected(forcing, parameters), rtol=1e-9, atol=1e-12)
@@ -54,7 +54,7 @@ def test_dynamic_parameters_of_each_day_in_the_warmup(gradient: bool) -> None:
 
 @pytest.mark.parametrize("gradient", [True, False])
 def test_dynamic_parameters_of_the_last_day_in_the_warmup(gradient: bool) -> None:
-    """As in the paper: those of the day before the window, on every day of the warm-up."""
+    """As in the paper: every day of the warm-up has those of its last day."""
     forcing, parameters = given()
     options = {"warmup_parameters": "last day", "warmup_gradient": gradient}
     flow = batch_streamflow(Module(), forcing, parameters, protocol(**options))
@@ -66,14 +66,14 @@ def test_dynamic_parameters_of_the_last_day_in_the_warmup(gradient: bool) -> Non
 
 
 def gradients(forcing: Tensor, parameters: dict[str, Tensor], **options: Any) -> dict[str, Tensor]:
-    """Of the sum of streamflow."""
+    """Gradients of the sum of streamflow."""
     leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
     flow = batch_streamflow(Module(), forcing, leaves, protocol(**options))
     return dict(zip(leaves, torch.autograd.grad(flow.sum(), list(leaves.values())), strict=True))
 
 
 def by_difference(forcing: Tensor, parameters: dict[str, Tensor], name: str) -> float:
-    """Of the sum of streamflow in one static parameter, all run through."""
+    """Gradient of the sum of streamflow with respect to one static parameter, through the whole run."""
     sums = []
     for sign in (1, -1):
         other = parameters | {name: parameters[name] * (1 + sign * 1e-6)}
@@ -82,7 +82,7 @@ def by_difference(forcing: Tensor, parameters: dict[str, Tensor], name: str) -> 
 
 
 def test_gradients_pass_through_the_warmup_where_they_should() -> None:
-    """With warmup_gradient a change of FC counts from the first day on; without, only in the window."""
+    """With warmup_gradient, FC counts from the first day on; without it, only in the window."""
     forcing, parameters = given()
     through, cut = (gradients(forcing, parameters, warmup_gradient=on) for on in (True, False))
     expected = by_difference(forcing, parameters, "FC")
@@ -95,7 +95,7 @@ def test_gradients_pass_through_the_warmup_where_they_should() -> None:
 
 
 def test_with_the_paper_s_warmup_no_day_of_it_has_a_gradient() -> None:
-    """Not its last either, whose parameters the warm-up has; unless gradients pass through."""
+    """Not even on the last day, which gives the warm-up its parameters, unless gradients pass through."""
     forcing, parameters = given()
     cut = gradients(forcing, parameters, warmup_gradient=False, warmup_parameters="last day")
     assert (cut["BETA"][:WARMUP] == 0).all()
@@ -106,7 +106,7 @@ def test_with_the_paper_s_warmup_no_day_of_it_has_a_gradient() -> None:
 
 @pytest.mark.parametrize("gradient", [True, False])
 def test_without_warmup_the_window_starts_empty(gradient: bool) -> None:
-    """All days count."""
+    """Then all days count."""
     forcing, parameters = given(())
     assert set(parameters) <= set(PARAMETERS)
     options = protocol(warmup=0, window=DAYS, warmup_gradient=gradient)

@@ -30,7 +30,7 @@ from tests.support.trainings import KINDS, LATER, Trouble, fit, same
 
 @pytest.fixture
 def stops(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Let the process die, as it were, when a checkpoint has been written for the n-th time."""
+    """Simulate the death of the process after the n-th checkpoint is written."""
     write = checkpoints.Checkpoint.write
 
     class DeadError(BaseException):
@@ -59,7 +59,7 @@ def stops(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_continued_training_is_an_uninterrupted_one(
     ds: xr.Dataset, kind: str, after: int, preset: str, tmp_path: Path, stops: Any
 ) -> None:
-    """To the last bit: weights, history, best validation, dropout, draws, the optimiser's memory."""
+    """To the last bit: weights, history, best validation, dropout, draws, state of the optimiser."""
     options = {"iterations": 7, "preset": preset, "validation": LATER, "validate_every": 2}
     expected = fit(ds, kind, **options)
     options |= {"checkpoint": tmp_path / "run", "checkpoint_every": 1}
@@ -74,7 +74,7 @@ def test_a_continued_training_is_an_uninterrupted_one(
 
 
 def test_an_interrupted_training_is_continued(ds: xr.Dataset, tmp_path: Path) -> None:
-    """The checkpoint of the interrupt is of the end of an iteration, though it came in the middle of one."""
+    """After an interrupt within an iteration, the checkpoint is that of the end of the iteration before."""
     trouble = Trouble((4,), "interrupt")
     options = {"checkpoint": tmp_path / "run", "loss": trouble}
     with pytest.warns(HydroxrWarning, match="Repeat the call"):
@@ -86,7 +86,7 @@ def test_an_interrupted_training_is_continued(ds: xr.Dataset, tmp_path: Path) ->
 
 
 def test_a_training_is_resumed_by_its_folder(ds: xr.Dataset, tmp_path: Path, stops: Any) -> None:
-    """``resume`` is ``checkpoint`` where there has to be one."""
+    """``resume`` is ``checkpoint`` for a folder that must have one."""
     expected = fit(ds)
     with stops(1):
         fit(ds, checkpoint=tmp_path / "run", checkpoint_every=2)
@@ -106,7 +106,7 @@ def test_a_training_that_is_done_is_not_repeated(ds: xr.Dataset, tmp_path: Path)
 
 
 def test_early_stopping_is_continued(ds: xr.Dataset, tmp_path: Path, stops: Any) -> None:
-    """Validations without a better one are counted over the break."""
+    """Validations without improvement are counted across the break."""
     options: dict[str, Any] = {"iterations": 40, "validation": LATER, "validate_every": 1, "patience": 3}
     options |= {"learning_rate": 1e-12, "dropout": 0.0}  # nothing becomes better, hardly
     expected = fit(ds, **options)
@@ -118,7 +118,7 @@ def test_early_stopping_is_continued(ds: xr.Dataset, tmp_path: Path, stops: Any)
 
 
 def test_skipped_batches_are_counted_over_the_break(ds: xr.Dataset, tmp_path: Path, stops: Any) -> None:
-    """Ten in a row are ten, and what is not finite survives the file."""
+    """Ten in a row are ten across the break, and values that are not finite are kept in the file."""
     options = {"iterations": 30, "checkpoint": tmp_path / "run", "checkpoint_every": 1}
     with stops(8):
         fit(ds, loss=Trouble(range(4, 99), "loss"), **options)
@@ -127,7 +127,7 @@ def test_skipped_batches_are_counted_over_the_break(ds: xr.Dataset, tmp_path: Pa
 
 
 def test_a_checkpoint_is_one_file_of_numbers(ds: xr.Dataset, tmp_path: Path) -> None:
-    """Nothing that could be executed, and nothing else in the folder."""
+    """It holds nothing executable, and the folder holds nothing else."""
     from safetensors import safe_open
 
     fit(ds, checkpoint=str(tmp_path / "some" / "run"), checkpoint_every=timedelta(milliseconds=1))
@@ -152,7 +152,7 @@ def test_a_checkpoint_is_one_file_of_numbers(ds: xr.Dataset, tmp_path: Path) -> 
 def test_the_checkpoint_of_another_training_is_refused(
     ds: xr.Dataset, tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
-    """With all that differs, and what to do; it stays as it is."""
+    """The error lists all differences and says what to do; the checkpoint stays as it is."""
     fit(ds, checkpoint=tmp_path / "run")
     before = (tmp_path / "run" / CHECKPOINT_FILE).read_bytes()
     with pytest.raises(CheckpointError, match=rf"another training.*{words}.*another folder"):
@@ -161,7 +161,7 @@ def test_the_checkpoint_of_another_training_is_refused(
 
 
 def test_the_checkpoint_of_other_data_or_another_model_is_refused(ds: xr.Dataset, tmp_path: Path) -> None:
-    """One value is enough."""
+    """One different value is enough."""
     fit(ds, checkpoint=tmp_path / "run")
     with pytest.raises(CheckpointError, match=r"model dynamic \(\[\] there, \['BETA', 'BETAET'\] here\)"):
         fit(ds, "dynamic", checkpoint=tmp_path / "run")
@@ -190,7 +190,7 @@ def spoil(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["bit of the numbers", "bit of the text", "cut", "empty", "pickle"])
 def test_a_damaged_checkpoint_is_refused(ds: xr.Dataset, tmp_path: Path, how: str) -> None:
-    """With its path, and what to do; it is not taken for a new start."""
+    """The error has its path and says what to do; training does not start again silently."""
     fit(ds, checkpoint=tmp_path / "run")
     spoil(tmp_path / "run" / CHECKPOINT_FILE, how)
     with pytest.raises(CheckpointError, match=r"run/checkpoint\.safetensors.*remove it"):
@@ -200,7 +200,7 @@ def test_a_damaged_checkpoint_is_refused(ds: xr.Dataset, tmp_path: Path, how: st
 def test_a_checkpoint_of_a_newer_format_says_what_to_do(
     ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Update hydroxr."""
+    """The message says to update hydroxr."""
     monkeypatch.setattr(checkpoints, "FORMAT", 99)
     fit(ds, checkpoint=tmp_path / "run")
     monkeypatch.undo()
@@ -209,7 +209,7 @@ def test_a_checkpoint_of_a_newer_format_says_what_to_do(
 
 
 def test_a_checkpoint_folder_that_is_a_file_is_refused(ds: xr.Dataset, tmp_path: Path) -> None:
-    """And left alone."""
+    """The file is left alone."""
     (tmp_path / "run").write_text("precious")
     with pytest.raises(CheckpointError, match="is a file"):
         fit(ds, checkpoint=tmp_path / "run")
@@ -219,7 +219,7 @@ def test_a_checkpoint_folder_that_is_a_file_is_refused(ds: xr.Dataset, tmp_path:
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(
     ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Disk full: an error, the older checkpoint whole, no other file."""
+    """If the disk is full, there is an error, the older checkpoint stays whole, and no other file is left."""
     count = 0
     real = os.fsync
 
@@ -259,7 +259,7 @@ fit(make_dataset(), "dynamic", checkpoint=sys.argv[1], checkpoint_every=1)
 
 
 def test_a_killed_training_is_continued(ds: xr.Dataset, tmp_path: Path) -> None:
-    """Killed in the middle of writing a checkpoint, in a process of its own."""
+    """Killed in a process of its own while it writes a checkpoint."""
     command = [sys.executable, "-c", _KILLED, str(tmp_path / "run")]
     root = Path(__file__).parents[3]
     done = subprocess.run(command, cwd=root, capture_output=True, check=False, timeout=120)

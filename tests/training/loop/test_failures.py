@@ -16,7 +16,7 @@ from tests.support.trainings import KINDS, Trouble, fit
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_without_finite_gradient_is_left_out(ds: xr.Dataset, kind: str, what: str) -> None:
-    """Weights stay as they were, it is counted, and training goes on."""
+    """Weights stay the same, the batch is counted, and training continues."""
     options = {"schedule": "constant", "dropout": 0.0}
     model = fit(ds, kind, loss=Trouble((4, 5), what), **options)
     assert model.training["skipped"] == 2
@@ -28,13 +28,13 @@ def test_a_batch_without_finite_gradient_is_left_out(ds: xr.Dataset, kind: str, 
 
 
 def test_the_first_batch_may_be_of_no_use(ds: xr.Dataset) -> None:
-    """Training starts with the next."""
+    """Training starts with the next batch."""
     assert fit(ds, loss=Trouble((1,), "loss")).training["skipped"] == 1
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_ten_such_batches_in_a_row_end_the_training(ds: xr.Dataset, what: str) -> None:
-    """With what was not finite, in which cells and on which days, and what to do."""
+    """The message says what was not finite, in which cells, on which days, and what to do."""
     with pytest.raises(TrainingError) as caught:
         fit(ds, iterations=30, loss=Trouble(range(4, 99), what))
     text = str(caught.value)
@@ -44,7 +44,7 @@ def test_ten_such_batches_in_a_row_end_the_training(ds: xr.Dataset, what: str) -
 
 
 def test_the_cells_that_are_to_blame_are_named(ds: xr.Dataset) -> None:
-    """Only those whose simulation is not finite, with their days."""
+    """Only cells with a simulation that is not finite are named, with their days."""
 
     def bad(simulated: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
         factor = torch.where(observed > 1000, torch.inf, 1.0)
@@ -58,6 +58,6 @@ def test_the_cells_that_are_to_blame_are_named(ds: xr.Dataset) -> None:
 
 
 def test_a_training_without_any_finite_batch_leaves_no_model(ds: xr.Dataset) -> None:
-    """However short."""
+    """Also a short one."""
     with pytest.raises(TrainingError, match=r"all 3 iterations.*learning_rate"):
         fit(ds, iterations=3, loss=Trouble(range(99), "loss"))

@@ -30,7 +30,7 @@ def flows(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def loss(name: Any, simulated: np.ndarray, observed: np.ndarray, variance: np.ndarray | None = None) -> float:
-    """The program's."""
+    """The loss of hydroxr."""
     variance = flows()[2] if variance is None else variance
     return float(make_loss(name)(*(torch.tensor(part) for part in (simulated, observed, variance))))
 
@@ -62,12 +62,12 @@ def by_hand_low_flow() -> float:
 
 
 def by_hand_nse() -> float:
-    """Squared errors over the square of the cell's standard deviation, to which 0.1 mm/day is added."""
+    """Squared errors over the square of the cell's standard deviation plus 0.1 mm/day."""
     return float(np.mean([(s - o) ** 2 / (v**0.5 + 0.1) ** 2 for s, o, v in pairs()]))
 
 
 def by_hand_kge() -> float:
-    """A mean over the cells that have observations."""
+    """The mean over the cells that have observations."""
     simulated, observed, _ = flows()
     distances = []
     for s, o in zip(simulated.T, observed.T, strict=True):
@@ -92,17 +92,17 @@ BY_HAND: list[tuple[Any, Callable[[], float]]] = [
 
 @pytest.mark.parametrize(("name", "expected"), BY_HAND)
 def test_each_is_what_it_says(name: Any, expected: Callable[[], float]) -> None:
-    """Written out in NumPy."""
+    """The same in NumPy."""
     assert loss(name, *flows()) == pytest.approx(expected(), rel=1e-10)
 
 
 def test_all_losses_are_written_out_here() -> None:
-    """None is forgotten above."""
+    """The list above has all losses."""
     assert {name for name, _ in BY_HAND if isinstance(name, str)} == set(LOSSES)
 
 
 def test_kge_is_the_metric_s_where_it_flows() -> None:
-    """1 - KGE of hydroxr.metrics, but for the small constants."""
+    """1 - KGE of hydroxr.metrics, except for the small constants."""
     import xarray as xr
 
     from hydroxr.metrics import kge
@@ -116,7 +116,7 @@ def test_kge_is_the_metric_s_where_it_flows() -> None:
 
 @pytest.mark.parametrize("name", ALL, ids=str)
 def test_missing_observations_do_not_count(name: Any) -> None:
-    """Whatever is simulated there, also if it is not finite."""
+    """Simulated values there do not matter, even if they are not finite."""
     simulated, observed, _ = flows()
     for value in (1e9, np.nan, np.inf):
         other = np.where(np.isnan(observed), value, simulated)
@@ -125,7 +125,7 @@ def test_missing_observations_do_not_count(name: Any) -> None:
 
 @pytest.mark.parametrize("name", ALL, ids=str)
 def test_missing_observations_have_no_gradient(name: Any) -> None:
-    """And those that are there have a finite one, at zero flow as well."""
+    """Existing observations have a finite gradient, also at zero flow."""
     simulated, observed, variance = flows()
     simulated = np.where(np.isnan(observed), np.nan, simulated)
     tensor = torch.tensor(simulated, requires_grad=True)
@@ -148,7 +148,7 @@ def test_gradients_are_those_of_differences(name: Any) -> None:
 @pytest.mark.parametrize("name", ALL, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_perfect_simulation_has_no_loss(name: Any, dtype: torch.dtype) -> None:
-    """0 with a finite gradient, and more elsewhere."""
+    """The loss is 0 with a finite gradient, and larger elsewhere."""
     _, observed, variance = (torch.tensor(part, dtype=dtype) for part in flows())
     simulated = torch.nan_to_num(observed).requires_grad_()
     value = make_loss(name)(simulated, observed, variance)
@@ -161,7 +161,7 @@ def test_a_perfect_simulation_has_no_loss(name: Any, dtype: torch.dtype) -> None
 
 @pytest.mark.parametrize("name", ALL, ids=str)
 def test_long_batches_are_not_favoured(name: Any) -> None:
-    """A mean: the same entries twice have the same loss, in more days or more windows."""
+    """The loss is a mean: repeating the entries, in more days or windows, does not change it."""
     simulated, observed, variance = flows()
     for axis in (0, 1):
         twice = [np.concatenate([part, part], axis) for part in (simulated, observed)]
@@ -172,13 +172,13 @@ def test_long_batches_are_not_favoured(name: Any) -> None:
 
 @pytest.mark.parametrize("name", ["nse", "kge", COMBINED], ids=str)
 def test_a_dry_cell_does_not_blow_up(name: Any) -> None:
-    """A thousandth of a millimetre too much where nothing flows is a small loss."""
+    """An error of 0.001 mm/day without any flow is a small loss."""
     observed = np.zeros((40, 1))
     assert loss(name, observed + 0.001, observed, np.zeros(1)) < 0.1
 
 
 def test_nothing_observed_is_no_loss() -> None:
-    """0, with a gradient of 0."""
+    """The loss is 0, with a gradient of 0."""
     for name in ALL:
         simulated = torch.ones(5, 2, requires_grad=True)
         value = make_loss(name)(simulated, torch.full((5, 2), torch.nan), torch.zeros(2))
@@ -195,17 +195,17 @@ def test_transform_of_streamflow() -> None:
 
 
 def mine(simulated: Tensor, observed: Tensor) -> Tensor:
-    """A loss of one's own."""
+    """A user's loss."""
     return torch.nanmean(torch.abs(simulated - observed))
 
 
 def weighted(simulated: Tensor, observed: Tensor, variance: Tensor) -> Tensor:
-    """One that is told the cells' variance."""
+    """A user's loss that gets the variance of the cells."""
     return torch.nanmean((simulated - observed) ** 2 / (variance + 1.0))
 
 
 class Relative(torch.nn.Module):
-    """One with settings."""
+    """A user's loss with settings."""
 
     def forward(self, simulated: Tensor, observed: Tensor) -> Tensor:
         """Mean error."""
@@ -213,7 +213,7 @@ class Relative(torch.nn.Module):
 
 
 def test_a_function_of_one_s_own_is_called_as_it_wants() -> None:
-    """With the variance, where it has such an argument."""
+    """It gets the variance if it has such an argument."""
     simulated, observed, variance = flows()
     assert loss(mine, simulated, observed) == pytest.approx(np.nanmean(abs(simulated - observed)))
     expected = np.nanmean((simulated - observed) ** 2 / (variance + 1.0))
@@ -222,7 +222,7 @@ def test_a_function_of_one_s_own_is_called_as_it_wants() -> None:
 
 
 def test_a_function_is_known_by_its_name() -> None:
-    """Of module and function, or of the class."""
+    """The name of module and function, or of the class."""
     assert describe_loss(mine) == f"{__name__}.mine"
     assert describe_loss(Relative()) == f"{__name__}.Relative"
     assert describe_loss(COMBINED) == COMBINED
@@ -230,6 +230,6 @@ def test_a_function_is_known_by_its_name() -> None:
 
 @pytest.mark.parametrize("value", [1.0, None, torch.ones(3)], ids=["number", "nothing", "vector"])
 def test_a_function_that_returns_no_scalar_is_refused(value: Any) -> None:
-    """With what it returned."""
+    """The message has what it returned."""
     with pytest.raises(DescriptionError, match=r"returned (float|NoneType|a tensor \(3,\)).*dimensions"):
         make_loss(lambda simulated, observed: value)(torch.ones(1, 1), torch.ones(1, 1), torch.ones(1))

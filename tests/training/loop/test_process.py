@@ -27,7 +27,7 @@ from tests.support.trainings import KINDS, LATER, Trouble, fit
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_interrupted_training_leaves_a_model(ds: xr.Dataset, kind: str, tmp_path: Path) -> None:
-    """With the weights of the last iteration that was finished, and a warning; it can be saved."""
+    """It has the weights of the last finished iteration, there is a warning, and it can be saved."""
     with pytest.warns(HydroxrWarning, match=r"interrupted after 3 of 5 iterations.*checkpoint="):
         model = fit(ds, kind, schedule="constant", loss=Trouble((4,), "interrupt"))
     facts = model.training
@@ -43,7 +43,7 @@ def test_an_interrupted_training_leaves_a_model(ds: xr.Dataset, kind: str, tmp_p
 def test_interrupted_after_a_validation_it_has_the_best_weights(
     ds: xr.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not the last."""
+    """The best weights, not the last."""
     given = iter([0.9, 0.1, 0.2])
     monkeypatch.setattr(session, "median_nse", lambda *_: next(given))
     loss = Trouble((4,), "interrupt")
@@ -54,14 +54,14 @@ def test_interrupted_after_a_validation_it_has_the_best_weights(
 
 
 def test_interrupted_before_anything_is_learned_there_is_no_model(ds: xr.Dataset, tmp_path: Path) -> None:
-    """Nor a checkpoint."""
+    """There is no checkpoint either."""
     with pytest.raises(KeyboardInterrupt):
         fit(ds, loss=Trouble((1,), "interrupt"), checkpoint=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_ctrl_c_waits_for_the_iteration_and_a_second_one_does_not(ds: xr.Dataset) -> None:
-    """The signal itself, during the second iteration."""
+    """The signal itself is sent during the second iteration."""
 
     class Pressed(Trouble):
         def __call__(self, simulated: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
@@ -83,7 +83,7 @@ def test_ctrl_c_waits_for_the_iteration_and_a_second_one_does_not(ds: xr.Dataset
 
 
 class Recorder:
-    """A library that remembers what it was told."""
+    """A library that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -91,18 +91,18 @@ class Recorder:
     gnu_get_libc_version = None
 
     def mallopt(self, parameter: int, value: int) -> int:
-        """Remember it."""
+        """Record the call."""
         self.calls.append((parameter, value))
         return 1
 
     def malloc_trim(self, pad: int) -> int:
-        """Remember it."""
+        """Record the call."""
         self.calls.append(("trim", pad))
         return 1
 
 
 def test_it_is_undone_after_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thresholds are those of before, and the system gets its memory back."""
+    """The thresholds are the earlier ones, and the system gets its memory back."""
     library = Recorder()
     monkeypatch.setattr(process, "_gnu_library", lambda: library)
     seen: list[Any] = []
@@ -118,7 +118,7 @@ def test_it_is_undone_after_an_error_too(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on other systems."""
+    """Nothing happens on other systems."""
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     with kept_memory():
         pass
@@ -126,7 +126,7 @@ def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(process._gnu_library() is None, reason="the C library is not GNU's")
 def test_memory_goes_back_to_the_system() -> None:
-    """What a training used is free for others when it is over."""
+    """Memory that a training used is free for others afterwards."""
     me = psutil.Process()
     before = me.memory_info().rss
     with kept_memory():
@@ -148,7 +148,7 @@ def test_memory_goes_back_to_the_system() -> None:
 def test_auto_is_bfloat16_where_that_is_native_and_faster(
     bf16: bool, amx: bool, vendor: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Told from what the machine is, so that it is the same each time; not for tiny networks."""
+    """The machine's capabilities decide, so that it is the same each time; tiny networks use float32."""
     has = {"_is_avx512_bf16_supported": bf16, "_is_amx_tile_supported": amx}
     monkeypatch.setattr(process, "_has", has.__getitem__)
     monkeypatch.setattr(process, "_vendor", lambda: vendor)
@@ -161,7 +161,7 @@ def test_auto_is_bfloat16_where_that_is_native_and_faster(
 
 
 def test_a_precision_that_is_asked_for_is_taken() -> None:
-    """Whatever the machine; and here auto is one of the two."""
+    """On every machine; on this one auto is one of the two."""
     for name in ("float32", "bfloat16"):
         assert lstm_precision(name, "cpu", 8) == name
     assert lstm_precision("auto", "cpu", 256) in ("float32", "bfloat16")
@@ -169,7 +169,7 @@ def test_a_precision_that_is_asked_for_is_taken() -> None:
 
 @pytest.mark.parametrize("dynamic", [(), ("BETA", "BETAET")])
 def test_a_training_in_bfloat16_is_close_to_one_in_float32(ds: xr.Dataset, dynamic: tuple[str, ...]) -> None:
-    """First losses within a hundredth; weights are float32 and the precision is noted."""
+    """The first losses agree within 1 %; weights are float32, and the precision is recorded."""
     spec = hx.DeltaHBV(components=2, hidden=8, dropout=0.0, dynamic=dynamic)
     options: dict[str, Any] = FIT | {"learning_rate": 0.01, "iterations": 5}
     models = [ds.hbv.fit(spec, precision=name, **options) for name in ("float32", "bfloat16")]
@@ -181,6 +181,6 @@ def test_a_training_in_bfloat16_is_close_to_one_in_float32(ds: xr.Dataset, dynam
 
 
 def test_a_constant_network_has_no_lstm(ds: xr.Dataset) -> None:
-    """float32, always."""
+    """It is always trained in float32."""
     model = ds.hbv.fit(hx.DeltaHBV(components=1, network="constant"), precision="bfloat16", **FIT)
     assert model.training["precision"] == "float32"

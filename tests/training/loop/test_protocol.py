@@ -54,7 +54,7 @@ def test_a_batch_that_holds_all_is_an_epoch() -> None:
 
 @pytest.mark.parametrize("network", ["lstm", "streamflow", "constant"])
 def test_the_default_has_gradients_through_the_warmup_and_a_term_for_low_flows(network: str) -> None:
-    """And Adam whose rate decays to nothing along half a cosine."""
+    """Adam, with a rate that decays to 0 along half a cosine."""
     protocol = make_protocol("default", network, {})
     assert protocol.warmup_gradient
     assert protocol.warmup_parameters == "daily"
@@ -69,7 +69,7 @@ def test_the_default_has_gradients_through_the_warmup_and_a_term_for_low_flows(n
 
 
 def test_the_long_preset_is_the_default_with_more_iterations() -> None:
-    """Of a regional network; parameters fitted directly have settled before."""
+    """For a regional network; constant parameters have settled before."""
     for network in ("lstm", "streamflow"):
         default, long = make_protocol("default", network, {}), make_protocol("long", network, {})
         differs = {field.name for field in fields(Protocol)} - {
@@ -87,7 +87,7 @@ def test_the_long_preset_is_the_default_with_more_iterations() -> None:
 
 @pytest.mark.parametrize("preset", ["default", "paper"])
 def test_every_value_of_a_preset_can_be_changed(preset: str) -> None:
-    """By its name; the others stay."""
+    """By its name; the others stay the same."""
     other: dict[str, Any] = {
         "loss": "kge",
         "optimizer": "adadelta" if preset == "default" else "adam",
@@ -117,14 +117,14 @@ def test_every_value_of_a_preset_can_be_changed(preset: str) -> None:
 
 
 def test_none_is_the_preset_s_except_where_it_means_never() -> None:
-    """Of clip, none at all can be asked for."""
+    """None switches ``clip`` off."""
     base = make_protocol("default", "lstm", {})
     assert make_protocol("default", "lstm", {"batch": None, "loss": None}) == base
     assert make_protocol("default", "lstm", {"clip": None}).clip is None
 
 
 def test_iterations_take_the_place_of_epochs_and_the_other_way_round() -> None:
-    """Never both."""
+    """Both at once are refused."""
     assert make_protocol("paper", "lstm", {"iterations": 5}).for_data(671, 5478).iterations == 5
     protocol = make_protocol("default", "lstm", {"epochs": 2})
     assert protocol.iterations is None
@@ -134,7 +134,7 @@ def test_iterations_take_the_place_of_epochs_and_the_other_way_round() -> None:
 
 
 def test_another_optimiser_comes_with_a_rate_of_its_own() -> None:
-    """Adadelta with 1 all the time, unless told otherwise."""
+    """Adadelta keeps a rate of 1 unless another is given."""
     protocol = make_protocol("default", "lstm", {"optimizer": "adadelta"})
     assert (protocol.learning_rate, protocol.schedule) == (1.0, "constant")
     protocol = make_protocol("default", "lstm", {"optimizer": "adadelta", "learning_rate": 0.5})

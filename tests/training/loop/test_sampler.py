@@ -1,4 +1,4 @@
-"""The windows that are drawn for training: valid, uniform, repeatable."""
+"""Windows for training are valid, uniform and repeatable."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_uniform(counts: np.ndarray) -> bool:
 @examples(40)
 @given(st.data())
 def test_every_window_lies_inside_and_has_an_observation(data: st.DataObject) -> None:
-    """Days and cells exist, and one day at least counts, after the warm-up."""
+    """Days and cells exist, and at least one day after the warm-up has an observation."""
     days, cells = data.draw(st.integers(3, 40)), data.draw(st.integers(1, 4))
     window = data.draw(st.integers(1, days))
     warmup = data.draw(st.integers(0, days - window))
@@ -46,7 +46,7 @@ def test_every_window_lies_inside_and_has_an_observation(data: st.DataObject) ->
 
 
 def test_complete_records_are_drawn_from_uniformly() -> None:
-    """Every cell and every first day alike, the first and the last among them."""
+    """Every cell and every first day is equally likely, including the first and the last."""
     cells, starts = draws(np.ones((30, 6)), 200)
     assert is_uniform(np.bincount(cells, minlength=6))
     assert len(np.bincount(starts)) == 30 - 8 + 1
@@ -56,7 +56,7 @@ def test_complete_records_are_drawn_from_uniformly() -> None:
 
 
 def test_among_the_windows_of_a_cell_with_gaps_all_are_alike() -> None:
-    """Days without observation shift nothing: what is left is uniform."""
+    """Days without observation do not bias the rest: it stays uniform."""
     observed = np.ones((30, 2))
     observed[10:25, 1] = np.nan
     cells, starts = draws(observed, 300)
@@ -68,7 +68,7 @@ def test_among_the_windows_of_a_cell_with_gaps_all_are_alike() -> None:
 
 
 def test_cells_without_observation_are_never_drawn() -> None:
-    """Nor those whose observations all lie where no window's counted days can."""
+    """Nor cells with observations only where no window can count them."""
     observed = np.ones((30, 4))
     observed[:, 1] = np.nan
     observed[3:, 2] = np.nan  # only in what is always warm-up
@@ -77,7 +77,7 @@ def test_cells_without_observation_are_never_drawn() -> None:
 
 
 def test_nothing_to_draw_is_known() -> None:
-    """``is_empty``, before anything is drawn."""
+    """``is_empty`` is known before anything is drawn."""
     observed = np.full((30, 2), np.nan)
     observed[:3] = 1.0
     assert WindowSampler(observed, batch=2, window=5, warmup=3, seed=0).is_empty
@@ -86,14 +86,14 @@ def test_nothing_to_draw_is_known() -> None:
 
 
 def test_the_record_may_be_just_one_window_long() -> None:
-    """Then it is that one."""
+    """Then it is always drawn."""
     _, starts = draws(np.ones((8, 2)), 1)
     assert set(starts) == {0}
 
 
 @pytest.mark.parametrize("same", [True, False])
 def test_draws_are_the_seed_s(same: bool) -> None:
-    """The same for the same seed, others for another; NumPy's global state plays no part."""
+    """The same seed gives the same draws, another seed others; NumPy's global state does not matter."""
     observed = np.ones((50, 5))
     np.random.seed(1)  # noqa: NPY002
     first = draws(observed, 2, seed=3)

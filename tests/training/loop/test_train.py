@@ -21,7 +21,7 @@ from tests.support.trainings import KINDS, LATER, SPECS, Trouble, fit
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_paper_s_protocol_trains(ds: xr.Dataset, kind: str) -> None:
-    """All of it is in the model's provenance, epochs as iterations."""
+    """The model's provenance has all settings, with epochs as iterations."""
     options = FIT | {"iterations": None, "learning_rate": None, "batch": 1}
     model = ds.hbv.fit(SPECS[kind], preset="paper", epochs=2, **options)
     expected = {
@@ -41,7 +41,7 @@ def test_the_paper_s_protocol_trains(ds: xr.Dataset, kind: str) -> None:
 
 
 def test_dropout_is_the_protocol_s_unless_the_description_has_its_own(ds: xr.Dataset) -> None:
-    """The model's description has what was trained with; an argument of fit comes first."""
+    """The model's description has the dropout of the training; an argument of fit comes first."""
     spec = hx.DeltaHBV(components=2, hidden=4)
     assert spec.dropout is None
     assert fit(ds).description.dropout == 0.1
@@ -54,7 +54,7 @@ def test_dropout_is_the_protocol_s_unless_the_description_has_its_own(ds: xr.Dat
 
 
 def test_the_history_says_how_it_went(ds: xr.Dataset) -> None:
-    """Loss, rate, seconds, validation; with units."""
+    """Loss, learning rate, seconds and validation, with units."""
     history = fit(ds, validation=LATER, validate_every=2).history
     rates = 0.1 * 0.5 * (1 + np.cos(np.pi * np.arange(5) / 5))
     np.testing.assert_allclose(history["learning_rate"], rates, rtol=1e-12)
@@ -65,7 +65,7 @@ def test_the_history_says_how_it_went(ds: xr.Dataset) -> None:
 
 
 def test_a_history_with_gaps_is_the_same_after_the_disk(ds: xr.Dataset, tmp_path: Path) -> None:
-    """NaN where there was no validation and no finite loss; the file is JSON for every reader."""
+    """NaN without validation or without a finite loss; the file is strict JSON."""
     model = fit(ds, loss=Trouble((2,), "loss"), validation=LATER, validate_every=2)
     path = model.save(tmp_path / "model")
 
@@ -81,7 +81,7 @@ def test_a_history_with_gaps_is_the_same_after_the_disk(ds: xr.Dataset, tmp_path
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("loss", ["nse", "kge", "low_flow", "paper", {"kge": 1.0, "low_flow": 0.5}], ids=str)
 def test_every_loss_is_learned_with(kind: str, loss: Any) -> None:
-    """It falls on one batch that is always the same."""
+    """It decreases on one batch that is always the same."""
     ds = make_dataset(30, 1, seed=4)
     options = {"time": None, "window": 20, "warmup": 10, "dropout": 0.0, "loss": loss, "iterations": 12}
     history = fit(ds, kind, **options).history["loss"]
@@ -99,7 +99,7 @@ def test_every_loss_is_learned_with(kind: str, loss: Any) -> None:
 def test_the_paper_s_warning_of_dynamic_parameters_is_passed_on(
     ds: xr.Dataset, dynamic: tuple[str, ...], words: str
 ) -> None:
-    """Once, at the line of the call, with the reason."""
+    """One warning, at the line of the call, with the reason."""
     spec = hx.DeltaHBV(components=1, hidden=2, dynamic=dynamic)
     with pytest.warns(HydroxrWarning, match=words) as caught:
         ds.hbv.fit(spec, **FIT | {"iterations": 1})

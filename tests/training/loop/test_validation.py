@@ -23,7 +23,7 @@ from tests.support.trainings import KINDS, LATER, fit, same
 
 
 def scores(ds: xr.Dataset, given: Model | xr.Dataset, days: slice) -> xr.DataArray:
-    """NSE of a simulation with a model or parameters, a cell."""
+    """NSE per cell of a simulation with a model or parameters."""
     return ds.hbv.simulate(given, dtype="float64").hbv.evaluate(ds, time=days)["nse"]
 
 
@@ -66,7 +66,7 @@ def test_cells_can_be_held_out(ds: xr.Dataset) -> None:
 
 
 def test_validation_changes_no_number_of_the_training(ds: xr.Dataset) -> None:
-    """Weights after every iteration are those of a training without it: it draws nothing."""
+    """Every iteration gives the weights of a training without validation: it draws no random numbers."""
     model, other = (fit(ds, "dynamic", **more) for more in ({"validation": LATER, "validate_every": 1}, {}))
     xr.testing.assert_identical(
         model.history["loss"].reset_coords(drop=True), other.history["loss"].reset_coords(drop=True)
@@ -75,7 +75,7 @@ def test_validation_changes_no_number_of_the_training(ds: xr.Dataset) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_best_weights_are_kept(ds: xr.Dataset, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the iteration with the best validation, as a training that ends there leaves them."""
+    """They are those of a training that ends after the iteration with the best validation."""
     given = iter([0.1, 0.5, -np.inf, 0.5, 0.3])
     monkeypatch.setattr(session, "median_nse", lambda *_: next(given))
     options = {"validation": LATER, "validate_every": 1, "schedule": "constant"}
@@ -87,14 +87,14 @@ def test_the_best_weights_are_kept(ds: xr.Dataset, kind: str, monkeypatch: pytes
 
 
 def test_validation_is_every_so_often_and_at_the_end(ds: xr.Dataset) -> None:
-    """NaN in between."""
+    """It is NaN in between."""
     history = fit(ds, validation=LATER, validate_every=2).history["validation_nse"]
     np.testing.assert_array_equal(np.isfinite(history), [False, True, False, True, True])
     assert "validation_nse" not in fit(ds).history
 
 
 def test_training_stops_early_on_request(ds: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After as many validations in a row without a better one; with the best weights."""
+    """After ``patience`` validations in a row without improvement; the best weights are kept."""
     given = iter([0.1, 0.5, 0.4, 0.6, 0.6, 0.2, 0.9])
     monkeypatch.setattr(session, "median_nse", lambda *_: next(given))
     options = {"iterations": 30, "validation": LATER, "validate_every": 2, "patience": 2}
@@ -107,7 +107,7 @@ def test_training_stops_early_on_request(ds: xr.Dataset, monkeypatch: pytest.Mon
 
 
 def test_validation_in_pieces_is_the_same(ds: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few cells and days at a time, where memory is short."""
+    """Few cells and days at a time if memory is short."""
     from hydroxr.training.loop import validation
 
     options = {"validation": LATER, "validate_every": 1}
@@ -142,13 +142,13 @@ def test_a_validation_that_begins_with_the_records_warms_up_in_itself(ds: xr.Dat
 def test_a_validation_that_makes_no_sense_is_refused(
     ds: xr.Dataset, validation: Any, error: type[Exception], words: str
 ) -> None:
-    """Before anything is trained."""
+    """The error comes before anything is trained."""
     with pytest.raises(error, match=words):
         fit(ds, validation=validation)
 
 
 def test_validation_needs_observations(ds: xr.Dataset) -> None:
-    """In the period, or in the cells."""
+    """There must be some in the period, or in the held-out cells."""
     later = ds.assign(streamflow=ds["streamflow"].where(ds["time"] < np.datetime64("2000-02-15")))
     with pytest.raises(MissingObservationError, match="validation period"):
         fit(later, validation=LATER)
@@ -158,6 +158,6 @@ def test_validation_needs_observations(ds: xr.Dataset) -> None:
 
 
 def test_a_constant_model_has_no_cells_to_hold_out(ds: xr.Dataset) -> None:
-    """It says what to do."""
+    """The message says what to do."""
     with pytest.raises(DescriptionError, match=r"constant.*slice"):
         fit(ds, "constant", validation=[20])
