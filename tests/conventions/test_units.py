@@ -1,4 +1,4 @@
-"""Units as files spell them: understood and converted rightly, or refused."""
+"""Units in any usual spelling are converted; unknown units are refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WATER = {
     ("factor", "units"), [(factor, units) for factor, all_ in WATER.items() for units in all_]
 )
 def test_water_fluxes(factor: float, units: str) -> None:
-    """The contract's units in every usual spelling; ``factor`` brings them to mm/day."""
+    """Every usual spelling; ``factor`` converts to mm/day."""
     assert factor_offset(units, "water flux", name="prcp") == (pytest.approx(factor), 0.0)
 
 
@@ -61,7 +61,7 @@ def test_kelvin(units: str) -> None:
 
 @pytest.mark.parametrize("units", ["m3 s-1", "m3/s", "m^3 s^-1", "m**3 s**-1", "m3 sec-1"])
 def test_discharge(units: str) -> None:
-    """Known as such, so that an area is asked for."""
+    """Recognised as discharge, which needs an area."""
     assert quantity_of(units) == "discharge"
 
 
@@ -101,8 +101,8 @@ def test_area(units: str) -> None:
         "mm/day (liquid)",
     ],
 )
-def test_what_is_not_understood_is_refused(units: str) -> None:
-    """Never guessed: the message names variable and units and lists what is understood."""
+def test_unknown_units_are_refused(units: str) -> None:
+    """The message names variable and units, and lists the known units."""
     with pytest.raises(UnitsError) as caught:
         factor_offset(units, "water flux", name="pr")
     for part in ("'pr'", repr(units), "mm/day", "kg m-2 s-1"):
@@ -111,7 +111,7 @@ def test_what_is_not_understood_is_refused(units: str) -> None:
 
 @pytest.mark.parametrize("units", [None, "", "  "])
 def test_no_units_are_refused(units: str | None) -> None:
-    """And the message shows how to set them."""
+    """The message shows how to set them."""
     with pytest.raises(UnitsError, match=r"'pr' has no 'units'.*mm/day.*ds\['pr'\]\.attrs"):
         factor_offset(units, "water flux", name="pr")
 
@@ -123,7 +123,7 @@ def test_spelling_does_not_matter_but_powers_do() -> None:
 
 
 def test_conversion_takes_the_table_s_attributes_and_leaves_the_original() -> None:
-    """What it was called and said of itself stays with the input; units need not change for that."""
+    """Name and attributes of the input do not change, even if the units are the same."""
     for units, factor in (("mm/day", 1.0), ("m/day", 1000.0)):
         given = xr.DataArray([1.0, 2.0], dims="time", name="pr", attrs={"units": units, "comment": "mine"})
         before = given.copy(deep=True)
@@ -136,7 +136,7 @@ def test_conversion_takes_the_table_s_attributes_and_leaves_the_original() -> No
 
 
 def test_conversion_keeps_float32_and_laziness() -> None:
-    """No copy in double precision of a large record, and no computation."""
+    """Conversion neither doubles the memory nor computes anything."""
     given = xr.DataArray(np.ones(4, "float32"), dims="time", name="pr", attrs={"units": "kg m-2 s-1"}).chunk(
         time=2
     )
@@ -159,5 +159,5 @@ def test_conversion_keeps_float32_and_laziness() -> None:
     ],
 )
 def test_units_are_the_same_however_they_are_spelled(first: str, second: str, same: bool) -> None:
-    """For what is taken in its own units; capitals count."""
+    """Spelling does not matter, but case does."""
     assert same_units(first, second) is same

@@ -1,4 +1,4 @@
-"""The tables of variables and parameters: unique, complete, and true to CF and to the paper."""
+"""The table of variables: unique, complete, and consistent with CF and the paper."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ STANDARD_NAMES = {
     "water_potential_evaporation_flux": "kg m-2 s-1",
     "water_volume_transport_in_river_channel": "m3 s-1",
 }
-# What the variable may be in, where CF has this canonical unit.
+# The unit in hydroxr for each canonical unit of CF.
 SAME_DIMENSION = {
     "kg m-2 s-1": "kg m-2 day-1",
     "kg m-2": "kg m-2",
@@ -56,7 +56,7 @@ SAME_DIMENSION = {
     "m3 s-1": "m3 s-1",
 }
 
-# Ranges and units as published (facts.md, section 1).
+# Ranges and units as published with Feng et al. (2022).
 SYMBOLS = {
     "streamflow": "Q*",
     "runoff": "Q",
@@ -81,8 +81,8 @@ SYMBOLS = {
 }
 
 
-def test_outputs_are_the_contract_s() -> None:
-    """Every name of the contract, none beside, with the paper's symbol."""
+def test_outputs_are_complete() -> None:
+    """Exactly the expected names, with the symbols of the paper."""
     assert set(OUTPUTS) == set(labelled.OUTPUTS)
     assert len(OUTPUTS) == len(set(OUTPUTS))
     assert {name: VARIABLES[name].symbol for name in OUTPUTS} == SYMBOLS
@@ -90,7 +90,7 @@ def test_outputs_are_the_contract_s() -> None:
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_every_variable_says_what_it_is(name: str) -> None:
-    """A long name and units; a key that is its name."""
+    """Each has a long name and units, and its key is its name."""
     row = VARIABLES[name]
     assert row.name == name
     assert row.units
@@ -100,19 +100,19 @@ def test_every_variable_says_what_it_is(name: str) -> None:
 
 
 def test_long_names_are_unique() -> None:
-    """Two variables never read the same on a plot."""
+    """Two variables never have the same label in a plot."""
     assert len({row.long_name for row in VARIABLES.values()}) == len(VARIABLES)
 
 
 def test_no_name_is_understood_for_two_roles() -> None:
-    """What is ``pr`` is nothing else."""
+    """A name identifies one role only."""
     names = [name for row in VARIABLES.values() for name in row.names]
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_standard_names_exist_and_fit(name: str) -> None:
-    """Names of the CF table only, of the variable's own dimension of units."""
+    """Standard names are in the CF table, with units of the same dimension."""
     row = VARIABLES[name]
     assert {*row.standard_names} <= STANDARD_NAMES.keys()
     if row.standard_name is not None:
@@ -122,8 +122,8 @@ def test_standard_names_exist_and_fit(name: str) -> None:
         assert STANDARD_NAMES[row.amount_name] == "kg m-2"
 
 
-def test_what_is_written_bears_each_standard_name_once() -> None:
-    """``sim.cf["runoff_flux"]`` finds one variable, of a run with all that is derived from it as well."""
+def test_each_standard_name_is_used_once() -> None:
+    """``sim.cf["runoff_flux"]`` finds one variable, even in a run with all derived variables."""
     rows = [row for row in VARIABLES.values() if row.role not in ("forcing", "observation")]
     for attribute in ("standard_name", "amount_name"):
         names = [getattr(row, attribute) for row in rows if getattr(row, attribute)]
@@ -132,7 +132,7 @@ def test_what_is_written_bears_each_standard_name_once() -> None:
 
 @pytest.mark.parametrize("summed", [False, True])
 def test_cf_xarray_finds_every_standard_name(summed: bool) -> None:
-    """In a simulation with everything that is derived, and in its monthly sums."""
+    """In a simulation with all derived variables, and in its monthly sums."""
     ds = labelled.make_dataset(400)
     ds["prcp"][0, 3] = float("nan")
     sim = ds.hbv.simulate(labelled.make_parameters(ds), missing="fill")
@@ -149,15 +149,14 @@ def test_cf_xarray_finds_every_standard_name(summed: bool) -> None:
     assert {"surface_snow_amount", "land_water_amount", "status_flag"} <= set(standard.values())
 
 
-def test_parts_do_not_bear_the_name_of_the_whole() -> None:
-    """Snow's ice alone is not surface_snow_amount, which counts its liquid water too; streamflow at a gauge
-    is not the runoff_flux of the land."""
+def test_parts_do_not_have_the_name_of_the_whole() -> None:
+    """surface_snow_amount includes liquid water, and runoff_flux is runoff from land, not streamflow."""
     assert VARIABLES["snowpack"].standard_name is None
     assert VARIABLES["streamflow"].standard_name is None
 
 
 def test_attributes_are_the_35_of_table_a1() -> None:
-    """No double, text last."""
+    """No duplicates; text attributes are last."""
     assert len(ATTRIBUTES) == len(set(ATTRIBUTES)) == 35
     assert ATTRIBUTES[-3:] == ("geol_class_1st", "geol_class_2nd", "dom_land_cover")
 

@@ -1,4 +1,4 @@
-"""What the program promises about wrong input: refused, with the name, what was found, what was expected."""
+"""Wrong arguments are refused; messages name the argument, what was found and what was expected."""
 
 from __future__ import annotations
 

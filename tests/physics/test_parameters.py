@@ -38,13 +38,13 @@ def test_parameters_have_the_published_ranges(name: str) -> None:
 
 
 def test_parameters_are_complete_and_in_the_published_order() -> None:
-    """The order is that of a network's output."""
+    """The output of a network has the same order."""
     assert list(PARAMETERS) == list(RANGES)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_what_is_learned_lies_within_what_is_possible(name: str) -> None:
-    """The bounds of the equations contain those of learning."""
+def test_ranges_of_learning_lie_within_the_limits(name: str) -> None:
+    """The limits of the equations contain the range for learning."""
     row = PARAMETERS[name]
     assert row.least <= row.lower < row.upper <= row.greatest
     assert not math.isnan(row.least + row.lower + row.upper)

@@ -1,4 +1,4 @@
-"""What the program promises about water: none is made, none is lost, no store is less than empty."""
+"""Water balance: no water is created or lost, and no store is negative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules in the place of equations: what they get, what they may do to the water, what they learn."""
+"""Modules that replace equations: their arguments, the water balance and their gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the program promises about stopping and going on: the state holds all that the future needs."""
+"""Restarts: a run in pieces equals the run in one, because the state is complete."""
 
 from __future__ import annotations
 

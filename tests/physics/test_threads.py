@@ -1,4 +1,4 @@
-"""Numbers below the processor's normal ones: zero in all threads of a training, kept elsewhere."""
+"""Threads: results do not depend on them; subnormal numbers are zero during training only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NUMBERS = torch.full((1_000_000,), 2.0**-127)  # enough for torch to take all it
 
 @pytest.fixture(autouse=True)
 def two_threads() -> Iterator[None]:
-    """Of torch, and no flushing that an earlier test would have left."""
+    """Two threads of torch, and no flushing left by an earlier test."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     assert kept() == 1.0
@@ -142,7 +142,7 @@ def test_a_training_computes_without_them(ds: xr.Dataset) -> None:
 @pytest.mark.parametrize("hidden", [0, 4])
 @pytest.mark.parametrize("components", [1, 2, 3, 8, 16, 17, 32])
 def test_threads_change_no_digit(components: int, hidden: int, monkeypatch: pytest.MonkeyPatch):
-    """Nor does the thread from which the loop is called."""
+    """Results are equal for any number of threads and for calls from another thread."""
     leaves = leaves_of(Case(43, 200, 90, components, "freeze-thaw", dynamic=("BETA",)), torch.float32)
     options: dict[str, Any] = {"wanted": ("runoff", "snowpack")}
     options["network"] = network(7, hidden) if hidden else None
@@ -165,7 +165,7 @@ def test_threads_change_no_digit(components: int, hidden: int, monkeypatch: pyte
 
 
 def test_an_interrupt_waits_for_the_other_threads(monkeypatch: pytest.MonkeyPatch):
-    """They write to memory that the caller lets go of when it raises."""
+    """Helper threads write to memory that the caller frees after an interrupt."""
     monkeypatch.setattr(threads, "_threads", lambda: 2)
     busy, main = threading.Event(), threading.main_thread()
     done: list[int] = []

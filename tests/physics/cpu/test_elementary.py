@@ -9,7 +9,7 @@ pytest.importorskip("numba")
 
 
 def test_powers_in_float32():
-    """Within 1e-6 of the true power, or below what float32 holds."""
+    """The relative error is below 1e-6, except for values below the range of float32."""
     from numba import njit
 
     from hydroxr.physics.cpu import elementary

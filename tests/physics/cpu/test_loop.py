@@ -1,7 +1,6 @@
-"""The compiled loop against the reference loop: the same results and the same gradients, in any layout.
+"""The compiled loop against the reference loop: equal results and gradients, for any memory layout.
 
-Both have the same ``run``. In float64 the loops differ by rounding only, at the kinks too; the few tests
-of float32 compare with float64.
+In float64 the loops differ by rounding only, even at kinks. The few tests of float32 compare with float64.
 """
 
 from __future__ import annotations
@@ -60,14 +59,14 @@ def test_any_number_of_cells_and_components(cells: int, components: int):
 
 @pytest.mark.parametrize("days", [1, 2, 31, 32, 33, 64, 65])
 def test_any_number_of_days(days: int):
-    """Around the lengths between which the stores are kept."""
+    """Lengths around multiples of the 32 days between checkpoints."""
     agree(Case(33, days, 3, 4, "freeze-thaw", dynamic=("K0", "PERC")))
 
 
 @pytest.mark.parametrize("kind", WEATHER)
 @pytest.mark.parametrize("components", [False, True])
 def test_every_kind_of_weather(kind: str, components: bool):
-    """Means and whole components, static and dynamic parameters."""
+    """Means over components and single components, static and dynamic parameters."""
     agree(Case(34, 50, 9, 3, kind, dynamic=("FC", "CWH")), components=components)
 
 
@@ -80,17 +79,17 @@ def test_random_runs_agree(case: Case, components: bool):
 
 @pytest.mark.parametrize("name", SERIES)
 def test_one_series_alone(name: str):
-    """Only what is wanted is computed, and its gradients are its own."""
+    """Any single series can be requested; its gradients are right."""
     agree(Case(35, 40, 3, 5, "freeze-thaw", dynamic=("BETA",)), wanted=(name,))
 
 
 def test_nothing_but_the_final_stores():
-    """A warm-up wants no series."""
+    """A warm-up requests no series."""
     agree(Case(36, 40, 3, 5, "freeze-thaw"), wanted=())
 
 
-def test_a_series_that_is_asked_for_twice_comes_once():
-    """As from the reference."""
+def test_a_series_requested_twice_is_returned_once():
+    """The reference does the same."""
     series, _ = simulate(*Case(37, 5, 2, 3).args, outputs=("runoff", "runoff"), backend="cpu")
     assert tuple(series) == ("runoff",)
 
@@ -98,7 +97,7 @@ def test_a_series_that_is_asked_for_twice_comes_once():
 @examples(20)
 @given(cases(max_days=20, max_cells=4))
 def test_backends_of_simulate_agree(case: Case):
-    """With the routing."""
+    """Including routing."""
     expected, expected_state = simulate(*case.args, outputs=OUTPUTS, backend="torch")
     found, state = simulate(*case.args, outputs=OUTPUTS, backend="cpu")
     for name in OUTPUTS:
@@ -113,7 +112,7 @@ def test_backends_of_simulate_agree(case: Case):
 
 @pytest.mark.parametrize("components", [3, 8])
 def test_gradcheck(components: int):
-    """Finite differences of the kernel itself, away from kinks."""
+    """Gradients agree with finite differences of the kernel, away from kinks."""
     case = Case(64, 6, 2, components, "wet")
     leaves = leaves_of(case)
     leaves["precipitation"] += 0.05
@@ -127,8 +126,8 @@ def test_gradcheck(components: int):
 
 
 @pytest.mark.parametrize("name", LEAVES)
-def test_a_single_leaf_that_needs_a_gradient(name: str):
-    """The others get none."""
+def test_a_single_input_with_a_gradient(name: str):
+    """The other inputs get no gradient."""
     for cells, dynamic in ((3, ()), (1, (name,) if name in DAY_PARAMETERS else ())):
         leaves = leaves_of(Case(38, 40, cells, 3, "freeze-thaw", dynamic=dynamic))
         found = {}
@@ -141,7 +140,7 @@ def test_a_single_leaf_that_needs_a_gradient(name: str):
 
 
 def test_without_gradients_nothing_is_kept():
-    """Plain tensors, no_grad and inference give plain results."""
+    """Without inputs that require gradients, under no_grad and inference_mode, results require none."""
     leaves = leaves_of(Case(39, 5, 2, 3))
     assert not any(value.requires_grad for value in run(loop_cpu, leaves).values())
     leaves["FC"].requires_grad_()
@@ -154,7 +153,7 @@ def test_without_gradients_nothing_is_kept():
 
 
 def test_expanded_and_strided_leaves_and_cotangents():
-    """Strides of zero, transposed axes, every other value: read where they lie."""
+    """Strides of zero, transposed axes and slices with steps are read without copies."""
     case = Case(40, 20, 9, 16, "freeze-thaw", dynamic=("BETA", "FC", "LP"))
     leaves = leaves_of(case)
     leaves["BETA"] = leaves["BETA"].transpose(0, 1).contiguous().transpose(0, 1)
@@ -183,10 +182,10 @@ def test_expanded_and_strided_leaves_and_cotangents():
 @pytest.mark.parametrize("hidden", [0, 16])
 @pytest.mark.parametrize("kind", WEATHER)
 def test_float32_is_float64_within_rounding(kind: str, hidden: int):
-    """Results and gradients within 1e-4 of the largest value of their array.
+    """Results and gradients are within 1e-4 of the largest value of their array.
 
-    But for two: where soil stays at its floor or at field capacity, on a kink, rounding decides what
-    precipitation or PET would change, in the reference by the same amount.
+    There are two exceptions, in which soil stays on a kink: at its floor or at field capacity. There
+    rounding decides the gradient of precipitation or PET, in the reference by the same amount.
     """
     case = Case(41, 300, 5, 16, kind, dynamic=("BETA", "BETAET"))
     case.temperature = case.temperature + 0.0123  # off TT's bounds, which float32 cannot tell from it
@@ -205,7 +204,7 @@ def test_float32_is_float64_within_rounding(kind: str, hidden: int):
 @pytest.mark.parametrize(("dtype", "most"), [("float64", 1e-11), ("float32", 2e-3)])
 @pytest.mark.parametrize("kind", WEATHER)
 def test_no_water_is_lost(kind: str, dtype: str, most: float):
-    """Precipitation is evapotranspiration, runoff and change of storage, each day."""
+    """Precipitation equals evapotranspiration plus runoff plus change of storage on each day."""
     case = Case(42, 400, 9, 5, kind)
     leaves = leaves_of(case, getattr(torch, dtype))
     results = {name: value.double() for name, value in run(loop_cpu, leaves).items()}
@@ -220,7 +219,7 @@ def test_no_water_is_lost(kind: str, dtype: str, most: float):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("hidden", [0, 4])
 def test_a_nan_shows(name: str, dtype: torch.dtype, hidden: int):
-    """What depends on it is NaN to the end of the run, and other cells are as they were."""
+    """All values that depend on a NaN are NaN to the end of the run; other cells do not change."""
     leaves = leaves_of(Case(44, 30, 12, 3, "temperate", dynamic=("BETA",)), dtype)
     module = network(8, hidden) if hidden else None
     clean = run(loop_cpu, leaves, network=module)
@@ -237,7 +236,7 @@ def test_a_nan_shows(name: str, dtype: torch.dtype, hidden: int):
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_a_nan_shows_where_it_does_in_the_reference(name: str):
-    """Whatever it is in, in every series: nothing finite is made of it."""
+    """For a NaN in any input, every series has NaNs in the same places as the reference."""
     case = Case(56, 25, 9, 3, "freeze-thaw", dynamic=("BETA", "PERC", "CFR"))
     leaves = leaves_of(case)
     leaves[name] = leaves[name].clone()
@@ -248,7 +247,7 @@ def test_a_nan_shows_where_it_does_in_the_reference(name: str):
 
 
 def test_second_derivatives_are_refused():
-    """They would be those of a constant."""
+    """They would silently be 0."""
     leaves = leaves_of(Case(57, 5, 2, 3, "wet"))
     leaves["FC"].requires_grad_()
     runoff = torch.ones((20, 2), requires_grad=True)
@@ -268,7 +267,7 @@ def test_second_derivatives_are_refused():
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(name: str, change: Any):
-    """Kernels read memory by address: what is not there must not be read."""
+    """Kernels read memory by address, so shapes must be right."""
     leaves = leaves_of(Case(58, 5, 2, 3))
     label = {"pet": "potential evapotranspiration"}.get(name, name)
     with pytest.raises(DimensionError, match=f"{label} is .*expected"):
@@ -276,7 +275,7 @@ def test_tensors_that_do_not_fit_are_refused(name: str, change: Any):
 
 
 def test_a_warmup_under_inference_mode_starts_a_training():
-    """Its stores are copied where autograd wants to keep them."""
+    """Inference tensors are copied, because autograd cannot save them."""
     leaves = leaves_of(Case(59, 5, 2, 3))
     with torch.inference_mode():
         stores = {name: value for name, value in run(loop_cpu, leaves).items() if name.startswith("final")}
@@ -286,8 +285,8 @@ def test_a_warmup_under_inference_mode_starts_a_training():
     assert leaves["FC"].grad is not None
 
 
-def test_numbers_that_wait_for_their_sign():
-    """torch keeps a view of some tensors with the sign still to be changed."""
+def test_lazily_negated_tensors():
+    """torch may return a view that is negated only when it is read."""
     leaves = leaves_of(Case(60, 8, 2, 3, "wet"))
     expected = run(loop_cpu, leaves)
     turned = torch.complex(torch.zeros_like(leaves["FC"]), -leaves["FC"]).conj().imag
@@ -297,7 +296,7 @@ def test_numbers_that_wait_for_their_sign():
 
 
 def test_without_a_compiler_the_reference_runs_with_one_warning(monkeypatch: pytest.MonkeyPatch):
-    """The same results; who asked for the kernel is told why there is none."""
+    """Results are the same; requesting the kernel explicitly is an error that says why there is none."""
     case = Case(62, 10, 2, 3)
     expected, _ = simulate(*case.args, backend="torch")
     monkeypatch.setattr(loop_cpu, "obstacle", lambda dtype: "ImportError: no such thing")
@@ -311,7 +310,7 @@ def test_without_a_compiler_the_reference_runs_with_one_warning(monkeypatch: pyt
 
 
 def test_autocast_does_not_touch_water():
-    """bfloat16 has three digits."""
+    """bfloat16 has three digits, too few for a water balance."""
     case = Case(63, 40, 3, 2, "wet")
     forcing = [torch.tensor(x, dtype=torch.float32) for x in case.forcing]
     for backend in ("cpu", "torch"):
@@ -322,7 +321,7 @@ def test_autocast_does_not_touch_water():
 
 
 def test_the_package_does_not_import_numba():
-    """It takes most of a second: only a run pays for it."""
+    """Importing numba takes most of a second, so it waits for the first run."""
     code = "import sys, hydroxr, hydroxr.physics.simulation; assert 'numba' not in sys.modules"
     root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root)}
@@ -343,7 +342,7 @@ def test_the_package_does_not_import_numba():
 def test_dynamic_parameters_are_held(
     days: int, cells: int, components: int, rows: list[int], with_network: bool
 ) -> None:
-    """Over blocks of days of any length, across chunks: a row's gradient is the sum over its days."""
+    """Rows may apply for any number of days; the gradient of a row is the sum over its days."""
     case = Case(61, days, cells, components, "freeze-thaw", dynamic=("BETA", "K1", "CWH"))
     held = torch.tensor(rows)
     leaves = hold(leaves_of(case), held)

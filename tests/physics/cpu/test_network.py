@@ -30,7 +30,7 @@ agree = partial(loops.agree, loop_cpu)
 @pytest.mark.parametrize("components", COUNTS)
 @pytest.mark.parametrize("cells", [1, 2, 9, 40])
 def test_the_runoff_network_in_any_size(cells: int, components: int):
-    """Lanes that only fill a vector up add nothing to the gradient of the weights."""
+    """Lanes that only pad a vector add nothing to the gradient of the weights."""
     case = Case(51, 35, cells, components, "freeze-thaw", dynamic=("BETA", "TT"))
     agree(case, network=network(1, 5))
     agree(Case(52, 5, cells, components, "temperate"), components=True, network=network(2, 16))
@@ -45,12 +45,12 @@ def test_random_runs_with_the_runoff_network_agree(case: Case, components: bool,
 
 @pytest.mark.parametrize("name", SERIES)
 def test_one_series_alone_with_the_runoff_network(name: str):
-    """Only what is wanted is computed, and its gradients are its own."""
+    """Any single series can be requested; its gradients are right."""
     agree(Case(53, 40, 3, 5, "freeze-thaw", dynamic=("BETA",)), wanted=(name,), network=network(3, 4))
 
 
 def test_the_weights_alone_may_need_a_gradient():
-    """As in training with the rest frozen."""
+    """For example in a training of NN_r alone."""
     leaves, module = leaves_of(Case(54, 30, 3, 8, "wet")), network(4, 6).double()
     found = {}
     for loop in (loop_torch, loop_cpu):
@@ -61,7 +61,7 @@ def test_the_weights_alone_may_need_a_gradient():
 
 
 def test_the_runoff_network_in_large_numbers():
-    """Outputs far from 0 before the sigmoid neither overflow nor become NaN."""
+    """Large values before the sigmoid neither overflow nor become NaN."""
     module = network(5, 4).double()
     for sign in (1.0, -1.0):
         with torch.no_grad():
@@ -72,8 +72,8 @@ def test_the_runoff_network_in_large_numbers():
 
 
 @pytest.mark.parametrize("how", ["subclass", "hook"])
-def test_a_variety_of_the_runoff_network_is_not_taken_for_it(how: str):
-    """The kernels read weights only; what a module does beside them is done by the reference."""
+def test_a_modified_runoff_network_runs_in_the_reference(how: str):
+    """The kernels know only the weights, so a subclass or a hook needs the reference loop."""
 
     class Dry(RunoffNetwork):
         def forward(self, *values: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
-"""The loop on GPUs against the reference loop; where there is no GPU, in numba's simulator of one.
+"""The loop on GPUs against the reference loop; without a GPU, in numba's simulator.
 
-The simulator runs each thread of a block as a thread of Python: right, and slow, so that shapes are
-small here. On a GPU the same tests run on it, and some with larger shapes.
+The simulator runs each GPU thread as a Python thread. This is slow, so shapes are small. On a GPU the same
+tests run there, together with some of larger shapes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 needs_gpu = pytest.mark.skipif(not ON_GPU, reason="needs a GPU")
 
 config = pytest.importorskip("numba.core.config")
-# The simulator has to be chosen before numba.cuda is imported, and for nothing else.
+# The simulator must be chosen before numba.cuda is imported, and for this import only.
 with pytest.MonkeyPatch.context() as _patch:
     if not ON_GPU:
         _patch.setattr(config, "ENABLE_CUDASIM", 1)
@@ -78,25 +78,25 @@ def test_any_number_of_days_cells_and_components(
 
 @pytest.mark.parametrize("kind", WEATHER)
 def test_every_kind_of_weather(kind: str):
-    """With parameters at their bounds, too."""
+    """Also with parameters at their bounds."""
     places = dict.fromkeys(DAY_PARAMETERS, "mixed")
     agree(Case(52, 25, 2, 2, kind, places=places, dynamic=("FC", "CWH")))
 
 
 @pytest.mark.parametrize("name", SERIES)
 def test_one_series_alone(name: str):
-    """Its gradients are its own."""
+    """Any single series can be requested; its gradients are right."""
     agree(Case(53, 20, 2, 2, "freeze-thaw", dynamic=("BETA",)), wanted=(name,))
 
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_series_in_any_order(whole: bool):
-    """They come in the order in which they were asked for."""
+    """Series are returned in the requested order."""
     agree(Case(54, 6, 2, 3), wanted=("runoff", "snowpack", "percolation"), components=whole)
 
 
 def test_nothing_but_the_final_stores():
-    """A warm-up wants no series."""
+    """A warm-up requests no series."""
     agree(Case(55, 20, 3, 5, "freeze-thaw"), wanted=())
 
 
@@ -122,8 +122,8 @@ def test_expanded_and_strided_leaves():
 
 
 @pytest.mark.parametrize("name", LEAVES)
-def test_a_single_leaf_that_needs_a_gradient(name: str):
-    """The others get none."""
+def test_a_single_input_with_a_gradient(name: str):
+    """The other inputs get no gradient."""
     for dynamic in ((), (name,) if name in DAY_PARAMETERS else ()):
         leaves = leaves_of(Case(57, 12, 2, 3, "freeze-thaw", dynamic=dynamic))
         leaves = {key: value.to(DEVICE) for key, value in leaves.items()}
@@ -137,7 +137,7 @@ def test_a_single_leaf_that_needs_a_gradient(name: str):
 
 
 def test_without_gradients_nothing_is_kept():
-    """Plain tensors, no_grad and inference give plain results."""
+    """Without inputs that require gradients, under no_grad and inference_mode, results require none."""
     leaves = {name: value.to(DEVICE) for name, value in leaves_of(Case(58, 3, 2, 3)).items()}
 
     def differentiable() -> list[bool]:
@@ -156,7 +156,7 @@ def test_without_gradients_nothing_is_kept():
 @pytest.mark.parametrize("dynamic", [(), ("BETA",), ("FC",), ("BETA", "FC", "K0"), DAY_PARAMETERS])
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_runoff_network(dynamic: tuple[str, ...], whole: bool):
-    """NN_r in the place of effective rainfall: gradients of its weights and of its inputs."""
+    """Results with NN_r, and gradients of its weights and inputs."""
     agree(Case(59, 9, 3, 3, "wet", dynamic=dynamic), components=whole, network=network(1, 5))
 
 
@@ -164,7 +164,7 @@ def test_the_runoff_network(dynamic: tuple[str, ...], whole: bool):
 def test_the_runoff_network_in_any_size(
     cells: int, components: int, hidden: int, monkeypatch: pytest.MonkeyPatch
 ):
-    """Also where its gradient is taken a day at a time."""
+    """Also if memory allows its gradient only one day at a time."""
     monkeypatch.setattr(loop_cuda, "_MOST_UNITS", 1)
     agree(Case(60, 3, cells, components, "freeze-thaw"), wanted=("runoff",), network=network(2, hidden))
 
@@ -176,7 +176,7 @@ def test_the_runoff_network_in_any_size(
 @pytest.mark.parametrize("kind", ["temperate", "wet", "cold"])
 @pytest.mark.parametrize("hidden", [0, 4])
 def test_float32_is_float64_within_rounding(kind: str, hidden: int):
-    """Results and gradients within 1e-4 of the largest value of their array."""
+    """Results and gradients are within 1e-4 of the largest value of their array."""
     case = Case(61, 40, 2, 3, kind, dynamic=("BETA", "BETAET"))
     case.temperature = case.temperature + 0.0123  # off TT's bounds, which float32 cannot tell from it
     module = network(3, hidden) if hidden else None
@@ -193,7 +193,7 @@ def test_float32_is_float64_within_rounding(kind: str, hidden: int):
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float64, 1e-11), (torch.float32, 2e-3)])
 @pytest.mark.parametrize("hidden", [0, 3])
 def test_no_water_is_lost(dtype: torch.dtype, most: float, hidden: int):
-    """Precipitation is evapotranspiration, runoff and change of storage, each day."""
+    """Precipitation equals evapotranspiration plus runoff plus change of storage on each day."""
     leaves = {
         name: value.to(DEVICE) for name, value in leaves_of(Case(62, 40, 2, 3, "freeze-thaw"), dtype).items()
     }
@@ -210,7 +210,7 @@ def test_no_water_is_lost(dtype: torch.dtype, most: float, hidden: int):
 @pytest.mark.parametrize("name", [*FORCING, "soil_moisture", "BETA"])
 @pytest.mark.parametrize("hidden", [0, 2])
 def test_a_nan_shows(name: str, hidden: int):
-    """What depends on it is NaN to the end of the run, and other cells are as they were."""
+    """All values that depend on a NaN are NaN to the end of the run; other cells do not change."""
     leaves = {key: value.to(DEVICE) for key, value in leaves_of(Case(63, 6, 4, 3, dynamic=("BETA",))).items()}
     module = network(5, hidden).to(DEVICE) if hidden else None
     clean = run(loop_cuda, leaves, network=module)
@@ -226,7 +226,7 @@ def test_a_nan_shows(name: str, hidden: int):
 
 
 def test_the_same_digits_in_every_run():
-    """Sums over components have one order."""
+    """Sums over components have a fixed order."""
     leaves = leaves_of(Case(64, 7, 9, 16, "freeze-thaw", dynamic=("BETA",)), torch.float32)
     first, second = (
         gradients(loop_cuda, leaves, wanted=("runoff",), network=network(6, 2)) for _ in range(2)
@@ -235,8 +235,8 @@ def test_the_same_digits_in_every_run():
         assert all(torch.equal(group[name], other[name]) for name in group)
 
 
-def test_what_is_accepted(monkeypatch: pytest.MonkeyPatch):
-    """Tensors on GPUs in two precisions; on CPUs only where the simulator is asked for."""
+def test_accepted_tensors(monkeypatch: pytest.MonkeyPatch):
+    """Tensors on GPUs in two precisions; on CPUs only with the simulator."""
     monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "0")
     assert not loop_cuda.accepts(torch.zeros(1))
     monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
@@ -249,7 +249,7 @@ def test_what_is_accepted(monkeypatch: pytest.MonkeyPatch):
 # ---------------------------------------------------------------------------------------------------
 # Compilers and GPUs
 
-# Compiles for an H100 where there is none: numba asks the device for nothing but its capability.
+# Compiles for an H100 without having one: numba only asks the device for its compute capability.
 COMPILE = """
 import re
 from types import SimpleNamespace
@@ -277,7 +277,7 @@ for dtype in (torch.float32, torch.float64):
 
 
 def test_the_kernels_compile_for_a_gpu():
-    """In both precisions; all values of a thread in registers; products rounded before sums."""
+    """In both precisions, with all values of a thread in registers and products rounded before sums."""
     root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root), "NUMBA_ENABLE_CUDASIM": "0"}
     command = [sys.executable, "-c", COMPILE]
@@ -294,13 +294,13 @@ def test_the_kernels_compile_for_a_gpu():
 @pytest.mark.parametrize("size", [(730, 100, 16), (400, 3000, 16), (300, 5000, 1), (100, 700, 17)])
 @pytest.mark.parametrize("whole", [False, True])
 def test_large_runs(size: tuple[int, int, int], whole: bool):
-    """Against the kernel on the CPU."""
+    """Against the kernels on the CPU."""
     agree(Case(65, *size, "freeze-thaw", dynamic=("BETA", "TT")), reference=loop_cpu, components=whole)
 
 
 @needs_gpu
 def test_torchs_current_stream():
-    """Work that torch has queued on it is done before, what it queues later is done after."""
+    """The kernel runs after work that torch queued before it, and before work queued later."""
     leaves = {
         name: value.to(DEVICE) for name, value in leaves_of(Case(66, 200, 500, 16), torch.float32).items()
     }
@@ -329,7 +329,7 @@ def test_torchs_current_stream():
 def test_dynamic_parameters_are_held(
     days: int, cells: int, components: int, rows: list[int], with_network: bool
 ) -> None:
-    """Over blocks of days of any length, across chunks: a row's gradient is the sum over its days."""
+    """Rows may apply for any number of days; the gradient of a row is the sum over its days."""
     case = Case(61, days, cells, components, "freeze-thaw", dynamic=("BETA", "K1", "CWH"))
     held = torch.tensor(rows)
     leaves = hold(leaves_of(case), held)
