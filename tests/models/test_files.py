@@ -59,7 +59,7 @@ def test_there_are_enough_of_them() -> None:
 
 
 def test_the_sound_ones_open(tmp_path: Path) -> None:
-    """The model that forgeries are made from can be loaded, also with new checksums as a forger makes them."""
+    """The model that forgeries are made from can be loaded, also with the new checksums of a forger."""
     path = forgeries.save_sound(tmp_path)
     model = hx.load_model(path)
     assert isinstance(model, Model)
