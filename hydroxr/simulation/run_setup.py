@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -313,7 +314,7 @@ def _check_continues(state: xr.Dataset, ds: xr.Dataset) -> None:
     after = stamp.to_index().floor("D")[-1]
     first = ds.indexes["time"].floor("D")[0]
     try:
-        follows = (first - after) / np.timedelta64(1, "D") == 1
+        follows = first - after == timedelta(days=1)
     except TypeError:  # dates of different calendars
         follows = False
     if not follows:
