@@ -1,11 +1,10 @@
-"""What the program promises about derivatives: right where they exist, finite everywhere.
+"""Gradients: equal to finite differences between kinks, finite everywhere.
 
-The equations have kinks (rain or snow, min, max, the floor of the soil). Between two of them they are
-smooth, and there finite differences of 1e-6 must agree with the program's gradients. The runs below draw
-random values from fixed seeds, so that no quantity is within a few 1e-6 of a kink by chance (1e-5 each).
-What would be on one by construction is avoided: no rounded temperatures, no day quite without rain or PET
-(a step there leaves the domain), no parameter at a bound, no store that starts at the floor. A quantity that
-is exactly 0 on both sides of a small step (melt on a cold day) is no kink.
+The equations have kinks: rain or snow, minima, maxima, the floor of the soil. Between kinks, gradients must
+agree with finite differences of 1e-6. The runs below use random values from fixed seeds, so no quantity is
+within a few 1e-6 of a kink by chance (probability 1e-5 each). They also avoid kinks by construction: no
+rounded temperatures, no day without rain or PET (a step would leave the domain), no parameter at a bound, no
+store at its floor. A quantity that is exactly 0 on both sides of a step, like melt on a cold day, is no kink.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ KINDS = ("freeze-thaw", "cold", "wet", "dry")
 
 
 def smooth(kind: str) -> tuple[Arrays, Arrays, Arrays]:
-    """Forcing, parameters and initial state of a run that is clear of kinks.
+    """Forcing, parameters and initial state of a run without kinks.
 
-    Between them the four kinds take both sides of every min, max and threshold (tested below).
+    Together the four kinds cover both sides of every minimum, maximum and threshold (tested below).
     """
     case = Case(61 + KINDS.index(kind), 6, 2, 2, "temperate" if kind == "freeze-thaw" else kind)
     rng = np.random.default_rng([case.seed, 3])
@@ -64,7 +63,7 @@ def groups(case: Case) -> tuple[Arrays, Arrays, Arrays]:
 
 
 def tensors(*arrays: Arrays, dtype: torch.dtype = torch.float64) -> tuple[Tensors, ...]:
-    """The same as tensors."""
+    """Arrays as tensors."""
     return tuple({name: torch.tensor(x, dtype=dtype) for name, x in group.items()} for group in arrays)
 
 
@@ -91,7 +90,7 @@ def check(
 
 
 def run(forcing: Tensors, parameters: Tensors, state: Tensors | None, components: bool = False) -> Tensors:
-    """All outputs and the final state under one roof."""
+    """All outputs and the final state in one dict."""
     outputs, final = simulate(
         *(forcing[name] for name in FORCING),
         parameters,
@@ -104,7 +103,7 @@ def run(forcing: Tensors, parameters: Tensors, state: Tensors | None, components
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_of_static_parameters_are_exact(kind: str):
-    """Every parameter, the unit hydrograph's too, for all outputs and the final state."""
+    """For every parameter, including the unit hydrograph, and all outputs and the final state."""
     forcing, parameters, state = tensors(*smooth(kind))
     check(lambda leaves: run(forcing, leaves, state), parameters)
 
@@ -352,7 +351,7 @@ def test_gradients_are_finite_over_a_year_in_float32():
 
 @pytest.mark.parametrize("at_bounds", [False, True])
 def test_the_adjoint_of_a_day_is_autograds(at_bounds: bool):
-    """Thousands of days with empty stores, dry days, temperatures at TT, parameters at bounds: ties, too."""
+    """Thousands of days with ties: empty stores, dry days, temperatures at TT, parameters at bounds."""
     rng = np.random.default_rng(5)
     size = 3000
 

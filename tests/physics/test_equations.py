@@ -33,7 +33,7 @@ PLAIN = {
 
 
 def one_day(p: float, t: float, pet: float, start: dict[str, float], **other: float) -> dict[str, float]:
-    """Run a day from empty stores but for those given, with PLAIN parameters but for those given."""
+    """Run a day; stores default to empty and parameters to PLAIN."""
     parameters = {name: np.array([[value]]) for name, value in {**PLAIN, **other}.items()}
     state = {name: np.array([[start.get(name, 0.0)]]) for name in STORES}
     state["channel_outflow"] = np.zeros((1, 14))
@@ -102,7 +102,7 @@ def test_wetness_is_of_the_soil_before_the_rain_and_excess_of_the_soil_after():
 
 
 def test_soil_above_field_capacity_lets_all_rain_pass():
-    """By hand: wetness is 1 at most."""
+    """By hand: wetness is at most 1."""
     # wetness = min(1.2^2, 1) = 1; effective rainfall = 5; excess = 120 - 100 = 20
     expect(
         one_day(5.0, 5.0, 0.0, {"soil_moisture": 120.0}),
@@ -131,7 +131,7 @@ def test_at_the_threshold_temperature_it_rains():
 
 
 def test_melt_fills_the_snow_before_it_reaches_the_soil():
-    """By hand: 4 mm melt, the snow holds a tenth of what is left of it."""
+    """By hand: 4 mm melt, and the snow holds a tenth of its remaining mass as liquid water."""
     # melt = 2 x (2 - 0) = 4, snowpack 10 - 4 = 6, liquid 0.5 + 4 = 4.5
     # infiltration = 4.5 - 0.1 x 6 = 3.9, liquid 0.6
     # wetness = (50 / 100)^2 = 0.25, effective rainfall = 3.9 x 0.25 = 0.975; SM = 50 + 2.925
@@ -147,7 +147,7 @@ def test_melt_fills_the_snow_before_it_reaches_the_soil():
     )
 
 
-def test_no_more_melts_than_there_is():
+def test_melt_is_limited_by_the_snowpack():
     """By hand: 3 mm of snow on a day that could melt 20; rain and meltwater go to the soil together."""
     # melt = min(2 x 10, 3) = 3; liquid = 0.25 + 3, all infiltrates: CWH x 0 = 0 is held
     # wetness 0.25, effective rainfall = (1 + 3.25) x 0.25 = 1.0625, SM = 50 + 3.1875
@@ -164,7 +164,7 @@ def test_no_more_melts_than_there_is():
 
 
 def test_liquid_water_refreezes_into_the_snowpack():
-    """By hand: 1 mm freezes; what then is above the snow's capacity leaves."""
+    """By hand: 1 mm freezes; liquid water above the capacity of the snow leaves."""
     # snowfall: snowpack 20 + 5 = 25; refreezing = 0.05 x 2 x 10 = 1: snowpack 26, liquid 3 - 1 = 2
     # CWH = 0.05 holds 1.3: infiltration = 0.7, liquid 1.3
     expect(
@@ -178,7 +178,7 @@ def test_liquid_water_refreezes_into_the_snowpack():
     )
 
 
-def test_no_more_refreezes_than_there_is():
+def test_refreezing_is_limited_by_liquid_water():
     """By hand: 0.4 mm of liquid water on a day that could freeze 1."""
     expect(
         one_day(0.0, -10.0, 0.0, {"snowpack": 20.0, "snow_liquid_water": 0.4}),
@@ -215,7 +215,7 @@ def test_evapotranspiration_is_potential_above_lp_times_fc():
 
 
 def test_soil_moisture_keeps_a_floor_and_evapotranspiration_is_what_left():
-    """By hand: at the wilting end a day could take all; 1e-5 mm stay, and no water is created."""
+    """By hand: demand exceeds the water in the soil; 1e-5 mm stay, and no water is created."""
     # LP FC = 10 mm; efficiency = (0.001 / 10)^0.3 = 0.0631, PET 8 asks for 0.505 mm, there is 0.001
     # SM = max(0.001 - 0.001, 1e-5) = 1e-5; ET = 0.001 - 0.00001 = 0.00099
     found = one_day(0.0, 5.0, 8.0, {"soil_moisture": 0.001}, FC=50.0, LP=0.2, BETAET=0.3)
@@ -226,7 +226,7 @@ def test_soil_moisture_keeps_a_floor_and_evapotranspiration_is_what_left():
 
 
 def test_rain_of_the_day_can_evaporate_on_that_day():
-    """By hand: ET sees the soil after the rain."""
+    """By hand: ET depends on the soil after rain."""
     # wetness = 10 / 100 = 0.1 (BETA = 1), effective rainfall = 2; SM = 10 + 18 = 28
     # efficiency = 28 / 50 = 0.56, ET = 5 x 0.56 = 2.8; SM = 25.2
     expect(
@@ -237,7 +237,7 @@ def test_rain_of_the_day_can_evaporate_on_that_day():
     )
 
 
-def test_percolation_takes_at_most_perc_and_at_most_what_is_there():
+def test_percolation_is_limited_by_perc_and_storage():
     """By hand: 8 mm in the upper zone, PERC 3; then 2 mm."""
     # 8 - 3 = 5 < UZL: no quick flow; Q1 = 0.5, left 4.5; SLZ = 3, Q2 = 0.06, left 2.94
     expect(
@@ -298,7 +298,7 @@ def test_a_run_without_initial_state_starts_nearly_empty():
 
 
 def test_components_are_averaged_with_equal_weights():
-    """By hand: rain in one component (TT 0), snow in the other (TT 4): half of each."""
+    """By hand: rain in one component (TT 0) and snow in the other (TT 4) give half of each."""
     parameters: dict[str, Any] = {name: np.array([[value, value]]) for name, value in PLAIN.items()}
     parameters["TT"] = np.array([[0.0, 4.0]])
     p, t, zero = np.array([[6.0]]), np.array([[2.0]]), np.zeros((1, 1))
@@ -309,8 +309,8 @@ def test_components_are_averaged_with_equal_weights():
 
 @examples(20)
 @given(st.integers(1, 20), st.integers(1, 3))
-def test_equal_components_are_as_one(components: int, days: int):
-    """n components with the same parameters give what one gives."""
+def test_equal_components_equal_one(components: int, days: int):
+    """Components with the same parameters give the same results as one component."""
     one = Case(17, days, 2, 1, "freeze-thaw")
     same = {k: x if k in ROUTING else np.repeat(x, components, axis=-1) for k, x in one.parameters.items()}
     expected, _ = simulate(*one.args, outputs=OUTPUTS)
@@ -320,12 +320,12 @@ def test_equal_components_are_as_one(components: int, days: int):
 
 
 def test_the_oracle_knows_every_output():
-    """The second writing of the equations covers the whole table of outputs."""
+    """The oracle computes every output of the table."""
     assert {*HBV_FLUXES, *STORES, *ROUTED} == set(OUTPUTS)
 
 
 def test_the_day_takes_plain_numbers():
-    """The one source of the equations, built from Python's own functions."""
+    """The equations, built from Python's own functions."""
     day = make_day(min, max, pow, lambda condition, value, other: value if condition else other)
     case = Case(1, 1, 1, 1, "freeze-thaw")
     leaves = leaves_of(case)

@@ -9,6 +9,7 @@ import pytest
 
 from hydroxr.physics import PARAMETERS
 
+# Ranges and units as published with Feng et al. (2022).
 RANGES = {
     "BETA": (1, 6, "1"),
     "FC": (50, 1000, "kg m-2"),

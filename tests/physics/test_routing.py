@@ -75,7 +75,7 @@ def test_unit_hydrograph_is_the_gamma_density_sampled_at_mid_days(shape: float, 
 @examples(30)
 @given(st.floats(0.1, 3.0), st.floats(0.5, 7.0))
 def test_unit_hydrograph_sums_to_one(shape: float, scale: float):
-    """Whatever the shape and scale within their ranges: all water leaves, none is made."""
+    """For any shape and scale in their ranges, all water leaves and none is created."""
     streamflow, _, _, _ = all_rain_runs_off(pulse(15), shape, scale)
     assert streamflow.sum() == pytest.approx(1.0, abs=1e-12)
     assert (streamflow >= 0).all()
@@ -94,7 +94,7 @@ def test_a_delayed_pulse_gives_the_same_wave_later(on: int):
 @examples(30)
 @given(cases(optional=False, max_components=6))
 def test_streamflow_is_the_convolution_of_the_mean_runoff(case: Case):
-    """Components are averaged first; then one unit hydrograph a cell, np.convolve from the first day on."""
+    """Components are averaged first; then each cell has one unit hydrograph."""
     outputs, _ = simulate(*case.args, outputs=("runoff", "streamflow"))
     for cell in range(case.cells):
         weights = gamma_ordinates(case.parameters["UH_SHAPE"][cell], case.parameters["UH_SCALE"][cell])
@@ -105,7 +105,7 @@ def test_streamflow_is_the_convolution_of_the_mean_runoff(case: Case):
 @examples(30)
 @given(cases(optional=False, max_components=6))
 def test_water_in_the_channel_is_what_ran_off_and_has_not_left(case: Case):
-    """Channel storage = before + runoff - streamflow on each day; at the end, what the state says."""
+    """Channel storage changes by runoff minus streamflow; at the end it equals the state."""
     start = case.state()
     outputs, final = simulate(*case.args, start, outputs=("runoff", "streamflow", "channel_storage"))
     before = start["channel_outflow"].sum(axis=1)
@@ -117,7 +117,7 @@ def test_water_in_the_channel_is_what_ran_off_and_has_not_left(case: Case):
 
 
 def test_the_state_says_on_which_day_channel_water_will_leave():
-    """After a pulse of a day, channel_outflow is the rest of the unit hydrograph, 1 ... 14 days ahead."""
+    """After a pulse of one day, channel_outflow is the rest of the unit hydrograph."""
     _, storage, _, final = all_rain_runs_off(pulse(1, 0, 10.0), 2.3, 3.1)
     rest = 10.0 * gamma_ordinates(2.3, 3.1)[1:]
     np.testing.assert_allclose(final["channel_outflow"][0], rest, rtol=1e-12)
@@ -137,7 +137,7 @@ def test_water_in_the_channel_at_the_start_leaves_on_its_days():
 
 
 def test_each_cell_has_its_own_unit_hydrograph():
-    """Shapes and scales of several cells do not mix."""
+    """Shape and scale of one cell do not affect another."""
     shapes, scales = np.array(CORNERS).T
     streamflow, _, _, _ = all_rain_runs_off(pulse(), shapes, scales)
     for cell, (shape, scale) in enumerate(CORNERS):
@@ -163,7 +163,7 @@ def test_extreme_unit_hydrographs_are_finite_in_float32(shape: float, scale: flo
     ("shape", "scale"), [(1e-3, 1e-3), (1.0, 0.004), (2.0, 1e5), (500.0, 3.0), (1e4, 1e4)]
 )
 def test_unit_hydrographs_far_outside_the_learned_ranges_still_sum_to_one(shape, scale, dtype):
-    """A user's own values need only be positive: a scale of minutes is no delay, not a division of 0 by 0."""
+    """Any positive values are allowed: a scale of minutes means no delay, not a division of 0 by 0."""
     assert PARAMETERS["UH_SHAPE"].least < shape
     assert PARAMETERS["UH_SCALE"].least < scale
     streamflow, storage, _, _ = all_rain_runs_off(pulse(20), shape, scale, dtype)
@@ -176,7 +176,7 @@ def test_unit_hydrographs_far_outside_the_learned_ranges_still_sum_to_one(shape,
 
 
 def test_without_unit_hydrograph_streamflow_is_runoff():
-    """UH_SHAPE and UH_SCALE left out: nothing is delayed, nothing is in the channel."""
+    """Without UH_SHAPE and UH_SCALE nothing is delayed, and the channel is empty."""
     case = Case(32, 20, 2, 3, "temperate", without=ROUTING)
     outputs, _ = simulate(*case.args, outputs=("runoff", "streamflow", "channel_storage"))
     np.testing.assert_array_equal(outputs["streamflow"], outputs["runoff"])
@@ -203,7 +203,7 @@ Tensors = tuple[torch.Tensor, ...]
 
 @pytest.fixture
 def compiled() -> None:
-    """For tests of what needs numba."""
+    """Skip a test without numba."""
     pytest.importorskip("numba")
 
 
@@ -218,12 +218,12 @@ def channel(days: int, cells: int, dtype: torch.dtype = torch.float64) -> Tensor
 
 
 def routed(inputs: Tensors, **options: bool) -> Tensors:
-    """All that routing gives."""
+    """All results of routing."""
     return (*routing.route(*inputs, **options), routing.in_transit(*inputs, **options))
 
 
 def with_gradients(inputs: Tensors, **options: bool) -> list[torch.Tensor]:
-    """Results, and gradients of all inputs for random cotangents."""
+    """Results, and gradients of all inputs for random cotangents of the results."""
     leaves = [value.detach().requires_grad_() for value in inputs]
     results = routed(tuple(leaves), **options)
     generator = torch.Generator().manual_seed(7)
@@ -233,8 +233,8 @@ def with_gradients(inputs: Tensors, **options: bool) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize(("days", "cells"), SIZES)
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_the_kernel_is_torchs_convolution(days, cells, dtype, close, compiled):
-    """Results and gradients, around the lengths of the hydrograph and of a chunk, vectors partly filled."""
+def test_the_kernel_equals_torchs_convolution(days, cells, dtype, close, compiled):
+    """Results and gradients, for lengths around those of the hydrograph and of a chunk."""
     inputs = channel(days, cells, dtype)
     found = with_gradients(inputs)
     expected = with_gradients(inputs, compiled=False)
@@ -252,7 +252,7 @@ def test_gradcheck_of_routing():
 @pytest.mark.parametrize("which", range(4))
 @pytest.mark.parametrize("days", [5, 30])
 def test_a_single_input_of_routing_that_needs_a_gradient(which: int, days: int):
-    """And a single result that has a cotangent: the same as among all."""
+    """Its gradient equals the one among all inputs, also if only one result has a cotangent."""
     inputs = channel(days, 4)
     for result in range(3):
         everything = [value.clone().requires_grad_() for value in inputs]
@@ -263,7 +263,7 @@ def test_a_single_input_of_routing_that_needs_a_gradient(which: int, days: int):
 
 
 def test_threads_change_no_digit_of_routing(compiled):
-    """Nor does the thread from which it is called."""
+    """Results are equal for any number of threads and for calls from another thread."""
     inputs = channel(2000, 200, torch.float32)
     number = torch.get_num_threads()
     outcomes: list[list[torch.Tensor]] = []
@@ -284,7 +284,7 @@ def test_threads_change_no_digit_of_routing(compiled):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_nan_reaches_the_days_that_its_water_does(dtype: torch.dtype, compiled):
-    """15 days of the streamflow of its cell, what is in the channel after it, and nothing else."""
+    """A NaN affects 15 days of streamflow and the channel of its cell, and nothing else."""
     runoff, *others = channel(60, 11, dtype)
     clean = routed((runoff, *others))
     runoff = runoff.clone()
@@ -299,7 +299,7 @@ def test_a_nan_reaches_the_days_that_its_water_does(dtype: torch.dtype, compiled
 
 
 def test_routing_reads_and_differentiates_any_layout():
-    """Strides of zero, transposed axes, every other value; cotangents, too."""
+    """Strides of zero, transposed axes and slices with steps, also in cotangents."""
     runoff, shape, scale, arriving = channel(40, 18)
     inputs = (
         runoff.T.contiguous().T,
@@ -322,7 +322,7 @@ def test_routing_reads_and_differentiates_any_layout():
 
 
 def test_routing_without_gradients_keeps_nothing():
-    """Plain tensors, no_grad and inference give plain results."""
+    """Without inputs that require gradients, under no_grad and inference_mode, results require none."""
     inputs = channel(20, 3)
     assert not any(value.requires_grad for value in routed(inputs))
     inputs[0].requires_grad_()

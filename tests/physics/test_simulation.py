@@ -14,14 +14,14 @@ from tests.support.oracle import STORES
 from tests.support.oracle import simulate as oracle
 from tests.support.strategies import HBV_PARAMETERS, ROUTING, WEATHER, Case, cases, examples
 
-# Rounding alone: some 1e-16 a day and store, on stores of up to some 1,000 mm, over 60 days. It is not
-# smaller because the day can amplify it: with ET's shape at 5 a wet day and a dry one alternate, and
-# the difference of two nearby soils can more than double.
+# Rounding: about 1e-16 per day and store, for stores of up to about 1,000 mm, over 60 days. A day can
+# amplify it: if BETAET is 5, wet and dry days alternate, and a small difference in soil moisture can more
+# than double.
 CLOSE = {"rtol": 1e-10, "atol": 1e-10}
 
 
 def agree(case: Case, initial_state: dict[str, np.ndarray] | None = None, components: bool = False) -> None:
-    """Assert that all outputs and the final state are the oracle's, from the kernel and the reference."""
+    """Assert that kernel and reference loop agree with the oracle in all outputs and the final state."""
     expected, expected_state = oracle(*case.args, initial_state, components=components)
     for backend in ("cpu", "torch"):
         found, state = simulate(*case.args, initial_state, OUTPUTS, backend, components)
@@ -32,7 +32,7 @@ def agree(case: Case, initial_state: dict[str, np.ndarray] | None = None, compon
             np.testing.assert_allclose(found[name], expected[name], **CLOSE, err_msg=label)
         for name, value in expected_state.items():
             if name == "channel_outflow" and "UH_SHAPE" in case.without:
-                continue  # nothing is routed; what the state says of the channel then is not promised
+                continue  # without routing, the channel in the state is undefined
             np.testing.assert_allclose(state[name], value, **CLOSE, err_msg=f"final {name} of {case}")
 
 
@@ -50,14 +50,14 @@ def test_outputs_and_final_state_are_those_of_the_equations(case: Case):
 @examples(25)
 @given(cases(max_days=20, max_components=5))
 def test_components_are_kept_apart_on_request(case: Case):
-    """With components=True fluxes and stores have a last component axis; the cell's own outputs have none."""
+    """With components=True fluxes and stores have a component axis; streamflow has none."""
     agree(case, components=True)
 
 
 @examples(25)
 @given(cases(max_days=20, max_components=5))
 def test_a_run_starts_from_the_state_that_is_given(case: Case):
-    """Stores and channel start as given, also a soil that is wetter than field capacity."""
+    """Stores and channel start as given, even if soil is wetter than field capacity."""
     state = case.state()
     if "UH_SHAPE" in case.without:  # nothing would take it out of the channel
         state["channel_outflow"][:] = 0.0
@@ -66,25 +66,25 @@ def test_a_run_starts_from_the_state_that_is_given(case: Case):
 
 @pytest.mark.parametrize("kind", WEATHER)
 def test_every_kind_of_weather_follows_the_equations(kind: str):
-    """One fixed run of 60 days, 3 cells, 16 components for each kind."""
+    """A run of 60 days, 3 cells and 16 components per kind."""
     agree(Case(seed=7, days=60, cells=3, components=16, kind=kind, dynamic=("BETA", "BETAET")))
 
 
 @pytest.mark.parametrize("place", ["lower", "upper"])
 def test_all_parameters_at_one_end_follow_the_equations(place: str):
-    """The corner of the parameter space, in weather that crosses the snow thresholds exactly."""
+    """Corners of the parameter space, in weather that crosses the snow thresholds exactly."""
     agree(Case(3, 60, 2, 2, "freeze-thaw", places=dict.fromkeys(PARAMETERS, place)))
 
 
 @pytest.mark.parametrize("name", HBV_PARAMETERS)
 def test_each_parameter_may_change_from_day_to_day(name: str):
-    """One dynamic parameter, the others static."""
+    """One parameter is dynamic, the others are static."""
     agree(Case(11, 30, 2, 3, "freeze-thaw", dynamic=(name,)))
 
 
 @pytest.mark.parametrize("components", [1, 3])
 def test_a_dynamic_parameter_that_never_changes_equals_a_static_one(components: int):
-    """Repeating a static value every day changes nothing."""
+    """A static value repeated every day gives the same result."""
     case = Case(5, 25, 3, components, "temperate")
     dynamic = {
         name: value if name in ROUTING else np.repeat(value[None], case.days, axis=0)
@@ -127,7 +127,7 @@ def test_a_parameter_of_space_by_component_is_that_also_when_the_run_is_as_long(
 
 
 def test_a_state_below_the_floor_of_the_soil_starts_at_the_floor():
-    """Also quite empty: the soil holds 1e-5 mm, from which the equations go on."""
+    """Even an empty soil starts with 1e-5 mm."""
     case = Case(23, 10, 2, 3, "temperate")
     agree(case, {name: np.zeros_like(x) for name, x in case.state().items()})
 
@@ -146,8 +146,8 @@ def test_without_betaet_evapotranspiration_is_linear_in_soil_wetness():
 # What is returned
 
 
-def test_only_the_outputs_that_are_asked_for_are_returned():
-    """Runoff by default; else the names given."""
+def test_only_requested_outputs_are_returned():
+    """Runoff by default, otherwise the given names."""
     case = Case(1, 5, 2, 3)
     assert set(simulate(*case.args)[0]) == {"runoff"}
     asked = ("soil_moisture", "streamflow")
@@ -155,8 +155,8 @@ def test_only_the_outputs_that_are_asked_for_are_returned():
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_an_output_does_not_depend_on_which_others_are_asked_for(name: str):
-    """Alone or with all others, it is the same, and so is the final state."""
+def test_an_output_does_not_depend_on_the_others(name: str):
+    """An output alone equals the same output among all; so does the final state."""
     case = Case(4, 10, 2, 3, "freeze-thaw")
     everything, state = simulate(*case.args, outputs=OUTPUTS)
     alone, alone_state = simulate(*case.args, outputs=(name,))
@@ -197,7 +197,7 @@ def test_final_state_has_every_store_and_the_water_in_the_channel():
 
 
 def test_final_state_is_the_last_day_of_the_stores():
-    """Stores in the state and in the outputs are the same water, at the end of the day."""
+    """Stores in the state equal those in the outputs at the end of the last day."""
     outputs, state = simulate(*Case(9, 20, 2, 4, "cold").args, outputs=OUTPUTS, components=True)
     for name in STORES:
         np.testing.assert_array_equal(outputs[name][-1], state[name], err_msg=name)
@@ -211,7 +211,7 @@ def test_final_state_is_the_last_day_of_the_stores():
 
 
 def test_inputs_are_left_as_they_were():
-    """Forcings, parameters and initial state are read, never written."""
+    """Forcing, parameters and initial state do not change."""
     case = Case(10, 10, 2, 3, "freeze-thaw")
     state = case.state()
     given_arrays = [*case.forcing, *case.parameters.values(), *state.values()]
@@ -233,7 +233,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_memory_layout_of_the_inputs_does_not_matter(layout: str):
-    """Whatever slicing or a file format made of the arrays, the numbers are the same."""
+    """Results do not depend on strides, order of axes or byte order."""
     case = Case(12, 10, 3, 4, "freeze-thaw", dynamic=("BETA",))
     as_laid = LAYOUTS[layout]
     found, _ = simulate(
@@ -248,7 +248,7 @@ def test_memory_layout_of_the_inputs_does_not_matter(layout: str):
 
 
 def test_broadcast_arrays_are_accepted():
-    """A view that repeats one value (a uniform forcing, one parameter for all) is as good as a full array."""
+    """A view that repeats one value gives the same results as a full array."""
     case = Case(13, 10, 3, 4)
     flat = {name: np.broadcast_to(x.flat[0], x.shape) for name, x in case.parameters.items()}
     pet = np.broadcast_to(np.float64(1.5), case.pet.shape)
@@ -259,7 +259,7 @@ def test_broadcast_arrays_are_accepted():
 
 
 def test_a_cell_does_not_depend_on_its_neighbours():
-    """One cell alone gives what it gives among others."""
+    """A cell alone gives the same results as among others."""
     case = Case(14, 30, 5, 7, "freeze-thaw", dynamic=("BETA",))
     together, _ = simulate(*case.args, outputs=OUTPUTS)
     for cell in range(case.cells):
@@ -276,7 +276,7 @@ def test_a_cell_does_not_depend_on_its_neighbours():
 
 
 def test_the_order_of_components_does_not_matter():
-    """Components have equal weights; turning them round changes no mean."""
+    """Components have equal weights, so their order changes no mean."""
     case = Case(15, 30, 2, 6, "freeze-thaw")
     turned = {name: x if name in ROUTING else x[..., ::-1] for name, x in case.parameters.items()}
     one, _ = simulate(*case.args, outputs=OUTPUTS)
