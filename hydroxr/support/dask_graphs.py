@@ -1,23 +1,201 @@
-"""Small chunks to blocks, with one task a block.
+"""Working with dask's graphs by its public functions: larger chunks, parts that run as one task, the client.
 
-dask's own way of merging chunks has a task or two for each of the small ones; with 100,000 of one cell
-each it takes seconds to describe what is to be done.
+dask's scheduler sees every task of a graph. Here tasks that nobody else needs run as one, so that a block
+of cells costs a handful of tasks, and nothing is read before the block's turn.
 """
 
 from __future__ import annotations
 
+import pickle
 import sys
-from collections.abc import Hashable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from itertools import product
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from dask._task_spec import GraphNode
+
+Key = Any
+Graph = Mapping[Key, Any]
+
+_COPIED = 100_000  # bytes of data that parts have a copy of, instead of waiting for it
+_INPUTS = 10  # of a part that others need; with more, as the mean of all blocks, its tasks run apart
+
+
+def cluster_client() -> Any:
+    """Client of the cluster that dask would compute on now, or None if it would not use one."""
+    if "distributed" not in sys.modules:
+        return None
+    from dask.base import get_scheduler
+
+    try:
+        client = getattr(get_scheduler(), "__self__", None)
+    except RuntimeError:  # an asynchronous client, or none where one is asked for: computing will say so
+        return None
+    return client if hasattr(client, "scheduler_info") else None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tasks of a graph that run one after the other as one.
+
+    Parameters
+    ----------
+    tasks : mapping
+        The tasks by key.
+    result : key
+        The task whose result is wanted.
+    inputs : tuple of key
+        Results of other parts, in the order in which the call takes them.
+    """
+
+    tasks: Graph
+    result: Key
+    inputs: tuple[Key, ...]
+
+    def __call__(self, *values: Any) -> Any:
+        from dask.core import get
+
+        (result,) = get(self.tasks, [self.result], cache=dict(zip(self.inputs, values, strict=True)))
+        return result
+
+
+def cut(
+    graph: Graph, results: Iterable[Key], given: Iterable[Key] = (), *, apart: bool = False
+) -> dict[Key, Part]:
+    """Cut a graph into parts, each as large as it can be without computing anything twice.
+
+    Parameters
+    ----------
+    graph : mapping
+        Tasks by key.
+    results : iterable of key
+        Each ends a part.
+    given : iterable of key
+        What is computed already: inputs of parts.
+    apart : bool
+        Whether tasks that only one result needs are parts of their own all the same. That is better where
+        there are fewer results than threads.
+
+    Returns
+    -------
+    dict of Part
+        By the key of the result, each after those that it needs.
+    """
+    from dask.optimization import cull
+
+    ends, given = {*results}, {*given}
+    graph, needs = cull({**graph, **dict.fromkeys(given)}, list(ends))
+    order = list(TopologicalSorter(needs).static_order())
+    copied = _small_data(graph, needs, ends | given)
+    needs_of = {key: [need for need in needs[key] if need not in copied] for key in order}
+    owner = _owners(order, needs_of, copied, ends | given)
+    inputs = _inputs(needs_of, owner)
+    for key, root in list(owner.items()):
+        if apart if root in ends else len(inputs[root]) > _INPUTS:
+            owner[key] = key
+    inputs = _inputs(needs_of, owner)
+    tasks: dict[Key, dict[Key, Any]] = {}
+    for key, root in owner.items():
+        if key not in given:
+            data = {need: graph[need] for need in needs[key] if need in copied}
+            tasks.setdefault(root, {}).update({key: graph[key], **data})
+    parts = {root: Part(some, root, tuple(inputs[root])) for root, some in tasks.items()}
+    first = TopologicalSorter({root: parts[root].inputs for root in parts}).static_order()
+    return {root: parts[root] for root in first if root in parts}
+
+
+def _owners(order: list[Key], needs: Graph, copied: set[Key], roots: set[Key]) -> dict[Key, Key]:
+    """The part that each task belongs to: the only one that needs it, or one of its own."""
+    users: dict[Key, set[Key]] = {key: set() for key in order}
+    owner: dict[Key, Key] = {}
+    for key in reversed(order):  # users first
+        if key in copied:
+            continue
+        owner[key] = next(iter(users[key])) if len(users[key]) == 1 and key not in roots else key
+        for need in needs[key]:
+            users[need].add(owner[key])
+    for key, root in owner.items():
+        # What is taken out of a larger result is a part, so that the rest of it can go.
+        if root not in roots and len(needs[key]) == 1 and owner[needs[key][0]] == needs[key][0] not in roots:
+            owner[key] = key
+    return owner
+
+
+def _inputs(needs: Graph, owner: Mapping[Key, Key]) -> dict[Key, dict[Key, None]]:
+    """What each part needs of others, in a fixed order."""
+    inputs: dict[Key, dict[Key, None]] = {root: {} for root in owner.values()}
+    for key, root in owner.items():
+        inputs[root] |= {need: None for need in needs[key] if owner[need] != root}
+    return inputs
+
+
+def _small_data(graph: Graph, needs: Graph, roots: set[Key]) -> set[Key]:
+    """Data, such as handles of stores, that several tasks need and that are small enough to be copied."""
+    from dask.core import istask
+
+    users = Counter(need for some in needs.values() for need in some)
+    return {
+        key
+        for key, number in users.items()
+        if number > 1
+        and not needs[key]
+        and key not in roots
+        and not istask(graph[key])
+        and _is_small(graph[key])
+    }
+
+
+def _is_small(value: Any) -> bool:
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        rest = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    except Exception:  # whatever an object has against being pickled: dask has ways of its own
+        return False
+    return len(rest) + sum(buffer.raw().nbytes for buffer in buffers) < _COPIED
+
+
+def read_again(array: xr.DataArray) -> xr.DataArray:
+    """The same values under other keys, so that dask computes them apart and lets go of them."""
+    import dask
+    from dask.array import Array
+    from dask.base import tokenize
+    from dask.core import flatten
+    from dask.highlevelgraph import HighLevelGraph
+
+    if futures(array):  # they are in memory
+        return array
+    (data,) = dask.optimize(array.data)
+    token = tokenize(data.name)
+
+    def renamed(key: Key) -> Key:
+        name, *place = key if isinstance(key, tuple) else (key,)
+        return (f"{name}-{token}", *place)
+
+    parts = cut(dict(data.__dask_graph__()), flatten(data.__dask_keys__()))
+    layer = {renamed(key): (part, *map(renamed, part.inputs)) for key, part in parts.items()}
+    name = renamed(data.name)[0]
+    graph = HighLevelGraph.from_collections(name, layer, ())
+    return array.copy(data=Array(graph, name, chunks=data.chunks, dtype=data.dtype))
+
+
+def futures(*collections: Any) -> dict[Key, Any]:
+    """What a cluster has, or computes already, of what collections need: its futures by key."""
+    if "distributed" not in sys.modules:
+        return {}
+    from distributed import futures_of
+
+    return {future.key: future for future in futures_of(collections)}
 
 
 def rechunked(array: xr.DataArray, chunks: Mapping[Hashable, int]) -> xr.DataArray:
-    """``array.chunk(chunks)``: where each new chunk is some whole old ones, by one task for it.
+    """``array.chunk(chunks)``, with one task for each new chunk that consists of whole old ones.
+
+    dask's own way has a task or two for each old chunk: with 100,000 chunks of one cell it takes seconds to
+    describe a run.
 
     Parameters
     ----------
@@ -44,7 +222,7 @@ def _even(size: int, length: int) -> tuple[int, ...]:
 
 
 def _counts(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...] | None:
-    """How many of the old chunks each new one is made of; None where one of them would be cut."""
+    """The number of old chunks in each new one; None if one of them would be cut."""
     ends = np.cumsum(old)
     places = np.searchsorted(ends, np.cumsum(new))
     if not np.array_equal(ends[places], np.cumsum(new)):
@@ -53,7 +231,6 @@ def _counts(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...] | Non
 
 
 def _merged(data: Any, wanted: tuple[tuple[int, ...], ...], counts: list[tuple[int, ...]]) -> Any:
-    from dask._task_spec import Task, TaskRef
     from dask.array import Array
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
@@ -63,13 +240,13 @@ def _merged(data: Any, wanted: tuple[tuple[int, ...], ...], counts: list[tuple[i
     layer: dict[Any, Any] = {}
     for block in product(*map(range, map(len, wanted))):
         spans = [range(first[at], first[at + 1]) for first, at in zip(firsts, block, strict=True)]
-        parts = (TaskRef((old, *place)) for place in product(*spans))
-        layer[name, *block] = Task((name, *block), _joined, tuple(map(len, spans)), *parts)
+        parts = [(old, *place) for place in product(*spans)]
+        layer[name, *block] = (_joined, [*map(len, spans)], parts)
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[data])
-    return Array(graph, name, chunks=wanted, meta=data._meta)
+    return Array(graph, name, chunks=wanted, dtype=data.dtype)
 
 
-def _joined(counts: tuple[int, ...], *parts: np.ndarray) -> np.ndarray:
+def _joined(counts: list[int], parts: list[np.ndarray]) -> np.ndarray:
     """Neighbouring chunks, in the order of their numbers, as one array."""
     some = list(parts)
     for axis in reversed(range(len(counts))):
@@ -77,48 +254,3 @@ def _joined(counts: tuple[int, ...], *parts: np.ndarray) -> np.ndarray:
         if number > 1:
             some = [np.concatenate(some[at : at + number], axis) for at in range(0, len(some), number)]
     return some[0]
-
-
-Key = Any
-
-
-def cluster_client() -> Any:
-    """Client of the cluster that dask would compute on now, or None if it would not use one."""
-    if "distributed" not in sys.modules:
-        return None
-    from dask.base import get_scheduler
-
-    try:
-        client = getattr(get_scheduler(), "__self__", None)
-    except RuntimeError:  # an asynchronous client, or none where one is asked for: computing will say so
-        return None
-    return client if hasattr(client, "scheduler_info") else None
-
-
-def renamed(graph: Mapping[Key, GraphNode], names: dict[Key, Any]) -> dict[Key, GraphNode]:
-    """The same tasks under other keys, so that dask computes them apart from those that it knows."""
-    return {
-        names.get(key, key): node.substitute(names, key=names.get(key, key)) for key, node in graph.items()
-    }
-
-
-def read_again(array: xr.DataArray) -> xr.DataArray:
-    """The same with other keys, so that dask computes it apart and lets go of it.
-
-    ``dask.graph_manipulation.clone`` does that, but leaves tasks with their old keys inside (dask's issue
-    12455).
-    """
-    from dask._task_spec import convert_legacy_graph
-    from dask.array import Array
-    from dask.base import clone_key
-    from dask.core import flatten
-    from dask.highlevelgraph import HighLevelGraph
-    from dask.utils import ensure_dict
-
-    data = array.data
-    graph = data.__dask_graph__().cull(set(flatten(data.__dask_keys__())))
-    nodes = convert_legacy_graph(ensure_dict(graph))
-    name = clone_key(data.name, "hydroxr")
-    again = renamed(nodes, {key: clone_key(key, "hydroxr") for key in nodes})
-    layer = HighLevelGraph.from_collections(name, again, ())
-    return array.copy(data=Array(layer, name, chunks=data.chunks, meta=data._meta))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -10,11 +11,10 @@ from uuid import uuid4
 import numpy as np
 import xarray as xr
 
-from ...support.dask_graphs import cluster_client, renamed
+from ...support.dask_graphs import Key, cluster_client, futures
 from ...support.progress import progress_bar
 from .location import Place, Recorder
-from .manifest import Grid, Plan, entry, seal
-from .turns import lanes_of, take_turns
+from .manifest import Plan, entry, seal
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -80,37 +80,30 @@ def write_blocks(
                 values[name] = np.asarray(ds[name].variable[local].values)
             writer(block, values)
         return
-    import dask
-
     client = cluster_client()
     array = _graph(ds, writer, todo)
     if client is not None:
-        array, priority = _in_turns(array, grid, todo, lanes_of(client))
-        with dask.annotate(priority=priority):
-            _run_on_cluster(array, progress)
-    elif progress:
-        from dask.diagnostics import ProgressBar
+        _write_on_cluster(array, grid.dims, todo, client, progress)
+        return
+    from dask.diagnostics import ProgressBar
 
-        with ProgressBar():
-            array.compute()
-    else:
+    with ProgressBar() if progress else nullcontext():
         array.compute()
 
 
 def _graph(ds: xr.Dataset, writer: BlockWriter, todo: Sequence[tuple[int, ...]]) -> Array:
-    """One task a block, with the blocks of all variables as its inputs: what they share runs once."""
+    """One task per block, with the blocks of all variables as its inputs: what they share runs once."""
     from dask.array import Array
     from dask.highlevelgraph import HighLevelGraph
 
     grid = writer.plan.grid
     name = f"write-{uuid4().hex}"
-    shared = f"writer-{name}"
     arrays = {key: ds[key].data for key in grid.variables}
-    layer: dict[Any, Any] = {shared: writer}
+    layer: dict[Any, Any] = {f"writer-{name}": writer}
     for number, block in enumerate(todo):
         names = grid.written_with(block)
         keys = [(arrays[key].name, *grid.index(block, grid.variables[key])) for key in names]
-        layer[name, number] = (_write, shared, list(block), names, *keys)
+        layer[name, number] = (_write, f"writer-{name}", list(block), names, *keys)
     graph = HighLevelGraph.from_collections(name, layer, dependencies=list(arrays.values()))
     return Array(graph, name, chunks=((1,) * len(todo),), dtype=bool, meta=np.empty(0, dtype=bool))
 
@@ -120,34 +113,17 @@ def _write(writer: BlockWriter, block: list[int], names: list[str], *arrays: np.
     return np.ones(1, dtype=bool)
 
 
-def _in_turns(
-    array: Array, grid: Grid, todo: Sequence[tuple[int, ...]], lanes: float
-) -> tuple[Array, Callable[[Any], int]]:
-    """The same, where blocks are not read long before they are written; and the order of its tasks."""
-    from dask._task_spec import convert_legacy_graph
-    from dask.array import Array
-    from dask.array.optimization import optimize
-    from dask.base import clone_key
-    from dask.highlevelgraph import HighLevelGraph
-    from dask.utils import ensure_dict
+def _write_on_cluster(
+    array: Array, dims: Sequence[str], todo: Sequence[tuple[int, ...]], client: Any, progress: bool
+) -> None:
+    import dask
 
-    chains: dict[tuple[int, ...], list[Any]] = {}  # blocks that differ in time only
+    from .cluster import write_on_cluster
+
+    (optimised,) = dask.optimize(array)
+    chains: dict[tuple[int, ...], list[Key]] = {}  # blocks that differ in time only
     for number, block in enumerate(todo):
-        place = tuple(at for dim, at in zip(grid.dims, block, strict=True) if dim != "time")
+        place = tuple(at for dim, at in zip(dims, block, strict=True) if dim != "time")
         chains.setdefault(place, []).append((array.name, number))
-    tasks = convert_legacy_graph(ensure_dict(optimize(array.dask, array.__dask_keys__())))
-    # Another computation that needs the same chunks must not wait for this one's blocks, nor fail with them.
-    tasks = renamed(tasks, {key: clone_key(key, array.name) for key in tasks if array.name not in key})
-    tasks, priority = take_turns(tasks, chains.values(), lanes)
-    graph = HighLevelGraph.from_collections(array.name, tasks)
-    return Array(graph, array.name, array.chunks, meta=array._meta), priority
-
-
-def _run_on_cluster(array: Array, show: bool) -> None:
-    """What is optimised already."""
-    if show:
-        from distributed import progress
-
-        array = array.persist(optimize_graph=False)
-        progress(array, notebook=False)
-    array.compute(optimize_graph=False)
+    graph = dict(optimised.__dask_graph__())
+    write_on_cluster(client, graph, [*chains.values()], futures(array), show=progress)

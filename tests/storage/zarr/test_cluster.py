@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from graphlib import TopologicalSorter
 from pathlib import Path
 from threading import Event, Lock
-from types import SimpleNamespace
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
-from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from distributed import Client, LocalCluster
 
 import hydroxr as hx
@@ -25,155 +21,11 @@ from hydroxr.errors import StoreError
 from hydroxr.physics import simulation
 from hydroxr.storage.zarr import run as zarr_store
 from hydroxr.storage.zarr.blocks import BlockWriter
-from hydroxr.storage.zarr.turns import lanes_of, take_turns
+from hydroxr.storage.zarr.cluster import _Threads
 from hydroxr.support.dask_graphs import cluster_client
 from tests.support.labelled import assert_same_values, make_dataset, make_parameters, untrained
 
 SPEC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",))
-Graph = dict[Any, GraphNode]
-
-
-def graph_of(needs: dict[str, list[str]]) -> Graph:
-    """Tasks by the names of what they need; what needs nothing but "given" reads."""
-    tasks: Graph = {key: Task(key, max, *(TaskRef(each) for each in of)) for key, of in needs.items()}
-    return tasks | {"given": DataNode("given", 1)}
-
-
-def before(graph: Graph, key: Any) -> set[Any]:
-    """All that must have ended before a task can begin."""
-    found: set[Any] = set()
-    left = [key]
-    while left:
-        new = set(graph[left.pop()].dependencies) - found
-        found |= new
-        left.extend(new)
-    return found
-
-
-def test_reading_waits_for_an_earlier_block() -> None:
-    """With three lanes the first three blocks wait for nobody, the others for the one three before them."""
-    needs = {f"read{n}": ["given"] for n in range(8)} | {f"write{n}": [f"read{n}"] for n in range(8)}
-    graph, priority = take_turns(graph_of(needs), [[f"write{n}"] for n in range(8)], 3)
-    for n in range(8):
-        waits_for = [m for m in range(8) if f"write{m}" in before(graph, f"read{n}")]
-        assert waits_for == list(range(n % 3, n, 3))
-        assert priority(f"read{n}") == priority(f"write{n}") == -n
-    assert graph_of(needs).keys() == graph.keys()
-
-
-def test_what_is_shared_is_read_for_the_first() -> None:
-    """It waits for what its first user may wait for, else nobody could go on."""
-    needs = {"read": ["given"]} | {f"write{n}": ["read"] for n in range(4)}
-    graph, _ = take_turns(graph_of(needs), [[f"write{n}"] for n in range(4)], 1)
-    assert before(graph, "read") == {"given"}
-
-
-def test_a_chain_is_in_one_lane() -> None:
-    """What needs the block before it runs after it anyway; it reads one block ahead."""
-    needs = {f"read{c}{n}": ["given"] for c in "ab" for n in range(5)}
-    needs |= {
-        f"run{c}{n}": [f"read{c}{n}", *([f"run{c}{n - 1}"] if n else [])] for c in "ab" for n in range(5)
-    }
-    needs |= {f"write{c}{n}": [f"run{c}{n}"] for c in "ab" for n in range(5)}
-    chains = [[f"write{c}{n}" for n in range(5)] for c in "ab"]
-    graph, _ = take_turns(graph_of(needs), chains, 1)
-    assert "writea1" in before(graph, "reada3")
-    assert "writea2" not in before(graph, "reada3")
-    assert "writea4" in before(graph, "readb0")
-    graph, _ = take_turns(graph_of(needs), chains, 2)
-    assert not [key for key in before(graph, "writeb4") if "a" in key.removeprefix("read")]
-
-
-def test_what_a_block_computes_once_more_is_read_when_its_turn_comes() -> None:
-    """As where a run goes on in the middle of a chain: 20 segments, the last of which is written."""
-    needs = {f"read{n}": ["given"] for n in range(20)} | {f"convert{n}": [f"read{n}"] for n in range(20)}
-    needs |= {f"run{n}": [f"convert{n}", *([f"run{n - 1}"] if n else [])] for n in range(20)}
-    needs |= {"write": ["run19"], "other": ["otherread"], "otherread": ["given"]}
-    graph, _ = take_turns(graph_of(needs), [["other"], ["write"]], 1)
-    for n in range(6, 20):
-        assert f"run{n - 6}" in before(graph, f"read{n}")
-        assert f"run{n - 3}" not in before(graph, f"read{n}")
-    assert all("other" in before(graph, f"read{n}") for n in range(20))
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_nothing_waits_for_itself(seed: int) -> None:
-    """Whatever needs what: all can be done in some order, and what was needed still is."""
-    random = np.random.default_rng(seed)
-    needs: dict[str, list[str]] = {}
-    for n in range(90):  # three long ways with some links
-        of = {f"task{n - 3}"} if n > 2 and random.random() < 0.9 else set()
-        if n and random.random() < 0.15:
-            of.add(f"task{random.integers(0, n)}")
-        needs[f"task{n}"] = sorted(of) or ["given"]
-    blocks = [f"task{n}" for n in sorted(random.choice(90, 8, replace=False))]
-    needs |= {f"write-{name}": [name] for name in blocks}
-    chains = [[f"write-{name}" for name in blocks[first : first + 4]] for first in (0, 4)]
-    graph, _ = take_turns(graph_of(needs), chains, int(random.integers(1, 4)))
-    order = list(TopologicalSorter({key: node.dependencies for key, node in graph.items()}).static_order())
-    assert set(order) == set(needs) | {"given"}
-    assert all(set(of) <= graph[key].dependencies for key, of in needs.items() if of != ["given"])
-
-
-def test_chains_that_read_the_same_are_in_hand_together() -> None:
-    """All six of a chunk; those of the next one wait until one is done that was before them."""
-    needs: dict[str, list[str]] = {}
-    for chain in range(12):
-        for n in range(4):
-            needs[f"shared{chain // 6}{n}"] = needs[f"own{chain}.{n}"] = ["given"]
-            of = [f"shared{chain // 6}{n}", f"own{chain}.{n}", *([f"write{chain}.{n - 1}"] if n else [])]
-            needs[f"write{chain}.{n}"] = of
-    chains = [[f"write{chain}.{n}" for n in range(4)] for chain in range(12)]
-    graph, priority = take_turns(graph_of(needs), chains, 4)
-    for chain in range(6):
-        assert not [key for key in before(graph, f"own{chain}.0") if key.startswith("write")]
-        assert "write2.3" in before(graph, f"own{chain + 6}.0")
-    assert priority("write5.0") > priority("write0.1") > priority("write5.3") > priority("write6.0")
-    graph, _ = take_turns(graph_of(needs), chains, 1)
-    assert "write0.3" in before(graph, "own5.0")  # five chains at most
-
-
-def test_what_is_needed_on_two_ways_does_not_wait_for_itself() -> None:
-    """Early on the long way, and on another one that joins it later."""
-    needs = {"long0": ["given"]} | {f"long{n}": [f"long{n - 1}"] for n in range(1, 12)}
-    needs |= {"read": ["given"], "other1": ["read"]}
-    needs |= {f"other{n}": [f"other{n - 1}"] for n in range(2, 7)}
-    needs["long8"].append("read")
-    needs["write"] = ["long11", "other6"]
-    graph, _ = take_turns(graph_of(needs), [["write"]], 1)
-    assert "long1" in before(graph, "read")
-    assert "read" not in before(graph, "read")
-
-
-def test_blocks_that_share_a_mean_are_no_chain() -> None:
-    """They can run side by side, whatever their order in time."""
-    needs = {f"read{n}": ["given"] for n in range(6)} | {"mean": [f"read{n}" for n in range(6)]}
-    needs |= {f"other{n}": ["given"] for n in range(6)}
-    needs |= {f"write{n}": ["mean", f"other{n}"] for n in range(6)}
-    graph, _ = take_turns(graph_of(needs), [[f"write{n}" for n in range(6)]], 3)
-    assert not [key for key in before(graph, "write3") if "write" in key and key != "write0"]
-
-
-def test_without_a_limit_nothing_waits() -> None:
-    """Nobody knows how many workers will come."""
-    needs = {"read0": ["given"], "read1": ["given"], "write0": ["read0"], "write1": ["read1"]}
-    graph, _ = take_turns(graph_of(needs), [["write0"], ["write1"]], math.inf)
-    assert graph == graph_of(needs)
-
-
-def test_lanes_are_of_the_workers_that_will_come() -> None:
-    """Those of a queue, and of a cluster that grows."""
-
-    def client(workers: int, **cluster: Any) -> Any:
-        info = {"workers": {n: {"nthreads": 2} for n in range(workers)}}
-        return SimpleNamespace(
-            scheduler_info=lambda n_workers: info, cluster=SimpleNamespace(**cluster) if cluster else None
-        )
-
-    assert lanes_of(client(3)) == 24
-    assert lanes_of(client(3, plan=set(range(10)))) == 80
-    assert lanes_of(client(1, plan={0}, _adaptive=SimpleNamespace(maximum=math.inf))) == math.inf
-    assert lanes_of(client(0)) == math.inf
 
 
 class Counted:
@@ -384,3 +236,16 @@ def test_an_asynchronous_client_hinders_no_plan() -> None:
             ds.hbv.simulate(untrained(SPEC), variables=["streamflow"])
 
     asyncio.run(describe())
+
+
+def test_workers_that_come_later_get_blocks() -> None:
+    """The number of blocks in hand grows with the cluster."""
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        threads = _Threads(client)
+        assert threads.number == 1
+        cluster.scale(3)
+        assert _Threads(client).number == 3  # planned
+        client.wait_for_workers(3, timeout=60)
+        threads._asked = 0
+        assert threads.number == 3
