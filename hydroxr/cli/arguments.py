@@ -95,7 +95,7 @@ def _add_description(fit: argparse.ArgumentParser) -> None:
     fit.add_argument(
         "--dropout",
         type=float,
-        help="share of the network's weights that dropout ignores (default: the preset's)",
+        help="share of the network's weights that each training step drops (default: the preset's)",
     )
 
 
