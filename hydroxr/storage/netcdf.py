@@ -14,7 +14,7 @@ import xarray as xr
 
 from ..conventions.cf import check_netcdf
 from ..errors import StoreError
-from ..support.atomic import replace, sync_folder
+from ..support.atomic import replace, sync_file, sync_folder
 from .zarr.location import PARTIAL, check_target
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def to_netcdf(
         }
         out.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
         write_digest(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        sync_file(temporary)
 
     return _publish(Path(path), write, overwrite=overwrite, progress=progress)
 

@@ -37,6 +37,12 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def sync_file(path: Path) -> None:
+    """Wait until the disk has a file that another library wrote."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 UNFINISHED = ".partial"  # ends the temporary names, ours and zarr's
 
 
