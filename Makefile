@@ -33,9 +33,9 @@ $(CF_MADE): tests/cf/requirements.txt
 
 oldest: $(OLDEST_MADE)  ## make the environment with the oldest versions that pyproject.toml allows
 
-$(OLDEST_MADE): pyproject.toml constraints.txt tests/support/oldest.py
+$(OLDEST_MADE): pyproject.toml constraints.txt .ci/oldest.py
 	$(PYTHON) -m venv $(OLDEST)
-	$(PYTHON) tests/support/oldest.py > $(OLDEST)/constraints.txt
+	$(PYTHON) .ci/oldest.py > $(OLDEST)/constraints.txt
 	PIP_CONSTRAINT="$(CURDIR)/$(OLDEST)/constraints.txt" $(OLDEST)/bin/python -m pip install --quiet -e ".[test]"
 	touch $(OLDEST_MADE)
 

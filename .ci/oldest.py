@@ -1,6 +1,6 @@
 """Print pip constraints that hold hydroxr's requirements at the oldest versions that pyproject.toml allows.
 
-    python tests/support/oldest.py > constraints.txt
+    python .ci/oldest.py > constraints.txt
 
 Indirect requirements and tools keep their versions of constraints.txt, except those that are released
 together with a requirement.
@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 RUNTIME_EXTRAS = ("plot", "maps", "basins", "modis", "transactions")
 FOLLOWERS = {"distributed", "llvmlite"}  # dask and numba choose their versions
 
