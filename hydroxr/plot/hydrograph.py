@@ -33,8 +33,8 @@ def hydrograph(
     """Draw precipitation, streamflow and storages of one cell in panels that share a time axis.
 
     Rainfall and snowfall hang from the top. Below are observed and simulated streamflow, with baseflow
-    (before routing) as an area, then the panels of :func:`hydroxr.plot.storages`. A panel is left out if the simulation
-    has none of its variables.
+    (before routing) as an area, then the panels of :func:`hydroxr.plot.storages`. A panel is left out if the
+    simulation has none of its variables.
 
     Parameters
     ----------
