@@ -130,16 +130,6 @@ def test_files_are_made_whole_and_digested_in_one_place() -> None:
     assert found == set()
 
 
-def test_every_class_has_a_name_of_its_own() -> None:
-    names = Counter(
-        node.name
-        for module in modules().values()
-        for node in module.body
-        if isinstance(node, ast.ClassDef) and not is_private(node.name)
-    )
-    assert {name: count for name, count in names.items() if count > 1} == {}
-
-
 def test_tests_mirror_the_package() -> None:
     """Folders of tests are those of the package, or hold what no package has."""
     others = {"benchmarks", "cf", "faults", "fixtures", "support", "tutorials"}

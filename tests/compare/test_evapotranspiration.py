@@ -14,7 +14,7 @@ from hydroxr.errors import (
     EmptySelectionError,
     MissingVariableError,
 )
-from tests.support import granules
+from tests.datasets import granules
 from tests.support.labelled import make_dataset, make_parameters
 from tests.support.products import frame, product, simulation
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.errors import DataFileError, MissingVariableError, UnitsError
-from tests.support import granules
+from tests.datasets import granules
 
 
 def expected(values: np.ndarray) -> np.ndarray:
