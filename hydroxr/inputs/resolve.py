@@ -248,14 +248,7 @@ def inputs_of(
     units: Mapping[str, str] | None = None,
     target: str = "streamflow",
 ) -> Inputs:
-    """Inputs that are not checked yet; roles that ``data`` has already found are not looked up again.
-
-    Parameters
-    ----------
-    data : Dataset or Inputs
-    wanted, units, target
-        As for :class:`Inputs`.
-    """
+    """Inputs, not checked yet; roles that ``data`` has found already are not looked up again."""
     inputs = data if isinstance(data, Inputs) else Inputs(data)
     if (inputs.wanted, inputs.units, inputs.target) == (tuple(wanted), units or {}, target):
         return inputs
