@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,9 @@ import xarray as xr
 
 from ..conventions.cf import check_netcdf
 from ..errors import StoreError
-from ..support.atomic import replace, sync_file, sync_folder
-from .zarr.location import PARTIAL, check_target
+from ..support.atomic import remove_folder, replace, sync_file, sync_folder
+from ..support.dask_graphs import own_threads
+from .zarr.location import PARTIAL, check_target, remains
 
 if TYPE_CHECKING:
     from .packing import KeepBits, Packed
@@ -57,14 +57,14 @@ def _publish(target: Path, write: Callable[[Path], None], *, overwrite: bool, pr
     folder = target.with_name(f".{target.name}{PARTIAL}{uuid4().hex}")
     try:
         folder.mkdir()
-        with _progress(progress):
+        with _progress(progress), own_threads():
             write(folder / target.name)
         replace(folder / target.name, target)
         sync_folder(target.parent)
     except OSError as error:
-        raise StoreError(f"{target} could not be written: {error}. Nothing of it is left.") from error
+        raise StoreError(f"{target} could not be written: {error}. {remains(folder)}") from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
     return target
 
 

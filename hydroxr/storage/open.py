@@ -12,7 +12,7 @@ import xarray as xr
 from ..conventions.attributes import FORMAT_KEY, MANIFEST, VERSION_KEY
 from ..errors import DamagedStoreError, IncompleteStoreError, StoreError
 from .zarr.location import Place, Recorder
-from .zarr.manifest import FOLDER, Entry, Files, Plan, entry, plans, read_manifest, read_root, unseal
+from .zarr.manifest import FOLDER, Entry, Files, WritePlan, entry, plans, read_manifest, read_root, unseal
 
 _NAMED = 5  # blocks or chunks that an error names; the others are counted
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -169,7 +169,7 @@ def _raise_begun(place: Place, asked: Place) -> None:
     )
 
 
-def _coordinates(place: Place, plan: Plan) -> xr.Dataset:
+def _coordinates(place: Place, plan: WritePlan) -> xr.Dataset:
     root = {key: text.encode() for key, text in plan.root.items()}
     return _opened(Recorder(place.store, root))
 
@@ -182,7 +182,7 @@ def _opened(store: Recorder) -> xr.Dataset:
         return xr.Dataset()
 
 
-def _block_words(plan: Plan, block: tuple[int, ...], ds: xr.Dataset) -> str:
+def _block_words(plan: WritePlan, block: tuple[int, ...], ds: xr.Dataset) -> str:
     region = dict(zip(plan.grid.dims, plan.grid.region(block, plan.grid.dims), strict=True))
     return f"block {'-'.join(map(str, block)) or '0'} ({_words(region, ds)})"
 

@@ -40,10 +40,10 @@ def to_zarr(
             ds, place, append_dim, as_it_is=as_it_is, progress=progress
         )
         return path if place.folder is None else place.folder
-    from .zarr.run import Run, write_folder, write_object_store
+    from .zarr.run import ZarrRun, write_folder, write_object_store
 
     options = {"zarr_format": zarr_format, "packed": packed, "keep_bits": keep_bits}
-    run = Run.of(ds, layout, shards, progress, **options)
+    run = ZarrRun.of(ds, layout, shards, progress, **options)
     if place.folder is not None:
         return write_folder(run, place.folder, overwrite=overwrite, resume=resume)
     write = write_transaction if place.transactional else write_object_store

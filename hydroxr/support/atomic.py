@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from ..errors import StoreError
+
+_TRIES = 100  # to remove a folder, ten a second
 
 
 def replace(new: Path, target: Path) -> None:
@@ -46,26 +49,70 @@ def sync_file(path: Path) -> None:
 UNFINISHED = ".partial"  # ends the temporary names, ours and zarr's
 
 
+def flush(path: Path) -> None:
+    """Wait until the disk has a file."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write and wait until the disk has it, so that a rename afterwards publishes whole files."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_whole(path: Path, data: str | bytes) -> None:
+    """Write a file whole, or not at all."""
+    new = path.with_name(f".{path.name}-{uuid4().hex}")
+    try:
+        write_file(new, data.encode() if isinstance(data, str) else data)
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def put_files(values: Mapping[Path, bytes], root: Path) -> None:
     """Write files, each whole or not at all, and wait until the disk has them and their folders."""
     folders: set[Path] = set()
     pairs = []
-    for path, value in values.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{uuid4().hex}{UNFINISHED}")
-        pairs.append((temporary, path))
-        with temporary.open("wb") as file:
-            file.write(value)
-            file.flush()
-            os.fsync(file.fileno())
-        folder = path.parent
-        while folder not in folders and folder.is_relative_to(root):
-            folders.add(folder)
-            folder = folder.parent
-    for temporary, path in pairs:
-        os.replace(temporary, path)
+    try:
+        for path, value in values.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f"{path.name}.{uuid4().hex}{UNFINISHED}")
+            pairs.append((temporary, path))
+            write_file(temporary, value)
+            folder = path.parent
+            while folder not in folders and folder.is_relative_to(root):
+                folders.add(folder)
+                folder = folder.parent
+        for temporary, path in pairs:
+            os.replace(temporary, path)
+    finally:
+        for temporary, _ in pairs:
+            temporary.unlink(missing_ok=True)
     for folder in folders:
         sync_folder(folder)
+
+
+def remove_folder(folder: Path, *, busy: bool = False) -> bool:
+    """Remove a folder, and say whether it is gone.
+
+    Parameters
+    ----------
+    folder : Path
+    busy : bool
+        Whether a worker may still be writing into it: it is looked after for a second.
+    """
+    gone = 0
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        gone = 0 if folder.exists() else gone + 1
+        if gone > (10 if busy else 0):
+            break
+        time.sleep(0.1)
+    return not folder.exists()
 
 
 @contextmanager
@@ -92,21 +139,3 @@ def only_writer(file: Path, what: str) -> Iterator[None]:
         except OSError:
             pass
         yield
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write and wait until the disk has it, so that a rename afterwards publishes whole files."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def write_whole(path: Path, data: str | bytes) -> None:
-    """Write a file whole, or not at all."""
-    new = path.with_name(f".{path.name}-{uuid4().hex}")
-    try:
-        write_file(new, data.encode() if isinstance(data, str) else data)
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import pickle
 import sys
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from itertools import product
@@ -36,6 +38,28 @@ def cluster_client() -> Any:
     except RuntimeError:  # an asynchronous client, or none where one is asked for: computing will say so
         return None
     return client if hasattr(client, "scheduler_info") else None
+
+
+@contextmanager
+def own_threads() -> Iterator[None]:
+    """Compute with threads that have ended when this ends, after an error too.
+
+    dask raises the first error while its other threads go on. A cluster, processes and a pool that the user
+    has chosen are left as they are.
+    """
+    import dask
+    from dask.system import CPU_COUNT
+
+    scheduler = dask.config.get("scheduler", None)
+    if scheduler not in (None, "threads", "threading") or dask.config.get("pool", None) or cluster_client():
+        yield
+        return
+    pool = ThreadPoolExecutor(dask.config.get("num_workers", None) or CPU_COUNT)
+    try:
+        with dask.config.set(pool=pool):
+            yield
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.array as da
 import netCDF4
 import numpy as np
@@ -331,6 +333,37 @@ def test_overwriting_replaces_all_of_it(sim: xr.Dataset, way: str, tmp_path: Pat
     assert set(back.data_vars) == {"runoff"}
     assert back.sizes["basin"] == 1
     assert os.listdir(tmp_path) == ["result"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_failed_write_ends_when_all_its_threads_have(
+    sim: xr.Dataset, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them writes any more when the folder is removed; where it stays, the error says so."""
+    begun: list[int] = []
+    ended: list[int] = []
+
+    def block(values: np.ndarray, block_info: Any = None) -> np.ndarray:
+        place = block_info[0]["chunk-location"][0]
+        begun.append(place)
+        time.sleep(0.5 if place else 0.1)
+        ended.append(place)
+        if not place:
+            raise OSError("this disk is full")
+        return values
+
+    lazy = sim[["runoff"]].chunk(basin=1)
+    lazy["runoff"].data = lazy["runoff"].data.map_blocks(block, dtype="float32", meta=np.empty((0, 0), "f4"))
+    with dask.config.set(num_workers=3), pytest.raises(StoreError, match="Nothing of it is left"):
+        write(lazy, way, tmp_path / "result")
+    assert sorted(begun) == sorted(ended)
+    assert len(begun) > 1
+    assert os.listdir(tmp_path) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "_TRIES", 1)
+        patch.setattr(atomic.shutil, "rmtree", lambda *args, **options: None)
+        with pytest.raises(StoreError, match=r"is left in .*partial-.*remove it"):
+            write(lazy, way, tmp_path / "result")
 
 
 @pytest.mark.parametrize("way", WAYS)

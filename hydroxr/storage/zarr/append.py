@@ -43,16 +43,16 @@ from .location import Place, Recorder
 from .manifest import (
     LOCK,
     ROOT_KEYS,
-    Grid,
+    BlockGrid,
     Manifest,
-    Plan,
+    WritePlan,
     differences,
     entry,
     plans,
     read_manifest,
     read_root,
 )
-from .run import Run, publish, tidy, write_missing
+from .run import ZarrRun, publish, tidy, write_missing
 
 _GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")  # the same from 1582-10-15 on
 
@@ -69,7 +69,7 @@ def append(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: 
         check_start(old, ds, place.name)  # before anything lazy is computed, coordinates too
         options = {name: manifest.options[name] for name in ("packed", "keep_bits")}
         out = prepare(to_write(ds, **options))
-        same = fingerprint(out, Grid({}, {}), {}, {}, source_of(ds))
+        same = fingerprint(out, BlockGrid({}, {}), {}, {}, source_of(ds))
         same["lazy values"] = graph_names(ds)  # other values for the same days are no repetition
         if manifest.fingerprint == same:  # a call that was ended after the last step
             tidy(place, manifest)
@@ -97,7 +97,7 @@ def check_append(dim: str, *, as_it_is: bool) -> None:
         )
 
 
-def _write(run: Run, old: xr.Dataset, place: Place, root: dict[str, bytes], manifest: Manifest) -> None:
+def _write(run: ZarrRun, old: xr.Dataset, place: Place, root: dict[str, bytes], manifest: Manifest) -> None:
     """Write all that is missing, and publish."""
     start, stop = old.sizes["time"], old.sizes["time"] + run.ds.sizes["time"]
     pending = longer(place, root, old, run.ds)
@@ -110,7 +110,7 @@ def _write(run: Run, old: xr.Dataset, place: Place, root: dict[str, bytes], mani
     if begun:
         plan = begun[0]
     else:
-        plan = Plan(
+        plan = WritePlan(
             uuid4().hex[:12],
             run.fingerprint,
             run.grid,
@@ -221,7 +221,7 @@ def append_run(
     options: dict[str, Any],
     same: dict[str, str],
     progress: bool,
-) -> Run:
+) -> ZarrRun:
     """The new days in blocks of whole chunks of the store."""
     import zarr
 
@@ -247,7 +247,7 @@ def append_run(
         sizes = {dim: tuple(np.diff(places).tolist()) for dim, places in edges.items()}
         for name, dims in variables.items():
             out[name] = out[name].chunk({dim: sizes[dim] for dim in dims})
-    return Run(out, Grid(edges, variables), {}, options, same, progress)
+    return ZarrRun(out, BlockGrid(edges, variables), {}, options, same, progress)
 
 
 def coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndarray]]:

@@ -11,10 +11,10 @@ from uuid import uuid4
 import numpy as np
 import xarray as xr
 
-from ...support.dask_graphs import Key, cluster_client, futures
+from ...support.dask_graphs import Key, cluster_client, futures, own_threads
 from ...support.progress import progress_bar
 from .location import Place, Recorder
-from .manifest import Plan, entry, seal
+from .manifest import WritePlan, entry, seal
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -27,7 +27,7 @@ class BlockWriter:
     Parameters
     ----------
     place : Place
-    plan : Plan
+    plan : WritePlan
     metadata : dict
         Of the arrays, as it will be when all is published.
     replaces : bool
@@ -35,7 +35,7 @@ class BlockWriter:
     """
 
     place: Place
-    plan: Plan
+    plan: WritePlan
     metadata: dict[str, bytes]
     replaces: bool = False
 
@@ -87,7 +87,7 @@ def write_blocks(
         return
     from dask.diagnostics import ProgressBar
 
-    with ProgressBar() if progress else nullcontext():
+    with ProgressBar() if progress else nullcontext(), own_threads():
         array.compute()
 
 

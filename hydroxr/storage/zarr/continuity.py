@@ -15,7 +15,7 @@ from ...conventions.attributes import FIRST_DAY, LAST_START, START, start_of
 from ...conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
 from ...errors import StateError
 from .location import Place, Recorder
-from .manifest import Plan
+from .manifest import WritePlan
 
 # By how much the storage may differ over the seam: mm, and as a share of it.
 _ABSOLUTE, _RELATIVE = 1e-2, 1e-5
@@ -57,7 +57,7 @@ def check_seam(place: Place, new: xr.Dataset) -> None:
     _compare(_opened(place.store, not place.transactional).isel(time=-1), new.isel(time=0), place.name)
 
 
-def check_written_seam(place: Place, plan: Plan, start: int) -> None:
+def check_written_seam(place: Place, plan: WritePlan, start: int) -> None:
     """The same of days that are written and not published yet.
 
     Raises

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import dask
 import numpy as np
 import xarray as xr
-from zarr.core.sync import sync
 
 from ...conventions.attributes import BITS
 from ...conventions.cf import for_file
@@ -30,8 +29,8 @@ from .blocks import BlockWriter, write_blocks, write_region
 from .continuity import check_seam, check_start, compare_days
 from .layout import is_lazy, prepare
 from .location import Place, Recorder
-from .manifest import Plan
-from .run import Run, metadata_of
+from .manifest import WritePlan
+from .run import ZarrRun, metadata_of
 
 _ROOT = "zarr.json"
 
@@ -48,7 +47,7 @@ class _Chunks(BlockWriter):
         self.place.put({key: raw for key, raw in recorder.kept.items() if key not in self.metadata})
 
 
-def write_transaction(run: Run, place: Place, *, overwrite: bool, resume: bool) -> None:
+def write_transaction(run: ZarrRun, place: Place, *, overwrite: bool, resume: bool) -> None:
     """Write ``run`` into the session of ``place``; see :func:`hydroxr.storage.to_zarr.to_zarr`.
 
     Raises
@@ -65,7 +64,7 @@ def write_transaction(run: Run, place: Place, *, overwrite: bool, resume: bool) 
         if place.get(_ROOT) is not None and place.sizes():
             if not overwrite:
                 raise StoreError(f"{place.name} holds a run; expected an empty one, or overwrite=True.")
-            sync(place.store.clear())
+            place.clear()
         kept = metadata_of(run, {})
         root = json.loads(kept.pop(_ROOT))
         root.pop("consolidated_metadata", None)  # a snapshot is one already
@@ -104,7 +103,7 @@ def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool
             compare_days(xr.open_zarr(place.store, consolidated=False, chunks={}), start, place.name)
 
 
-def _checked(ds: xr.Dataset, place: Place, progress: bool) -> tuple[Run, xr.Dataset]:
+def _checked(ds: xr.Dataset, place: Place, progress: bool) -> tuple[ZarrRun, xr.Dataset]:
     """What is to be appended, and what is there; all that can be refused before the session is changed."""
     old = xr.open_zarr(place.store, consolidated=False, chunks=None, mask_and_scale=False)
     check_start(old, ds, place.name)
@@ -128,8 +127,8 @@ def _check_writable(place: Place) -> None:
         )
 
 
-def _write_blocks(run: Run, place: Place, arrays: dict[str, bytes]) -> None:
-    plan = Plan("", run.fingerprint, run.grid, {}, options=run.options)
+def _write_blocks(run: ZarrRun, place: Place, arrays: dict[str, bytes]) -> None:
+    plan = WritePlan("", run.fingerprint, run.grid, {}, options=run.options)
     # In this process: a session that may be written to does not travel.
     with dask.config.set(scheduler="threads"):
         write_blocks(run.ds, _Chunks(place, plan, arrays), [*run.grid.blocks()], progress=run.progress)

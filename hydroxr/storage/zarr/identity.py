@@ -19,7 +19,7 @@ from ...conventions.attributes import (
     VERSION_KEY,
 )
 from ...support.checksums import array_digest, sha256, stable_json
-from .manifest import Grid
+from .manifest import BlockGrid
 
 _OF_THE_WRITER = ("history", "date_created", "date_modified")  # when, not what
 # What stretches of one run may differ in.
@@ -29,7 +29,7 @@ _MEANING = ("units", "standard_name", "cell_methods", "flag_values", "flag_masks
 
 
 def fingerprint(
-    ds: xr.Dataset, grid: Grid, chunks: Mapping[str, int], options: Mapping[str, Any], source: str | None
+    ds: xr.Dataset, grid: BlockGrid, chunks: Mapping[str, int], options: Mapping[str, Any], source: str | None
 ) -> dict[str, str]:
     """Names and digests of all that a half-written run must have in common with the one that goes on.
 

@@ -14,7 +14,7 @@ import xarray as xr
 
 from ...conventions.dimensions import NOT_SPACE
 from ...errors import DescriptionError
-from .manifest import Grid
+from .manifest import BlockGrid
 
 LAYOUTS = (None, "series", "maps")
 _CHUNK = 4 * 2**20  # bytes of a chunk before compression, as the layouts want it
@@ -57,7 +57,7 @@ def blockwise_names(ds: xr.Dataset) -> list[str]:
     return [str(name) for name, array in ds.data_vars.items() if array.ndim and array.dtype.kind in _NUMERIC]
 
 
-def lay_out(ds: xr.Dataset, layout: str | None) -> tuple[Grid, dict[str, int]]:
+def lay_out(ds: xr.Dataset, layout: str | None) -> tuple[BlockGrid, dict[str, int]]:
     """Blocks, and the length of a chunk along each dimension.
 
     Parameters
@@ -78,7 +78,7 @@ def lay_out(ds: xr.Dataset, layout: str | None) -> tuple[Grid, dict[str, int]]:
     variables = {name: [str(dim) for dim in ds[name].dims] for name in names}
     sizes = {dim: ds.sizes[dim] for dims in variables.values() for dim in dims}
     if not names:
-        return Grid({}, {}), {}
+        return BlockGrid({}, {}), {}
     largest = max(names, key=lambda name: ds[name].size)
     itemsize = ds[largest].dtype.itemsize
     if is_lazy(ds):
@@ -95,10 +95,12 @@ def lay_out(ds: xr.Dataset, layout: str | None) -> tuple[Grid, dict[str, int]]:
         chunks = {dim: wanted.get(dim, size) for dim, size in sizes.items()}
         blocks = _memory_blocks(ds, sizes, chunks)
     edges = {dim: [*range(0, size, max(1, blocks[dim])), size] for dim, size in sizes.items()}
-    return Grid(edges, variables), {dim: max(1, size) for dim, size in chunks.items()}
+    return BlockGrid(edges, variables), {dim: max(1, size) for dim, size in chunks.items()}
 
 
-def encodings(ds: xr.Dataset, grid: Grid, chunks: Mapping[str, int], shards: bool, zarr_format: int) -> Any:
+def encodings(
+    ds: xr.Dataset, grid: BlockGrid, chunks: Mapping[str, int], shards: bool, zarr_format: int
+) -> Any:
     """The encoding of every variable: chunks, compression with checksums, shards."""
     out: dict[str, dict[str, Any]] = {}
     for name in map(str, ds.variables):

@@ -25,11 +25,11 @@ from zarr.abc.store import (
     SuffixByteRequest,
 )
 from zarr.buffer import default_buffer_prototype
-from zarr.core.sync import sync
+from zarr.core.sync import sync  # zarr has no public way to wait for a store
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from ...errors import StoreError
-from ...support.atomic import UNFINISHED, put_files
+from ...support.atomic import UNFINISHED, put_files, remove_folder
 from ...support.checksums import without_secrets
 
 _AT_ONCE = 32  # requests to an object store
@@ -110,6 +110,10 @@ class Place:
         for first in range(0, len(items), _AT_ONCE):
             some = items[first : first + _AT_ONCE]
             sync(_together([self.store.set(key, from_bytes(value)) for key, value in some]))
+
+    def clear(self) -> None:
+        """Remove all keys of a store that is no folder."""
+        sync(self.store.clear())
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove keys, those that are there."""
@@ -231,3 +235,10 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         raise StoreError(
             f"{target} is a folder and no Zarr store of hydroxr: it is not replaced. Choose another path."
         )
+
+
+def remains(folder: Path) -> str:
+    """Remove what an ended write left, and say in words what is left all the same."""
+    if remove_folder(folder, busy=True):
+        return "Nothing of it is left."
+    return f"What was written is left in {folder}, which could not be removed; remove it."

@@ -82,7 +82,7 @@ def unseal(raw: bytes | None, what: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Grid:
+class BlockGrid:
     """The blocks of a write.
 
     Parameters
@@ -133,7 +133,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Plan:
+class WritePlan:
     """A write that has begun.
 
     Parameters
@@ -141,7 +141,7 @@ class Plan:
     id : str
     fingerprint : dict
         What is written, by the name that an error would call it.
-    grid : Grid
+    grid : BlockGrid
     root : dict
         Root metadata, to be published at the end.
     pending : dict
@@ -154,7 +154,7 @@ class Plan:
 
     id: str
     fingerprint: dict[str, Any]
-    grid: Grid
+    grid: BlockGrid
     root: dict[str, str]
     pending: dict[str, str] = field(default_factory=dict)
     files: Files = field(default_factory=dict)
@@ -191,14 +191,14 @@ class Plan:
         return done
 
 
-def read_plan(place: Place, key: str) -> Plan:
+def read_plan(place: Place, key: str) -> WritePlan:
     """A plan on disk; errors as of :func:`unseal`."""
     content = unseal(place.get(key), f"{place.name}: {key}")
-    names = Plan.__dataclass_fields__
-    return Plan(**{**{name: content[name] for name in names}, "grid": Grid(**content["grid"])})
+    names = WritePlan.__dataclass_fields__
+    return WritePlan(**{**{name: content[name] for name in names}, "grid": BlockGrid(**content["grid"])})
 
 
-def plans(place: Place) -> list[Plan]:
+def plans(place: Place) -> list[WritePlan]:
     """The writes that have begun and were not finished; one that cannot be read has not begun."""
     found = []
     for key in place.sizes(f"{FOLDER}/"):

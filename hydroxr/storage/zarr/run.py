@@ -8,7 +8,6 @@ a store, is put last.
 from __future__ import annotations
 
 import shutil
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,18 +22,18 @@ from zarr.abc.store import Store
 
 from ...conventions.attributes import MANIFEST
 from ...errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
-from ...support.atomic import only_writer, replace, sync_folder
+from ...support.atomic import only_writer, remove_folder, replace, sync_folder
 from ..packing import to_write
 from .blocks import BlockWriter, write_blocks
 from .identity import fingerprint, source_of
 from .layout import encodings, lay_out, prepare
-from .location import PARTIAL, Place, Recorder, check_target
+from .location import PARTIAL, Place, Recorder, check_target, remains
 from .manifest import (
     FOLDER,
     ROOT_KEYS,
-    Grid,
+    BlockGrid,
     Manifest,
-    Plan,
+    WritePlan,
     differences,
     entry,
     plans,
@@ -51,18 +50,18 @@ _METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
 
 
 @dataclass
-class Run:
+class ZarrRun:
     """What is to be written."""
 
     ds: xr.Dataset
-    grid: Grid
+    grid: BlockGrid
     encoding: dict[str, Any]
     options: dict[str, Any]
     fingerprint: dict[str, str]
     progress: bool
 
     @classmethod
-    def of(cls, ds: xr.Dataset, layout: str | None, shards: bool, progress: bool, **options: Any) -> Run:
+    def of(cls, ds: xr.Dataset, layout: str | None, shards: bool, progress: bool, **options: Any) -> ZarrRun:
         """Lay the Dataset out; errors for options that do not go together."""
         if options["zarr_format"] not in (2, 3):
             raise DescriptionError(f"zarr_format={options['zarr_format']!r} is not known; expected 2 or 3.")
@@ -75,7 +74,7 @@ class Run:
         return cls(out, grid, encoding, options, same, progress)
 
 
-def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Path:
+def write_folder(run: ZarrRun, target: Path, *, overwrite: bool, resume: bool) -> Path:
     """Write ``run`` to a folder; see :func:`hydroxr.storage.to_zarr.to_zarr`."""
     check_target(target, overwrite=overwrite or resume)
     if resume and target.exists() and not overwrite:
@@ -96,18 +95,16 @@ def write_folder(run: Run, target: Path, *, overwrite: bool, resume: bool) -> Pa
             sync_folder(target.parent)
             done = True
     except OSError as error:
-        left = (
-            f"What was written is in {folder}; resume=True goes on." if resume else "Nothing of it is left."
-        )
+        left = f"What was written is in {folder}; resume=True goes on." if resume else remains(folder)
         raise StoreError(f"{target} could not be written: {error}. {left}") from error
     finally:
         if done or not resume:  # another writer may be at work in it
-            remove(folder, busy=not done)
+            remove_folder(folder, busy=not done)
     _tidy_beside(target)
     return target
 
 
-def write_object_store(run: Run, place: Place, *, overwrite: bool, resume: bool) -> None:
+def write_object_store(run: ZarrRun, place: Place, *, overwrite: bool, resume: bool) -> None:
     """Write ``run`` where there is no renaming; see :func:`hydroxr.storage.to_zarr.to_zarr`."""
     keys = place.sizes()
     begun = any(key.startswith(FOLDER) for key in keys)
@@ -138,7 +135,7 @@ def write_object_store(run: Run, place: Place, *, overwrite: bool, resume: bool)
         raise
 
 
-def write_place(run: Run, place: Place) -> None:
+def write_place(run: ZarrRun, place: Place) -> None:
     """Write what is missing of ``run``, then publish it."""
     if read_root(place):
         return  # it had only to be renamed
@@ -148,7 +145,9 @@ def write_place(run: Run, place: Place) -> None:
     publish(place, plan)
 
 
-def write_missing(run: Run, place: Place, plan: Plan, metadata: Mapping[str, bytes] | None = None) -> None:
+def write_missing(
+    run: ZarrRun, place: Place, plan: WritePlan, metadata: Mapping[str, bytes] | None = None
+) -> None:
     """Compute and write the blocks of ``plan`` that the place lacks."""
     replaces = metadata is not None
     if metadata is None:
@@ -159,7 +158,7 @@ def write_missing(run: Run, place: Place, plan: Plan, metadata: Mapping[str, byt
     write_blocks(run.ds, BlockWriter(place, plan, dict(metadata), replaces), todo, progress=run.progress)
 
 
-def publish(place: Place, plan: Plan, before: Manifest | None = None) -> None:
+def publish(place: Place, plan: WritePlan, before: Manifest | None = None) -> None:
     """Make a store of what is written: its list of keys, then arrays' metadata, then the root's.
 
     Raises
@@ -229,7 +228,7 @@ def tidy(place: Place, manifest: Manifest) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def metadata_of(run: Run, attrs: Mapping[str, Any]) -> dict[str, bytes]:
+def metadata_of(run: ZarrRun, attrs: Mapping[str, Any]) -> dict[str, bytes]:
     """What is no block: metadata of the arrays and of the root, which gets ``attrs``, and coordinates."""
     import dask.array as da
     from zarr.storage import MemoryStore
@@ -257,23 +256,23 @@ def metadata_of(run: Run, attrs: Mapping[str, Any]) -> dict[str, bytes]:
     return recorder.kept
 
 
-def _begin(run: Run, place: Place) -> Plan:
+def _begin(run: ZarrRun, place: Place) -> WritePlan:
     """Write what is no block; then the plan."""
     kept = metadata_of(run, {MANIFEST: FOLDER})
     root = {key: raw.decode() for key, raw in kept.items() if key in ROOT_KEYS}
     head = {key: raw for key, raw in kept.items() if key not in ROOT_KEYS}
     files = {key: entry(raw) for key, raw in head.items()}
-    plan = Plan(uuid4().hex[:12], run.fingerprint, run.grid, root, files=files, options=run.options)
+    plan = WritePlan(uuid4().hex[:12], run.fingerprint, run.grid, root, files=files, options=run.options)
     place.put(head)
     place.put({plan.key: plan.sealed()})
     return plan
 
 
-def _differs(found: Mapping[str, Any], run: Run) -> str:
+def _differs(found: Mapping[str, Any], run: ZarrRun) -> str:
     return differences(found, run.fingerprint)
 
 
-def _check_plan(place: Place, run: Run) -> None:
+def _check_plan(place: Place, run: ZarrRun) -> None:
     """Refuse to go on with what is another run's; a place without a plan has not begun."""
     for plan in plans(place):
         if text := _differs(plan.fingerprint, run):
@@ -283,7 +282,7 @@ def _check_plan(place: Place, run: Run) -> None:
             )
 
 
-def _check_is_run(place: Place, run: Run) -> None:
+def _check_is_run(place: Place, run: ZarrRun) -> None:
     """Refuse a complete store that is not this run."""
     manifest = read_manifest(place, read_root(place))
     text = "it has no manifest" if manifest is None else _differs(manifest.fingerprint, run)
@@ -294,7 +293,7 @@ def _check_is_run(place: Place, run: Run) -> None:
         )
 
 
-def _check_reads_elsewhere(run: Run, place: Place) -> None:
+def _check_reads_elsewhere(run: ZarrRun, place: Place) -> None:
     """Refuse to remove what the run is still to be computed from."""
     from zarr import Array
 
@@ -319,7 +318,7 @@ def _same_store(one: Store, other: Store) -> bool:
     return one == other
 
 
-def _leftover(target: Path, run: Run, *, overwrite: bool) -> Path | None:
+def _leftover(target: Path, run: ZarrRun, *, overwrite: bool) -> Path | None:
     """The folder of an earlier call for the same run, the one that came furthest."""
     found, differs = [], None
     for folder in partial_folders(target):
@@ -352,18 +351,7 @@ def _tidy_beside(target: Path) -> None:
     """Remove what earlier writes to ``target`` left, now that it is complete; not what is being written."""
     for folder in partial_folders(target):
         with suppress(StoreError, OSError), only_writer(folder / "lock", str(folder)):
-            remove(folder)
-
-
-def remove(folder: Path, *, busy: bool = False) -> None:
-    """Remove a folder; ``busy``: threads may still write into it what nobody waits for any more."""
-    gone = 0
-    for _ in range(100):
-        shutil.rmtree(folder, ignore_errors=True)
-        gone = 0 if folder.exists() else gone + 1
-        if gone > (10 if busy else 0):  # they make it anew
-            return
-        time.sleep(0.1)
+            remove_folder(folder)
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def test_a_bucket_of_another_half_run_is_given_up_on_request() -> None:
 
 def test_other_things_in_an_object_store_are_not_replaced() -> None:
     """Nor removed by overwrite=True."""
-    store = zarr.storage.MemoryStore({"thesis.txt": zarr.core.buffer.cpu.Buffer.from_bytes(b"years of work")})
+    store = zarr.storage.MemoryStore({"thesis.txt": zarr.buffer.cpu.Buffer.from_bytes(b"years of work")})
     with pytest.raises(StoreError, match="other things"):
         lazy()[0].hbv.to_zarr(store, overwrite=True)
     with pytest.raises(StoreError, match=r"nowhere://"):
