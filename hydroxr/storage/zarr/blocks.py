@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ class BlockWriter:
     metadata: dict[str, bytes]
     replaces: bool = False
 
-    def __call__(self, block: tuple[int, ...], values: Mapping[str, np.ndarray]) -> None:
+    def __call__(self, block: tuple[int, ...], values: Mapping[str, np.ndarray]) -> Any:
         """The chunks first, then, when the disk has them, the record of the block."""
         recorder = Recorder(self.place.store, dict(self.metadata))
         for name, array in values.items():
@@ -62,9 +62,17 @@ def write_region(recorder: Recorder, name: str, region: tuple[slice, ...], value
 
 
 def write_blocks(
-    ds: xr.Dataset, writer: BlockWriter, todo: Sequence[tuple[int, ...]], *, progress: bool
+    ds: xr.Dataset,
+    writer: BlockWriter,
+    todo: Sequence[tuple[int, ...]],
+    *,
+    progress: bool,
+    collect: Callable[[Any], None] | None = None,
 ) -> None:
-    """Compute and write the blocks ``todo``; of ``ds`` the first begins with the first edge of each."""
+    """Compute and write the blocks ``todo``; the first block of ``ds`` begins with the first edges.
+
+    On a cluster ``collect`` gets what the writer returns for each block.
+    """
     grid = writer.plan.grid
     if not todo:
         return
@@ -83,7 +91,7 @@ def write_blocks(
     client = cluster_client()
     array = _graph(ds, writer, todo)
     if client is not None:
-        _write_on_cluster(array, grid.dims, todo, client, progress)
+        _write_on_cluster(array, grid.dims, todo, client, progress, collect)
         return
     from dask.diagnostics import ProgressBar
 
@@ -108,13 +116,18 @@ def _graph(ds: xr.Dataset, writer: BlockWriter, todo: Sequence[tuple[int, ...]])
     return Array(graph, name, chunks=((1,) * len(todo),), dtype=bool, meta=np.empty(0, dtype=bool))
 
 
-def _write(writer: BlockWriter, block: list[int], names: list[str], *arrays: np.ndarray) -> np.ndarray:
-    writer(tuple(block), dict(zip(names, arrays, strict=True)))
-    return np.ones(1, dtype=bool)
+def _write(writer: BlockWriter, block: list[int], names: list[str], *arrays: np.ndarray) -> Any:
+    written = writer(tuple(block), dict(zip(names, arrays, strict=True)))
+    return np.ones(1, dtype=bool) if written is None else written
 
 
 def _write_on_cluster(
-    array: Array, dims: Sequence[str], todo: Sequence[tuple[int, ...]], client: Any, progress: bool
+    array: Array,
+    dims: Sequence[str],
+    todo: Sequence[tuple[int, ...]],
+    client: Any,
+    progress: bool,
+    collect: Callable[[Any], None] | None,
 ) -> None:
     import dask
 
@@ -126,4 +139,4 @@ def _write_on_cluster(
         place = tuple(at for dim, at in zip(dims, block, strict=True) if dim != "time")
         chains.setdefault(place, []).append((array.name, number))
     graph = dict(optimised.__dask_graph__())
-    write_on_cluster(client, graph, [*chains.values()], futures(array), show=progress)
+    write_on_cluster(client, graph, [*chains.values()], futures(array), progress, collect)

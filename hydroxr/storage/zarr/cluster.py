@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 from uuid import uuid4
@@ -24,7 +24,12 @@ _ASK = 2.0  # seconds after which the cluster is asked again for its threads
 
 
 def write_on_cluster(
-    client: Any, graph: Graph, chains: Sequence[Sequence[Key]], given: Mapping[Key, Any], *, show: bool
+    client: Any,
+    graph: Graph,
+    chains: Sequence[Sequence[Key]],
+    given: Mapping[Key, Any],
+    show: bool,
+    collect: Callable[[Any], None] | None = None,
 ) -> None:
     """Compute the last task of every block.
 
@@ -39,14 +44,23 @@ def write_on_cluster(
         What the cluster has already, by key.
     show : bool
         Whether to show a progress bar.
+    collect : function, optional
+        Called with the result of each block.
     """
     blocks = [block for chain in chains for block in chain]
     threads = _Threads(client)
     parts = cut(graph, blocks, given, apart=len(blocks) < 2 * threads.number)
     order = _in_order(_side_by_side(chains, parts, _AHEAD * threads.number), parts)
     bar = progress_bar(total=len(blocks), unit="block") if show else None
+
+    def end_block(future: Any) -> None:
+        if collect is not None:
+            collect(future.result())
+        if bar is not None:
+            bar.update()
+
     try:
-        _submit(client, order, parts, {*blocks}, dict(given), threads, bar)
+        _submit(client, order, parts, {*blocks}, dict(given), threads, end_block)
     finally:
         if bar is not None:
             bar.close()
@@ -59,7 +73,7 @@ def _submit(
     blocks: set[Key],
     futures: dict[Key, Any],
     threads: _Threads,
-    bar: Any,
+    end_block: Callable[[Any], None],
 ) -> None:
     """Submit parts in ``order``, and keep each result until all parts that need it are done."""
     from distributed import as_completed
@@ -74,8 +88,8 @@ def _submit(
         if future.status != "finished":
             future.result()  # raises
         key = in_hand.pop(future)
-        if key in blocks and bar is not None:
-            bar.update()
+        if key in blocks:
+            end_block(future)
         for need in parts[key].inputs:
             needed[need] -= 1
             if not needed[need]:

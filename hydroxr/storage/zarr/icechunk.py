@@ -7,14 +7,18 @@ the caller's::
     session = repository.writable_session("main")
     sim.hbv.to_zarr(session.store)
     session.commit("first year")
+
+The workers of a cluster write to forks of the session, which are merged into it.
 """
 
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import dask
 import numpy as np
@@ -23,6 +27,7 @@ import xarray as xr
 from ...conventions.attributes import BITS
 from ...conventions.cf import for_file
 from ...errors import DescriptionError, StoreError
+from ...support.dask_graphs import cluster_client
 from ..packing import unpacked
 from .append import append_run, check_append, check_continues, coordinates, longer
 from .blocks import BlockWriter, write_blocks, write_region
@@ -37,14 +42,26 @@ _ROOT = "zarr.json"
 
 @dataclass(frozen=True)
 class _Chunks(BlockWriter):
-    """Writes the chunks of a block, without a record of it."""
+    """Writes the chunks of a block, without a record of it.
 
-    def __call__(self, block: tuple[int, ...], values: Mapping[str, np.ndarray]) -> None:
-        recorder = Recorder(self.place.store, dict(self.metadata))
+    Parameters
+    ----------
+    forked : bool
+        Whether blocks are written by workers, each to a copy of a fork of the session, which it returns.
+    """
+
+    forked: bool = False
+
+    def __call__(self, block: tuple[int, ...], values: Mapping[str, np.ndarray]) -> Any:
+        place = self.place
+        if self.forked:
+            place = replace(place, store=pickle.loads(pickle.dumps(place.store)))
+        recorder = Recorder(place.store, dict(self.metadata))
         for name, array in values.items():
             region = self.plan.grid.region(block, self.plan.grid.variables[name])
             write_region(recorder, name, region, array)
-        self.place.put({key: raw for key, raw in recorder.kept.items() if key not in self.metadata})
+        place.put({key: raw for key, raw in recorder.kept.items() if key not in self.metadata})
+        return place.store.session if self.forked else None  # type: ignore[attr-defined]
 
 
 def write_transaction(run: ZarrRun, place: Place, *, overwrite: bool, resume: bool) -> None:
@@ -60,7 +77,7 @@ def write_transaction(run: ZarrRun, place: Place, *, overwrite: bool, resume: bo
             "and resume=False."
         )
     _check_writable(place)
-    with _in_session(place):
+    with _in_session(place), _for_workers(run.ds, place) as (place, fork):
         if place.get(_ROOT) is not None and place.sizes():
             if not overwrite:
                 raise StoreError(f"{place.name} holds a run; expected an empty one, or overwrite=True.")
@@ -72,7 +89,7 @@ def write_transaction(run: ZarrRun, place: Place, *, overwrite: bool, resume: bo
         place.put({_ROOT: json.dumps(root).encode()})
         place.put(arrays)  # before their chunks
         place.put({key: raw for key, raw in kept.items() if key not in arrays})
-        _write_blocks(run, place, arrays)
+        _write_blocks(run, place, arrays, fork)
 
 
 def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool, progress: bool) -> None:
@@ -96,11 +113,13 @@ def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool
         axes = [slice(start, stop) if dim == "time" else slice(None) for dim in old[name].dims]
         write_region(recorder, name, tuple(axes), values)
     with _in_session(place):  # from here on it is changed
-        place.put(pending)
-        place.put({key: raw for key, raw in recorder.kept.items() if key not in pending})
-        _write_blocks(run, place, arrays)
+        with _for_workers(run.ds, place) as (target, fork):
+            target.put(pending)
+            target.put({key: raw for key, raw in recorder.kept.items() if key not in pending})
+            _write_blocks(run, target, arrays, fork)
         if is_lazy(ds):  # its values are known only now
-            compare_days(xr.open_zarr(place.store, consolidated=False, chunks={}), start, place.name)
+            with dask.config.set(scheduler="threads"):  # the session does not travel
+                compare_days(xr.open_zarr(place.store, consolidated=False, chunks={}), start, place.name)
 
 
 def _checked(ds: xr.Dataset, place: Place, progress: bool) -> tuple[ZarrRun, xr.Dataset]:
@@ -127,11 +146,34 @@ def _check_writable(place: Place) -> None:
         )
 
 
-def _write_blocks(run: ZarrRun, place: Place, arrays: dict[str, bytes]) -> None:
+@contextmanager
+def _for_workers(ds: xr.Dataset, place: Place) -> Iterator[tuple[Place, Any]]:
+    """Where to write, and the fork of the session that this is; None where threads write to the session.
+
+    A session travels to the workers of a cluster as a fork, which it can only be made of before it is
+    changed. A repository in the memory of this process does not travel.
+    """
+    session, fork = place.store.session, None  # type: ignore[attr-defined]
+    if cluster_client() is not None and is_lazy(ds) and not session.has_uncommitted_changes:
+        fork = session.fork()
+        try:
+            fork.status()
+        except Exception:  # whatever keeps a fork from its repository: the session itself is at it
+            fork = None
+    yield (place if fork is None else replace(place, store=fork.store)), fork
+    if fork is not None:
+        session.merge(fork)
+
+
+def _write_blocks(run: ZarrRun, place: Place, arrays: dict[str, bytes], fork: Any) -> None:
     plan = WritePlan("", run.fingerprint, run.grid, {}, options=run.options)
-    # In this process: a session that may be written to does not travel.
+    todo = [*run.grid.blocks()]
+    writer = _Chunks(place, plan, arrays, forked=fork is not None)
+    if fork is not None:
+        write_blocks(run.ds, writer, todo, progress=run.progress, collect=fork.merge)
+        return
     with dask.config.set(scheduler="threads"):
-        write_blocks(run.ds, _Chunks(place, plan, arrays), [*run.grid.blocks()], progress=run.progress)
+        write_blocks(run.ds, writer, todo, progress=run.progress)
 
 
 @contextmanager

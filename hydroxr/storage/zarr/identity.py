@@ -21,7 +21,8 @@ from ...conventions.attributes import (
 from ...support.checksums import array_digest, sha256, stable_json
 from .manifest import BlockGrid
 
-_OF_THE_WRITER = ("history", "date_created", "date_modified")  # when, not what
+# When and by which hydroxr; the kind of model, which stores of earlier versions lack, follows from the model.
+_OF_THE_WRITER = ("history", "date_created", "date_modified", MODEL_KIND)
 # What stretches of one run may differ in.
 _OF_A_STRETCH = (VERSION_KEY, FORMAT_KEY, START, LAST_START, MANIFEST, MODEL_KIND)
 # What makes numbers of the same name comparable; words in which one is described may change.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from distributed import Client, LocalCluster
 
 import hydroxr as hx
 from hydroxr.errors import DescriptionError, StateError, StoreError, TimeAxisError
@@ -111,3 +112,57 @@ def test_packed_runs_are_written_and_not_added_to(repository: Any, ds: xr.Datase
     assert abs(found["streamflow"] - sim["streamflow"]).max() <= 0.005 * (1 + 1e-6)
     with pytest.raises(StoreError, match="packed or rounded"):
         later.hbv.to_zarr(repository.writable_session("main").store, append_dim="time")
+
+
+def test_workers_of_a_cluster_write_in_a_session(repository: Any) -> None:
+    """In other processes than the session's: a run, and later days of it, the same as without a cluster."""
+    ds = make_dataset(100, 5)
+    sim, later, _ = parts(ds, basin=2, time=7)
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        client.run(count_blocks)
+        for stretch, append in ((sim, {}), (later, {"append_dim": "time"})):
+            session = repository.writable_session("main")
+            stretch.hbv.to_zarr(session.store, **append)
+            session.commit("days")
+        assert sum(client.run(blocks_written).values()) > 4
+    found, whole = published(repository).load(), ds.hbv.simulate(make_parameters(ds))
+    for name, array in whole.data_vars.items():
+        other = found[name].transpose(*array.dims)
+        np.testing.assert_allclose(other, array, rtol=1e-5, atol=1e-5, err_msg=str(name))
+
+
+def test_a_session_that_cannot_be_forked_is_written_by_threads() -> None:
+    """Of a repository in memory, or one that is changed already, while there is a cluster."""
+    ds = make_dataset(60, 5)
+    sim = ds.chunk(basin=2).hbv.simulate(make_parameters(ds))
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster):
+        repository = icechunk.Repository.create(icechunk.in_memory_storage())
+        session = repository.writable_session("main")
+        sim.hbv.to_zarr(session.store)
+        sim.hbv.to_zarr(session.store, overwrite=True)
+        session.commit("days")
+        found = published(repository).load(scheduler="threads")
+    np.testing.assert_allclose(found["runoff"].transpose(*sim["runoff"].dims), sim["runoff"], rtol=1e-5)
+
+
+def count_blocks() -> None:
+    """In a worker: count the blocks that are written there."""
+    from hydroxr.storage.zarr import icechunk as module
+
+    real = module._Chunks.__call__
+    module.WRITTEN = 0  # type: ignore[attr-defined]
+
+    def counting(*args: Any) -> Any:
+        module.WRITTEN += 1  # type: ignore[attr-defined]
+        return real(*args)
+
+    module._Chunks.__call__ = counting  # type: ignore[method-assign]
+
+
+def blocks_written() -> int:
+    """In a worker."""
+    from hydroxr.storage.zarr import icechunk as module
+
+    return module.WRITTEN  # type: ignore[attr-defined,no-any-return]
