@@ -49,12 +49,6 @@ def sync_file(path: Path) -> None:
 UNFINISHED = ".partial"  # ends the temporary names, ours and zarr's
 
 
-def flush(path: Path) -> None:
-    """Wait until the disk has a file."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
 def write_file(path: Path, data: bytes) -> None:
     """Write and wait until the disk has it, so that a rename afterwards publishes whole files."""
     with path.open("wb") as file:
