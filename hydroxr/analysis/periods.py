@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from ..errors import DimensionError, EmptySelectionError, TimeAxisError
+from ..inputs.time_axis import days_of_year
 
 Index = Any  # a DatetimeIndex, or a CFTimeIndex of another calendar
 
@@ -49,7 +50,7 @@ def composites(days: Index) -> Periods:
 
     They begin on days 1, 9, ..., 361 of each year; the last one ends with the year.
     """
-    number = (_day_of_year(days) - 1) // COMPOSITE
+    number = (days_of_year(days) - 1) // COMPOSITE
     key = np.asarray(days.year) * 100 + number
     first = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
     new_years = [days[place].replace(month=1, day=1) for place in first]
@@ -165,10 +166,6 @@ def _years_after(day: Any, years: int) -> Any:
         return day.replace(year=day.year + years)
     except ValueError:
         return day.replace(year=day.year + years, month=3, day=1)
-
-
-def _day_of_year(days: Index) -> np.ndarray:
-    return np.asarray(days.dayofyear if isinstance(days, xr.CFTimeIndex) else days.day_of_year)
 
 
 def _like(dates: list[Any], days: Index) -> Index:

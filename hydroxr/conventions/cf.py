@@ -33,7 +33,7 @@ _COORDINATES: dict[str, dict[str, str]] = {
     "component": {"long_name": "component of the model, all of equal weight"},
 }
 _AXES = {"lat": "Y", "y": "Y", "lon": "X", "x": "X"}
-_LEFTMOST = ("member", "component", "lead", "hidden_unit")
+_LEFTMOST = ("member", "component", "lead", "hidden_unit", "running_mean")
 _SUMMARY = (
     "Water fluxes and storages of each catchment or cell from the hydrological model HBV, whose parameters "
     "were learned from data. Each value belongs to its time bounds, as cell_methods say."

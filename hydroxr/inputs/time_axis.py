@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from ..errors import DescriptionError, DimensionError, EmptySelectionError, TimeAxisError
@@ -64,6 +65,11 @@ def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> No
             "expected every day. "
             "Give each day a row, ds.resample(time='1D').asfreq(), and decide what fills it."
         )
+
+
+def days_of_year(index: pd.Index) -> np.ndarray:
+    """The day of the year of each date, from 1, in any calendar."""
+    return np.asarray(index.day_of_year if isinstance(index, pd.DatetimeIndex) else index.dayofyear)
 
 
 def select_days(ds: xr.Dataset, time: slice | None, what: str = "the Dataset") -> xr.Dataset:

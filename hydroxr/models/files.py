@@ -24,7 +24,7 @@ import numpy as np
 from ..errors import ModelFileError
 from ..support.atomic import replace
 from ..support.checksums import sha256
-from .specs import DeltaHBV, LSTMStreamflow, Spec
+from .specs import FILTER_UNITS, RUNNING_MEANS, TIME_SCALES, DeltaHBV, LSTMStreamflow, Spec
 
 WEIGHTS_FILE = "weights.safetensors"
 JSON_FILE = "model.json"
@@ -182,6 +182,8 @@ def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
     if isinstance(spec, DeltaHBV) and not spec.regional:
         return shapes | {"logits": (cells, spec.size)}
     hidden, size = spec.hidden, spec.size if isinstance(spec, DeltaHBV) else 1
+    if isinstance(spec, DeltaHBV) and not spec.reads_window:
+        return shapes | _filter_shapes(spec, attributes)
     for gate in ("input", "hidden"):
         shapes |= {f"weight_{gate}": (4 * hidden, hidden), f"bias_{gate}": (4 * hidden,)}
     for name, number in (("forcing", len(spec.forcing)), ("attribute", attributes)):
@@ -190,6 +192,25 @@ def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
         shapes |= {"streamflow_mean": (1,), "streamflow_std": (1,)}
     shapes |= {"encode.weight": (hidden, len(spec.forcing) + attributes), "encode.bias": (hidden,)}
     return shapes | {"decode.weight": (size, hidden), "decode.bias": (size,)}
+
+
+def _filter_shapes(spec: DeltaHBV, attributes: int) -> Shapes:
+    """The shapes of :class:`~hydroxr.models.filter_network.FilterNetwork` without NN_r."""
+    n_forcing, second = len(spec.forcing), max(1, spec.hidden // 2)
+    shapes: Shapes = {f"{name}_{part}": (n_forcing,) for name in ("forcing",) for part in ("mean", "std")}
+    shapes |= {"attribute_mean": (attributes,), "attribute_std": (attributes,)}
+    shapes |= {"mean_std": (n_forcing, len(TIME_SCALES))}
+    layers = {
+        "static.0": (spec.hidden, attributes),
+        "static.1": (second, spec.hidden),
+        "decode": (spec.size, second),
+    }
+    if spec.dynamic:
+        layers["read"] = (FILTER_UNITS, n_forcing + RUNNING_MEANS + attributes)
+        layers["depart"] = (len(spec.dynamic) * spec.components, FILTER_UNITS)
+    for name, shape in layers.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return shapes
 
 
 def read_weights(path: Path, checksum: str, shapes: Shapes) -> dict[str, np.ndarray]:

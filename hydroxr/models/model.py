@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..physics.runoff_network import RunoffNetwork
+    from .filter_network import FilterNetwork
     from .parameter_network import ParameterNetwork
     from .streamflow_network import StreamflowNetwork
 
@@ -129,20 +130,23 @@ class Model:
         """The part of ``training`` that results carry: all but the names of the basins."""
         return {name: value for name, value in self.training.items() if name != "basins"}
 
-    def network(self) -> ParameterNetwork | StreamflowNetwork:
+    def network(self) -> FilterNetwork | ParameterNetwork | StreamflowNetwork:
         """The network with its weights, in evaluation mode (regional models only)."""
         import torch
 
+        from .filter_network import FilterNetwork
         from .parameter_network import ParameterNetwork
         from .streamflow_network import StreamflowNetwork
 
         spec, n_attributes = self.description, len(self.attributes)
-        network: ParameterNetwork | StreamflowNetwork
+        network: FilterNetwork | ParameterNetwork | StreamflowNetwork
         with torch.device("meta"):  # random weights would advance the caller's random numbers
             if isinstance(spec, LSTMStreamflow):
                 network = StreamflowNetwork(spec, n_attributes)
-            else:
+            elif spec.reads_window:
                 network = ParameterNetwork(spec, n_attributes)
+            else:
+                network = FilterNetwork(spec, n_attributes)
         network.load_state_dict(self._tensors(), assign=True)
         return network.eval()
 

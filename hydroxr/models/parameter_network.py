@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ..physics.parameters import PARAMETERS, ROUTING
+from ..physics.parameters import ROUTING
 from ..physics.runoff_network import RunoffNetwork
 from .specs import DeltaHBV, Spec
 
@@ -61,8 +61,8 @@ def to_parameters(
     widths = [1 if name in ROUTING else description.components for name in names]
     out = {}
     for name, part in zip(names, unit.split(widths, dim=-1), strict=True):
-        row = PARAMETERS[name]
-        value = row.lower + (row.upper - row.lower) * part
+        lower, upper = description.range_of(name)
+        value = lower + (upper - lower) * part
         out[name] = value[..., 0] if name in ROUTING else value
     return out
 

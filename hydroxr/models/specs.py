@@ -11,6 +11,15 @@ from ..conventions.variables import FORCING, OUTPUTS
 from ..errors import DescriptionError
 from ..physics.parameters import PARAMETERS, ROUTING
 
+TIME_SCALES = (3.0, 10.0, 30.0, 100.0, 365.0)  # of the running means of each forcing, days
+RUNNING_MEANS = len(FORCING) * len(TIME_SCALES)
+FILTER_UNITS = 64  # hidden units that read dynamic parameters from them
+
+# Names of a network's state, beside the water in the stores.
+LSTM_STATE = ("network_hidden", "network_cell")
+FILTER_STATE = "running_means"
+
+_WIDER = {"TT": (-5.0, 5.0)}  # ranges of the networks that the paper does not have
 _RUNOFF_HIDDEN = 16  # default width of NN_r; the paper gives none
 
 
@@ -23,21 +32,25 @@ class DeltaHBV:
     components : int
         Number of parallel HBV components per cell, averaged with equal weights (the paper's n; 16 there).
     dynamic : sequence of str
-        Parameters that vary from day to day, such as ``("BETA", "BETAET")``. ``BETAET`` exists only as a
-        dynamic parameter; without it evapotranspiration is linear in wetness.
+        Parameters that vary from day to day, such as ``("BETA", "BETAET")``. With the paper's network
+        ``BETAET`` exists only as a dynamic parameter; without it evapotranspiration is linear in wetness.
     runoff_network : int or bool
         Width of NN_r, a small network that replaces the equation of effective rainfall. It is learned
         together with g_A and is the same for all cells and components. 0 or False: the equation.
         True: 16.
-    network : {"lstm", "constant"}
+    network : {"lstm", "filters", "mlp", "constant"}
         ``"lstm"``: the paper's g_A, an LSTM that maps forcing and attributes to parameters, one
-        network for all cells (regional). ``"constant"``: one parameter set per cell, fitted directly, for
-        one or a few gauges; it uses no attributes and cannot simulate other cells.
+        network for all cells (regional). ``"filters"``: regional as well, and without recurrence: static
+        parameters from attributes alone, dynamic ones from running means of the forcing, every five
+        days. ``"mlp"``: the same without dynamic parameters. Both have ``BETAET`` always, and TT from
+        -5 to 5 degC. ``"constant"``: one parameter set per cell, fitted directly, for one or a few
+        gauges; it uses no attributes and cannot simulate other cells.
     hidden : int
-        Width of g_A (256 in the paper).
+        Width of g_A (256 in the paper), or of the first of two layers that map attributes to parameters.
     dropout : float, optional
-        Share of the LSTM's weights that each training pass drops. Default: that of the training protocol
-        (0.5 in the paper's). The description of a fitted model has the number.
+        Share of the LSTM's weights, or of the hidden units of ``"filters"``, that each training pass drops.
+        Default: that of the training protocol (0.5 in the paper's). The description of a fitted model has
+        the number.
 
     Raises
     ------
@@ -60,7 +73,7 @@ class DeltaHBV:
     dynamic: tuple[str, ...] = ()
     runoff_network: int = 0
     _: KW_ONLY
-    network: Literal["lstm", "constant"] = "lstm"
+    network: Literal["lstm", "filters", "mlp", "constant"] = "lstm"
     hidden: int = 256
     dropout: float | None = None
 
@@ -74,12 +87,21 @@ class DeltaHBV:
                 raise DescriptionError(
                     f"parameter {name!r} cannot be dynamic; choose from {', '.join(allowed)}."
                 )
-        if self.network not in ("lstm", "constant"):
-            raise DescriptionError(f"network {self.network!r} is not known; expected 'lstm' or 'constant'.")
-        if self.network == "constant" and self.dynamic:
+        known = ("lstm", "filters", "mlp", "constant")
+        if self.network not in known:
             raise DescriptionError(
-                "a constant network gives the same parameters every day; "
-                "use network='lstm' for dynamic parameters, or dynamic=()."
+                f"network {self.network!r} is not known; expected {', '.join(map(repr, known))}."
+            )
+        if self.network in ("mlp", "constant") and self.dynamic:
+            what = "a constant network" if self.network == "constant" else "network='mlp'"
+            raise DescriptionError(
+                f"{what} gives the same parameters every day; use network='filters' or 'lstm' for dynamic "
+                "parameters, or dynamic=()."
+            )
+        if self.network == "filters" and not self.dynamic:
+            raise DescriptionError(
+                "network='filters' gives dynamic parameters, and dynamic is empty; name some, such as "
+                "dynamic=('BETA', 'BETAET'), or use network='mlp'."
             )
         if isinstance(self.runoff_network, bool):
             object.__setattr__(self, "runoff_network", _RUNOFF_HIDDEN if self.runoff_network else 0)
@@ -102,7 +124,19 @@ class DeltaHBV:
     @property
     def regional(self) -> bool:
         """Whether one network serves all cells, including cells that it was not fitted to."""
+        return self.network != "constant"
+
+    @property
+    def reads_window(self) -> bool:
+        """Whether static parameters are read from forcing, at the end of a parameter window."""
         return self.network == "lstm"
+
+    @property
+    def network_state(self) -> tuple[str, ...]:
+        """What a later run needs of the network to continue this one, beside static parameters."""
+        if not self.dynamic:
+            return ()
+        return LSTM_STATE if self.network == "lstm" else (FILTER_STATE, *self.dynamic)
 
     @property
     def symbol(self) -> str:
@@ -116,7 +150,14 @@ class DeltaHBV:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the model's parameters, in the order of the table."""
-        return tuple(name for name in PARAMETERS if name != "BETAET" or "BETAET" in self.dynamic)
+        linear = self.network in ("lstm", "constant") and "BETAET" not in self.dynamic
+        return tuple(name for name in PARAMETERS if name != "BETAET" or not linear)
+
+    def range_of(self, name: str) -> tuple[float, float]:
+        """Lower and upper bound of a parameter that the network gives, in the units of the table."""
+        row = PARAMETERS[name]
+        own = {} if self.network in ("lstm", "constant") else _WIDER
+        return own.get(name, (row.lower, row.upper))
 
     @property
     def component_parameters(self) -> tuple[str, ...]:

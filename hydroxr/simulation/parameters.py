@@ -15,7 +15,7 @@ from ..models.model import Model
 from ..models.specs import DeltaHBV
 from ..physics.parameters import PARAMETERS
 from .engine import segments
-from .engine.job import NETWORK_STATE, layout
+from .engine.job import layout
 from .ensemble import join_members
 from .one_model import PreparedRun, flag_unlike_cells, in_chunks, inputs_for
 from .run_setup import RunSetup
@@ -65,12 +65,12 @@ def _of_one(
     forcing, dynamic = inputs.forcing, setup.dynamic
     names = [name for name in spec.parameters if not (static_only and name in dynamic)]
     if not set(names) & set(dynamic):  # days outside of the window are not read
-        first, last = setup.window
+        first, last = setup.window if spec.reads_window else (0, 1)
         forcing = {name: array.isel(time=slice(first, last)) for name, array in forcing.items()}
         setup.window = (0, last - first)
     outputs = [f"parameter:{name}" for name in names]
     job = setup.job(outputs, forcing=forcing, components=True)
-    carried = (*(f"state:{name}" for name in NETWORK_STATE if dynamic), *outputs)
+    carried = (*(f"state:{name}" for name in spec.network_state), *outputs)
     static = tuple(name for name in carried if name.rpartition(":")[2] not in dynamic)
     run = PreparedRun(forcing, setup, replace(job, carried=layout(static, job.sizes)), note)
     cut = run.plan(memory)

@@ -32,10 +32,10 @@ from ..inputs.attributes import attribute_array
 from ..inputs.cells import select_cells
 from ..inputs.resolve import Inputs
 from ..models.model import Model
-from ..models.specs import DeltaHBV, LSTMStreamflow
+from ..models.specs import LSTM_STATE, RUNNING_MEANS, DeltaHBV, LSTMStreamflow
 from ..physics.equations import CHANNEL, LEADS, STORES
 from ..physics.parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
-from .engine.job import CARRIED, CARRY, NETWORK_STATE, Days, Job, core_dims, layout
+from .engine.job import CARRIED, CARRY, Days, Job, core_dims, layout
 from .engine.model_reference import ModelReference
 
 
@@ -113,13 +113,13 @@ class RunSetup:
         known = []
         if carrier is not None:
             carrier = select_cells(carrier, self.ds, self.space, "the initial state")
-            known = [name for name in spec.parameters if name in carrier]
+            known = [name for name in spec.parameters if name in carrier and name not in self.dynamic]
             try:
                 for name in known:
                     self._parameter(name, carrier[name])
             except ParameterError as error:
                 raise StateError(f"{CARRIED}: {error}") from error
-        if len(known) < len(spec.parameters) - len(self.dynamic):
+        if spec.reads_window and len(known) < len(spec.parameters) - len(self.dynamic):
             self.window, note = _window(self.ds, given, window)
         return note
 
@@ -136,10 +136,10 @@ class RunSetup:
     def state_names(self) -> tuple[str, ...]:
         """State variables that a later run needs to continue this one, besides static parameters."""
         if self.model is not None and self._spec is None:
-            return NETWORK_STATE
+            return LSTM_STATE
         routed = self.model is not None or f"parameter:{ROUTING[0]}" in self.arrays
-        remembers = self.model is not None and bool(self.dynamic)
-        return (*STORES, *([CHANNEL] if routed else []), *(NETWORK_STATE if remembers else []))
+        network = () if self._spec is None else self._spec.network_state
+        return (*STORES, *([CHANNEL] if routed else []), *network)
 
     @property
     def static_parameters(self) -> list[str]:
@@ -185,6 +185,7 @@ class RunSetup:
         sizes = {"time": prcp.sizes["time"], "component": self.n_components, "lead": LEADS}
         if self.model is not None:
             sizes |= {"attribute": len(self.model.attributes), "hidden_unit": self.model.description.hidden}
+            sizes["running_mean"] = RUNNING_MEANS
         input_dims = {
             name: tuple(str(dim) for dim in array.dims if dim not in self.space)
             for name, array in self.arrays.items()
@@ -291,15 +292,16 @@ class RunSetup:
         state = select_cells(state, self.ds, self.space, "the initial state")
         _check_continues(state, self.ds)
         names = [*self.state_names]
-        if CHANNEL in state and CHANNEL not in names and self.state_names != NETWORK_STATE:
+        if CHANNEL in state and CHANNEL not in names and self.state_names != LSTM_STATE:
             names.append(CHANNEL)  # the physics refuses water that a run without routing would lose
         for name in names:
-            last = "lead" if name == CHANNEL else "hidden_unit" if name in NETWORK_STATE else "component"
+            (last,) = core_dims(f"state:{name}", (), False)
             if set(state[name].dims) != {*self.space, last}:
                 raise StateError(
                     f"state {name!r} has dimensions {state[name].dims}; expected {(*self.space, last)}."
                 )
-            length = {"component": self.n_components, "lead": LEADS}.get(last, self._hidden)
+            known = {"component": self.n_components, "lead": LEADS, "running_mean": RUNNING_MEANS}
+            length = known.get(last, self._hidden)
             if state.sizes[last] != length:
                 what = last if last == "lead" else f"{last}s"
                 raise StateError(f"state {name!r} has {state.sizes[last]} {what}, the model {length}.")

@@ -21,7 +21,7 @@ from ..inputs.attributes import attribute_array, attribute_categories, attribute
 from ..inputs.cells import Space, space_coords
 from ..inputs.ranges import check_forcing, range_problem
 from ..inputs.resolve import Inputs
-from ..inputs.time_axis import select_days
+from ..inputs.time_axis import days_of_year, select_days
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
 
@@ -150,6 +150,7 @@ def _of_period(
         flow[:, chosen],
         _window(data.forcing, protocol)[:, places],
         places,
+        days_of_year(later.ds.indexes["time"]),
     )
 
 
@@ -174,7 +175,8 @@ def _of_cells(
         )
     forcing = _checked_forcing(period, flow, chosen, cells)
     places = np.zeros(int(chosen.sum()), dtype=int)
-    return ValidationData(forcing, static[chosen], flow[:, chosen], _window(forcing, protocol), places)
+    days = days_of_year(period.ds.indexes["time"])
+    return ValidationData(forcing, static[chosen], flow[:, chosen], _window(forcing, protocol), places, days)
 
 
 def _window(forcing: np.ndarray, protocol: Protocol) -> np.ndarray:

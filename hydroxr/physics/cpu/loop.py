@@ -299,8 +299,9 @@ def _backward(
     kinds = [(_row(name, STORE), 1 if components else problem.n_components) for name, _ in given]
     # The gradient of a forcing is a sum over components. The kernel takes it, except for a single cell.
     shapes = [shape if problem.unfolded else shape[:2]] * 3 + [tensor.shape for tensor in tensors[3:]]
+    # A row of dynamic parameters that holds on no day is not written: its gradient is 0.
     gradients = [
-        problem.like.new_empty(size) if need else None for size, need in zip(shapes, needed, strict=True)
+        problem.like.new_zeros(size) if need else None for size, need in zip(shapes, needed, strict=True)
     ]
     everything = any(needed[:3]) or any(name in DAY_FLUXES for name, _ in given)
     tables = [

@@ -9,20 +9,21 @@ import numpy as np
 
 from ...errors import ParameterError, StateError
 from ...inputs.ranges import days_of_zero_pet
-from ...models.specs import DeltaHBV
+from ...models.specs import FILTER_STATE, LSTM_STATE, DeltaHBV
 from ...physics.equations import CHANNEL, STORES
 from ...physics.parameters import ROUTING
-from .job import CARRIED, CARRY, NETWORK_STATE, ZERO_PET, Job, core_dims, places, width
+from .job import CARRIED, CARRY, ZERO_PET, Job, core_dims, places, width
 
 if TYPE_CHECKING:
     import torch
 
+    from ...models.filter_network import FilterNetwork
     from ...models.parameter_network import ParameterNetwork
     from ...models.streamflow_network import StreamflowNetwork
 
-    Network = ParameterNetwork | StreamflowNetwork
+    Network = FilterNetwork | ParameterNetwork | StreamflowNetwork
 
-_STATES = tuple(f"state:{name}" for name in NETWORK_STATE)
+_STATES = tuple(f"state:{name}" for name in LSTM_STATE)
 
 
 def run_cells(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, np.ndarray]:
@@ -82,7 +83,7 @@ def _network(
     assert job.model is not None
     forcing = torch.stack([_tensor(given[name], device, job).T for name in job.series_of], dim=-1)
     network = job.model.network(device, job.dtype)
-    dtype = network.encode.weight.dtype
+    dtype = network.decode.weight.dtype
     attributes = torch.from_numpy(np.array(given["attributes"], dtype="float32")).to(device)
     return network, forcing.to(dtype), attributes.to(dtype)
 
@@ -152,12 +153,19 @@ def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, n
         for name, array in given.items()
         if name.startswith("state:")
     }
-    if job.needs_network:
+    rows: torch.Tensor | None = None  # of dynamic parameters that hold for some days
+    if job.needs_network and job.model is not None and not job.model.description.reads_window:
+        found, rows = _filter_parameters(given, parameters, state, device, job)
+        parameters |= found
+    elif job.needs_network:
         parameters |= _network_parameters(given, parameters, state, device, job)
-    arranged = arrange_parameters(parameters, tuple(prcp.shape))
+    n_rows = len(prcp) if rows is None else int(rows[-1]) + 1
+    arranged = arrange_parameters(parameters, (n_rows, prcp.shape[1]))
     for name in [name for name in job.outputs if name.startswith("parameter:")]:
         value = arranged[name.removeprefix("parameter:")]
-        out[name] = _array(value.movedim(0, 1) if "time" in job.output_dims[name] else value)
+        if "time" in job.output_dims[name]:
+            value = (value if rows is None else value[rows.to(value.device)]).movedim(0, 1)
+        out[name] = _array(value)
     final: dict[str, torch.Tensor] = {}
     if job.runs_physics:
         _check_parameters(arranged, job)
@@ -166,7 +174,7 @@ def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, n
         if job.runoff_of is not None:
             processes["effective_rainfall"] = job.runoff_of.runoff_network(device)
         series, final = simulate_tensors(
-            (prcp, tmean, pet), arranged, start, job.series, job.components, job.backend, processes
+            (prcp, tmean, pet), arranged, start, job.series, job.components, job.backend, processes, rows
         )
         out |= {name: _array(value.movedim(0, 1)) for name, value in series.items()}
         if "initial_storage" in job.outputs:
@@ -246,8 +254,45 @@ def _network_parameters(
         start = _start_of_network(given, device, forcing.dtype)
         daily, last = network.daily_parameters(forcing, attributes, start)
         out |= daily
-        state |= dict(zip(NETWORK_STATE, last, strict=True))
+        state |= dict(zip(LSTM_STATE, last, strict=True))
     return {name: value.to(_dtype(job)) for name, value in out.items()}
+
+
+def _filter_parameters(
+    given: dict[str, np.ndarray],
+    known: Mapping[str, torch.Tensor],
+    state: dict[str, torch.Tensor],
+    device: str,
+    job: Job,
+) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
+    """Parameters of a filter network that are not known yet, and the row that holds on each day.
+
+    The running means after the last day, and the dynamic parameters in force then, go into ``state``.
+    """
+    import torch
+
+    from ...models.filter_network import Blocks, FilterNetwork
+
+    network, forcing, attributes = _network(given, device, job)
+    assert isinstance(network, FilterNetwork)
+    dynamic = network.description.dynamic
+    names = tuple(name for name in network.description.parameters if name not in known)
+    if not dynamic:
+        found = network.parameters_from(attributes, None, names)
+        return {name: value.to(_dtype(job)) for name, value in found.items()}, None
+    continued = f"state:{FILTER_STATE}" in given
+    start = state[FILTER_STATE].to(forcing) if continued else network.empty_means(len(attributes))
+    blocks = Blocks.of(job.days.days_of_year, continued)
+    features, last = network.features(forcing, start, blocks.starts.to(device))
+    found = network.parameters_from(attributes, features, names)
+    found = {name: value.to(_dtype(job)) for name, value in found.items()}
+    if (
+        len(blocks.starts) == 0 or blocks.starts[0] > 0
+    ):  # the first days are in a block that began before them
+        for name in dynamic:
+            found[name] = torch.cat([state[name][None], found[name]])
+    state |= {FILTER_STATE: last.to(_dtype(job))} | {name: found[name][-1] for name in dynamic}
+    return found, blocks.rows
 
 
 def _dtype(job: Job) -> torch.dtype:

@@ -12,13 +12,15 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ...conventions.variables import FORCING
+from ...inputs.time_axis import days_of_year
+from ...models.specs import FILTER_STATE, LSTM_STATE
 from ...physics.equations import CHANNEL, STORES
 from ...physics.parameters import ROUTING
 from .model_reference import ModelReference
 
-NETWORK_STATE = ("network_hidden", "network_cell")
 ZERO_PET = "zero_pet"  # part of a carry: days from the first on whose PET is 0, or -1 where there is one with
 CARRIED = "the initial state has static parameters that no run returns"  # what errors say of them
 CARRY = "carry"  # the array in which one segment of days hands to the next what that needs
@@ -38,6 +40,13 @@ class Days:
 
     def __len__(self) -> int:
         return self.number
+
+    @property
+    def days_of_year(self) -> np.ndarray:
+        """The day of the year of each, from 1."""
+        if isinstance(self.first, pd.Timestamp):
+            return days_of_year(pd.date_range(self.first, periods=self.number))
+        return np.array([self[place].dayofyr for place in range(self.number)])
 
     def part(self, first: int, last: int) -> Days:
         """Those from position ``first`` to before ``last``."""
@@ -148,8 +157,8 @@ def core_dims(name: str, dynamic: tuple[str, ...], components: bool) -> tuple[st
     if kind == "state":
         return {
             CHANNEL: ("lead",),
-            NETWORK_STATE[0]: ("hidden_unit",),
-            NETWORK_STATE[1]: ("hidden_unit",),
+            **dict.fromkeys(LSTM_STATE, ("hidden_unit",)),
+            FILTER_STATE: ("running_mean",),
         }.get(bare, ("component",))
     if bare == "initial_storage":
         return ()

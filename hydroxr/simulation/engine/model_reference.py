@@ -33,6 +33,7 @@ from ...models.specs import Spec
 from ...support.atomic import replace
 
 if TYPE_CHECKING:
+    from ...models.filter_network import FilterNetwork
     from ...models.parameter_network import ParameterNetwork
     from ...models.streamflow_network import StreamflowNetwork
     from ...physics.runoff_network import RunoffNetwork
@@ -92,13 +93,13 @@ class ModelReference:
         """
         return self._model if self._model is not None else _once(("model", self.hash), self._read)
 
-    def network(self, device: str, dtype: str) -> ParameterNetwork | StreamflowNetwork:
+    def network(self, device: str, dtype: str) -> FilterNetwork | ParameterNetwork | StreamflowNetwork:
         """Its network on a device, made once a process; g_A is float32 whatever ``dtype``."""
         import torch
 
         from ...models.streamflow_network import StreamflowNetwork
 
-        def make() -> ParameterNetwork | StreamflowNetwork:
+        def make() -> FilterNetwork | ParameterNetwork | StreamflowNetwork:
             with torch.inference_mode(False):
                 network = self.model().network().to(device)
                 streamflow = isinstance(network, StreamflowNetwork)

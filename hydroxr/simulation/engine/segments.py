@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from ...models.specs import DeltaHBV
+from ...models.specs import LSTM_STATE, DeltaHBV
 from ...support.dask_graphs import read_again, rechunked
 from . import block as blocks
-from .job import CARRY, NETWORK_STATE, ZERO_PET, Job, Layout, layout, width
+from .job import CARRY, ZERO_PET, Job, Layout, layout, width
 from .plan import Plan
 
 Arrays = Mapping[str, xr.DataArray]
@@ -78,7 +78,11 @@ def _of_days(arrays: Arrays, first: int, last: int) -> dict[str, xr.DataArray]:
     out = {}
     for name, array in arrays.items():
         part = array.isel(time=slice(first, last)) if "time" in array.dims else array
-        whole = [dim for dim in part.dims if dim in ("time", "component", "attribute", "lead", "hidden_unit")]
+        whole = [
+            dim
+            for dim in part.dims
+            if dim in ("time", "component", "attribute", "lead", "hidden_unit", "running_mean")
+        ]
         out[name] = part.chunk(dict.fromkeys(whole, -1))
     return out
 
@@ -160,7 +164,7 @@ def _walk_window(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> tuple
         if name not in spec.dynamic and f"parameter:{name}" not in arrays
     )
     parameters = layout(static, job.sizes)
-    states = layout(tuple(f"state:{name}" for name in NETWORK_STATE), job.sizes)
+    states = layout(tuple(f"state:{name}" for name in LSTM_STATE), job.sizes)
     if not static:
         return None, ()
     first, end = job.window

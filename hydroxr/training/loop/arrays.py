@@ -47,6 +47,8 @@ class ValidationData:
         The last days of the training period. Static parameters are those at its end.
     places : array, (space,), int
         Index of each cell among the cells of the training. A constant network needs it.
+    days_of_year : array, (time,), int
+        For the blocks of days that share dynamic parameters.
     """
 
     forcing: np.ndarray
@@ -54,3 +56,4 @@ class ValidationData:
     observed: np.ndarray
     window: np.ndarray
     places: np.ndarray
+    days_of_year: np.ndarray

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...models.filter_network import STEP, FilterNetwork
 from ...models.streamflow_network import StreamflowNetwork
 from ...physics.arguments import arrange_parameters, empty_state
 from ...physics.simulation import simulate_tensors
@@ -33,27 +34,44 @@ def batch_output(
     return module.output(hidden[warmup:])
 
 
+def block_days(days: Tensor) -> Tensor:
+    """The first day of each block among ``days`` (time, batch): in training blocks begin with the window."""
+    return days[::STEP]
+
+
 def batch_parameters(
-    module: GivesParameters, forcing: Tensor, attributes: Tensor, cells: Tensor
+    module: GivesParameters,
+    forcing: Tensor,
+    attributes: Tensor,
+    cells: Tensor,
+    features: Tensor | None = None,
 ) -> Mapping[str, Tensor]:
-    """HBV parameters of a batch: dynamic ones for every day, static ones from the last day.
+    """HBV parameters of a batch.
+
+    The paper's network gives dynamic ones for every day and static ones from the last day. A filter network
+    gives dynamic ones for every block of days.
 
     Parameters
     ----------
-    module : ConstantParameters or ParameterNetwork
+    module : ConstantParameters, FilterNetwork or ParameterNetwork
     forcing : Tensor, (time, batch, 3)
     attributes : Tensor, (space, attribute)
     cells : Tensor, (batch,)
         Index of each cell of the batch.
+    features : Tensor, (block, batch, feature), optional
+        From which a filter network reads dynamic parameters.
 
     Returns
     -------
     mapping of Tensor
-        Dynamic parameters (time, batch, component), static ones (batch, component), routing (batch,).
+        Dynamic parameters (time or block, batch, component), static ones (batch, component), and those of
+        the routing (batch,).
     """
     if isinstance(module, ConstantParameters):
         return module(cells)
     description = module.description
+    if isinstance(module, FilterNetwork):
+        return module.parameters_from(attributes[cells], features, description.parameters)
     hidden, _ = module(forcing, attributes[cells])
     static = tuple(name for name in description.parameters if name not in description.dynamic)
     parameters = module.parameters_from(hidden[-1], static)
@@ -66,24 +84,23 @@ def batch_streamflow(
     """Streamflow of a batch after its warm-up, (window, batch), mm/day."""
     n_days, n_cells = forcing.shape[:2]
     warmup = protocol.warmup
-    arranged = arrange_parameters(parameters, (n_days, n_cells))
+    rows = torch.arange(n_days)
+    if isinstance(module, FilterNetwork):
+        rows = rows // STEP
+    arranged = arrange_parameters(parameters, (int(rows[-1]) + 1, n_cells))
     state = empty_state(n_cells, arranged["BETA"].shape[-1], routed=True, like=forcing)
     processes = processes_of(module)
 
-    def run(first: int, last: int, of: Mapping[str, Tensor], outputs: tuple[str, ...]) -> Any:
+    def run(first: int, last: int, held: Tensor, outputs: tuple[str, ...]) -> Any:
         days = forcing[first:last]
-        return simulate_tensors(
-            (days[..., 0], days[..., 1], days[..., 2]), of, state, outputs, processes=processes
-        )
+        series = (days[..., 0], days[..., 1], days[..., 2])
+        return simulate_tensors(series, arranged, state, outputs, processes=processes, rows=held)
 
     if not warmup or (protocol.warmup_gradient and protocol.warmup_parameters == "daily"):
-        return run(0, n_days, arranged, ("streamflow",))[0]["streamflow"][warmup:]
-    before, after = {}, {}
-    for name, value in arranged.items():
-        varies = value.ndim == 3
-        last_day = protocol.warmup_parameters == "last day"
-        before[name] = value if not varies else value[warmup - 1] if last_day else value[:warmup]
-        after[name] = value[warmup:] if varies else value
+        return run(0, n_days, rows, ("streamflow",))[0]["streamflow"][warmup:]
+    before = rows[:warmup]
+    if protocol.warmup_parameters == "last day":
+        before = before[-1:].expand(warmup)
     with nullcontext() if protocol.warmup_gradient else torch.no_grad():
         _, state = run(0, warmup, before, ())
-    return run(warmup, n_days, after, ("streamflow",))[0]["streamflow"]
+    return run(warmup, n_days, rows[warmup:], ("streamflow",))[0]["streamflow"]

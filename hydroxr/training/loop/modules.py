@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...models.filter_network import FilterNetwork
 from ...models.parameter_network import ParameterNetwork, to_parameters
 from ...models.specs import DeltaHBV, LSTMStreamflow, Spec
 from ...models.streamflow_network import StreamflowNetwork
@@ -27,7 +28,7 @@ class ConstantParameters(nn.Module):
         return to_parameters(torch.sigmoid(self.logits[cells]), self.description)
 
 
-GivesParameters = ConstantParameters | ParameterNetwork
+GivesParameters = ConstantParameters | FilterNetwork | ParameterNetwork
 Trainable = GivesParameters | StreamflowNetwork
 
 
@@ -44,7 +45,8 @@ def make_module(description: Spec, data: TrainingData) -> Trainable:
     if description.network == "constant":
         module = ConstantParameters(description, data.forcing.shape[1])
     else:
-        module = ParameterNetwork(description, attributes.shape[1])
+        network = ParameterNetwork if description.reads_window else FilterNetwork
+        module = network(description, attributes.shape[1])
         module.set_normalisation(forcing, attributes)
     if module.runoff is not None:
         module.runoff.imitate_equation()

@@ -28,8 +28,13 @@ _RATES = {
     ("adadelta", "streamflow"): 1.0,
     ("adadelta", "constant"): 1.0,
 }
+_RATES |= {
+    (optimizer, network): _RATES[optimizer, "lstm"]
+    for optimizer in ("adam", "adadelta")
+    for network in ("filters", "mlp")
+}
 # Enough for a regional network to be useful and for constant parameters to settle.
-_ITERATIONS = {"lstm": 1500, "streamflow": 1500, "constant": 300}
+_ITERATIONS = {"lstm": 1500, "filters": 1500, "mlp": 1500, "streamflow": 1500, "constant": 300}
 _SCHEDULES = {"adam": "cosine", "adadelta": "constant"}
 _COVERED = 0.99  # expected share of the (cell, day) pairs that an epoch of random windows covers
 _LEAST = {"warmup": 0, "seed": 0}  # smallest whole number allowed; 1 for the others
@@ -180,7 +185,7 @@ def _long(network: str) -> Protocol:
     if network == "constant":
         return default
     long = replace(default, iterations=4500)
-    return replace(long, loss={"nse": 1.0, "low_flow": 1.0, "kge": 0.3}) if network == "lstm" else long
+    return replace(long, loss={"nse": 1.0, "low_flow": 1.0, "kge": 0.3}) if network != "streamflow" else long
 
 
 def _paper(network: str) -> Protocol:

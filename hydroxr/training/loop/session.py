@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import MissingObservationError, TrainingError
+from ...models.filter_network import FilterNetwork
 from ...models.parameter_network import RegionalNetwork
 from ...models.specs import Spec
 from ...models.streamflow_network import StreamflowNetwork
 from .arrays import TrainingData, ValidationData
-from .batches import batch_output, batch_parameters, batch_streamflow
+from .batches import batch_output, batch_parameters, batch_streamflow, block_days
 from .checkpoint import optimizer_tensors, restore_optimizer
 from .failures import describe_failure
 from .losses import make_loss
@@ -82,6 +83,7 @@ class Training:
             )
         self.forcing = torch.from_numpy(data.forcing).to(device)
         self.attributes = torch.from_numpy(data.attributes).to(device)
+        self.features = self._features()
         self.observed = torch.from_numpy(data.observed).to(device)
         self.variance = torch.from_numpy(variance_of(data.observed)).to(device)
         self.days = torch.arange(protocol.warmup + protocol.window, device=device)[:, None]
@@ -170,9 +172,19 @@ class Training:
         observed = self.observed[rows[self.protocol.warmup :], places]
         if isinstance(self.module, StreamflowNetwork):
             return observed, batch_output(self.module, forcing, self.attributes[places], self.protocol), {}
-        parameters = batch_parameters(self.module, forcing, self.attributes, places)
+        features = None if self.features is None else self.features[block_days(rows), places]
+        parameters = batch_parameters(self.module, forcing, self.attributes, places, features)
         streamflow = batch_streamflow(self.module, forcing, parameters, self.protocol)
         return observed, streamflow, dict(parameters)
+
+    def _features(self) -> Tensor | None:
+        """A filter network's inputs on all days: computed once from the whole record, not for each window."""
+        if not isinstance(self.module, FilterNetwork) or not self.module.description.dynamic:
+            return None
+        with torch.no_grad():
+            n_days, n_cells = self.forcing.shape[:2]
+            days = torch.arange(n_days, device=self.device)
+            return self.module.features(self.forcing, self.module.empty_means(n_cells), days)[0]
 
     def _indices(self, numbers: np.ndarray) -> Tensor:
         return torch.from_numpy(numbers).to(self.device)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...metrics.arrays import nse
+from ...models.filter_network import Blocks, FilterNetwork
 from ...models.parameter_network import ParameterNetwork, RegionalNetwork, numbers_of_pass
 from ...models.streamflow_network import StreamflowNetwork
 from ...physics.arguments import arrange_parameters, empty_state
@@ -46,15 +47,24 @@ def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device
     attributes = tensor(data.attributes[piece])
     if isinstance(module, StreamflowNetwork):
         return module.daily_streamflow(forcing, attributes)[0].cpu().numpy()
+    rows: Tensor | None = None
     if isinstance(module, ConstantParameters):
         parameters: dict[str, Tensor] = module(tensor(data.places[piece]))
+    elif isinstance(module, FilterNetwork):
+        blocks = Blocks.of(data.days_of_year)
+        features, rows = None, blocks.rows
+        if module.description.dynamic:
+            empty = module.empty_means(forcing.shape[1])
+            features, _ = module.features(forcing, empty, blocks.starts.to(device))
+        parameters = module.parameters_from(attributes, features, module.description.parameters)
     else:
         dynamic = module.description.dynamic
         static = tuple(name for name in module.description.parameters if name not in dynamic)
         parameters = module.last_parameters(tensor(data.window[:, piece]), attributes, static)
         if dynamic:
             parameters |= module.daily_parameters(forcing, attributes)[0]
-    arranged = arrange_parameters(parameters, tuple(forcing.shape[:2]))
+    n_rows = len(forcing) if rows is None else int(rows[-1]) + 1
+    arranged = arrange_parameters(parameters, (n_rows, forcing.shape[1]))
     state = empty_state(forcing.shape[1], arranged["BETA"].shape[-1], routed=True, like=forcing)
     series, _ = simulate_tensors(
         (forcing[..., 0], forcing[..., 1], forcing[..., 2]),
@@ -62,6 +72,7 @@ def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device
         state,
         ("streamflow",),
         processes=processes_of(module),
+        rows=rows,
     )
     return series["streamflow"].cpu().numpy()
 
