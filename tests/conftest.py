@@ -63,9 +63,23 @@ def dynamic_model() -> Model:
 
 
 @pytest.fixture(scope="session")
-def models(constant_model: Model, static_model: Model, dynamic_model: Model) -> dict[str, Model]:
-    """The three models by name."""
-    return {"constant": constant_model, "static": static_model, "dynamic": dynamic_model}
+def filter_model() -> Model:
+    """A regional model without recurrence, with dynamic BETA and BETAET, 2 components, 4 hidden units."""
+    spec = hx.DeltaHBV(components=2, network="filters", hidden=4, dynamic=("BETA", "BETAET"))
+    return labelled.make_dataset().hbv.fit(spec, **FIT)
+
+
+@pytest.fixture(scope="session")
+def models(
+    constant_model: Model, static_model: Model, dynamic_model: Model, filter_model: Model
+) -> dict[str, Model]:
+    """A model of each kind, by name."""
+    return {
+        "constant": constant_model,
+        "static": static_model,
+        "dynamic": dynamic_model,
+        "filters": filter_model,
+    }
 
 
 @pytest.fixture(scope="session")

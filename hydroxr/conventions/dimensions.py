@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import xarray as xr
 
 # All dimensions of a result that are not space; every other dimension is space.
-NOT_SPACE = ("time", "component", "member", "bnds", "lead", "hidden_unit")
+NOT_SPACE = ("time", "component", "member", "bnds", "lead", "hidden_unit", "running_mean")
 
 
 def space_of(array: xr.DataArray | xr.Dataset) -> tuple[Hashable, ...]:

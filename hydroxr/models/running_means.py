@@ -40,7 +40,7 @@ def running_means(series: Tensor, start: Tensor, scales: Tensor, rows: Tensor) -
         return _by_products(series, start, scales, rows)
     days, shape = series.shape[0], start.shape
     flat = np.ascontiguousarray(series.detach().numpy().reshape(days, -1))
-    last = np.array(start.reshape(-1, shape[-1]).T, order="C")  # (scale, space * variable)
+    last = np.array(start.reshape(-1, shape[-1]).T.numpy(), order="C")  # (scale, space * variable)
     means = np.empty((len(rows), *last.shape), dtype=flat.dtype)
     weights = (1.0 / scales.double()).numpy().astype(flat.dtype)
     _loop(flat.dtype.name)(flat, weights, rows.numpy(), last, means)

@@ -79,6 +79,8 @@ SPECS = {
     "static": hx.DeltaHBV(components=3, hidden=5),
     "dynamic": hx.DeltaHBV(components=1, hidden=2, dynamic=("BETA", "BETAET")),
     "NN_r": hx.DeltaHBV(components=2, hidden=4, runoff_network=7),
+    "filters": hx.DeltaHBV(components=3, network="filters", hidden=5, dynamic=("BETA", "K1", "PERC")),
+    "mlp": hx.DeltaHBV(components=2, network="mlp", hidden=4, runoff_network=3),
     "LSTM": hx.LSTMStreamflow(hidden=3, forcing=("prcp", "dayl")),
 }
 
@@ -88,6 +90,7 @@ SPECS = {
 def test_the_shapes_are_those_of_the_network(kind: str, attributes: int) -> None:
     """They are computed without torch and are those of torch."""
     spec = SPECS[kind]
+    attributes = max(attributes, 1) if kind in ("filters", "mlp") else attributes  # which read nothing else
     model = untrained(spec, tuple("ab"[:attributes]))
     assert {name: array.shape for name, array in model.weights.items()} == weight_shapes(spec, attributes, 0)
 

@@ -82,10 +82,12 @@ def test_descriptions_cannot_be_changed() -> None:
         ({"dropout": 1.0}, "dropout is 1.0.*below 1"),
         ({"dropout": -0.1}, "dropout is -0.1"),
         ({"dropout": float("nan")}, "dropout is nan"),
-        ({"network": "mlp"}, "'mlp'.*'lstm' or 'constant'"),
+        ({"network": "transformer"}, "'transformer'.*'lstm', 'filters', 'mlp', 'constant'"),
         ({"dynamic": ("BETTA",)}, "'BETTA'.*BETA, FC"),
         ({"dynamic": ("UH_SHAPE",)}, "'UH_SHAPE' cannot be dynamic"),
-        ({"network": "constant", "dynamic": ("BETA",)}, "constant.*network='lstm'"),
+        ({"network": "constant", "dynamic": ("BETA",)}, "constant.*network='filters' or 'lstm'"),
+        ({"network": "mlp", "dynamic": ("BETA",)}, "network='mlp'.*every day.*'filters'"),
+        ({"network": "filters"}, "dynamic is empty.*network='mlp'"),
     ],
 )
 def test_what_does_not_exist_cannot_be_described(options: dict[str, Any], words: str) -> None:

@@ -166,8 +166,9 @@ def test_gradients_pass_through_the_warmup_where_they_should() -> None:
 def test_validation_is_its_streamflow_from_the_first_day_on() -> None:
     """In parts of the days as in one piece."""
     network, given = make().eval(), data()
+    days = np.arange(1, len(given.forcing) + 1)
     judged = ValidationData(
-        given.forcing, given.attributes, given.observed, given.forcing[-5:], np.arange(CELLS)
+        given.forcing, given.attributes, given.observed, given.forcing[-5:], np.arange(CELLS), days
     )
     with torch.no_grad():
         flow = simulate_piece(network, judged, slice(0, 2), "cpu")

@@ -19,7 +19,7 @@ from tests.support.labelled import (
     make_parameters,
 )
 
-KINDS = ("constant", "static", "dynamic")
+KINDS = ("constant", "static", "dynamic", "filters")
 CLOSE = {"rtol": 1e-6, "atol": 1e-5}  # mm; float32 rounds sums that are taken in another order
 
 

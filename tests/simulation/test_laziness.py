@@ -27,7 +27,7 @@ from tests.support.labelled import (
 )
 from tests.support.strategies import examples
 
-KINDS = ("constant", "static", "dynamic")
+KINDS = ("constant", "static", "dynamic", "filters")
 CLOSE = {"rtol": 1e-6, "atol": 1e-5}  # mm; float32 rounds sums that are taken in another order
 
 

@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 
 from hydroxr.models.model import Model
-from hydroxr.models.specs import LSTMStreamflow, Spec
+from hydroxr.models.specs import DeltaHBV, LSTMStreamflow, Spec
 from tests.support.oracle import simulate as oracle
 from tests.support.strategies import ROUTING, values, weather
 
@@ -155,13 +155,17 @@ def untrained(
     seed: int = 0,
 ) -> Model:
     """A model with random weights, as if fitted to ``period``."""
+    from hydroxr.models.filter_network import FilterNetwork
     from hydroxr.models.parameter_network import ParameterNetwork
     from hydroxr.models.streamflow_network import StreamflowNetwork
 
-    kind = StreamflowNetwork if isinstance(spec, LSTMStreamflow) else ParameterNetwork
+    kind: Any = ParameterNetwork if isinstance(spec, DeltaHBV) and spec.reads_window else FilterNetwork
+    kind = StreamflowNetwork if isinstance(spec, LSTMStreamflow) else kind
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = kind(spec, len(attributes))  # type: ignore[arg-type]
+        network = kind(spec, len(attributes))
+        if hasattr(network, "depart"):  # dynamic parameters begin as static ones
+            torch.nn.init.normal_(network.depart.weight)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     days = int((np.datetime64(period[1]) - np.datetime64(period[0])) / np.timedelta64(1, "D")) + 1
     return Model(spec, weights, attributes, training={"period": list(period), "days": days})

@@ -16,6 +16,7 @@ SPECS = {
     "constant": hx.DeltaHBV(components=2, network="constant"),
     "static": hx.DeltaHBV(components=2, hidden=4),
     "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET")),
+    "filters": hx.DeltaHBV(components=2, network="filters", hidden=4, dynamic=("BETA", "BETAET")),
 }
 KINDS = tuple(SPECS)
 LATER = slice("2000-02-15", "2000-02-29")  # the days of make_dataset after those of training

@@ -30,6 +30,7 @@ SPECS = {
     "constant": hx.DeltaHBV(components=2, network="constant"),
     "static": hx.DeltaHBV(components=2, hidden=4),
     "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET")),
+    "filters": hx.DeltaHBV(components=2, network="filters", hidden=4, dynamic=("BETA", "BETAET")),
 }
 
 

@@ -154,7 +154,7 @@ def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, n
         if name.startswith("state:")
     }
     rows: torch.Tensor | None = None  # of dynamic parameters that hold for some days
-    if job.needs_network and job.model is not None and not job.model.description.reads_window:
+    if job.needs_network and _reads_filters(job):
         found, rows = _filter_parameters(given, parameters, state, device, job)
         parameters |= found
     elif job.needs_network:
@@ -258,6 +258,11 @@ def _network_parameters(
     return {name: value.to(_dtype(job)) for name, value in out.items()}
 
 
+def _reads_filters(job: Job) -> bool:
+    spec = None if job.model is None else job.model.description
+    return isinstance(spec, DeltaHBV) and not spec.reads_window
+
+
 def _filter_parameters(
     given: dict[str, np.ndarray],
     known: Mapping[str, torch.Tensor],
@@ -286,9 +291,7 @@ def _filter_parameters(
     features, last = network.features(forcing, start, blocks.starts.to(device))
     found = network.parameters_from(attributes, features, names)
     found = {name: value.to(_dtype(job)) for name, value in found.items()}
-    if (
-        len(blocks.starts) == 0 or blocks.starts[0] > 0
-    ):  # the first days are in a block that began before them
+    if not len(blocks.starts) or blocks.starts[0] > 0:  # the first days belong to an earlier block
         for name in dynamic:
             found[name] = torch.cat([state[name][None], found[name]])
     state |= {FILTER_STATE: last.to(_dtype(job))} | {name: found[name][-1] for name in dynamic}
