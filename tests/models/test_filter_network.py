@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,7 +48,7 @@ def test_any_calendar_has_blocks(calendar: str) -> None:
 
 def test_a_storm_changes_no_day_before_it() -> None:
     """Static parameters know no weather, dynamic ones none to come."""
-    ds = make_dataset(days=60, basins=3)
+    ds = make_dataset(days=60, cells=3)
     model = untrained(SPEC)
     storm = ds.copy(deep=True)
     storm["prcp"][{"time": -1}] = 200.0
@@ -58,8 +60,8 @@ def test_a_storm_changes_no_day_before_it() -> None:
 
 
 def test_dates_shifted_by_eight_years_change_nothing() -> None:
-    """The same weather under other dates is the same water: 2,922 days are eight years, leap days included."""
-    ds = make_dataset(days=60, basins=3)
+    """The same weather under other dates is the same water: 2,922 days are eight years."""
+    ds = make_dataset(days=60, cells=3)
     model = untrained(SPEC)
     shifted = ds.assign_coords(time=ds["time"] + np.timedelta64(2922, "D"))
     now, then = (each.hbv.simulate(model)["streamflow"].values for each in (ds, shifted))
@@ -82,10 +84,9 @@ def test_attributes_in_another_unit_give_the_same_network() -> None:
 def test_parameters_are_the_static_ones_and_departures() -> None:
     """Before any training dynamic parameters are constant, and TT may lie beyond the paper's range."""
     model = untrained(SPEC)
-    ds = make_dataset(days=30, basins=3)
-    still = hx.Model(
-        SPEC, {**model.weights, "depart.weight": model.weights["depart.weight"] * 0.0}, model.attributes
-    )
+    ds = make_dataset(days=30, cells=3)
+    weights = {**model.weights, "depart.weight": model.weights["depart.weight"] * 0.0}
+    still = replace(model, weights=weights)
     parameters = ds.hbv.parameters(still)
     assert (parameters["BETA"].std("time") < 1e-6).all()
     assert (ds.hbv.parameters(model)["BETA"].std("time") > 0).any()
