@@ -82,8 +82,9 @@ def _add_description(fit: argparse.ArgumentParser) -> None:
     )
     fit.add_argument(
         "--network",
-        choices=("lstm", "constant"),
-        help="one LSTM for all cells, or a constant parameter set per cell (default: lstm)",
+        choices=("lstm", "filters", "mlp", "constant"),
+        help="one network for all cells: the paper's LSTM, filters without recurrence, or mlp for static "
+        "parameters alone; or a constant parameter set per cell (default: lstm)",
     )
     fit.add_argument(
         "--forcing",
