@@ -37,7 +37,7 @@ def cluster_client() -> Any:
         client = getattr(get_scheduler(), "__self__", None)
     except RuntimeError:  # an asynchronous client, or none where one is asked for: computing will say so
         return None
-    return client if hasattr(client, "scheduler_info") else None
+    return client if hasattr(client, "scheduler_info") and not client.asynchronous else None
 
 
 @contextmanager
