@@ -75,14 +75,14 @@ def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> 
         repeated = given.indexes[dim][given.indexes[dim].duplicated()]
         if len(repeated):
             raise CoordinateError(
-                f"{what} has {dim} {repeated[0]} more than once ({len(repeated)} repeats), and its labels "
-                f"differ from the Dataset's; expected each once: drop_duplicates({str(dim)!r})."
+                f"{dim} {repeated[0]} occurs more than once in {what} ({len(repeated)} repeats), and the "
+                f"labels differ from the Dataset's; expected each once: drop_duplicates({str(dim)!r})."
             )
         absent = ds.indexes[dim][~ds.indexes[dim].isin(given.indexes[dim])]
         if len(absent):
             raise CoordinateError(
-                f"{what} has no {dim} {absent[0]} ({len(absent)} of {ds.sizes[dim]} are missing); expected "
-                f"every {dim} of the Dataset."
+                f"there is no {dim} {absent[0]} in {what} ({len(absent)} of {ds.sizes[dim]} are missing); "
+                f"expected every {dim} of the Dataset."
             )
         given = given.sel({dim: ds.indexes[dim]})
     check_same_cells(given, ds, space, what)
@@ -118,13 +118,13 @@ def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str)
             continue
         if given.sizes[dim] != ds.sizes[dim]:
             raise CoordinateError(
-                f"{what} has {given.sizes[dim]} values of {dim!r}, the Dataset {ds.sizes[dim]}; expected "
-                "the same cells."
+                f"there are {given.sizes[dim]} values of {dim!r} in {what}, but {ds.sizes[dim]} in the "
+                "Dataset; expected the same cells."
             )
         if dim in given.indexes and dim in ds.indexes and not given.indexes[dim].equals(ds.indexes[dim]):
             raise CoordinateError(
-                f"{what} has other values of {dim!r} than the Dataset; expected the same cells in the same "
-                "order."
+                f"{dim!r} has other values in {what} than in the Dataset; expected the same cells in the "
+                "same order."
             )
     common = set(given.coords) & set(ds.coords)
     for name in sorted(common, key=lambda name: (name in ("lat", "lon"), str(name))):
@@ -135,9 +135,9 @@ def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str)
         if comparable and not _equal(mine.values, theirs.values):
             place = int(np.argmax(mine.values.ravel() != theirs.values.ravel()))
             raise CoordinateError(
-                f"{what} was made for {name} {str(mine.values.ravel()[place])!r} where the Dataset has "
-                f"{str(theirs.values.ravel()[place])!r}: "
-                "equal positions, other places."
+                f"{name} is {str(mine.values.ravel()[place])!r} in {what}, but "
+                f"{str(theirs.values.ravel()[place])!r} in the Dataset at the same position; expected the "
+                "same cells in the same order."
             )
 
 

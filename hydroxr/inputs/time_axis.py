@@ -95,5 +95,5 @@ def select_days(ds: xr.Dataset, time: slice | None, what: str = "the Dataset") -
     if chosen.sizes.get("time", 0) == 0:
         index = ds.indexes["time"]
         span = f"{str(index[0])[:10]} to {str(index[-1])[:10]}" if len(index) else "none"
-        raise EmptySelectionError(f"{what} has no day in {time}; its days are {span}.")
+        raise EmptySelectionError(f"{what}: no day in {time}; the days are {span}.")
     return chosen

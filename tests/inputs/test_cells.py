@@ -53,7 +53,7 @@ def test_names_choose_among_more_cells() -> None:
     texts = some.assign_coords(basin=some["basin_id"].values.astype(str)).drop_vars("basin_id")
     numbered = parameters.assign_coords(basin=np.arange(5), basin_id=ds["basin_id"])
     assert_same_values(texts.hbv.simulate(numbered), expected)
-    with pytest.raises(CoordinateError, match=r"no basin .*1 of 2"):
+    with pytest.raises(CoordinateError, match=r"there is no basin .* in the parameters \(1 of 2"):
         some.hbv.simulate(named.isel(basin=[0, 1, 2]))
 
 
@@ -62,8 +62,16 @@ def test_labels_that_repeat() -> None:
     ds = make_dataset(30, 3).drop_vars("basin_id").assign_coords(basin=[7, 7, 8])
     parameters = make_parameters(ds)
     assert ds.hbv.simulate(parameters).sizes["basin"] == 3
-    with pytest.raises(CoordinateError, match="basin 7 more than once"):
+    with pytest.raises(CoordinateError, match="basin 7 occurs more than once in the parameters"):
         ds.isel(basin=[2, 0, 1]).hbv.simulate(parameters)
+
+
+def test_other_names_at_the_same_positions() -> None:
+    """The message says which name differs."""
+    ds = make_dataset(30, 2).assign_coords(basin_id=("basin", ["a", "b"]))
+    parameters = make_parameters(ds).assign_coords(basin_id=("basin", ["a", "c"]))
+    with pytest.raises(CoordinateError, match="basin_id is 'c' in the parameters, but 'b' in the Dataset"):
+        ds.hbv.simulate(parameters)
 
 
 def test_results_have_coordinates_of_their_own() -> None:

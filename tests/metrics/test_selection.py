@@ -121,7 +121,7 @@ def test_a_period_is_a_selection():
 
 def test_periods_that_are_none_are_refused():
     simulated, observed = basins()
-    with pytest.raises(EmptySelectionError, match="'simulated' has no day in"):
+    with pytest.raises(EmptySelectionError, match="'simulated': no day in"):
         metrics.nse(simulated, observed, time=slice("2010", "2011"))
     with pytest.raises(DescriptionError, match="expected a period"):
         metrics.nse(simulated, observed, time="1991")

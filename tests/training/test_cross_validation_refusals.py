@@ -60,7 +60,7 @@ def no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             {"folds": xr.DataArray([1, 2], dims="basin")},
             CoordinateError,
-            "2 values of 'basin', the Dataset 5",
+            "2 values of 'basin' in the label .*, but 5 in the Dataset",
         ),
         ({"variables": ["outflow"]}, MissingVariableError, "'outflow' is not an output"),
         ({"variables": ["discharge"]}, MissingVariableError, "discharge needs the area"),
