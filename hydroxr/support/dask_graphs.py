@@ -34,8 +34,8 @@ def cluster_client() -> Any:
     from dask.base import get_scheduler
 
     try:
-        client = getattr(get_scheduler(), "__self__", None)
-    except RuntimeError:  # an asynchronous client, or none where one is asked for: computing will say so
+        client: Any = getattr(get_scheduler(), "__self__", None)
+    except RuntimeError:  # an asynchronous client or none; computing will say so
         return None
     return client if hasattr(client, "scheduler_info") and not client.asynchronous else None
 
