@@ -71,8 +71,8 @@ def check_forcing(
             raise MissingForcingError(
                 f"{_title(name, what)} is missing on {_count(absent)}, first "
                 f"{_first(absent, times, cells)}; "
-                "expected a value for every day. Select complete cells or days, or fill it yourself, for "
-                "example with ds.interpolate_na('time'); simulate can fill and flag it: missing='fill'."
+                "expected a value for every day. Select complete cells or days, or fill this variable alone "
+                "(observed streamflow may have gaps); simulate can fill and flag forcing: missing='fill'."
             )
         if name == "pet" and name in derived:
             _check_pet(values, what, zero_pet)

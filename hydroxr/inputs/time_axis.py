@@ -59,11 +59,12 @@ def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> No
             raise TimeAxisError(
                 f"'time' has steps of {usual:g} days; expected daily values: resample them first."
             )
-        where = wrong[0]
+        before, after, first, last = (str(index[place])[:10] for place in (wrong[0], wrong[0] + 1, 0, -1))
+        more = f" ({len(wrong)} gaps in all)" if len(wrong) > 1 else ""
         raise TimeAxisError(
-            f"'time' has a gap: {index[where + 1]} follows {index[where]} ({len(wrong)} such places); "
-            "expected every day. "
-            "Give each day a row, ds.resample(time='1D').asfreq(), and decide what fills it."
+            f"'time' has a gap: {after} follows {before}{more}; expected every day. Give each day a row, "
+            f"ds.reindex(time=xr.date_range({first!r}, {last!r}, calendar=ds.time.dt.calendar)), and decide "
+            "what fills the forcing there."
         )
 
 

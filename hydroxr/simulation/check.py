@@ -73,8 +73,8 @@ def check(ds: xr.Dataset, spec: Spec | None = None) -> CheckReport:
             roles[str(ds[name].attrs.get("long_name", name))] = f"{name} ({ds[name].attrs['units']})"
     try:
         observed = inputs.observed
-    except MissingVariableError:
-        roles["observed streamflow"] = "none: this Dataset can be simulated, not fitted"
+    except MissingVariableError as error:
+        roles["observed streamflow"] = f"none: this Dataset can be simulated, not fitted ({error})"
     else:
         roles["observed streamflow"] = _found(inputs, "streamflow")
         remarks += _streamflow_remarks(cells_first(observed)[land], times, cells)
