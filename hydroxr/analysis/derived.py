@@ -49,7 +49,7 @@ def derive(
     unknown = [name for name in wanted if name not in DERIVED]
     if unknown:
         raise MissingVariableError(
-            f"{unknown[0]!r} cannot be derived from a simulation; expected some of {', '.join(DERIVED)}."
+            f"{unknown[0]!r} cannot be derived from a simulation; choose from {', '.join(DERIVED)}."
         )
     for option, value, name in (("area", area, DISCHARGE), ("reference_period", reference_period, ANOMALY)):
         if value is not None and name not in wanted:

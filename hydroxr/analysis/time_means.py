@@ -259,7 +259,9 @@ def _reduced(data: Any, axis: int, lengths: np.ndarray, how: str) -> Any:
         return reduce(block, starts[here] - begin, lengths[here], axis).astype(block.dtype, copy=False)
 
     chunks = tuple(number if place == axis else sizes for place, sizes in enumerate(data.chunks))
-    return data.map_blocks(reduce_block, dtype=data.dtype, chunks=chunks, meta=np.empty((0,) * data.ndim, data.dtype))
+    return data.map_blocks(
+        reduce_block, dtype=data.dtype, chunks=chunks, meta=np.empty((0,) * data.ndim, data.dtype)
+    )
 
 
 def _along(lengths: np.ndarray, ndim: int, axis: int) -> np.ndarray:

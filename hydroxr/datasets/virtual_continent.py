@@ -85,7 +85,7 @@ def virtual_continent(
     unknown = [dim for dim in chunks or {} if dim not in (*space, "time")]
     if unknown:
         raise DescriptionError(
-            f"chunks has {unknown[0]!r}, which is not a dimension of the continent; expected some of "
+            f"chunks has {unknown[0]!r}, which is not a dimension of the continent; choose from "
             f"{', '.join(map(str, (*space, 'time')))}."
         )
     ds = ds.assign_coords(time=time)

@@ -48,7 +48,7 @@ def _check_static(array: xr.DataArray, space: Space) -> None:
     strange = [dim for dim in array.dims if dim not in space]
     if strange:
         raise DimensionError(
-            f"attribute {str(array.name)!r} has dimension {str(strange[0])!r}; expected some of "
+            f"attribute {str(array.name)!r} has dimension {str(strange[0])!r}; choose from "
             f"{', '.join(map(str, space))}: attributes do not vary in time."
         )
 

@@ -48,7 +48,7 @@ def counted(values: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:
     strange = [dim for dim in mask.dims if dim not in values.dims]
     if strange:
         raise DimensionError(
-            f"the mask has dimension {strange[0]!r}; expected some of {values.dims}, those of the data."
+            f"the mask has dimension {strange[0]!r}; choose from {values.dims}, those of the data."
         )
     for dim in mask.dims:
         if dim in mask.indexes and dim in values.indexes:

@@ -122,7 +122,7 @@ def simulate(
     for name in outputs:
         if name not in OUTPUTS:
             raise MissingVariableError(
-                f"{name!r} is not an output of the model; expected some of {', '.join(OUTPUTS)}."
+                f"{name!r} is not an output of the model; choose from {', '.join(OUTPUTS)}."
             )
     given = [precipitation, temperature, pet, *parameters.values(), *(initial_state or {}).values()]
     as_tensors = any(isinstance(value, Tensor) for value in given)

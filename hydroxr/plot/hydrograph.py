@@ -244,7 +244,7 @@ def _draw(
         expected = [name for panel in panels for name in panel.names]
         raise MissingVariableError(
             f"the simulation has {sorted(str(name) for name in simulation.data_vars)} and nothing to draw; "
-            f"expected some of {expected}. Simulate them: variables=[...]."
+            f"choose from {expected}. Simulate them: variables=[...]."
         )
     cell = cell_series(simulation, names, observed, time)
     drawn = [*cell.series.values(), *([cell.observed[1]] if cell.observed else [])]

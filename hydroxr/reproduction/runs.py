@@ -91,7 +91,7 @@ def chosen_runs(
     for given, known in ((models or (), MODELS), (splits, tuple(SPLITS))):
         for name in given:
             if name not in known:
-                raise DescriptionError(f"{name!r} is not known; expected some of {', '.join(known)}.")
+                raise DescriptionError(f"{name!r} is not known; choose from {', '.join(known)}.")
     runs = []
     for split in splits:
         usual = {"time": MODELS, ENSEMBLE: _REPEATED}.get(split, _HELD_OUT)

@@ -188,8 +188,7 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
             f"{', '.join(known)}; select that, or use a δ model: hx.DeltaHBV(...)."
         )
     raise MissingVariableError(
-        f"{unknown[0]!r} is not an output of the model; expected some of "
-        f"{', '.join((*known, *DAILY_SOURCES))}."
+        f"{unknown[0]!r} is not an output of the model; choose from {', '.join((*known, *DAILY_SOURCES))}."
     )
 
 

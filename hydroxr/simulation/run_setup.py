@@ -242,7 +242,7 @@ class RunSetup:
         strange = [str(dim) for dim in array.dims if dim not in allowed]
         if strange:
             raise DimensionError(
-                f"parameter {name} has dimension {strange[0]!r}; expected some of "
+                f"parameter {name} has dimension {strange[0]!r}; choose from "
                 f"{', '.join(sorted(map(str, allowed)))}."
             )
         if "time" in array.dims:

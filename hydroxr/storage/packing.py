@@ -99,8 +99,8 @@ def _chosen(ds: xr.Dataset, given: Any, option: str) -> dict[str, Any]:
         unknown = [name for name in given if name not in floats]
         if unknown:
             raise DescriptionError(
-                f"{option} has {unknown[0]!r}, which is no variable of floating numbers here; expected some "
-                f"of {', '.join(floats)}."
+                f"{option} names {unknown[0]!r}, which is not a floating-point variable of the Dataset; "
+                f"choose from {', '.join(floats)}."
             )
         return dict(given)
     if option == "packed":

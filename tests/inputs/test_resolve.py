@@ -116,7 +116,7 @@ WRONG: dict[str, tuple[Any, type[HydroxrError], list[str]]] = {
     "a gap": (
         lambda ds: times(ds, [*range(10), *range(13, 60)]),
         TimeAxisError,
-        ["gap", "2000-01-14", "2000-01-10", "every day", "resample"],
+        ["gap", "2000-01-14", "2000-01-10", "every day", "reindex"],
     ),
     "hourly": (lambda ds: ds.assign_coords(time=HOURS), TimeAxisError, ["steps", "daily", "resample"]),
     "monthly": (

@@ -285,7 +285,7 @@ def test_more_than_one_cell_is_refused_with_advice(simulation, observed):
 
 
 def test_nothing_to_draw_is_refused(simulation, observed):
-    with pytest.raises(MissingVariableError, match="nothing to draw; expected some of"):
+    with pytest.raises(MissingVariableError, match="nothing to draw; choose from"):
         plot.storages(simulation[["streamflow"]])
     with pytest.raises(MissingVariableError, match="nothing to draw"):
         plot.hydrograph(simulation[[]], observed)

@@ -151,14 +151,14 @@ class Plan:
             f"<hydroxr plan: {self.cells:,} cells x {self.days:,} days, {machine.found}>",
             f"  blocks       {self.blocks:,} of {shape}",
             f"  segments     {len(self.edges)} of {self.segment:,} days, in order",
-            f"  a block      {_size(self.block_bytes)} of inputs and outputs, "
-            f"{_size(machine.working)} to work in",
-            f"  peak memory  {_size(self.peak_bytes)} a process of {machine.threads} "
+            f"  block        {_size(self.block_bytes)} of inputs and outputs, "
+            f"{_size(machine.working)} of working memory",
+            f"  peak memory  {_size(self.peak_bytes)} per process with {machine.threads} "
             f"thread{'s' * (machine.threads > 1)} (limit {_size(machine.memory)})",
             f"  output       {_size(self.output_bytes)} before compression",
             f"  time         about {_duration(self.seconds)} on "
             f"{machine.threads * machine.workers} thread{'s' * (machine.threads * machine.workers > 1)}, "
-            f"each {PHYSICS * 1e9:g} ns a component-day, {NETWORK / 1e9:g} Gflop/s in the network, "
+            f"at {PHYSICS * 1e9:g} ns per component and day, {NETWORK / 1e9:g} Gflop/s in the network, "
             f"{CODEC / 1e6:g} MB/s read and written",
         ]
         return "\n".join(lines)
@@ -306,7 +306,9 @@ def _machine(memory: str | float | None) -> Machine:
     try:
         number = float(parse_bytes(memory))
     except (ValueError, TypeError, AttributeError) as error:
-        raise DescriptionError(f"memory={memory!r} is no size; expected bytes, or such as '2GB'.") from error
+        raise DescriptionError(
+            f"memory={memory!r} is not a size; expected a number of bytes, or text such as '2GB'."
+        ) from error
     if not number > 0:
         raise DescriptionError(f"memory={memory!r}; expected more than nothing, such as '2GB'.")
     return Machine(number, found.threads, found.workers, found.found)

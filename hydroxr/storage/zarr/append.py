@@ -92,8 +92,8 @@ def check_append(dim: str, *, as_it_is: bool) -> None:
         raise DimensionError(f"append_dim is {dim!r}; expected 'time': only days are added to a run.")
     if not as_it_is:
         raise DescriptionError(
-            "append_dim goes without overwrite, layout, shards, zarr_format, packed and keep_bits: days are "
-            "added with the layout and the encoding of the store."
+            "append_dim cannot be combined with overwrite, layout, shards, zarr_format, packed or keep_bits: "
+            "days are added with the layout and the encoding of the store."
         )
 
 
@@ -158,12 +158,12 @@ def check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
     there, here = (model_and_cells(ds.attrs, ds) for ds in (old, new))
     text = differences(there, here)
     if "coordinate" in text:
-        raise CoordinateError(f"{name} has other cells than the run to append; what differs: {text}.")
+        raise CoordinateError(f"{name} has other cells than the run to append; they differ in {text}.")
     if text:
         raise StoreError(
-            f"{name} is of another model or kind than the run to append; what differs: {text}. Expected "
-            "later days of the same model, from the state at the end of the store: "
-            "simulate(model, initial_state=state)."
+            f"{name} holds a run of another model or with other variables than the run to append; they "
+            f"differ in {text}. Expected later days of the same model, from the state at the end of the "
+            "store: simulate(model, initial_state=state)."
         )
     calendars = [_calendar(ds) for ds in (old, new)]
     if calendars[0] != calendars[1]:
@@ -324,8 +324,8 @@ def _as_bytes(content: Any) -> bytes:
 
 def _noappend_run(place: Place) -> StoreError:
     return StoreError(
-        f"{place.name} is no complete store with a manifest; expected one that to_zarr of this version "
-        "wrote, to add days to."
+        f"{place.name} is not a complete store with a manifest; days can only be added to a store that "
+        "to_zarr wrote."
     )
 
 

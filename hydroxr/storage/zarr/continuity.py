@@ -40,7 +40,7 @@ def check_start(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
     raise StateError(
         f"the run to append to {name} began with {began}, and not with the state at its end; expected "
         "ds.hbv.simulate(model, initial_state=state), with the state that return_state=True gave for the "
-        f"days before {str(first)[:10]}, or later days of the very run that is stored."
+        f"days before {str(first)[:10]}, or later days of the same run as the store."
     )
 
 

@@ -73,8 +73,8 @@ def write_transaction(run: ZarrRun, place: Place, *, overwrite: bool, resume: bo
     """
     if resume or run.options["zarr_format"] != 3:
         raise DescriptionError(
-            f"{place.name} is of Zarr format 3 and holds nothing before its commit; expected zarr_format=3 "
-            "and resume=False."
+            f"{place.name} has Zarr format 3, and keeps nothing of a run that was not committed; expected "
+            "zarr_format=3 and resume=False."
         )
     _check_writable(place)
     with _in_session(place), _for_workers(run.ds, place) as (place, fork):
@@ -103,7 +103,7 @@ def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool
     _check_writable(place)
     root = place.get(_ROOT)
     if root is None:
-        raise StoreError(f"{place.name} holds no run; expected one that to_zarr wrote, to add days to.")
+        raise StoreError(f"{place.name} holds no run; days can only be added to a run that to_zarr wrote.")
     run, old = _checked(ds, place, progress)
     start, stop = old.sizes["time"], old.sizes["time"] + run.ds.sizes["time"]
     pending = longer(place, {_ROOT: root}, old, run.ds)

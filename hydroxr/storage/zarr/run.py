@@ -66,7 +66,7 @@ class ZarrRun:
         if options["zarr_format"] not in (2, 3):
             raise DescriptionError(f"zarr_format={options['zarr_format']!r} is not known; expected 2 or 3.")
         if shards and options["zarr_format"] == 2:
-            raise DescriptionError("shards are of Zarr format 3; expected zarr_format=3 or shards=False.")
+            raise DescriptionError("shards need Zarr format 3; expected zarr_format=3, or shards=False.")
         out = prepare(to_write(ds, options["packed"], options["keep_bits"]))
         grid, chunks = lay_out(out, layout)
         same = fingerprint(out, grid, chunks, {**options, "shards": shards}, source_of(ds))
@@ -277,8 +277,8 @@ def _check_plan(place: Place, run: ZarrRun) -> None:
     for plan in plans(place):
         if text := _differs(plan.fingerprint, run):
             raise StoreError(
-                f"{place.name} is half written with another run; what differs: {text}. Repeat the call that "
-                "it is of, or write this run to another path."
+                f"{place.name} holds an unfinished write of another run; they differ in {text}. Repeat the "
+                "call that began it, or write this run to another path."
             )
 
 
@@ -288,7 +288,7 @@ def _check_is_run(place: Place, run: ZarrRun) -> None:
     text = "it has no manifest" if manifest is None else _differs(manifest.fingerprint, run)
     if text:
         raise StoreError(
-            f"{place.name} exists and is not this run; what differs: {text}. Choose another path, or "
+            f"{place.name} exists and is not this run; they differ in {text}. Choose another path, or "
             "overwrite=True to replace it."
         )
 

@@ -192,7 +192,15 @@ def test_a_plan_prints_what_a_run_will_take() -> None:
     assert plan.output_bytes == 4000 * 730 * 2 * 4
     assert plan.block_bytes <= 50e6
     assert plan.peak_bytes >= plan.block_bytes + plan.machine.working
-    for word in ("blocks", "segments", "peak memory", "output", "23.4 MB", "time", "ns a component-day"):
+    for word in (
+        "blocks",
+        "segments",
+        "peak memory",
+        "output",
+        "23.4 MB",
+        "time",
+        "ns per component and day",
+    ):
         assert word in repr(plan)
 
 

@@ -147,7 +147,7 @@ def test_there_must_be_a_complete_run(parts: list[xr.Dataset], tmp_path: Path) -
     """Not nothing, and no store of another program."""
     parts[0].drop_encoding().to_zarr(tmp_path / "other.zarr", zarr_format=2)
     for name in ("nothing.zarr", "other.zarr"):
-        with pytest.raises(StoreError, match="no complete store"):
+        with pytest.raises(StoreError, match="not a complete store"):
             parts[1].hbv.to_zarr(tmp_path / name, append_dim="time")
 
 
