@@ -40,6 +40,17 @@ def cluster_client() -> Any:
     return client if hasattr(client, "scheduler_info") and not client.asynchronous else None
 
 
+def local_threads() -> Any:
+    """Inside the block, dask computes with threads of this process, even if a cluster is active.
+
+    The function itself is set and not its name, which makes dask 2025 warn.
+    """
+    import dask
+    from dask.threaded import get
+
+    return dask.config.set(scheduler=get)
+
+
 @contextmanager
 def own_threads() -> Iterator[None]:
     """Compute with threads that have ended when this ends, after an error too.
@@ -49,9 +60,14 @@ def own_threads() -> Iterator[None]:
     """
     import dask
     from dask.system import CPU_COUNT
+    from dask.threaded import get
 
     scheduler = dask.config.get("scheduler", None)
-    if scheduler not in (None, "threads", "threading") or dask.config.get("pool", None) or cluster_client():
+    if (
+        scheduler not in (None, "threads", "threading", get)
+        or dask.config.get("pool", None)
+        or cluster_client()
+    ):
         yield
         return
     pool = ThreadPoolExecutor(dask.config.get("num_workers", None) or CPU_COUNT)

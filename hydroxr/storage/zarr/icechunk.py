@@ -20,14 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import dask
 import numpy as np
 import xarray as xr
 
 from ...conventions.attributes import BITS
 from ...conventions.cf import for_file
 from ...errors import DescriptionError, StoreError
-from ...support.dask_graphs import cluster_client
+from ...support.dask_graphs import cluster_client, local_threads
 from ..packing import unpacked
 from .append import append_run, check_append, check_continues, coordinates, longer
 from .blocks import BlockWriter, write_blocks, write_region
@@ -118,7 +117,7 @@ def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool
             target.put({key: raw for key, raw in recorder.kept.items() if key not in pending})
             _write_blocks(run, target, arrays, fork)
         if is_lazy(ds):  # its values are known only now
-            with dask.config.set(scheduler="threads"):  # the session does not travel
+            with local_threads():  # the session does not travel
                 compare_days(xr.open_zarr(place.store, consolidated=False, chunks={}), start, place.name)
 
 
@@ -172,7 +171,7 @@ def _write_blocks(run: ZarrRun, place: Place, arrays: dict[str, bytes], fork: An
     if fork is not None:
         write_blocks(run.ds, writer, todo, progress=run.progress, collect=fork.merge)
         return
-    with dask.config.set(scheduler="threads"):
+    with local_threads():
         write_blocks(run.ds, writer, todo, progress=run.progress)
 
 
