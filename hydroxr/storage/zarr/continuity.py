@@ -14,6 +14,7 @@ from ...analysis.water_balance import FLUXES, stated_errors, total_storage
 from ...conventions.attributes import FIRST_DAY, LAST_START, START, start_of
 from ...conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
 from ...errors import StateError
+from ...support.dask_graphs import local_threads
 from .location import Place, Recorder
 from .manifest import WritePlan
 
@@ -138,7 +139,8 @@ def _compare(last: xr.Dataset, first: xr.Dataset, name: str) -> None:
     # A value that is missing alone is no proof. Threads: a store in the memory of this process is not
     # there for other ones.
     closed = (abs(gap) <= most) | absent
-    found, closed = dask.compute(gap.data, closed.transpose(*gap.dims).data, scheduler="threads")
+    with local_threads():
+        found, closed = dask.compute(gap.data, closed.transpose(*gap.dims).data)
     wrong = np.asarray(found)[~np.asarray(closed)]
     if len(wrong):
         raise StateError(

@@ -12,6 +12,7 @@ from distributed import Client, LocalCluster
 
 import hydroxr as hx
 from hydroxr.errors import DescriptionError, StateError, StoreError, TimeAxisError
+from hydroxr.support.dask_graphs import local_threads
 from tests.storage.zarr.test_continuity import parts
 from tests.support.labelled import make_dataset, make_parameters
 
@@ -143,7 +144,8 @@ def test_a_session_that_cannot_be_forked_is_written_by_threads() -> None:
         sim.hbv.to_zarr(session.store)
         sim.hbv.to_zarr(session.store, overwrite=True)
         session.commit("days")
-        found = published(repository).load(scheduler="threads")
+        with local_threads():
+            found = published(repository).load()
     np.testing.assert_allclose(found["runoff"].transpose(*sim["runoff"].dims), sim["runoff"], rtol=1e-5)
 
 
