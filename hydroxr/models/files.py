@@ -182,12 +182,12 @@ def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
     if isinstance(spec, DeltaHBV) and not spec.regional:
         return shapes | {"logits": (cells, spec.size)}
     hidden, size = spec.hidden, spec.size if isinstance(spec, DeltaHBV) else 1
+    for name, number in (("forcing", len(spec.forcing)), ("attribute", attributes)):
+        shapes |= {f"{name}_mean": (number,), f"{name}_std": (number,)}
     if isinstance(spec, DeltaHBV) and not spec.reads_window:
         return shapes | _filter_shapes(spec, attributes)
     for gate in ("input", "hidden"):
         shapes |= {f"weight_{gate}": (4 * hidden, hidden), f"bias_{gate}": (4 * hidden,)}
-    for name, number in (("forcing", len(spec.forcing)), ("attribute", attributes)):
-        shapes |= {f"{name}_mean": (number,), f"{name}_std": (number,)}
     if isinstance(spec, LSTMStreamflow):
         shapes |= {"streamflow_mean": (1,), "streamflow_std": (1,)}
     shapes |= {"encode.weight": (hidden, len(spec.forcing) + attributes), "encode.bias": (hidden,)}
@@ -195,11 +195,9 @@ def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
 
 
 def _filter_shapes(spec: DeltaHBV, attributes: int) -> Shapes:
-    """The shapes of :class:`~hydroxr.models.filter_network.FilterNetwork` without NN_r."""
+    """The shapes that :class:`~hydroxr.models.filter_network.FilterNetwork` has of its own."""
     n_forcing, second = len(spec.forcing), max(1, spec.hidden // 2)
-    shapes: Shapes = {f"{name}_{part}": (n_forcing,) for name in ("forcing",) for part in ("mean", "std")}
-    shapes |= {"attribute_mean": (attributes,), "attribute_std": (attributes,)}
-    shapes |= {"mean_std": (n_forcing, len(TIME_SCALES))}
+    shapes: Shapes = {"mean_std": (n_forcing, len(TIME_SCALES))}
     layers = {
         "static.0": (spec.hidden, attributes),
         "static.1": (second, spec.hidden),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..physics.parameters import ROUTING
 from ..physics.runoff_network import RunoffNetwork
-from .parameter_network import to_parameters, transform_precipitation
+from .parameter_network import mean_and_deviation_of_present, to_parameters, transform_precipitation
 from .running_means import running_means
 from .specs import FILTER_UNITS, RUNNING_MEANS, TIME_SCALES, DeltaHBV
 
@@ -110,11 +110,7 @@ class FilterNetwork(nn.Module):
         rows = torch.arange(len(forcing))
         means, _ = self._means(self.normalised_forcing(forcing), self.empty_means(forcing.shape[1]), rows)
         self.mean_std.copy_(_varying(means.double().std((0, 1), correction=0), torch.ones(1)))
-        present = attributes.isfinite()
-        values = attributes.double()
-        count = present.sum(0).clamp(min=1)
-        mean = torch.where(present, values, 0.0).sum(0) / count
-        std = (torch.where(present, values - mean, 0.0).square().sum(0) / count).sqrt()
+        mean, std = mean_and_deviation_of_present(attributes)
         self.attribute_mean.copy_(mean)
         self.attribute_std.copy_(_varying(std, mean))
 

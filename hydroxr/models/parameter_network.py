@@ -30,6 +30,15 @@ def mean_and_deviation(values: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.where(std < 1e-3, 1.0, std)
 
 
+def mean_and_deviation_of_present(attributes: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each column of (space, attribute), in float64, of its finite values."""
+    present = attributes.isfinite()
+    count = present.sum(0).clamp(min=1)
+    values = attributes.double()
+    mean = torch.where(present, values, 0.0).sum(0) / count
+    return mean, (torch.where(present, values - mean, 0.0).square().sum(0) / count).sqrt()
+
+
 def numbers_of_pass(days: int, hidden: int) -> int:
     """Numbers in memory per cell while a network of width ``hidden`` passes over ``days`` days."""
     return min(days, DAYS_AT_ONCE) * _PASS_COPIES * hidden
@@ -122,11 +131,7 @@ class RegionalNetwork(nn.Module):
             series = forcing[..., index]
             series = transform_precipitation(series) if index == self._precipitation else series
             self.forcing_mean[index], self.forcing_std[index] = mean_and_deviation(series)
-        present = attributes.isfinite()
-        count = present.sum(0).clamp(min=1)
-        values = attributes.double()
-        mean = torch.where(present, values, 0.0).sum(0) / count
-        std = (torch.where(present, values - mean, 0.0).square().sum(0) / count).sqrt()
+        mean, std = mean_and_deviation_of_present(attributes)
         self.attribute_mean.copy_(mean)
         self.attribute_std.copy_(torch.where(std < 1e-3, 1.0, std))
 
