@@ -300,8 +300,11 @@ def _backward(
     # The gradient of a forcing is a sum over components. The kernel takes it, except for a single cell.
     shapes = [shape if problem.unfolded else shape[:2]] * 3 + [tensor.shape for tensor in tensors[3:]]
     # A row of dynamic parameters that holds on no day is not written: its gradient is 0.
+    like = problem.like
+    dynamic = {place for place, tensor in enumerate(tensors) if tensor.ndim == 3}
     gradients = [
-        problem.like.new_zeros(size) if need else None for size, need in zip(shapes, needed, strict=True)
+        None if not need else (like.new_zeros if place in dynamic else like.new_empty)(size)
+        for place, (size, need) in enumerate(zip(shapes, needed, strict=True))
     ]
     everything = any(needed[:3]) or any(name in DAY_FLUXES for name, _ in given)
     tables = [
