@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hydroxr.storage.zarr.cluster import _in_order, _side_by_side
+from hydroxr.support.dask_cluster import _in_order, _side_by_side
 from hydroxr.support.dask_graphs import Part, cut
 
 

@@ -131,7 +131,7 @@ def _write_on_cluster(
 ) -> None:
     import dask
 
-    from .cluster import write_on_cluster
+    from ...support.dask_cluster import write_on_cluster
 
     (optimised,) = dask.optimize(array)
     chains: dict[tuple[int, ...], list[Key]] = {}  # blocks that differ in time only

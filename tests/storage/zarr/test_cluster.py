@@ -21,7 +21,7 @@ from hydroxr.errors import StoreError
 from hydroxr.physics import simulation
 from hydroxr.storage.zarr import run as zarr_store
 from hydroxr.storage.zarr.blocks import BlockWriter
-from hydroxr.storage.zarr.cluster import _Threads
+from hydroxr.support.dask_cluster import _Threads
 from hydroxr.support.dask_graphs import cluster_client
 from tests.support.labelled import assert_same_values, make_dataset, make_parameters, untrained
 

@@ -14,8 +14,8 @@ from itertools import zip_longest
 from typing import Any
 from uuid import uuid4
 
-from ...support.dask_graphs import Graph, Key, Part, cut
-from ...support.progress import progress_bar
+from .dask_graphs import Graph, Key, Part, cut
+from .progress import progress_bar
 
 _AHEAD = 4  # blocks per thread in hand: one is computed, one is written, others wait
 _PARTS = 8  # parts of blocks per thread in hand
