@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from ..conventions.attributes import FIRST_DAY, restated, stated
-from ..conventions.cell_methods import AMOUNTS, daily_kind, with_time_method
+from ..conventions.cell_methods import with_time_method
 from ..conventions.cf import EQUATION
-from ..conventions.units import canonical, factor_offset
+from ..conventions.units import daily_kind, factor_offset, quantity_of
 from ..conventions.variables import AMOUNT, DAILY_MEAN, FLUX, VARIABLES
 from ..errors import CoordinateError, DescriptionError, EmptySelectionError, UnitsError
 from .periods import Periods, calendar_of, days_of, periods_within, with_bounds
@@ -99,7 +99,7 @@ def _require_known(array: xr.DataArray, water: bool) -> None:
     """Refuse a variable of unclear kind; with ``water``, anything but fluxes, amounts and states."""
     units = str(array.attrs.get("units", "")).strip()
     flag = "flag_values" in array.attrs or "flag_masks" in array.attrs
-    unclear = not units or (canonical(units) in AMOUNTS and not array.attrs.get("cell_methods"))
+    unclear = not units or (quantity_of(units) == "water amount" and not array.attrs.get("cell_methods"))
     if daily_kind(array) is None and (water or (unclear and not flag)):
         raise UnitsError(
             f"{array.name!r} has units {units or 'none'!r} and cell_methods "
@@ -121,9 +121,9 @@ def _aggregated(
     units = str(array.attrs.get("units", ""))
     kind, factor = daily_kind(array), 1.0
     if kind in ("flux", "amount"):
-        name = str(array.name)
-        rate = kind == "flux"
-        factor = factor_offset(units, "water flux", name=name)[0] if rate else AMOUNTS[canonical(units)]
+        factor, _ = factor_offset(
+            units, "water flux" if kind == "flux" else "water amount", name=str(array.name)
+        )
         how, attrs = fluxes, _flux_attrs(array, fluxes)
     elif kind == "state":
         how = "last" if states == "end" else "mean"

@@ -10,8 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..analysis.periods import COMPOSITE, Index, Periods, composites, months, time_index
-from ..conventions.cell_methods import AMOUNTS
-from ..conventions.units import canonical, factor_offset, quantity_of
+from ..conventions.units import factor_offset, quantity_of
 from ..conventions.variables import AMOUNT, VARIABLES, Variable
 from ..errors import AmbiguousVariableError, MissingVariableError, TimeAxisError, UnitsError
 
@@ -36,8 +35,8 @@ _DAYS_OF_UNIT = {
 _PER = re.compile(
     r"(?:/|per|\s)\s*\(?\s*(8\s*-?\s*d(?:ay)?|day|month|mon|mo|year|yr|y|a|composite)s?\s*\)?\s*(?:\^?-1)?$"
 )
-# 'm of water equivalent' (ERA5), 'mm w.e.', 'mm h2o'
-_OF_WATER = re.compile(r"\s*(?:of\s+)?(?:liquid\s+)?(?:water(?:[\s_]+equivalent)?|w e|we|h2o)$")
+_AMOUNTS = "mm, kg m-2, cm, m"
+_HEAT = re.compile("[wj] ?/?m")  # W m-2, J m-2
 _STEPS_IN_WORDS = (
     "daily steps, the 8-day composites of MODIS, months, or calendar years stamped on 1 January, in the "
     "middle or on 31 December"
@@ -180,12 +179,12 @@ def amounts(product: xr.DataArray, periods: Periods) -> xr.DataArray:
 def depth(product: xr.DataArray) -> xr.DataArray:
     """Stored water of a product, kg m-2."""
     units = str(product.attrs.get("units", "")).strip()
-    if _bare(units) not in AMOUNTS:
+    if quantity_of(units) != "water amount":
         raise UnitsError(
             f"{product.name!r} has units {units or 'none'!r}, which are unknown for stored water; "
-            f"expected {_spelled_amounts()}. Convert the values and set its 'units'."
+            f"expected {_AMOUNTS}. Convert the values and set its 'units'."
         )
-    out = product * AMOUNTS[_bare(units)]
+    out = product * factor_offset(units, "water amount", name=str(product.name))[0]
     out.attrs = {"units": AMOUNT}
     return out
 
@@ -194,16 +193,12 @@ def _factor_of_amount(units: str, periods: Periods, name: str) -> float:
     """Factor from sums over each period to kg m-2."""
     spelled = " ".join(units.lower().replace("**", "").replace("^", "").replace(".", " ").split())
     per = _PER.search(spelled)
-    bare = _bare(spelled[: per.start()] if per else spelled)
-    if bare not in AMOUNTS:
-        heat = (
-            " Latent heat becomes water when divided by 2.45 MJ kg-1."
-            if re.search("[wj] ?/?m", spelled)
-            else ""
-        )
+    bare = spelled[: per.start()] if per else spelled
+    if quantity_of(bare) != "water amount":
+        heat = " Latent heat becomes water when divided by 2.45 MJ kg-1." if _HEAT.search(spelled) else ""
         raise UnitsError(
             f"{name!r} has units {units or 'none'!r}, which are not understood; expected a rate such as "
-            f"mm/day, or a sum over each time step: {_spelled_amounts()}, mm/month, kg/m^2/8day.{heat} "
+            f"mm/day, or a sum over each time step: {_AMOUNTS}, mm/month, kg/m^2/8day.{heat} "
             "Convert the values and set its 'units'."
         )
     if per:
@@ -216,14 +211,4 @@ def _factor_of_amount(units: str, periods: Periods, name: str) -> float:
                 f"expected steps of {least} to {most}, or a rate: mm/day. Convert the values and set its "
                 "'units'."
             )
-    return AMOUNTS[bare]
-
-
-def _bare(units: str) -> str:
-    """A unit without words that say "of water", as a key of ``AMOUNTS`` if it is known."""
-    key = canonical(_OF_WATER.sub("", units.lower().replace(".", " ").strip()))
-    return {"meters": "m", "metres": "m", "millimeters": "mm", "millimetres": "mm"}.get(key, key)
-
-
-def _spelled_amounts() -> str:
-    return ", ".join(AMOUNTS)
+    return factor_offset(bare, "water amount", name=name)[0]

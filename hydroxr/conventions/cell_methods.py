@@ -1,17 +1,8 @@
-"""CF cell methods along time, and the kind of daily values that they describe."""
+"""CF cell methods along time."""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
-
-import xarray as xr
-
-from .units import canonical, quantity_of
-
-Kind = Literal["flux", "amount", "state"]
-
-AMOUNTS = {"mm": 1.0, "kg m-2": 1.0, "cm": 10.0, "m": 1000.0}  # canonical unit -> factor to kg m-2
 
 # 'lat: lon: mean where land (interval: 1 hour)': dimensions, method, restriction, comment.
 _METHOD = re.compile(
@@ -44,21 +35,9 @@ def with_time_method(methods: str, method: str) -> str:
     return " ".join(parts if done else [*parts, f"time: {method}"])
 
 
-def daily_kind(array: xr.DataArray) -> Kind | None:
-    """Whether daily values are a flux, an amount per day, or a state at a point in time.
-
-    None for anything else: a temperature, a spread over members or cells, or an amount without
-    ``time: sum`` (per day) or ``time: point`` (stored) in its cell methods.
-    """
-    methods, units = str(array.attrs.get("cell_methods", "")), str(array.attrs.get("units", ""))
-    method = time_method(methods)
-    if method == "point":
-        return "state"
-    if _SPREAD.search(methods):
-        return None
-    if quantity_of(units) == "water flux" and method in ("", "mean"):
-        return "flux"
-    return "amount" if method == "sum" and canonical(units) in AMOUNTS else None
+def of_spread(methods: str) -> bool:
+    """Whether values are a spread, over members or cells."""
+    return _SPREAD.search(methods) is not None
 
 
 def _is_of_time(match: re.Match[str]) -> bool:

@@ -16,7 +16,17 @@ END_OF_DAY = "time: point (at the end of the time bounds)"
 NAME_TABLE = "CF Standard Name Table v93"
 
 Role = Literal["forcing", "observation", "flux", "state", "derived", "ensemble", "budget", "flag"]
-Quantity = Literal["water flux", "temperature", "discharge", "area", "angle"]
+Quantity = Literal[
+    "water flux",
+    "water amount",
+    "temperature",
+    "discharge",
+    "area",
+    "radiation",
+    "pressure",
+    "fraction",
+    "angle",
+]
 
 
 @dataclass(frozen=True)

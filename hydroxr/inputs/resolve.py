@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..conventions.units import convert, quantity_of, same_units
+from ..conventions.units import convert, factor_offset, quantity_of, same_units
 from ..conventions.variables import FORCING, VARIABLES
 from ..errors import DimensionError, EmptySelectionError, MissingVariableError, UnitsError
 from .cells import Space, space_labels, space_names
@@ -18,8 +18,7 @@ from .find import find, find_mask, listed, missing, spellings
 from .pet import hargreaves
 from .time_axis import check_time, select_days
 
-# m3/s * 86400 s/day over km2 * 1e6 m2/km2, times 1000 mm/m
-_DISCHARGE_TO_DEPTH = 86400.0 / 1000.0
+_DISCHARGE_TO_DEPTH = 86400.0 * 1000.0 / 1e6  # m3 s-1 over km2 -> mm/day
 
 
 @dataclass(frozen=True, eq=False)
@@ -356,14 +355,16 @@ def _streamflow(inputs: Inputs) -> xr.DataArray:
             f"{listed(inputs.ds.data_vars)}."
         )
     array = inputs.ds[name]
-    if quantity_of(str(array.attrs.get("units", ""))) != "discharge":
+    units = str(array.attrs.get("units", ""))
+    if quantity_of(units) != "discharge":
         return convert(array, row)
     if inputs.name("area") is None:
         raise MissingVariableError(
-            f"{name!r} is in {array.attrs['units']}, and there is no catchment area ({spellings('area')}) to "
-            "convert it to mm/day; add one, with units km2 or m2."
+            f"{name!r} is in {units}, and there is no catchment area ({spellings('area')}) to "
+            "convert it to mm/day; add one, with units km2, m2, ha, mi2 or acres."
         )
-    out = (array * _DISCHARGE_TO_DEPTH / inputs.required("area")).rename("streamflow")
+    factor, _ = factor_offset(units, "discharge", name=name)
+    out = (array * (factor * _DISCHARGE_TO_DEPTH) / inputs.required("area")).rename("streamflow")
     out.attrs = row.attrs()
     return out
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
-from ..conventions.units import canonical, factor_offset, quantity_of
+from ..conventions.units import factor_offset, identity, quantity_of
 from ..errors import CoordinateError, DimensionError, EmptySelectionError, UnitsError
 
 _PLACE = ("basin", "basin_id")  # coordinates that name the basin of a series
@@ -161,9 +161,7 @@ def require_same_units(simulated: xr.DataArray, observed: xr.DataArray) -> None:
 def conversion(units: str) -> tuple[object, ...]:
     """A key that is the same for all spellings of one unit."""
     quantity = quantity_of(units)
-    return (
-        (canonical(units),) if quantity is None else (quantity, *factor_offset(units, quantity, name="units"))
-    )
+    return identity(units) if quantity is None else (quantity, *factor_offset(units, quantity, name="units"))
 
 
 def _nothing_in_common(first: xr.DataArray, second: xr.DataArray) -> str:

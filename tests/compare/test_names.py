@@ -19,10 +19,10 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_importing_it_loads_no_library_of_an_extra() -> None:
-    """Nor numba, which only the filters need."""
+    """Nor numba, which only the filters need, nor pint, which reads units."""
     code = (
         "import sys, hydroxr.compare as c; [getattr(c, name) for name in c.__all__]; "
-        "heavy = ('rasterio', 'shapely', 'pyproj', 'numba', 'torch', 'matplotlib'); "
+        "heavy = ('rasterio', 'shapely', 'pyproj', 'numba', 'torch', 'matplotlib', 'pint'); "
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
