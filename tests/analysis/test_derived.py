@@ -239,8 +239,8 @@ def test_what_cannot_be_derived_is_refused(ds: xr.Dataset, sim: xr.Dataset) -> N
         sim.hbv.derive("discharge")
     with pytest.raises(MissingVariableError, match="area"):
         ds.drop_vars("area").hbv.simulate(parameters, variables=["discharge"])
-    with pytest.raises(UnitsError, match="'area' has units 'ha'"):
-        sim.hbv.derive("discharge", area=ds["area"].assign_attrs(units="ha"))
+    with pytest.raises(UnitsError, match="'area' has units 'km'"):
+        sim.hbv.derive("discharge", area=ds["area"].assign_attrs(units="km"))
     with pytest.raises(ValueRangeError, match="-250 km2"):
         sim.hbv.derive("discharge", area=(ds["area"] * [1, -1, 1]).assign_attrs(units="km2"))
     with pytest.raises(CoordinateError, match="no basin 10"):
