@@ -23,16 +23,20 @@ if TYPE_CHECKING:
 
 Kind = Literal["flux", "amount", "state"]
 
-# The unit of the model, and others of the same size that differ in dimension.
+# The unit of the model, and others of the same size that differ in dimension. Water comes first: what
+# might be a length or a speed as well is water unless another quantity is asked for.
 _MODEL_UNITS: dict[Quantity, tuple[str, ...]] = {
     "water flux": ("mm/day", "kg/m**2/day"),
     "water amount": ("mm", "kg/m**2"),
     "temperature": ("degC",),
     "discharge": ("m**3/s",),
     "area": ("km**2",),
-    "radiation": ("MJ/m**2/day",),
+    "radiation": ("W/m**2",),
     "pressure": ("kPa",),
-    "fraction": ("dimensionless",),
+    "speed": ("m/s",),
+    "share": ("dimensionless",),
+    "length": ("m",),
+    "duration": ("s",),
     "angle": (),  # by name
 }
 
@@ -43,8 +47,11 @@ _SPELLED: dict[Quantity, str] = {
     "discharge": "m3 s-1, ft3 s-1 or L s-1",
     "area": "km2, m2, ha, mi2 or acres",
     "radiation": "W m-2 or MJ m-2 day-1",
-    "pressure": "kPa, hPa or Pa",
-    "fraction": "1 or percent",
+    "pressure": "Pa, hPa or kPa",
+    "speed": "m s-1",
+    "share": "1 or percent",
+    "length": "m or ft",
+    "duration": "s or hour",
     "angle": "degrees_north",
 }
 

@@ -24,7 +24,10 @@ Quantity = Literal[
     "area",
     "radiation",
     "pressure",
-    "fraction",
+    "speed",
+    "share",
+    "length",
+    "duration",
     "angle",
 ]
 

@@ -102,19 +102,27 @@ def test_area(square_metres: float, units: str) -> None:
 @pytest.mark.parametrize(
     ("units", "quantity", "factor"),
     [
-        ("MJ m-2 day-1", "radiation", 1.0),
-        ("W m-2", "radiation", 0.0864),
+        ("MJ m-2 day-1", "radiation", 1e6 / 86400),
+        ("W m-2", "radiation", 1.0),
         ("hPa", "pressure", 0.1),
         ("Pa", "pressure", 0.001),
-        ("percent", "fraction", 0.01),
-        ("%", "fraction", 0.01),
-        ("1", "fraction", 1.0),
+        ("percent", "share", 0.01),
+        ("%", "share", 0.01),
+        ("1", "share", 1.0),
+        ("hour", "duration", 3600.0),
     ],
 )
 def test_other_quantities(units: str, quantity: Quantity, factor: float) -> None:
     """What formulas of potential evapotranspiration and attributes need."""
     assert quantity_of(units) == quantity
     assert factor_offset(units, quantity, name="x") == (pytest.approx(factor), 0.0)
+
+
+def test_lengths_and_speeds_are_water_unless_asked_for() -> None:
+    """A wind and an elevation have units of precipitation and of its sums."""
+    assert (quantity_of("m s-1"), quantity_of("ft")) == ("water flux", "water amount")
+    assert factor_offset("km h-1", "speed", name="wind") == (pytest.approx(1 / 3.6), 0.0)
+    assert factor_offset("ft", "length", name="elevation") == (pytest.approx(0.3048), 0.0)
 
 
 @pytest.mark.parametrize(
