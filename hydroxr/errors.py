@@ -5,7 +5,7 @@ A message says what is wrong and where, what was found, what was expected, and w
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -36,6 +36,10 @@ class TimeAxisError(HydroxrError):
 
 class ValueRangeError(HydroxrError):
     """Raised if values are physically impossible."""
+
+
+class ImprobableValueError(ValueRangeError):
+    """Raised by ``ds.hbv.check(strict=True)`` if values are possible but improbable."""
 
 
 class MissingForcingError(HydroxrError):
@@ -104,6 +108,14 @@ class IncompleteStoreError(StoreError):
 
 class DamagedStoreError(StoreError):
     """Raised if chunks, metadata or manifest of a store have changed since it was written."""
+
+
+def all_in_one(errors: Sequence[HydroxrError]) -> HydroxrError:
+    """One error for several: the class of the first, and the messages of all in a list."""
+    if len(errors) == 1:
+        return errors[0]
+    listed = "".join(f"\n  {number}. {error}" for number, error in enumerate(errors, 1))
+    return type(errors[0])(f"{len(errors)} faults:{listed}")
 
 
 class HydroxrWarning(UserWarning):

@@ -87,9 +87,10 @@ class SimulationMethods:
         return_state : bool
             Return the pair ``(simulation, state)``.
         missing : {"raise", "fill"}
-            What to do with missing forcing: raise an error, or interpolate in time and set
-            ``forcing_flag`` to 1. "fill" also replaces attributes that the Dataset lacks by their
-            training mean.
+            What to do with missing forcing: raise an error, or fill it and set ``forcing_flag`` to 1. Gaps
+            of up to a week are interpolated, longer ones get a climatology of the record
+            (:func:`hydroxr.inputs.gaps.fill_gaps`). "fill" also replaces attributes that the Dataset
+            lacks by their training mean.
         dtype : {"float32", "float64"}
             Precision of HBV (or the LSTM of streamflow) and of the results.
         device : str

@@ -163,7 +163,7 @@ def _add_simulate(commands_of: Commands) -> None:
         "--missing",
         choices=("raise", "fill"),
         default="raise",
-        help="for missing forcing: stop with an error, or interpolate in time and flag it (default: raise)",
+        help="for missing forcing: stop with an error, or fill it and flag it (default: raise)",
     )
     simulate.add_argument(
         "--gauged", action="store_true", help="simulate only cells with observed streamflow"

@@ -1,17 +1,23 @@
 """Check values: is the forcing complete, possible, and in the units that it claims?
 
-The checks work on arrays, so they serve data in memory and blocks of lazy data.
+The checks work on arrays, so they serve data in memory and blocks of lazy data. Faults of several
+blocks can be joined, so that one error tells all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..conventions.missing_values import looks_missing
 from ..conventions.variables import FORCING, VARIABLES
-from ..errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError
+from ..errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError, all_in_one
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Labels(Protocol):
@@ -23,8 +29,94 @@ class Labels(Protocol):
 # A median above the first, read as degC, is almost surely kelvin; below the second it is degC read as K.
 _KELVIN_AS_CELSIUS = 150.0
 _CELSIUS_AS_KELVIN = -200.0
+_WARMEST_IN_FAHRENHEIT = 135.0  # the highest air temperature ever measured
+
+# The largest daily runoff that a record can hold: five times the largest precipitation ever measured in a
+# day. More means another unit or area.
+_MOST_STREAMFLOW = 10_000.0  # mm/day
 
 _YEAR = 365
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where in arrays (cell, time) something is wrong.
+
+    Parameters
+    ----------
+    count, size : int
+        Number of wrong cell-days, and of all that were looked at.
+    cells : int
+        Number of cells with a wrong day.
+    first : str
+        The first of them, by cell and day.
+    value : float
+        Its value.
+    """
+
+    count: int
+    size: int
+    cells: int
+    first: str
+    value: float
+
+    @classmethod
+    def of(cls, wrong: np.ndarray, values: np.ndarray, times: Labels, cells: Labels | None) -> Places:
+        """The places where ``wrong`` is True; there is at least one."""
+        cell, day = divmod(int(np.argmax(wrong)), wrong.shape[1])
+        where = f"in {cells[cell]} " if cells is not None else ""
+        first = f"{where}on {str(times[day])[:10]}"
+        return cls(
+            int(wrong.sum()), wrong.size, int(wrong.any(axis=-1).sum()), first, float(values[cell, day])
+        )
+
+    def __str__(self) -> str:
+        return f"{self.count} of {self.size} cell-days in {self.cells} cells"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something impossible in the values of an input.
+
+    Parameters
+    ----------
+    kind : type
+        The class of its error.
+    places : Places
+    message : callable
+        From the places, the message of the error.
+    """
+
+    kind: type[HydroxrError]
+    places: Places
+    message: Callable[[Places], str]
+
+    def error(self) -> HydroxrError:
+        """The error that tells it."""
+        return self.kind(self.message(self.places))
+
+
+Faults = dict[str, Fault]
+
+
+def joined(first: Faults, second: Faults) -> Faults:
+    """The faults of two sets of cells, in the order in which they were found."""
+    out = dict(first)
+    for key, fault in second.items():
+        if key not in out:
+            out[key] = fault
+            continue
+        one, other = out[key].places, fault.places
+        sums = {name: getattr(one, name) + getattr(other, name) for name in ("count", "size", "cells")}
+        out[key] = replace(out[key], places=replace(one, **sums))
+    return out
+
+
+def raise_faults(faults: Iterable[Fault]) -> None:
+    """Raise all faults in one error, of the class of the first; do nothing if there are none."""
+    errors = [fault.error() for fault in faults]
+    if errors:
+        raise all_in_one(errors)
 
 
 def check_forcing(
@@ -37,7 +129,30 @@ def check_forcing(
     missing: str = "raise",
     zero_pet: np.ndarray | None = None,
 ) -> None:
-    """Refuse missing or impossible forcing.
+    """Refuse missing or impossible forcing; the parameters are those of :func:`forcing_faults`.
+
+    Raises
+    ------
+    HydroxrError
+        Of the class of the first fault; its message tells all.
+    """
+    found = forcing_faults(
+        forcing, times, cells, called=called, derived=derived, missing=missing, zero_pet=zero_pet
+    )
+    raise_faults(found.values())
+
+
+def forcing_faults(
+    forcing: Mapping[str, np.ndarray],
+    times: Labels,
+    cells: Labels | None = None,
+    *,
+    called: Mapping[str, str] | None = None,
+    derived: Container[str] = (),
+    missing: str = "raise",
+    zero_pet: np.ndarray | None = None,
+) -> Faults:
+    """What is missing or impossible in the forcing.
 
     Parameters
     ----------
@@ -55,45 +170,61 @@ def check_forcing(
     zero_pet : array, (cell,), optional
         Result of :func:`days_of_zero_pet` for the preceding days of the run, if there are any.
 
-    Raises
-    ------
-    MissingForcingError
-        If values are missing.
-    ValueRangeError
-        If values are outside of their range, infinite, or Hargreaves gives no PET for a year.
-    UnitsError
-        If temperatures are kelvin labelled as degC, or the reverse.
+    Returns
+    -------
+    dict of Fault
+        ``MissingForcingError``: values are missing. ``ValueRangeError``: values are outside of their range,
+        infinite, or Hargreaves gives no PET for a year. ``UnitsError``: temperatures are kelvin labelled
+        as degC, or the reverse.
     """
+    found: Faults = {}
     for name, values in forcing.items():
         what = (called or {}).get(name, repr(name))
         absent = np.isnan(values)
         if missing == "raise" and absent.any():
-            raise MissingForcingError(
-                f"{_title(name, what)} is missing on {_count(absent)}, first "
-                f"{_first(absent, times, cells)}; "
-                "expected a value for every day. Select complete cells or days, or fill this variable alone "
-                "(observed streamflow may have gaps); simulate can fill and flag forcing: missing='fill'."
-            )
+            found[f"{name} missing"] = _missing(name, what, Places.of(absent, values, times, cells))
         if name == "pet" and name in derived:
-            _check_pet(values, what, zero_pet)
+            found |= _zero_pet(values, what, zero_pet, times, cells)
         if name in FORCING:
-            problem = range_problem(name, values, times, cells, what)
+            found |= range_faults(name, values, times, cells, what)
         else:
-            problem = _infinite(values, times, cells, what)
-        if problem is not None:
-            raise problem
+            found |= _infinite(name, values, times, cells, what)
+    return found
 
 
-def _check_pet(values: np.ndarray, what: str, before: np.ndarray | None) -> None:
-    """Refuse PET of 0 for a year, which Hargreaves gives if temperature extremes are equal."""
-    days = _first_zeros(values, before)
-    if (days < _YEAR).all():
-        return
-    raise ValueRangeError(
-        f"potential evapotranspiration ({what}) is 0 on each of the first {int(days.max())} days in "
-        f"{int((days >= _YEAR).sum())} cells: the daily minimum and maximum temperatures are equal there, as "
-        "in CAMELS' NLDAS files. Add potential evapotranspiration of your own, 'pet'."
+def _missing(name: str, what: str, places: Places) -> Fault:
+    title = f"{VARIABLES[name].long_name} ({what})" if name in FORCING else f"forcing {what}"
+    return Fault(
+        MissingForcingError,
+        places,
+        lambda places: (
+            f"{title} is missing on {places}, first {places.first}; "
+            "expected a value for every day. Select complete cells or days, or fill this variable alone "
+            "(observed streamflow may have gaps); simulate can fill and flag forcing: missing='fill'."
+        ),
     )
+
+
+def _zero_pet(
+    values: np.ndarray, what: str, before: np.ndarray | None, times: Labels, cells: Labels | None
+) -> Faults:
+    """PET of 0 for a year, which Hargreaves gives if temperature extremes are equal."""
+    days = _first_zeros(values, before)
+    wrong = np.broadcast_to((days >= _YEAR)[:, None], values.shape)
+    if not wrong.any():
+        return {}
+    most = int(days.max())
+    return {
+        "pet zero": Fault(
+            ValueRangeError,
+            Places.of(wrong, values, times, cells),
+            lambda places: (
+                f"potential evapotranspiration ({what}) is 0 on each of the first {most} days in "
+                f"{places.cells} cells: the daily minimum and maximum temperatures are equal there, as "
+                "in CAMELS' NLDAS files. Add potential evapotranspiration of your own, 'pet'."
+            ),
+        )
+    }
 
 
 def days_of_zero_pet(values: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
@@ -118,80 +249,93 @@ def _first_zeros(values: np.ndarray, before: np.ndarray | None) -> np.ndarray:
     return np.where(before < 0, -1, before + days)
 
 
-def _title(name: str, what: str) -> str:
-    return f"{VARIABLES[name].long_name} ({what})" if name in FORCING else f"forcing {what}"
-
-
-def _infinite(values: np.ndarray, times: Labels, cells: Labels | None, what: str) -> HydroxrError | None:
-    """The error for infinite values of a variable without a known range, or None."""
+def _infinite(name: str, values: np.ndarray, times: Labels, cells: Labels | None, what: str) -> Faults:
+    """Infinite values of a variable without a known range."""
     wrong = np.isinf(values)
     if not wrong.any():
-        return None
-    return ValueRangeError(
-        f"forcing {what} is infinite {_first(wrong, times, cells)} ({_count(wrong)}); expected finite "
-        "numbers: was something divided by zero?"
-    )
+        return {}
+    return {
+        f"{name} infinite": Fault(
+            ValueRangeError,
+            Places.of(wrong, values, times, cells),
+            lambda places: (
+                f"forcing {what} is infinite {places.first} ({places}); expected finite numbers: was "
+                "something divided by zero?"
+            ),
+        )
+    }
 
 
 def range_problem(
     name: str, values: np.ndarray, times: Labels, cells: Labels | None = None, called: str | None = None
 ) -> HydroxrError | None:
     """The error for values (cell, time) outside of their variable's valid range, or None."""
+    return next((fault.error() for fault in range_faults(name, values, times, cells, called).values()), None)
+
+
+def range_faults(
+    name: str, values: np.ndarray, times: Labels, cells: Labels | None = None, called: str | None = None
+) -> Faults:
+    """Values (cell, time) outside of their variable's valid range."""
     row = VARIABLES[name]
-    low = values < (row.valid_min if row.valid_min is not None else -np.inf)
-    high = values > (row.valid_max if row.valid_max is not None else np.inf)
-    wrong = low | high | np.isinf(values)
+    lowest = -np.inf if row.valid_min is None else row.valid_min
+    highest = np.inf if row.valid_max is None else row.valid_max
+    highest = min(highest, _MOST_STREAMFLOW) if name == "streamflow" else highest
+    low = values < lowest
+    wrong = low | (values > highest) | np.isinf(values)
     if not wrong.any():
-        return None
+        return {}
+    places = Places.of(wrong, values, times, cells)
     what = f"{row.long_name} ({called or repr(name)})"
-    worst = f"{values[wrong][0]:g} {row.units} {_first(wrong, times, cells)}"
-    found = f"{what} is {worst} ({_count(wrong)} out of range)"
-    if row.quantity == "temperature" and np.nanmedian(values) > _KELVIN_AS_CELSIUS:
-        return UnitsError(
-            f"{found}: this looks like kelvin with units 'degC'; set the 'units' attribute to 'K'."
-        )
-    if row.quantity == "temperature" and np.nanmedian(values) < _CELSIUS_AS_KELVIN:
-        return UnitsError(
-            f"{found}: this looks like degC with units 'K'; set the 'units' attribute to 'degC'."
-        )
-    advice = "are missing values coded as numbers?" if low.any() else "are the units right?"
-    return ValueRangeError(
-        f"{found}; expected {row.valid_min:g} to {_greatest(row.valid_max)} {row.units}: {advice}"
+    kind, advice = _meaning(name, values, wrong, bool(low.any()))
+    expected = "" if kind is UnitsError else f"; expected {lowest:g} to {highest:g} {row.units}"
+
+    def message(places: Places) -> str:
+        value = f"{places.value:g} {row.units} {places.first} ({places} out of range)"
+        return f"{what} is {value}{expected}: {advice}"
+
+    return {f"{name} range": Fault(kind, places, message)}
+
+
+def check_latitude(latitude: xr.DataArray, called: str) -> None:
+    """Refuse latitudes, in degrees, beyond the poles; lazy ones are not read.
+
+    Raises
+    ------
+    ValueRangeError
+        It names the first place.
+    """
+    if latitude.chunks is not None:
+        return
+    wrong = np.abs(latitude.values) > VARIABLES["lat"].valid_max
+    if not wrong.any():
+        return
+    place = dict(zip(latitude.dims, np.unravel_index(int(wrong.argmax()), wrong.shape), strict=True))
+    first = latitude.isel(place)
+    labels = [f"{dim} {first[dim].item()}" for dim in place if dim in first.coords]
+    where = f"at {', '.join(labels)} " if labels else ""
+    raise ValueRangeError(
+        f"latitude ({called!r}) is {first.item():g} degrees_north {where}({int(wrong.sum())} of {wrong.size} "
+        "out of range); expected -90 to 90: are latitude and longitude swapped?"
     )
 
 
-def _greatest(value: float | None) -> str:
-    return "any" if value is None else f"{value:g}"
-
-
-def _count(mask: np.ndarray) -> str:
-    return f"{int(mask.sum())} of {mask.size} cell-days in {int(mask.any(axis=-1).sum())} cells"
-
-
-def _first(mask: np.ndarray, times: Labels, cells: Labels | None) -> str:
-    cell, day = divmod(int(np.argmax(mask)), mask.shape[1])
-    where = f"in {cells[cell]} " if cells is not None else ""
-    return f"{where}on {str(times[day])[:10]}"
-
-
-def fill_gaps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fill missing days by linear interpolation in time, and both ends with the nearest value.
-
-    Parameters
-    ----------
-    values : array, (cell, time)
-
-    Returns
-    -------
-    filled : array, (cell, time)
-        A cell without any value stays missing.
-    was_missing : array of bool, (cell, time)
-    """
-    was_missing = np.isnan(values)
-    filled = values.copy()
-    days = np.arange(values.shape[-1])
-    for cell in np.flatnonzero(was_missing.any(axis=-1)):
-        known = ~was_missing[cell]
-        if known.any():
-            filled[cell] = np.interp(days, days[known], values[cell, known])
-    return filled, was_missing
+def _meaning(name: str, values: np.ndarray, wrong: np.ndarray, low: bool) -> tuple[type[HydroxrError], str]:
+    """The class of the error and what the values may mean."""
+    temperature = VARIABLES[name].quantity == "temperature"
+    if temperature and np.nanmedian(values) > _KELVIN_AS_CELSIUS:
+        return UnitsError, "this looks like kelvin with units 'degC'; set the 'units' attribute to 'K'."
+    if temperature and np.nanmedian(values) < _CELSIUS_AS_KELVIN:
+        return UnitsError, "this looks like degC with units 'K'; set the 'units' attribute to 'degC'."
+    first = float(values[wrong][0])
+    if looks_missing(first):
+        return ValueRangeError, (
+            f"are missing values coded as numbers? Mask that number alone: array.where(array != {first:g})."
+        )
+    if low:
+        return ValueRangeError, "are missing values coded as numbers?"
+    if temperature and np.nanmax(values) < _WARMEST_IN_FAHRENHEIT:
+        return ValueRangeError, "are the units right? It may be degrees Fahrenheit."
+    if name == "streamflow":
+        return ValueRangeError, "are the units right, of the streamflow and of the catchment area?"
+    return ValueRangeError, "are the units right?"

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..conventions.missing_values import stated_missing
 from ..conventions.units import convert, factor_offset, quantity_of, same_units
 from ..conventions.variables import FORCING, VARIABLES
 from ..errors import DimensionError, EmptySelectionError, MissingVariableError, UnitsError
 from .cells import Space, space_labels, space_names
 from .find import find, find_mask, listed, missing, spellings
 from .pet import hargreaves
+from .ranges import check_latitude
 from .time_axis import check_time, select_days
 
 _DISCHARGE_TO_DEPTH = 86400.0 * 1000.0 / 1e6  # m3 s-1 over km2 -> mm/day
@@ -83,8 +85,13 @@ class Inputs:
             If there is none.
         UnitsError
             If its units are missing, unknown, or of another quantity.
+        ValueRangeError
+            If latitudes are beyond the poles.
         """
-        return convert(self.variable(role), VARIABLES[role])
+        array = convert(stated_missing(self.variable(role)), VARIABLES[role])
+        if role == "lat":
+            check_latitude(array, str(self.name(role)))
+        return array
 
     @cached_property
     def space(self) -> Space:
@@ -197,7 +204,7 @@ class Inputs:
         name = self.name("mask")
         if name is None:
             return None
-        array = self.ds[name]
+        array = stated_missing(self.ds[name])
         strange = [dim for dim in array.dims if dim not in self.space]
         if strange or array.dtype.kind not in "biuf":
             raise DimensionError(
@@ -354,7 +361,7 @@ def _streamflow(inputs: Inputs) -> xr.DataArray:
             f"there is no observed streamflow ({spellings('streamflow')}) in the Dataset; it has "
             f"{listed(inputs.ds.data_vars)}."
         )
-    array = inputs.ds[name]
+    array = stated_missing(inputs.ds[name])
     units = str(array.attrs.get("units", ""))
     if quantity_of(units) != "discharge":
         return convert(array, row)
@@ -377,7 +384,7 @@ def _own(ds: xr.Dataset, name: str, units: str | None = None) -> xr.DataArray:
             f"{listed(ds.data_vars)}. Rename yours, ds.rename({{...: {name!r}}}), or name other forcing: "
             "hx.LSTMStreamflow(forcing=(...))."
         )
-    array = ds[name]
+    array = stated_missing(ds[name])
     if array.dtype.kind not in "fiu":
         raise UnitsError(
             f"{name!r} holds {array.dtype}; expected numbers with units. A time span that was decoded on "

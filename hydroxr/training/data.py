@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..inputs.attributes import attribute_array, attribute_categories, attribute_names
 from ..inputs.cells import Space, space_coords
-from ..inputs.ranges import check_forcing, range_problem
+from ..inputs.ranges import forcing_faults, raise_faults, range_faults
 from ..inputs.resolve import Inputs
 from ..inputs.time_axis import days_of_year, select_days
 from ..models.model import Model
@@ -266,12 +266,11 @@ def _held_by_mask(ds: xr.Dataset, space: Space, mask: xr.DataArray) -> np.ndarra
 def _checked_forcing(inputs: Inputs, flow: np.ndarray, chosen: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Forcing of the chosen cells, (time, cell, forcing), after a check of all values."""
     names, times = tuple(cells[chosen]), inputs.ds["time"].values
-    problem = range_problem("streamflow", flow[:, chosen].T, times, names)
-    if problem is not None:
-        raise problem
     arrays = {name: _flat(array, inputs.space)[:, chosen] for name, array in inputs.forcing.items()}
     by_cell = {name: array.T for name, array in arrays.items()}
-    check_forcing(by_cell, times, names, called=inputs.called, derived=inputs.derived)
+    faults = range_faults("streamflow", flow[:, chosen].T, times, names)
+    faults |= forcing_faults(by_cell, times, names, called=inputs.called, derived=inputs.derived)
+    raise_faults(faults.values())
     return np.stack(list(arrays.values()), axis=-1)
 
 

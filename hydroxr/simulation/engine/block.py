@@ -14,7 +14,8 @@ from functools import cache
 import numpy as np
 
 from ...errors import BlockError, HydroxrError
-from ...inputs.ranges import check_forcing, fill_gaps
+from ...inputs.gaps import fill_gaps
+from ...inputs.ranges import check_forcing
 from ...models.specs import DeltaHBV
 from .compute import run_cells
 from .job import CARRY, ZERO_PET, Job, places, width
@@ -234,7 +235,8 @@ def _fill(given: dict[str, np.ndarray], job: Job) -> tuple[np.ndarray, np.ndarra
     filled_any = np.zeros(given["forcing:prcp"].shape, dtype=bool)
     known = np.ones(len(filled_any), dtype=bool)
     for name in job.series_of:
-        given[name], was_missing = fill_gaps(given[name])
+        rain = name == "forcing:prcp"
+        given[name], was_missing = fill_gaps(given[name], job.days.days_of_year, precipitation=rain)
         filled_any |= was_missing
         known &= ~was_missing.all(axis=1)
     return filled_any.astype("int8"), known
