@@ -46,10 +46,10 @@ EQUATION = (
 _FLAGS: dict[str, dict[str, Any]] = {
     "forcing_flag": {
         "flag_values": np.array([0, 1, 2], dtype="int8"),
-        "flag_meanings": "complete filled_by_interpolation_in_time no_forcing_in_this_cell",
-        "comment": "A gap in the forcing of up to a week was filled by linear interpolation in time, at the ends "
-        "by the nearest value; a longer one by the mean of other days at the same time of the year. Where any "
-        "forcing is missing on all days nothing is simulated.",
+        "flag_meanings": "complete filled_in_time no_forcing_in_this_cell",
+        "comment": "A gap in the forcing of up to a week was filled by linear interpolation in time, at the "
+        "ends by the nearest value; a longer one by the mean of other days at the same time of the year. "
+        "Where any forcing is missing on all days nothing is simulated.",
     },
     "attribute_flag": {
         "flag_masks": np.array([1, 2], dtype="int8"),

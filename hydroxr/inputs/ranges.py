@@ -297,7 +297,7 @@ def range_faults(
     return {f"{name} range": Fault(kind, places, message)}
 
 
-def check_latitude(latitude: xr.DataArray, called: str) -> None:
+def checked_latitude(latitude: xr.DataArray, called: str) -> xr.DataArray:
     """Refuse latitudes, in degrees, beyond the poles; lazy ones are not read.
 
     Raises
@@ -306,10 +306,10 @@ def check_latitude(latitude: xr.DataArray, called: str) -> None:
         It names the first place.
     """
     if latitude.chunks is not None:
-        return
-    wrong = np.abs(latitude.values) > VARIABLES["lat"].valid_max
+        return latitude
+    wrong = np.abs(latitude.values) > 90.0
     if not wrong.any():
-        return
+        return latitude
     place = dict(zip(latitude.dims, np.unravel_index(int(wrong.argmax()), wrong.shape), strict=True))
     first = latitude.isel(place)
     labels = [f"{dim} {first[dim].item()}" for dim in place if dim in first.coords]

@@ -17,7 +17,7 @@ from ..errors import DimensionError, EmptySelectionError, MissingVariableError, 
 from .cells import Space, space_labels, space_names
 from .find import find, find_mask, listed, missing, spellings
 from .pet import hargreaves
-from .ranges import check_latitude
+from .ranges import checked_latitude
 from .time_axis import check_time, select_days
 
 _DISCHARGE_TO_DEPTH = 86400.0 * 1000.0 / 1e6  # m3 s-1 over km2 -> mm/day
@@ -71,8 +71,7 @@ class Inputs:
 
     def variable(self, role: str) -> xr.DataArray:
         """The variable that plays a role, as the Dataset has it; a MissingVariableError if there is none."""
-        name = self.name(role)
-        if name is None:
+        if (name := self.name(role)) is None:
             raise missing(self.ds, role)
         return self.ds[name]
 
@@ -83,15 +82,11 @@ class Inputs:
         ------
         MissingVariableError
             If there is none.
-        UnitsError
-            If its units are missing, unknown, or of another quantity.
-        ValueRangeError
-            If latitudes are beyond the poles.
+        UnitsError, ValueRangeError
+            If its units are missing or wrong, or latitudes are beyond the poles.
         """
         array = convert(stated_missing(self.variable(role)), VARIABLES[role])
-        if role == "lat":
-            check_latitude(array, str(self.name(role)))
-        return array
+        return checked_latitude(array, str(self.name(role))) if role == "lat" else array
 
     @cached_property
     def space(self) -> Space:
