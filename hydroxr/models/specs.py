@@ -63,7 +63,7 @@ class DeltaHBV:
     'δn(γt,βt)'
     """
 
-    # Of every description: daily inputs, simulated variables, name in titles, kind in attributes.
+    # Every description has these: daily inputs, simulated variables, name in titles, kind in attributes.
     forcing: ClassVar[tuple[str, ...]] = FORCING
     outputs: ClassVar[tuple[str, ...]] = OUTPUTS
     called: ClassVar[str] = "a differentiable HBV model"

@@ -157,7 +157,7 @@ def test_a_write_does_not_go_on_with_another_area(ds: xr.Dataset, tmp_path: Path
 
 
 def test_ensembles_have_them_too(ds: xr.Dataset) -> None:
-    """Of the mean over the members, and of each."""
+    """Variables are derived from the mean of the members, and from each member."""
     short = ds.isel(time=slice(0, 60))
     spec = hx.DeltaHBV(components=2, hidden=4)
     ensemble = Ensemble(tuple(untrained(spec, seed=seed) for seed in (0, 1)))
@@ -322,7 +322,7 @@ def test_errors_follow_from_those_that_are_stated(
 
 
 def test_areas_that_are_none_are_refused(ds: xr.Dataset, sim: xr.Dataset) -> None:
-    """Of a wrong type, of other dimensions, without a name, lazy and negative."""
+    """Wrong types, other dimensions, no name, lazy and negative areas are refused."""
     area = ds["area"]
     for wrong in ([1, 2, 3], 5.0):
         with pytest.raises(DescriptionError, match=f"area is {type(wrong).__name__} .*expected a DataArray"):

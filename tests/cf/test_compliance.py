@@ -58,7 +58,7 @@ def test_a_slice_of_a_store_is_cf_without_hydroxr(files: tuple[Path, ...], tmp_p
 
 
 def test_acdd_misses_nothing_that_a_program_can_know(files: tuple[Path, ...]) -> None:
-    """Of the highly recommended attributes only standard names are missing, for variables without one in CF.
+    """Only standard names are missing among the highly recommended attributes, where CF has none.
     The rest the user must give, or it has no meaning here."""
     names = ("basins", "filled", "grid", "360_day", "month_sums", "lstm", "zarr_derived_filled")
     chosen = [file for file in files if file.stem in names]

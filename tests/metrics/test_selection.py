@@ -71,7 +71,7 @@ def test_days_that_both_have_count_and_basins_must_be_the_same():
 
 
 def test_space_alone_can_be_reduced():
-    """A value a day, of maps."""
+    """Maps have one score for each day."""
     simulated, observed = basins()
     grid = [
         xr.DataArray(

@@ -284,7 +284,7 @@ def test_a_simulation_draws_its_own_pictures(delta, observed, parameters):
 
 
 def test_a_simulation_draws_its_baseflow_index(delta, observed):
-    """Of its own baseflow and runoff; the observed one may have more basins."""
+    """The index comes from the run's own baseflow and runoff; the observed one may have more basins."""
     known = observed.assign(bfi_usgs=("basin", [0.8, 0.4, 0.1, 0.2]))
     # Whole years count: 2001-10-01 and later, all baseflow here, do not.
     late = delta["time"] >= np.datetime64("2001-10-01")

@@ -154,7 +154,7 @@ def test_symbols_are_printed_as_in_the_paper(symbol, printed):
 
 
 def test_boxes_are_the_quartiles_of_each_model_that_has_evapotranspiration(results):
-    """Of two seeds the mean in each cell; an LSTM has none."""
+    """Two seeds are drawn as their mean in each cell; an LSTM has no evapotranspiration."""
     axes = plot.evapotranspiration(results, run="dn-bt-gt")
     assert axes.shape == (2,)
     means = [results["et_correlation"].isel(run=[0, 1]).mean("run"), results["et_correlation"].isel(run=2)]

@@ -373,7 +373,7 @@ def test_the_command_lists_its_runs(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_the_command_prints_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of what it trained, with the options that it was given."""
+    """The table has what the command trained, with the options that it was given."""
     given: dict[str, Any] = {}
 
     def small(ds: xr.Dataset, out: Path, **options: Any) -> xr.Dataset:

@@ -59,7 +59,7 @@ def test_members_are_the_models_of_their_seeds(
 def test_a_simulation_is_the_members_mean_with_their_spread(
     ds: xr.Dataset, ensembles: dict[str, Ensemble], kind: str
 ) -> None:
-    """Of every variable, against NumPy; labels and attributes are those of any simulation."""
+    """NumPy gives the same for every variable; labels and attributes are those of any simulation."""
     sims = [ds.hbv.simulate(member) for member in ensembles[kind].members]
     out = ds.hbv.simulate(ensembles[kind])
     assert set(out.data_vars) == {*sims[0].data_vars, "streamflow_spread"}

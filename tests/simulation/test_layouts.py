@@ -98,7 +98,7 @@ def test_parameters_are_matched_by_label(ds: xr.Dataset, constant_model: Model) 
 
 
 def test_parameters_may_lack_space_and_components(ds: xr.Dataset) -> None:
-    """A number holds for every cell and component, a value a cell for every component."""
+    """A number holds for every cell and component, one value per cell for every component."""
     parameters = make_parameters(ds)
     one = float(parameters["FC"][0, 0])
     sparse = parameters.assign(FC=one, K1=parameters["K1"].isel(component=0, drop=True))

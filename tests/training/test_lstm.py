@@ -65,7 +65,7 @@ def model() -> Model:
 
 
 def test_check_tells_of_what_it_is_given(data: xr.Dataset) -> None:
-    """Of the benchmark's own forcing; without it, of HBV's."""
+    """It reports the benchmark's own forcing, or HBV's where no model is given."""
     report = data.drop_vars(("tmin", "tmax"), errors="ignore").hbv.check(SPEC)
     assert report.roles["vp"] == "vp (Pa)"
     assert report.roles["precipitation"] == "prcp (mm/day)"
@@ -112,7 +112,7 @@ def test_a_description_that_does_not_exist(options: dict[str, Any], words: str) 
 
 
 def test_another_kind_is_not_known() -> None:
-    """Of a newer version, say."""
+    """A newer version may have it."""
     with pytest.raises(DescriptionError, match=r"'Transformer'.*DeltaHBV or LSTMStreamflow"):
         description_from({"kind": "Transformer"})
 

@@ -104,7 +104,7 @@ def by_numpy(ds: xr.Dataset, model: Model) -> np.ndarray:
 def test_a_simulation_is_the_network_written_out(
     data: xr.Dataset, model: Model, tmp_path: Path, dtype: str
 ) -> None:
-    """Of a model that was saved and loaded, in NumPy."""
+    """NumPy gives the same streamflow with the weights of a model that was saved and loaded."""
     loaded = hx.load_model(model.save(tmp_path / "model"))
     assert isinstance(loaded, Model)
     sim = data.hbv.simulate(loaded, dtype=dtype)["streamflow"]

@@ -1,7 +1,7 @@
 """What happens to one block of cells and days: checks, networks, physics. Arrays in, arrays out.
 
-:func:`run_block` is what ``apply_ufunc`` calls, once for data in memory, once a block for lazy
-data. It leaves out the cells that a mask says are none (the sea on a grid) or that have no forcing,
+:func:`run_block` is what ``apply_ufunc`` calls, once for data in memory, once per block for
+lazy data. It leaves out the cells that a mask says are none (the sea on a grid) or that have no forcing,
 and cuts the others into pieces that fit a budget of memory, whichever way it is called.
 """
 

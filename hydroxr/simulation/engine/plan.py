@@ -2,10 +2,10 @@
 
 **The memory.** A worker process has M bytes for T threads: the memory limit and the threads of the
 workers of dask's cluster where there is one; else half of this machine's memory (or of what the
-container may have) and as many threads as dask uses; or ``memory=`` for a process. A thread may take
-``share = M / (2 T)``: the other half is for libraries (some 0.5 GB a process), for results that wait to
-be written, and for dask, which begins to move data to disk at 60 %. Of its share, at most 200 MB and
-at most half are working memory, within which a block cuts its cells into pieces.
+container may have) and as many threads as dask uses; or ``memory=`` for each process. A thread may take
+``share = M / (2 T)``: the other half is for libraries (some 0.5 GB per process), for results that wait to
+be written, and for dask, which begins to move data to disk at 60 %. At most 200 MB and at
+most half of this share are working memory, within which a block cuts its cells into pieces.
 
 **The block.** The rest is for what comes in and goes out: each cell-day takes ``b`` bytes, twice those of
 the forcing (as it is read, as it is converted) and twice those of the outputs (as they are computed, as
@@ -119,7 +119,7 @@ class Plan:
 
     @property
     def cells(self) -> int:
-        """Of the run."""
+        """How many cells the run has."""
         return math.prod(self.space.values())
 
     @property
@@ -140,7 +140,7 @@ class Plan:
 
     @property
     def peak_bytes(self) -> float:
-        """Of a process that has a block in each thread, and another one waiting to be written."""
+        """Memory of a process with one block in work and one block to be written for each thread."""
         threads = 1 if self.in_memory else self.machine.threads
         return LIBRARIES + threads * (2 * self.block_bytes + self.machine.working)
 
@@ -282,7 +282,7 @@ def _part(length: int, parts: int) -> int:
 
 
 def _seconds(cells: int, days: int, bytes_of_day: float, job: Job) -> float:
-    """Of one thread."""
+    """How long one thread needs."""
     seconds = cells * days * bytes_of_day / CODEC
     walked = 0
     hidden = 0

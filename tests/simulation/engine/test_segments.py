@@ -48,7 +48,7 @@ ELSEWHERE = ("1990-01-06", "1990-02-14")
 
 
 def model(name: str, period: tuple[str, str] = ("2000-01-06", "2000-02-14")) -> Any:
-    """Of the ladder, the LSTM, or an ensemble."""
+    """A model of the ladder, the LSTM, or an ensemble."""
     if name == "ensemble":
         return Ensemble(tuple(untrained(LADDER["dn-bt-gt"], period=period, seed=seed) for seed in (0, 1)))
     return untrained(LSTM if name == "lstm" else LADDER[name], period=period)
