@@ -15,8 +15,12 @@ from .cells import Space
 NO_TEXT = ("", "nan", "None", "<NA>")  # count as missing
 
 
-def attribute_names(ds: xr.Dataset, space: Space, chosen: Sequence[str] | None) -> tuple[str, ...]:
-    """Names of the static inputs: ``chosen``, or the attributes of Feng et al. (2022), Table A1, in ``ds``.
+def attribute_names(
+    ds: xr.Dataset, space: Space, chosen: Sequence[str] | None, default: Sequence[str] = ATTRIBUTES
+) -> tuple[str, ...]:
+    """Names of the static inputs: ``chosen``, or those of ``default`` that are in ``ds``.
+
+    The default is Table A1 of Feng et al. (2022), or what a model reads of it.
 
     Raises
     ------
@@ -26,7 +30,7 @@ def attribute_names(ds: xr.Dataset, space: Space, chosen: Sequence[str] | None) 
         If an attribute varies in time.
     """
     chosen = [chosen] if isinstance(chosen, str) else chosen
-    names = tuple(chosen) if chosen is not None else tuple(name for name in ATTRIBUTES if name in ds)
+    names = tuple(chosen) if chosen is not None else tuple(name for name in default if name in ds)
     absent = [name for name in names if name not in ds]
     if absent:
         raise MissingAttributeError(

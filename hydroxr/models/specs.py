@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 from ..conventions.attributes import HBV, STREAMFLOW_ALONE
-from ..conventions.variables import FORCING, OUTPUTS
+from ..conventions.variables import ATTRIBUTES, FORCING, OUTPUTS
 from ..errors import DescriptionError
 from ..physics.parameters import PARAMETERS, ROUTING
 
@@ -127,6 +127,16 @@ class DeltaHBV:
         return self.network != "constant"
 
     @property
+    def attributes(self) -> tuple[str, ...]:
+        """What a regional network reads by default: Table A1, without the area where the paper is left.
+
+        Water per area should not depend on the area, and scores are the same without it.
+        """
+        if self.reads_window:
+            return ATTRIBUTES
+        return tuple(name for name in ATTRIBUTES if name != "area_gages2")
+
+    @property
     def reads_window(self) -> bool:
         """Whether static parameters are read from forcing, at the end of a parameter window."""
         return self.network == "lstm"
@@ -211,6 +221,7 @@ class LSTMStreamflow:
     network: ClassVar[str] = "streamflow"
     outputs: ClassVar[tuple[str, ...]] = ("streamflow",)
     called: ClassVar[str] = "an LSTM"
+    attributes: ClassVar[tuple[str, ...]] = ATTRIBUTES
     regional: ClassVar[bool] = True
     symbol: ClassVar[str] = "LSTM"
     model_kind: ClassVar[str] = STREAMFLOW_ALONE

@@ -80,7 +80,7 @@ def training_arrays(
             f"forcing {period.name('streamflow')!r} is the observed streamflow that the model is to learn; "
             "expected other variables: hx.LSTMStreamflow(forcing=(...))."
         )
-    names = attribute_names(ds, space, attributes) if spec.regional else ()
+    names = attribute_names(ds, space, attributes, spec.attributes) if spec.regional else ()
     _check_length(len(period.days), protocol)
     held = _held_out(period, validation, spec)
     _check_memory([*forcing.values(), observed])

@@ -74,7 +74,7 @@ def _parts(
         yield np.ascontiguousarray(part.values, dtype="float32").data.cast("B")
     if isinstance(spec, LSTMStreamflow):
         yield f"{inputs.own_units}"
-    for name in attribute_names(inputs.ds, (dim,), options.get("attributes")):
+    for name in attribute_names(inputs.ds, (dim,), options.get("attributes"), spec.attributes):
         yield f"{name} {inputs.ds[name].values.tolist()}"
 
 
