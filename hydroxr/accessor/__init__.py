@@ -45,22 +45,51 @@ class HBVAccessor(TrainingMethods, SimulationMethods, ResultMethods):
 
         return check(self._ds, spec)
 
-    def pet(self) -> xr.DataArray:
-        """Potential evapotranspiration: that of the Dataset, or else by Hargreaves' equation.
+    def pet(self, method: str | None = None) -> xr.DataArray:
+        """Potential evapotranspiration: that of the Dataset, or by a formula.
+
+        Parameters
+        ----------
+        method : {"hargreaves", "oudin", "hamon", "priestley-taylor", "penman-monteith"}, optional
+            A formula, also if the Dataset has PET. Default: PET of the Dataset; else Hargreaves from
+            ``tmin``, ``tmax`` and ``lat``; else Oudin from ``tmean`` and ``lat``. Hamon needs the same as
+            Oudin. Priestley-Taylor (coefficient 1.26) needs temperature, ``lat``, radiation (``srad``,
+            ``rsds``), and elevation (``elev_mean``, ``elevation``) or surface pressure (``ps``);
+            Penman-Monteith (FAO 56) also wind (``u2`` at 2 m; ``wind``, ``sfcWind`` at 10 m). Both read
+            humidity from the first of vapour pressure (``vp``), dew point (``tdew``), specific humidity
+            (``huss``), relative humidity (``rh``); without any, the daily minimum counts as the dew point
+            (FAO 56, equation 48). Beside a day length ``dayl``, ``srad`` is the mean over the daylight hours,
+            as in Daymet, unless its cell methods are "time: mean".
 
         Returns
         -------
         DataArray
-            ``(time, space)`` in the Dataset's order, kg m-2 day-1 (mm/day); lazy if the Dataset is.
+            ``(time, space)`` in the Dataset's order, kg m-2 day-1 (mm/day), at least 0; lazy if the Dataset
+            is. The ``comment`` of a computed PET names the formula and its variables.
 
         Raises
         ------
         MissingVariableError
-            If the Dataset has neither PET nor tmin, tmax and latitude.
+            If the Dataset lacks variables for the formula.
+        DescriptionError
+            If there is no such formula.
+        UnitsError
+            If units are missing or not understood.
+
+        Notes
+        -----
+        Any calendar serves: in one of 360 days, a month has the same sun as in others.
+
+        Sources: Hargreaves (1994); Oudin et al. (2005); Hamon (1963) in the form of Lu et al. (2005);
+        Priestley and Taylor (1972); Allen et al. (1998), FAO 56.
+
+        Examples
+        --------
+        >>> ds = ds.assign(pet=ds.hbv.pet("priestley-taylor"))  # doctest: +SKIP
         """
         from ..inputs.resolve import potential_evapotranspiration
 
-        return potential_evapotranspiration(self._ds)
+        return potential_evapotranspiration(self._ds, method)
 
     @property
     def plot(self) -> Plots:

@@ -20,7 +20,7 @@ import xarray as xr
 
 from ..conventions.variables import VARIABLES
 from ..errors import DescriptionError
-from ..inputs.pet import hargreaves
+from ..inputs.pet.temperature import hargreaves
 
 _START = "1980-10-01"
 _SOUTH, _NORTH, _WEST, _EAST = 25.0, 65.0, -125.0, -65.0

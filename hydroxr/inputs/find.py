@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable
 import xarray as xr
 
 from ..conventions.variables import VARIABLES
+from ..conventions.weather import ROLES
 from ..errors import AmbiguousVariableError, MissingVariableError
 
 
@@ -22,7 +23,7 @@ def find(ds: xr.Dataset, name: str, *, prefer: str | None = None) -> str | None:
     MissingVariableError
         If ``prefer`` is not in the Dataset.
     """
-    row = VARIABLES[name]
+    row = ROLES[name]
     if prefer is not None:
         if prefer not in ds.variables:
             raise MissingVariableError(f"{prefer!r} is not in the Dataset; it has {listed(ds.variables)}.")
@@ -57,7 +58,7 @@ def find_mask(ds: xr.Dataset) -> str | None:
 
 def missing(ds: xr.Dataset, name: str) -> MissingVariableError:
     """The error for a variable of the table that the Dataset lacks."""
-    row = VARIABLES[name]
+    row = ROLES[name]
     return MissingVariableError(
         f"there is no {row.long_name} ({spellings(name)}) in the Dataset; it has {listed(ds.data_vars)}. "
         f"Rename yours: ds.rename({{...: {row.names[0]!r}}})."
@@ -72,12 +73,12 @@ def _is_extreme(array: xr.DataArray) -> bool:
 
 
 def _role(name: str) -> str:
-    return "observed streamflow" if name == "streamflow" else VARIABLES[name].long_name
+    return "observed streamflow" if name == "streamflow" else ROLES[name].long_name
 
 
 def spellings(name: str) -> str:
     """The names and standard names by which a role is found, for messages."""
-    row = VARIABLES[name]
+    row = ROLES[name]
     standard = f", or with standard name {' or '.join(row.standard_names)}" if row.standard_names else ""
     return f"named {', '.join(row.names)}{standard}"
 

@@ -13,10 +13,11 @@ import xarray as xr
 from ..conventions.missing_values import stated_missing
 from ..conventions.units import convert, factor_offset, quantity_of, same_units
 from ..conventions.variables import FORCING, VARIABLES
+from ..conventions.weather import ROLES
 from ..errors import DimensionError, EmptySelectionError, MissingVariableError, UnitsError
 from .cells import Space, space_labels, space_names
 from .find import find, find_mask, listed, missing, spellings
-from .pet import hargreaves
+from .pet.choose import computed, described
 from .ranges import checked_latitude
 from .time_axis import check_time, select_days
 
@@ -85,7 +86,7 @@ class Inputs:
         UnitsError, ValueRangeError
             If its units are missing or wrong, or latitudes are beyond the poles.
         """
-        array = convert(stated_missing(self.variable(role)), VARIABLES[role])
+        array = convert(stated_missing(self.variable(role)), ROLES[role])
         return checked_latitude(array, str(self.name(role))) if role == "lat" else array
 
     @cached_property
@@ -166,10 +167,9 @@ class Inputs:
         found = self.name(role)
         if found is not None:
             return repr(found)
-        mean = f"{self.name('tmin')!r} and {self.name('tmax')!r}"
-        return (
-            f"the mean of {mean}" if role == "tmean" else f"Hargreaves, from {mean} and {self.name('lat')!r}"
-        )
+        if role == "pet":
+            return described(self)
+        return f"the mean of {self.name('tmin')!r} and {self.name('tmax')!r}"
 
     @property
     def own_units(self) -> dict[str, str]:
@@ -271,15 +271,16 @@ def resolve(
     return inputs
 
 
-def potential_evapotranspiration(ds: xr.Dataset) -> xr.DataArray:
-    """Potential evapotranspiration, mm/day: of the Dataset, else Hargreaves from tmin, tmax, latitude.
+def potential_evapotranspiration(ds: xr.Dataset, method: str | None = None) -> xr.DataArray:
+    """Potential evapotranspiration, mm/day: by a formula; without one of the Dataset, else by its data.
 
     Raises
     ------
-    MissingVariableError
-        If there is neither.
+    DescriptionError, MissingVariableError
+        If there is no such formula, or no variables for it.
     """
-    return _evapotranspiration(Inputs(ds))
+    inputs = Inputs(ds)
+    return _evapotranspiration(inputs) if method is None else computed(inputs, method)
 
 
 def observed_streamflow(ds: xr.Dataset, target: str = "streamflow") -> xr.DataArray:
@@ -338,15 +339,7 @@ def _temperature(inputs: Inputs) -> xr.DataArray:
 def _evapotranspiration(inputs: Inputs) -> xr.DataArray:
     if inputs.name("pet") is not None:
         return inputs.required("pet")
-    absent = [part for part in ("tmin", "tmax", "lat") if inputs.name(part) is None]
-    if absent:
-        raise MissingVariableError(
-            f"there is no potential evapotranspiration ({spellings('pet')}), and Hargreaves also needs "
-            f"{', '.join(absent)}; add one or the other."
-        )
-    tmin, tmax, latitude = (inputs.required(part) for part in ("tmin", "tmax", "lat"))
-    mean = 0.5 * (tmin + tmax) if inputs.name("tmean") is None else inputs.required("tmean")
-    return hargreaves(mean, tmin, tmax, latitude)
+    return computed(inputs)
 
 
 def _streamflow(inputs: Inputs) -> xr.DataArray:

@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 
 from hydroxr.errors import MissingVariableError, UnitsError, ValueRangeError
-from hydroxr.inputs.pet import extraterrestrial_radiation, hargreaves
+from hydroxr.inputs.pet.sun import extraterrestrial_radiation
+from hydroxr.inputs.pet.temperature import hargreaves
 from tests.support.labelled import make_dataset, make_grid, with_extremes
 
 
