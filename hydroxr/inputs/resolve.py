@@ -11,12 +11,12 @@ import pandas as pd
 import xarray as xr
 
 from ..conventions.missing_values import stated_missing
-from ..conventions.units import convert, factor_offset, quantity_of, same_units
+from ..conventions.units import convert, factor_offset, quantity_of
 from ..conventions.variables import FORCING, VARIABLES
 from ..conventions.weather import ROLES
-from ..errors import DimensionError, EmptySelectionError, MissingVariableError, UnitsError
+from ..errors import DimensionError, EmptySelectionError, MissingVariableError
 from .cells import Space, space_labels, space_names
-from .find import find, find_mask, listed, missing, spellings
+from .find import find, find_mask, find_own, find_rain_and_snow, listed, missing, nearest, spellings, unused
 from .pet.choose import computed, described
 from .ranges import checked_latitude
 from .time_axis import check_time, select_days
@@ -72,9 +72,12 @@ class Inputs:
 
     def variable(self, role: str) -> xr.DataArray:
         """The variable that plays a role, as the Dataset has it; a MissingVariableError if there is none."""
-        if (name := self.name(role)) is None:
-            raise missing(self.ds, role)
-        return self.ds[name]
+        name = self.name(role)
+        if name is not None:
+            return self.ds[name]
+        if role == "prcp" and self.rain_and_snow is not None:
+            return self._sum_of_rain_and_snow
+        raise missing(self.ds, role)
 
     def required(self, role: str) -> xr.DataArray:
         """The variable that plays a role, in the model's units.
@@ -88,6 +91,28 @@ class Inputs:
         """
         array = convert(stated_missing(self.variable(role)), ROLES[role])
         return checked_latitude(array, str(self.name(role))) if role == "lat" else array
+
+    @cached_property
+    def rain_and_snow(self) -> tuple[str, str] | None:
+        """The variables whose sum is the precipitation, if there is no variable of all of it."""
+        return None if self.name("prcp") else find_rain_and_snow(self.ds)
+
+    @cached_property
+    def _sum_of_rain_and_snow(self) -> xr.DataArray:
+        assert self.rain_and_snow is not None
+        rain, snow = (
+            convert(stated_missing(self.ds[name]), VARIABLES["prcp"]) for name in self.rain_and_snow
+        )
+        out: xr.DataArray = (rain + snow).rename("prcp")
+        out.attrs = VARIABLES["prcp"].attrs()
+        out.encoding = self.ds[self.rain_and_snow[0]].encoding
+        return out
+
+    @property
+    def unused(self) -> list[str]:
+        """Remarks on daily series that look like an input and are not used."""
+        roles = dict.fromkeys(("prcp", "tmean", "pet", "streamflow"))
+        return unused(self.ds, {role: self.name(role) for role in roles} | self.found)
 
     @cached_property
     def space(self) -> Space:
@@ -116,7 +141,7 @@ class Inputs:
 
     def check_time(self) -> None:
         """Refuse a time axis that is not daily, sorted and complete; see :func:`check_time`."""
-        check_time(self.variable("prcp"), f"precipitation {self.name('prcp')!r}")
+        check_time(self.variable("prcp"), f"precipitation {self.call('prcp')}")
 
     @cached_property
     def forcing(self) -> dict[str, xr.DataArray]:
@@ -167,6 +192,8 @@ class Inputs:
         found = self.name(role)
         if found is not None:
             return repr(found)
+        if role == "prcp" and self.rain_and_snow is not None:
+            return "the sum of {!r} and {!r}".format(*self.rain_and_snow)
         if role == "pet":
             return described(self)
         return f"the mean of {self.name('tmin')!r} and {self.name('tmax')!r}"
@@ -179,10 +206,10 @@ class Inputs:
     def check_units(self, units: Mapping[str, str]) -> None:
         """Refuse variables, taken as they are, that are not in ``units``, with a UnitsError."""
         for name, expected in units.items():
-            _own(self.ds, name, expected)
+            find_own(self.ds, name, expected)
 
     def _own(self, name: str) -> xr.DataArray:
-        return _own(self.ds, name, self.units.get(name))
+        return find_own(self.ds, name, self.units.get(name))
 
     @cached_property
     def mask(self) -> xr.DataArray | None:
@@ -329,7 +356,7 @@ def _temperature(inputs: Inputs) -> xr.DataArray:
     if absent:
         raise MissingVariableError(
             f"there is no air temperature ({spellings('tmean')}), nor {' and '.join(absent)} for their mean; "
-            f"the Dataset has {listed(inputs.ds.data_vars)}."
+            f"the Dataset has {nearest(inputs.ds.data_vars, ('tmean', 'temperature', *absent))}."
         )
     mean = (0.5 * (inputs.required("tmin") + inputs.required("tmax"))).rename("tmean")
     mean.attrs = VARIABLES["tmean"].attrs()
@@ -345,10 +372,7 @@ def _evapotranspiration(inputs: Inputs) -> xr.DataArray:
 def _streamflow(inputs: Inputs) -> xr.DataArray:
     name, row = inputs.name("streamflow"), VARIABLES["streamflow"]
     if name is None:
-        raise MissingVariableError(
-            f"there is no observed streamflow ({spellings('streamflow')}) in the Dataset; it has "
-            f"{listed(inputs.ds.data_vars)}."
-        )
+        raise missing(inputs.ds, "streamflow")
     array = stated_missing(inputs.ds[name])
     units = str(array.attrs.get("units", ""))
     if quantity_of(units) != "discharge":
@@ -362,31 +386,3 @@ def _streamflow(inputs: Inputs) -> xr.DataArray:
     out = (array * (factor * _DISCHARGE_TO_DEPTH) / inputs.required("area")).rename("streamflow")
     out.attrs = row.attrs()
     return out
-
-
-def _own(ds: xr.Dataset, name: str, units: str | None = None) -> xr.DataArray:
-    """A variable in its own units, which must be ``units`` if given."""
-    if name not in ds.variables:
-        raise MissingVariableError(
-            f"there is no {name!r} in the Dataset, which the model has as forcing; it has "
-            f"{listed(ds.data_vars)}. Rename yours, ds.rename({{...: {name!r}}}), or name other forcing: "
-            "hx.LSTMStreamflow(forcing=(...))."
-        )
-    array = stated_missing(ds[name])
-    if array.dtype.kind not in "fiu":
-        raise UnitsError(
-            f"{name!r} holds {array.dtype}; expected numbers with units. A time span that was decoded on "
-            "reading stays a number with xr.open_dataset(..., decode_timedelta=False)."
-        )
-    found = str(array.attrs.get("units", "")).strip()
-    if not found:
-        raise UnitsError(
-            f"{name!r} has no 'units' attribute; expected {units or 'one'}: a simulation must have the units "
-            f"of the training. Say what it holds: ds[{name!r}].attrs['units'] = ..."
-        )
-    if units is not None and not same_units(found, units):
-        raise UnitsError(
-            f"{name!r} is in {found!r}, and the model was trained with it in {units!r}; expected the same. "
-            f"Convert the values and set ds[{name!r}].attrs['units'] = {units!r}."
-        )
-    return array
