@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from .forecasts import ForecastMethods
 from .results import ResultMethods
 from .simulation import SimulationMethods
 from .training import TrainingMethods
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @xr.register_dataset_accessor("hbv")
-class HBVAccessor(TrainingMethods, SimulationMethods, ResultMethods):
+class HBVAccessor(TrainingMethods, SimulationMethods, ForecastMethods, ResultMethods):
     """Differentiable HBV on a labelled Dataset."""
 
     def __init__(self, ds: xr.Dataset) -> None:

@@ -1,0 +1,1 @@
+"""Forecasts from many dates at once."""
