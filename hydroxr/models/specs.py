@@ -19,7 +19,9 @@ FILTER_UNITS = 64  # hidden units that read dynamic parameters from them
 LSTM_STATE = ("network_hidden", "network_cell")
 FILTER_STATE = "running_means"
 
-_WIDER = {"TT": (-5.0, 5.0)}  # ranges of the networks that the paper does not have
+# Ranges of the networks that the paper does not have. With the paper's CFMAX, and TT up to 5 degC, some
+# catchments hoard snow over the summer, up to 13 m; no catchment needs that to be simulated well.
+_RANGES = {"TT": (-5.0, 2.5), "CFMAX": (2.0, 10.0)}
 _RUNOFF_HIDDEN = 16  # default width of NN_r; the paper gives none
 
 
@@ -42,9 +44,9 @@ class DeltaHBV:
         ``"lstm"``: the paper's g_A, an LSTM that maps forcing and attributes to parameters, one
         network for all cells (regional). ``"filters"``: regional as well, and without recurrence: static
         parameters from attributes alone, dynamic ones from running means of the forcing, every five
-        days. ``"mlp"``: the same without dynamic parameters. Both have ``BETAET`` always, and TT from
-        -5 to 5 degC. ``"constant"``: one parameter set per cell, fitted directly, for one or a few
-        gauges; it uses no attributes and cannot simulate other cells.
+        days. ``"mlp"``: the same without dynamic parameters. Both have ``BETAET`` always, TT from -5 to
+        2.5 degC, and CFMAX from 2 to 10 mm/degC/day. ``"constant"``: one parameter set per cell, fitted
+        directly, for one or a few gauges; it uses no attributes and cannot simulate other cells.
     hidden : int
         Width of g_A (256 in the paper), or of the first of two layers that map attributes to parameters.
     dropout : float, optional
@@ -166,7 +168,7 @@ class DeltaHBV:
     def range_of(self, name: str) -> tuple[float, float]:
         """Lower and upper bound of a parameter that the network gives, in the units of the table."""
         row = PARAMETERS[name]
-        own = {} if self.network in ("lstm", "constant") else _WIDER
+        own = {} if self.network in ("lstm", "constant") else _RANGES
         return own.get(name, (row.lower, row.upper))
 
     @property

@@ -82,7 +82,7 @@ def test_attributes_in_another_unit_give_the_same_network() -> None:
 
 
 def test_parameters_are_the_static_ones_and_departures() -> None:
-    """Without departures dynamic parameters are constant; TT may lie beyond the paper's range."""
+    """Without departures dynamic parameters are constant; TT and CFMAX have ranges of their own."""
     ds = make_dataset(days=30, cells=3)
     model = untrained(SPEC)
     weights = {**model.weights, "attribute_std": np.full(3, 1000.0, dtype="float32")}  # of raw attributes
@@ -91,5 +91,6 @@ def test_parameters_are_the_static_ones_and_departures() -> None:
     assert (ds.hbv.parameters(moving)["BETA"].std("time") > 0).all()
     constant = ds.hbv.parameters(still)["BETA"]
     assert (constant == constant.isel(time=0)).all()
-    assert SPEC.range_of("TT") == (-5.0, 5.0)
+    assert SPEC.range_of("TT") == (-5.0, 2.5)
+    assert SPEC.range_of("CFMAX") == (2.0, 10.0)
     assert hx.DeltaHBV().range_of("TT") == (-2.5, 2.5)
