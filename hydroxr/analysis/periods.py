@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..conventions.stamps import days as days_of_stamps
 from ..errors import DimensionError, EmptySelectionError, TimeAxisError
 from ..inputs.time_axis import days_of_year
 
@@ -97,8 +98,8 @@ def periods_within(days: Index, step: str, first_month: int = 1) -> Periods:
 
 def days_of(array: xr.DataArray | xr.Dataset, what: str) -> Index:
     """Midnight of each day of a daily series; ``what`` names it in messages."""
-    index = time_index(array, what)
-    days = index.floor("D")
+    time_index(array, what)
+    days = days_of_stamps(array["time"])
     if not days.is_unique:
         again = days[days.duplicated()][0]
         raise TimeAxisError(

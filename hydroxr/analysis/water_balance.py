@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ..conventions.attributes import FIRST_DAY, has_water_balance, stated
+from ..conventions.stamps import days
 from ..conventions.units import same_units
 from ..conventions.variables import AMOUNT, FLUX, STATES
 from ..errors import DescriptionError, EmptySelectionError, MissingVariableError, TimeAxisError, UnitsError
@@ -107,7 +108,7 @@ def _check(sim: xr.Dataset) -> None:
 def _ends_of_days(sim: xr.Dataset, stored: xr.DataArray, at_start: Any) -> tuple[xr.DataArray, xr.DataArray]:
     """Storage at the end of each day that counts, and at the end of the previous day."""
     before = stored.shift(time=1)
-    if sim["initial_storage"].attrs.get(FIRST_DAY) == str(sim.indexes["time"][0])[:10]:
+    if sim["initial_storage"].attrs.get(FIRST_DAY) == str(days(sim["time"])[0])[:10]:
         return stored, before.where(stored["time"] != stored["time"][0], at_start)
     later = slice(1, None)
     return stored.isel(time=later), before.isel(time=later)

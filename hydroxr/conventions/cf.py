@@ -18,6 +18,7 @@ from .._version import FORMAT, __version__
 from ..errors import DescriptionError, EmptySelectionError
 from . import acdd
 from .attributes import DIGEST, FORMAT_KEY, MODEL, MODEL_KIND, VERSION_KEY
+from .stamps import STAMP, as_stamped, bounds_of, days
 from .variables import VARIABLES
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
@@ -98,7 +99,9 @@ def label(
     name_flags(ds)
     ds = ds.assign_coords(_cell_bounds(ds, source, space))
     if "time" in ds.dims:
-        ds = ds.assign_coords(time_bnds=(("time", "bnds"), time_bounds(ds["time"])))
+        given = bounds_of(source)
+        bounds = time_bounds(ds["time"]) if given is None else given
+        ds = as_stamped(ds.assign_coords(time_bnds=(("time", "bnds"), bounds)))
     label_coordinates(ds)
     ds = ds.transpose(*dimension_order(space), ..., missing_dims="ignore")
     now = timestamp()
@@ -173,11 +176,9 @@ def label_coordinates(ds: xr.Dataset) -> None:
         if "grid_mapping_name" in array.attrs:
             array.attrs = {"long_name": "projection of the grid", **array.attrs}
         elif name == "time":
-            array.attrs = (
-                {**usual}
-                if "time_bnds" in ds.coords
-                else {key: value for key, value in usual.items() if key != "bounds"}
-            )
+            stamp = {key: value for key, value in array.attrs.items() if key == STAMP}
+            left_out = () if "time_bnds" in ds.coords else ("bounds",)
+            array.attrs = {key: value for key, value in usual.items() if key not in left_out} | stamp
         elif name == series:
             usual = {"long_name": f"name of the {array.dims[0]}", "cf_role": "timeseries_id"}
             array.attrs = {**usual, **array.attrs}
@@ -197,8 +198,7 @@ def _series_names(ds: xr.Dataset) -> Hashable | None:
 
 def time_bounds(time: xr.DataArray) -> np.ndarray:
     """Midnight before and after each time stamp, (time, 2)."""
-    index = time.to_index()
-    first = index.floor("D")
+    first = days(time)
     return np.stack([np.asarray(first), np.asarray(first + timedelta(days=1))], axis=1)
 
 

@@ -8,12 +8,12 @@ from collections.abc import Hashable, Iterable, Mapping
 
 import xarray as xr
 
-from ..conventions.missing_values import stated_missing
 from ..conventions.synonyms import RAIN, SNOW, SYNONYMS
 from ..conventions.units import quantity_of, same_units
 from ..conventions.variables import OUTPUTS, VARIABLES
 from ..conventions.weather import ROLES
 from ..errors import AmbiguousVariableError, MissingVariableError, UnitsError
+from .numbers import numbers_of
 
 _WATER = ("water flux", "water amount")
 # How daily series of a role look: part of the name, and quantities that its units may be of.
@@ -87,8 +87,8 @@ def find_own(ds: xr.Dataset, name: str, units: str | None = None) -> xr.DataArra
             f"{nearest(ds.data_vars, (name,))}. Rename yours, ds.rename({{...: {name!r}}}), or name other "
             "forcing: hx.LSTMStreamflow(forcing=(...))."
         )
-    array = stated_missing(ds[name])
-    if array.dtype.kind not in "fiu":
+    array = ds[name]
+    if array.dtype.kind not in "fiuOUST":
         raise UnitsError(
             f"{name!r} holds {array.dtype}; expected numbers with units. A time span that was decoded on "
             "reading stays a number with xr.open_dataset(..., decode_timedelta=False)."
@@ -104,7 +104,7 @@ def find_own(ds: xr.Dataset, name: str, units: str | None = None) -> xr.DataArra
             f"{name!r} is in {found!r}, and the model was trained with it in {units!r}; expected the same. "
             f"Convert the values and set ds[{name!r}].attrs['units'] = {units!r}."
         )
-    return array
+    return numbers_of(array)
 
 
 def find_mask(ds: xr.Dataset) -> str | None:

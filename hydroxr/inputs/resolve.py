@@ -11,12 +11,14 @@ import pandas as pd
 import xarray as xr
 
 from ..conventions.missing_values import stated_missing
+from ..conventions.stamps import by_day
 from ..conventions.units import convert, factor_offset, quantity_of
 from ..conventions.variables import FORCING, VARIABLES
 from ..conventions.weather import ROLES
 from ..errors import DimensionError, EmptySelectionError, MissingVariableError
 from .cells import Space, space_labels, space_names
 from .find import find, find_mask, find_own, find_rain_and_snow, listed, missing, nearest, spellings, unused
+from .numbers import numbers_of
 from .pet.choose import computed, described
 from .ranges import checked_latitude
 from .time_axis import check_time, select_days
@@ -89,7 +91,7 @@ class Inputs:
         UnitsError, ValueRangeError
             If its units are missing or wrong, or latitudes are beyond the poles.
         """
-        array = convert(stated_missing(self.variable(role)), ROLES[role])
+        array = convert(numbers_of(self.variable(role)), ROLES[role])
         return checked_latitude(array, str(self.name(role))) if role == "lat" else array
 
     @cached_property
@@ -100,9 +102,7 @@ class Inputs:
     @cached_property
     def _sum_of_rain_and_snow(self) -> xr.DataArray:
         assert self.rain_and_snow is not None
-        rain, snow = (
-            convert(stated_missing(self.ds[name]), VARIABLES["prcp"]) for name in self.rain_and_snow
-        )
+        rain, snow = (convert(numbers_of(self.ds[name]), VARIABLES["prcp"]) for name in self.rain_and_snow)
         out: xr.DataArray = (rain + snow).rename("prcp")
         out.attrs = VARIABLES["prcp"].attrs()
         out.encoding = self.ds[self.rain_and_snow[0]].encoding
@@ -277,7 +277,7 @@ def inputs_of(
     target: str = "streamflow",
 ) -> Inputs:
     """Inputs, not checked yet; roles that ``data`` has found already are not looked up again."""
-    inputs = data if isinstance(data, Inputs) else Inputs(data)
+    inputs = data if isinstance(data, Inputs) else Inputs(by_day(data))
     if (inputs.wanted, inputs.units, inputs.target) == (tuple(wanted), units or {}, target):
         return inputs
     return replace(inputs, wanted=tuple(wanted), units=units or {}, target=target)
@@ -306,7 +306,7 @@ def potential_evapotranspiration(ds: xr.Dataset, method: str | None = None) -> x
     DescriptionError, MissingVariableError
         If there is no such formula, or no variables for it.
     """
-    inputs = Inputs(ds)
+    inputs = Inputs(by_day(ds))
     return _evapotranspiration(inputs) if method is None else computed(inputs, method)
 
 
@@ -322,7 +322,7 @@ def observed_streamflow(ds: xr.Dataset, target: str = "streamflow") -> xr.DataAr
     UnitsError
         If its units are missing or wrong.
     """
-    return _streamflow(Inputs(ds, target=target))
+    return _streamflow(Inputs(by_day(ds), target=target))
 
 
 def only_gauged(ds: xr.Dataset, period: slice | None = None) -> xr.Dataset:
@@ -333,7 +333,7 @@ def only_gauged(ds: xr.Dataset, period: slice | None = None) -> xr.Dataset:
     EmptySelectionError
         If there are none, or space has several dimensions.
     """
-    inputs = Inputs(ds)
+    inputs = Inputs(by_day(ds))
     observed, space = _streamflow(inputs), inputs.space
     if len(space) != 1:
         raise EmptySelectionError(
@@ -373,7 +373,7 @@ def _streamflow(inputs: Inputs) -> xr.DataArray:
     name, row = inputs.name("streamflow"), VARIABLES["streamflow"]
     if name is None:
         raise missing(inputs.ds, "streamflow")
-    array = stated_missing(inputs.ds[name])
+    array = numbers_of(inputs.ds[name])
     units = str(array.attrs.get("units", ""))
     if quantity_of(units) != "discharge":
         return convert(array, row)

@@ -9,6 +9,8 @@ import xarray as xr
 from ..errors import DescriptionError, DimensionError, EmptySelectionError, TimeAxisError
 from .find import listed
 
+_JITTER = 1.0 / 86400.0  # days; decoded times are off by less
+
 
 def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> None:
     """Refuse a time axis that is not sorted, unique, daily and without gaps.
@@ -34,11 +36,7 @@ def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> No
             "dimension 'time' has no coordinate; expected one date per day: ds.assign_coords(time=...)."
         )
     index = data.indexes["time"]
-    if not (np.issubdtype(data["time"].dtype, np.datetime64) or isinstance(index, xr.CFTimeIndex)):
-        raise TimeAxisError(
-            f"'time' holds {data['time'].dtype}; expected dates: xr.decode_cf(ds) or "
-            "ds.assign_coords(time=...)."
-        )
+    _check_dates(index)
     if index.hasnans:
         raise TimeAxisError("'time' has missing dates; expected one per day.")
     repeated = index[index.duplicated()]
@@ -52,10 +50,10 @@ def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> No
     steps = np.asarray(
         (index[1:] - index[:-1]) / np.timedelta64(1, "D") if len(index) > 1 else [], dtype=float
     )
-    wrong = np.flatnonzero(steps != 1.0)
+    wrong = np.flatnonzero(np.abs(steps - 1.0) > _JITTER)
     if len(wrong):
         usual = float(np.median(steps))
-        if usual != 1.0:
+        if abs(usual - 1.0) > _JITTER:
             raise TimeAxisError(
                 f"'time' has steps of {usual:g} days; expected daily values: resample them first."
             )
@@ -66,6 +64,30 @@ def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> No
             f"ds.reindex(time=xr.date_range({first!r}, {last!r}, calendar=ds.time.dt.calendar)), and decide "
             "what fills the forcing there."
         )
+
+
+def _check_dates(index: pd.Index) -> None:
+    """Refuse labels that are no dates without a time zone; the message has the call that makes them such."""
+    if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
+        found, call = f"has the time zone {index.tz}", "ds.indexes['time'].tz_localize(None)"
+        wanted = "dates of one place without a zone"
+    elif isinstance(index, pd.DatetimeIndex | xr.CFTimeIndex):
+        return
+    elif isinstance(index, pd.PeriodIndex):
+        found, call = f"holds periods ({index.dtype})", "ds.indexes['time'].to_timestamp()"
+        wanted = "dates"
+    elif index.dtype.kind in "iuf":
+        raise TimeAxisError(
+            f"'time' holds numbers ({index.dtype}); expected dates. Where 'time' has units such as "
+            "'days since 2000-01-01', decode them: xr.decode_cf(ds); else give it dates: "
+            f"ds.assign_coords(time=pd.date_range('2000-01-01', periods={len(index)}))."
+        )
+    else:
+        zoned = len(index) > 0 and getattr(index[0], "tzinfo", None) is not None
+        found = f"holds {'dates with a time zone' if zoned else 'text'} ({index.dtype}), such as {index[0]!r}"
+        call = f"pd.to_datetime(ds.indexes['time']{', utc=True).tz_localize(None' if zoned else ''})"
+        wanted = "dates"
+    raise TimeAxisError(f"'time' {found}; expected {wanted}: ds.assign_coords(time={call}).")
 
 
 def days_of_year(index: pd.Index) -> np.ndarray:

@@ -10,6 +10,7 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
+from ..conventions.stamps import END, STAMP, days
 from ..conventions.units import factor_offset, identity, quantity_of
 from ..errors import CoordinateError, DimensionError, EmptySelectionError, UnitsError
 
@@ -43,6 +44,8 @@ def align(
     if not matched:
         return bare
     (along,) = matched
+    if along == "time":
+        bare = _of_the_same_days(*bare, model_results=[_is_model_result(a) for a in (simulated, observed)])
     try:
         pair = xr.align(*bare, join="inner", exclude=set(simulated.dims) - matched)
     except ValueError as error:  # duplicate labels; different lengths without labels
@@ -52,6 +55,31 @@ def align(
     if pair[0].sizes[along] == 0:
         raise CoordinateError(_nothing_in_common(simulated[along], observed[along]))
     return pair
+
+
+def _is_model_result(array: xr.DataArray) -> bool:
+    return array.attrs.get("coverage_content_type") == "modelResult"
+
+
+def _of_the_same_days(
+    simulated: xr.DataArray, observed: xr.DataArray, model_results: list[bool]
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """The series, labelled by days where only one of them is stamped at the end of the day.
+
+    A series that does not tell its stamps is taken to have those of the other if all labels are the same.
+    """
+    ends = [array["time"].attrs.get(STAMP) == END for array in (simulated, observed)]
+    if ends[0] == ends[1] or simulated.indexes["time"].equals(observed.indexes["time"]):
+        return simulated, observed
+    if not model_results[ends.index(False)]:
+        raise CoordinateError(
+            f"{'simulated' if ends[0] else 'observed'!r} is stamped at the end of each day, and the other "
+            "series does not tell its stamps; expected both alike. Pass Datasets, whose time bounds tell: "
+            "sim.hbv.evaluate(ds); or label both by the days that they are of: "
+            "ds.assign_coords(time=ds['time_bnds'][:, 0])."
+        )
+    labelled = [array.assign_coords(time=days(array["time"])) for array in (simulated, observed)]
+    return labelled[0], labelled[1]
 
 
 def _require_same_space(

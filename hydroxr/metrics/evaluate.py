@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from ..conventions.stamps import by_day
 from ..errors import MissingVariableError
 from ..inputs import resolve, time_axis
 from ..inputs.cells import cells_first, select_cells
@@ -26,6 +27,7 @@ def evaluate_simulation(
             "the simulation has no 'streamflow', which metrics need; simulate with variables=None, or with "
             "'streamflow' among them."
         )
+    sim, observed = by_day(sim), by_day(observed)
     simulated = time_axis.select_days(sim, time, "the simulation")["streamflow"]
     space = tuple(dim for dim in simulated.dims if dim != "time")
     flow = resolve.observed_streamflow(time_axis.select_days(observed, time, "the observations")).rename(

@@ -8,6 +8,7 @@ import xarray as xr
 
 from ..conventions import cf
 from ..conventions.attributes import PARAMETER_WINDOW
+from ..conventions.stamps import STAMPS
 from ..errors import DescriptionError, each_warning_once
 from ..inputs.resolve import Inputs
 from ..models.ensemble import Ensemble
@@ -83,7 +84,7 @@ def _of_one(
         {
             name: array.variable.copy(deep=array.chunks is None)
             for name, array in inputs.ds.coords.items()
-            if set(array.dims) <= over & {*space, "time"}
+            if set(array.dims) <= over & {*space, "time"} and name != STAMPS
         }
     )
     for name, array in out.data_vars.items():

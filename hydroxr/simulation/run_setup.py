@@ -19,6 +19,7 @@ from ..conventions.attributes import (
     PARAMETERS_TOKEN,
     TRAINING,
 )
+from ..conventions.stamps import STAMPS, days
 from ..errors import (
     CoordinateError,
     DescriptionError,
@@ -200,7 +201,7 @@ class RunSetup:
             input_dims=input_dims,
             output_dims={name: core_dims(name, self.dynamic, components) for name in (*outputs, CARRY)},
             sizes=sizes,
-            days=Days(prcp.indexes["time"][0], prcp.sizes["time"]),
+            days=Days(days(prcp["time"])[0], prcp.sizes["time"]),
             forcing=tuple(forcing),
             model=None if self.model is None else ModelReference(self.model),
             runoff_of=None if self.runoff_of is None else ModelReference(self.runoff_of),
@@ -246,6 +247,8 @@ class RunSetup:
                 f"{', '.join(sorted(map(str, allowed)))}."
             )
         if "time" in array.dims:
+            if STAMPS in self.ds.coords and np.array_equal(array["time"], self.ds[STAMPS]):
+                array = array.assign_coords(time=self.ds["time"])
             if "time" not in array.indexes or not array.indexes["time"].equals(self.ds.indexes["time"]):
                 raise CoordinateError(
                     f"parameter {name} varies in time, but its days are not those of the forcing; select or "
@@ -313,8 +316,7 @@ def _check_continues(state: xr.Dataset, ds: xr.Dataset) -> None:
     if "time" not in state.coords:
         return
     stamp = state["time"] if state["time"].ndim else state["time"].expand_dims("time")
-    after = stamp.to_index().floor("D")[-1]
-    first = ds.indexes["time"].floor("D")[0]
+    after, first = days(stamp)[-1], days(ds["time"])[0]
     try:
         follows = first - after == timedelta(days=1)
     except TypeError:  # dates of different calendars

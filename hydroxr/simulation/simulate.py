@@ -175,13 +175,13 @@ def run_period(ds: xr.Dataset, model: Model | Ensemble, period: slice | None, **
         return simulate(ds, model, **options)
     inputs = inputs_of(ds)
     inputs.check_time()
-    chosen = inputs.of(select_days(ds, period))
+    chosen = inputs.of(select_days(inputs.ds, period))
     has_parameters = isinstance(model.description, DeltaHBV) and model.description.regional
     static = parameters(inputs, model, static_only=True) if has_parameters else None
     first = inputs.days.get_loc(chosen.days[0])
     state = None
     if first > 0:
         warmup = {**options, "variables": []}
-        before = inputs.of(ds.isel(time=slice(0, first)))
+        before = inputs.of(inputs.ds.isel(time=slice(0, first)))
         state = simulate(before, model, static=static, return_state=True, **warmup)[1]
     return simulate(chosen, model, initial_state=state, static=static, **options)

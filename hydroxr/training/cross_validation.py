@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from ..analysis.derived import derivation
+from ..conventions import stamps
 from ..conventions.attributes import CROSS_VALIDATION
 from ..errors import DescriptionError, HydroxrError
 from ..inputs.attributes import attribute_names
@@ -75,7 +76,7 @@ def cross_validate(
     unlabelled = missing_labels(labels)
     if drop_missing:
         kept = np.flatnonzero(~unlabelled)
-        inputs, labels = inputs.of(ds.isel({dim: kept})), labels.isel({dim: kept})
+        inputs, labels = inputs.of(inputs.ds.isel({dim: kept})), labels.isel({dim: kept})
     else:
         require_labels(ds, dim, name, unlabelled)
     values = plain_labels(labels)
@@ -213,7 +214,7 @@ def _run_fold(inputs: Inputs, fold: Fold, plan: _FoldSettings, model: Model | En
         sim: Any = simulate(held_out, model, flag_attributes=False, **plan.simulation)
         if plan.simulate_time is not None:
             sim = select_days(sim, plan.simulate_time, "the simulation")
-            if sim["time"].values[0] != ds["time"].values[0]:
+            if stamps.days(sim["time"])[0] != stamps.days(ds["time"])[0]:
                 sim = sim.drop_vars("initial_storage", errors="ignore")  # it belongs to the first day
         return model, sim.compute()
     except HydroxrError as error:

@@ -12,6 +12,7 @@ from zarr.abc.store import Store
 
 from ...analysis.water_balance import FLUXES, stated_errors, total_storage
 from ...conventions.attributes import FIRST_DAY, LAST_START, START, start_of
+from ...conventions.stamps import days
 from ...conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
 from ...errors import StateError
 from ...support.dask_graphs import local_threads
@@ -33,7 +34,7 @@ def check_start(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
     StateError
     """
     began = new.attrs.get(START)
-    first = new.indexes["time"][0]
+    first = days(new["time"])[0]
     runs = [old.attrs[key] for key in (START, LAST_START) if key in old.attrs]
     stretch = began in runs if runs else began != start_of(first)
     if began is None or stretch or began == start_of(first, empty=False):
@@ -98,17 +99,17 @@ def _began_with(first: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray | float] 
     """All water before the first step, and the possible error of it; None where it cannot be told."""
     day = _mean(first)
     known = first.get("initial_storage")
-    if known is not None and known.attrs.get(FIRST_DAY) == str(first["time"].values)[:10]:
+    if known is not None and known.attrs.get(FIRST_DAY) == str(days(first["time"])[0])[:10]:
         return day["initial_storage"], 0.0
     if not all(name in day for name in (*STATES, *FLUXES)) or not _at_the_end(first):
         return None
     length = _days(first)
-    days = [length if first[name].attrs.get("cell_methods") == DAILY_MEAN else 1.0 for name in FLUXES]
-    amounts = [day[name] * each for name, each in zip(FLUXES, days, strict=True)]
+    lengths = [length if first[name].attrs.get("cell_methods") == DAILY_MEAN else 1.0 for name in FLUXES]
+    amounts = [day[name] * each for name, each in zip(FLUXES, lengths, strict=True)]
     rainfall, snowfall, evapotranspiration, streamflow = amounts
     began = total_storage(day) - rainfall - snowfall + evapotranspiration + streamflow
     error = _RELATIVE * (rainfall + snowfall + evapotranspiration + streamflow)
-    for name, each in zip(FLUXES, days, strict=True):
+    for name, each in zip(FLUXES, lengths, strict=True):
         error = error + each * stated_errors(first, (name,))
     return began, error + stated_errors(first, STATES)
 
