@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         backend: Literal["auto", "cpu", "cuda", "torch"]
         members: bool
         memory: str | float | None
+        spinup: str | int | slice | None
 
 
 class SimulationMethods:
@@ -66,6 +67,7 @@ class SimulationMethods:
         backend: Literal["auto", "cpu", "cuda", "torch"] = "auto",
         members: bool = False,
         memory: str | float | None = None,
+        spinup: str | int | slice | None = None,
     ) -> Any:
         """Simulate every cell: fluxes and states of HBV, or the streamflow of an LSTM; lazy if the input is.
 
@@ -102,6 +104,11 @@ class SimulationMethods:
         memory : str or float, optional
             Memory of each process for lazy data, such as ``"2GB"`` or a number of bytes. Default: the
             workers' limit, or half of the machine's memory; :mod:`hydroxr.simulation.engine.plan`.
+        spinup : str, int or slice, optional
+            Days that run before the simulation, from nearly empty stores: the first year this many times,
+            ``"1y"`` or 3, or a period once, ``slice("1990", "1999")``. ``spinup_storage_change`` tells by how
+            much the storages changed the last time: small, once they are in balance. Not with
+            ``initial_state``.
 
         Returns
         -------
@@ -124,7 +131,7 @@ class SimulationMethods:
         from ..simulation.simulate import simulate
 
         options = (variables, components, return_state, missing, dtype, device, backend, members)
-        return simulate(self._ds, model_or_parameters, initial_state, *options, memory=memory)
+        return simulate(self._ds, model_or_parameters, initial_state, *options, memory=memory, spinup=spinup)
 
     def plan(
         self,

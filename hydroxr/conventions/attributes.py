@@ -23,6 +23,7 @@ MEMBERS = "hydroxr_members"  # number of members of an ensemble
 CROSS_VALIDATION = "hydroxr_cross_validation"  # summary of the folds, JSON
 PARAMETER_WINDOW = "hydroxr_parameter_window"  # days that the parameters were computed from
 START = "hydroxr_start"  # initial state of a simulation, and its day
+SPINUP = "hydroxr_spinup"  # days that were repeated before a simulation
 LAST_START = "hydroxr_last_start"  # the same for the days appended last
 DIGEST = "hydroxr_digest"  # digest of the rest of a NetCDF file
 MANIFEST = "hydroxr_manifest"  # marks a Zarr store that must have a manifest

@@ -312,6 +312,12 @@ _ROWS = (
         "evapotranspiration less streamflow, summed from the first day to the end of the time bounds.",
     ),
     Variable(
+        "spinup_storage_change",
+        "budget",
+        "change of all water in the model over the last repetition of the spin-up",
+        AMOUNT,
+    ),
+    Variable(
         "forcing_flag",
         "flag",
         "whether missing forcing was filled on that day",

@@ -20,6 +20,7 @@ from .engine.plan import Plan
 from .ensemble import of_member, simulate_members
 from .one_model import check_options, checked_outputs, inputs_for, prepare, simulate_one
 from .parameters import parameters
+from .spinup import SpinUp, spin_up
 
 
 @overload
@@ -38,6 +39,7 @@ def simulate(
     static: xr.Dataset | None = None,
     flag_attributes: bool = True,
     memory: str | float | None = None,
+    spinup: str | int | slice | None = None,
 ) -> xr.Dataset: ...
 
 
@@ -58,6 +60,7 @@ def simulate(
     static: xr.Dataset | None = None,
     flag_attributes: bool = True,
     memory: str | float | None = None,
+    spinup: str | int | slice | None = None,
 ) -> tuple[xr.Dataset, xr.Dataset]: ...
 
 
@@ -77,6 +80,7 @@ def simulate(
     static: xr.Dataset | None = None,
     flag_attributes: bool = True,
     memory: str | float | None = None,
+    spinup: str | int | slice | None = None,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]: ...
 
 
@@ -95,6 +99,7 @@ def simulate(
     static: xr.Dataset | None = None,
     flag_attributes: bool = True,
     memory: str | float | None = None,
+    spinup: str | int | slice | None = None,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
     """Simulate every cell; see :meth:`hydroxr.accessor.HBVAccessor.simulate`.
 
@@ -106,6 +111,8 @@ def simulate(
         Static parameters of a regional model that were read from a longer input.
     flag_attributes : bool
         Flag cells unlike those of the training, and warn of them.
+    spinup
+        Days to repeat before the run, see :func:`hydroxr.simulation.spinup.spin_up`.
     """
     spec = model_or_parameters.description if isinstance(model_or_parameters, Model | Ensemble) else None
     wanted = checked_outputs(spec, variables, components, backend)
@@ -117,7 +124,6 @@ def simulate(
         raise DescriptionError("members=True is for an ensemble; a single model has no members.")
     inputs = inputs_for(found, model_or_parameters)
     options: dict[str, Any] = {
-        "return_state": return_state,
         "static": static,
         "flag_attributes": flag_attributes,
         "memory": memory,
@@ -128,12 +134,50 @@ def simulate(
         "backend": backend,
     }
     if isinstance(model_or_parameters, Ensemble):
-        result = simulate_members(
-            inputs, model_or_parameters, initial_state, wanted, members=members, **options
-        )
-    else:
-        result = simulate_one(inputs, model_or_parameters, initial_state, wanted, **options)
-    return (finish(result[0]), result[1]) if isinstance(result, tuple) else finish(result)
+        options["members"] = members
+    before: tuple[SpinUp, xr.Dataset] | None = None
+    if spinup is not None:
+        if initial_state is not None:
+            raise DescriptionError("spinup and initial_state exclude each other; expected one of them.")
+        before, initial_state, options["static"] = _spun_up(inputs, model_or_parameters, spinup, options)
+    result = _run(inputs, model_or_parameters, initial_state, wanted, return_state=return_state, **options)
+    sim, state = result if isinstance(result, tuple) else (result, None)
+    if before is not None:
+        sim = before[0].described(sim, before[1])
+    return finish(sim) if state is None else (finish(sim), state)
+
+
+def _run(
+    inputs: Inputs,
+    given: Model | Ensemble | xr.Dataset,
+    state: xr.Dataset | None,
+    wanted: list[str],
+    **options: Any,
+) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
+    if isinstance(given, Ensemble):
+        return simulate_members(inputs, given, state, wanted, **options)
+    return simulate_one(inputs, given, state, wanted, **options)
+
+
+def _spun_up(
+    inputs: Inputs, given: Model | Ensemble | xr.Dataset, spinup: str | int | slice, options: dict[str, Any]
+) -> tuple[tuple[SpinUp, xr.Dataset], xr.Dataset, xr.Dataset | None]:
+    """The spin-up and its last run, the state at its end, and the static parameters of all days."""
+    plan = spin_up(inputs, spinup)
+    static = options["static"]
+    if static is None and isinstance(given, Model | Ensemble) and _has_parameters(given):
+        static = parameters(inputs, given, static_only=True)
+    run = given if isinstance(given, Model | Ensemble) else plan.parameters(given)
+    options = {**options, "static": static, "components": False, "flag_attributes": False}
+    done: Any = (None, None)
+    for _ in range(plan.times):
+        done = _run(plan.inputs, run, done[1], [], return_state=True, **options)
+        done = done[0], done[1].drop_vars("time")
+    return (plan, done[0]), done[1], static
+
+
+def _has_parameters(model: Model | Ensemble) -> bool:
+    return isinstance(model.description, DeltaHBV) and model.description.regional
 
 
 def plan(
@@ -176,8 +220,7 @@ def run_period(ds: xr.Dataset, model: Model | Ensemble, period: slice | None, **
     inputs = inputs_of(ds)
     inputs.check_time()
     chosen = inputs.of(select_days(inputs.ds, period))
-    has_parameters = isinstance(model.description, DeltaHBV) and model.description.regional
-    static = parameters(inputs, model, static_only=True) if has_parameters else None
+    static = parameters(inputs, model, static_only=True) if _has_parameters(model) else None
     first = inputs.days.get_loc(chosen.days[0])
     state = None
     if first > 0:

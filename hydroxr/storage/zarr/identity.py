@@ -14,6 +14,7 @@ from ...conventions.attributes import (
     MANIFEST,
     MODEL_KIND,
     PREFIX,
+    SPINUP,
     START,
     TOKEN,
     VERSION_KEY,
@@ -24,7 +25,7 @@ from .manifest import BlockGrid
 # When and by which hydroxr; the kind of model, which stores of earlier versions lack, follows from the model.
 _OF_THE_WRITER = ("history", "date_created", "date_modified", MODEL_KIND)
 # What stretches of one run may differ in.
-_OF_A_STRETCH = (VERSION_KEY, FORMAT_KEY, START, LAST_START, MANIFEST, MODEL_KIND)
+_OF_A_STRETCH = (VERSION_KEY, FORMAT_KEY, START, LAST_START, SPINUP, MANIFEST, MODEL_KIND)
 # What makes numbers of the same name comparable; words in which one is described may change.
 _MEANING = ("units", "standard_name", "cell_methods", "flag_values", "flag_masks", "flag_meanings")
 
