@@ -182,7 +182,9 @@ def forcing_faults(
         what = (called or {}).get(name, repr(name))
         absent = np.isnan(values)
         if missing == "raise" and absent.any():
-            found[f"{name} missing"] = _missing(name, what, Places.of(absent, values, times, cells))
+            found[f"{name} missing"] = _missing(
+                name, what, Places.of(absent, values, times, cells), bool(absent.all(axis=1).any())
+            )
         if name == "pet" and name in derived:
             found |= _zero_pet(values, what, zero_pet, times, cells)
         if name in FORCING:
@@ -192,15 +194,22 @@ def forcing_faults(
     return found
 
 
-def _missing(name: str, what: str, places: Places) -> Fault:
+def _missing(name: str, what: str, places: Places, empty_cells: bool) -> Fault:
     title = f"{VARIABLES[name].long_name} ({what})" if name in FORCING else f"forcing {what}"
+    variable = what if what.startswith("'") else "..."
+    sea = (
+        " Cells that have none at all, such as sea, are left out where a variable 'mask' is 0: "
+        f"ds.assign(mask=ds[{variable}].notnull().any('time'))."
+        if empty_cells
+        else ""
+    )
     return Fault(
         MissingForcingError,
         places,
         lambda places: (
             f"{title} is missing on {places}, first {places.first}; "
-            "expected a value for every day. Select complete cells or days, or fill this variable alone "
-            "(observed streamflow may have gaps); simulate can fill and flag forcing: missing='fill'."
+            f"expected a value for every day.{sea} Select complete cells or days, or fill this variable "
+            "alone (observed streamflow may have gaps); simulate can fill and flag forcing: missing='fill'."
         ),
     )
 

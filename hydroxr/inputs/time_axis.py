@@ -61,8 +61,8 @@ def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> No
         more = f" ({len(wrong)} gaps in all)" if len(wrong) > 1 else ""
         raise TimeAxisError(
             f"'time' has a gap: {after} follows {before}{more}; expected every day. Give each day a row, "
-            f"ds.reindex(time=xr.date_range({first!r}, {last!r}, calendar=ds.time.dt.calendar)), and decide "
-            "what fills the forcing there."
+            f"ds.reindex(time=xr.date_range({first!r}, {last!r}, calendar=ds.time.dt.calendar)); "
+            "observations may be missing there, and simulate fills and flags forcing: missing='fill'."
         )
 
 

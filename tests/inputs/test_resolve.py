@@ -50,9 +50,9 @@ WRONG: dict[str, tuple[Any, type[HydroxrError], list[str]]] = {
         ["temperature", "tmean, tas", "tmin", "'prcp'"],
     ),
     "no PET": (
-        lambda ds: ds.drop_vars("pet"),
+        lambda ds: ds.drop_vars(["pet", "lat"], errors="ignore"),
         MissingVariableError,
-        ["potential evapotranspiration", "tmin", "tmax", "Hargreaves", "add"],
+        ["potential evapotranspiration", "lat", "computed"],
     ),
     "no units": (
         lambda ds: with_units(ds, "prcp", None),
@@ -116,7 +116,7 @@ WRONG: dict[str, tuple[Any, type[HydroxrError], list[str]]] = {
     "a gap": (
         lambda ds: times(ds, [*range(10), *range(13, 60)]),
         TimeAxisError,
-        ["gap", "2000-01-14", "2000-01-10", "every day", "reindex"],
+        ["gap", "2000-01-14", "2000-01-10", "every day", "reindex", "missing='fill'"],
     ),
     "hourly": (lambda ds: ds.assign_coords(time=HOURS), TimeAxisError, ["steps", "daily", "resample"]),
     "monthly": (
@@ -159,12 +159,17 @@ WRONG: dict[str, tuple[Any, type[HydroxrError], list[str]]] = {
     "an impossible temperature": (
         lambda ds: with_value(ds, "tmean", -999),
         ValueRangeError,
-        ["temperature", "-999", "g1", "-100 to 70"],
+        ["temperature", "-999", "g1", "-95 to 70"],
     ),
     "missing precipitation": (
         lambda ds: with_value(ds, "prcp", np.nan),
         MissingForcingError,
         ["precipitation", "1 of 180", "g1", "2000-01-06", "every day", "fill"],
+    ),
+    "sea": (
+        lambda ds: ds.assign(prcp=ds["prcp"].where(ds["basin"] != ds["basin"][1])),
+        MissingForcingError,
+        ["precipitation", "60 of 180", "sea", "mask=ds['prcp'].notnull().any('time')", "fill"],
     ),
     "missing temperature": (
         lambda ds: with_value(ds, "tmean", np.nan),
