@@ -12,9 +12,24 @@ import xarray as xr
 
 from ..conventions.stamps import END, STAMP, days
 from ..conventions.units import factor_offset, identity, quantity_of
-from ..errors import CoordinateError, DimensionError, EmptySelectionError, UnitsError
+from ..errors import CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
 
 _PLACE = ("basin", "basin_id")  # coordinates that name the basin of a series
+
+
+def require_arrays(simulated: object, observed: object) -> None:
+    """Refuse Datasets, NumPy arrays and other things that are no DataArrays, with a DescriptionError."""
+    for name, given in (("simulated", simulated), ("observed", observed)):
+        if isinstance(given, xr.Dataset):
+            raise DescriptionError(
+                f"{name!r} is a Dataset; expected a DataArray, such as sim['streamflow']. For two "
+                "Datasets: sim.hbv.evaluate(ds)."
+            )
+        if not isinstance(given, xr.DataArray):
+            raise DescriptionError(
+                f"{name!r} is {type(given).__name__}; expected a DataArray with its labels: "
+                "xr.DataArray(values, dims='time', coords={'time': dates})."
+            )
 
 
 def align(

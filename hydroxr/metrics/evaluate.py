@@ -5,10 +5,11 @@ from __future__ import annotations
 import xarray as xr
 
 from ..conventions.stamps import by_day
-from ..errors import MissingVariableError
+from ..errors import DescriptionError, MissingVariableError
 from ..inputs import resolve, time_axis
 from ..inputs.cells import cells_first, select_cells
 from ..inputs.ranges import range_problem
+from .alignment import require_arrays
 from .formulas import EVALUATED, metrics
 from .selection import Dims, dimensions
 
@@ -26,6 +27,11 @@ def evaluate_simulation(
         raise MissingVariableError(
             "the simulation has no 'streamflow', which metrics need; simulate with variables=None, or with "
             "'streamflow' among them."
+        )
+    if not isinstance(observed, xr.Dataset):
+        raise DescriptionError(
+            f"the observations are a {type(observed).__name__}; expected a Dataset with observed streamflow: "
+            "sim.hbv.evaluate(ds). Of two DataArrays: hx.metrics.evaluate(sim['streamflow'], observed)."
         )
     sim, observed = by_day(sim), by_day(observed)
     simulated = time_axis.select_days(sim, time, "the simulation")["streamflow"]
@@ -71,6 +77,7 @@ def evaluate(
     >>> scores = evaluate(simulation["streamflow"], observations["streamflow"])  # doctest: +SKIP
     >>> scores["nse"].median("basin")  # doctest: +SKIP
     """
+    require_arrays(simulated, observed)
     timed = "time" in dimensions(dim, simulated)
     names = tuple(name for name in EVALUATED if timed or name != "peak_timing")
     return metrics(names, simulated, observed, dim, time, mask)

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
-from .alignment import align, require_same_units
+from .alignment import align, require_arrays, require_same_units
 from .selection import Dims, counted, dimensions, within
 
 RANK = "flow_duration_rank"  # takes the place of time once flows are sorted
@@ -94,6 +94,7 @@ def pair(
     mask: xr.DataArray | None = None,
 ) -> Pairs:
     """Pair two series by the rules of :mod:`hydroxr.metrics`, which also states the parameters and errors."""
+    require_arrays(simulated, observed)
     require_same_units(simulated, observed)
     dims = dimensions(dim, simulated)
     if time is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from ..errors import DataFileError
+from ..errors import DataFileError, DescriptionError
 from ..inputs.cells import select_cells
 from ..models import pretrained
 from ..support.atomic import write_whole
@@ -82,9 +82,16 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
     ------
     DataFileError
         If this installation has no results.
+    DescriptionError
+        If ``ds`` is no Dataset.
     CoordinateError
         If ``ds`` lacks one of the catchments.
     """
+    if not isinstance(ds, xr.Dataset | None):
+        raise DescriptionError(
+            f"ds is {ds!r}; expected nothing, or your copy of CAMELS, hx.open_camels(folder): the results "
+            f"come with hydroxr. Results of your own runs: xr.open_dataset('FOLDER/{RESULTS}')."
+        )
     path = pretrained.FOLDER / RESULTS
     if not path.is_file():
         raise DataFileError(

@@ -46,6 +46,11 @@ def parameters(
 
 def _hbv(model: Model | Ensemble) -> DeltaHBV:
     """The description of a model that has parameters of HBV."""
+    if not isinstance(model, Model | Ensemble):
+        raise DescriptionError(
+            f"expected a model, whose parameters these are (from ds.hbv.fit or hx.load_model), found "
+            f"{type(model).__name__}. To simulate with parameters that you have: ds.hbv.simulate(parameters)."
+        )
     spec = model.description
     if isinstance(spec, DeltaHBV):
         return spec

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hydroxr import metrics
+from hydroxr.errors import DescriptionError
 from tests.support.metrics_by_hand import EVALUATED, SINGLE, basins, by_hand, refuse_to_compute, series
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -161,3 +162,16 @@ def test_lazy_stays_chunked_in_space():
     simulated, observed = (array.chunk(basin=1, time=50) for array in basins())
     for variable in metrics.evaluate(simulated, observed).data_vars.values():
         assert variable.chunks == ((1, 1, 1, 1),)
+
+
+def test_what_is_no_data_array_is_refused() -> None:
+    """With the call that was meant."""
+    simulated, observed = basins()
+    sim, ds = simulated.to_dataset(name="streamflow"), observed.to_dataset(name="streamflow")
+    for call in (metrics.nse, metrics.evaluate):
+        with pytest.raises(DescriptionError, match=r"'simulated' is a Dataset.*sim.hbv.evaluate\(ds\)"):
+            call(sim, ds)
+        with pytest.raises(DescriptionError, match=r"'observed' is ndarray.*xr.DataArray\(values"):
+            call(simulated, observed.values)
+    with pytest.raises(DescriptionError, match=r"are a DataArray.*metrics.evaluate\(sim\['streamflow'\]"):
+        sim.hbv.evaluate(observed)

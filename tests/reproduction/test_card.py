@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.errors import CoordinateError, DataFileError, ModelFileError
+from hydroxr.errors import CoordinateError, DataFileError, DescriptionError, ModelFileError
 from hydroxr.models import pretrained
 from hydroxr.reproduction.card import ship, ship_results
 from hydroxr.reproduction.table import markdown, summary
@@ -140,6 +140,8 @@ def test_results_of_all_runs_ship(
     assert summary(results.isel(basin=[0, 1, 3]))["r_et_water_balance"].isnull().all()
     with pytest.raises(CoordinateError, match=r"there is no basin .* in the Dataset"):
         hx.open_results(make_data().isel(basin=[0, 1]))
+    with pytest.raises(DescriptionError, match=r"ds is 'path'.*open_camels.*FOLDER/results.nc"):
+        hx.open_results("path")
 
 
 def test_the_results_that_come_with_hydroxr() -> None:

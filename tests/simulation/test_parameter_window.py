@@ -6,12 +6,14 @@ import pytest
 import xarray as xr
 
 from hydroxr.errors import (
+    DescriptionError,
     HydroxrWarning,
 )
 from hydroxr.models.model import Model
 from tests.support.labelled import (
     assert_same_values,
     make_dataset,
+    make_parameters,
 )
 
 KINDS = ("constant", "static", "dynamic", "filters")
@@ -72,3 +74,10 @@ def test_where_a_later_end_would_change_past_values_it_is_not_silent(static_mode
     assert_same_values(fixed, whole.isel(time=slice(0, 25)), **CLOSE)
     _, state = ds.hbv.simulate(static_model, return_state=True)
     short.hbv.simulate(static_model, initial_state=state.drop_vars("time"))
+
+
+def test_parameters_are_those_of_a_model(ds: xr.Dataset) -> None:
+    """A Dataset of parameters is simulated with."""
+    for wrong in (make_parameters(ds), "camels-us-dn"):
+        with pytest.raises(DescriptionError, match=r"expected a model.*load_model.*simulate\(parameters\)"):
+            ds.hbv.parameters(wrong)
