@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from ..conventions.dimensions import space_of
+from ..conventions.labels import labelled
 from ..datasets.camels import open_camels
 from ..errors import DataFileError, DescriptionError
 from ..inputs.resolve import only_gauged
@@ -173,7 +174,7 @@ def open_data(path: Path) -> xr.Dataset:
     if not path.exists():
         raise DataFileError(f"{path} does not exist; expected a file or folder with data.")
     if path.is_dir() and ((path / "zarr.json").exists() or (path / ".zgroup").exists()):
-        return xr.open_zarr(path)
+        return open_result(path)
     if path.is_dir() or _is_camels(path):
         return open_camels(path)
     return open_result(path)
@@ -190,7 +191,7 @@ def open_result(path: Path) -> xr.Dataset:
     if not path.exists():
         raise DataFileError(f"{path} does not exist; expected a NetCDF file or a Zarr store.")
     try:
-        return xr.open_zarr(path) if path.is_dir() else xr.open_dataset(path)
+        return labelled(xr.open_zarr(path) if path.is_dir() else xr.open_dataset(path))
     except (OSError, ValueError) as error:
         raise DataFileError(f"{path} cannot be read as a NetCDF file or Zarr store: {error}") from error
 

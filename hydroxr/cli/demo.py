@@ -25,7 +25,7 @@ def demo(given: Namespace) -> None:
     print(f"{'catchment':<11}{'test period':<24}{columns}")
     print("\n".join(rows))
     print(f"\nDone in {time.perf_counter() - started:.0f} s. For each catchment, {given.out}/ now has:")
-    print("  simulation.zarr, simulation.nc   daily fluxes and storages: xr.open_zarr, xr.open_dataset")
+    print("  simulation.zarr, simulation.nc   daily fluxes and storages: hx.open_run")
     print("  hydrograph.png                   streamflow and storages")
     print("  model/                           the fitted parameters: hx.load_model")
 

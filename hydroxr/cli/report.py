@@ -16,8 +16,9 @@ from ..analysis.baseflow_index import as_fraction
 from ..analysis.derived import derive
 from ..analysis.water_balance import water_balance
 from ..conventions.attributes import MODEL, START, TRAINING
+from ..conventions.labels import is_text, series_of
 from ..errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
-from ..inputs.cells import Space, select_cells, space_names
+from ..inputs.cells import Space, select_cells, space_labels, space_names
 from ..inputs.resolve import observed_streamflow
 from ..inputs.time_axis import select_days
 from ..metrics.evaluate import evaluate_simulation
@@ -144,14 +145,14 @@ def _origin(sim: xr.Dataset) -> list[str]:
 
 def _cell_names(sim: xr.Dataset, space: Space) -> list[str]:
     if not space:
-        return [str(sim["basin_id"].item()) if "basin_id" in sim.coords else "the cell"]
-    described = [
-        name for name in ("basin_id", "basin_name") if name in sim.coords and sim[name].dims == space
-    ]
-    if len(space) == 1 and described:
-        columns = [[str(each) for each in sim[name].values.astype(object)] for name in described]
-        return ["  ".join(parts) for parts in zip(*columns, strict=True)]
-    return list(space_names(sim, space))
+        name = series_of(sim)
+        return ["the cell" if name is None else str(sim[name].item())]
+    described = [name for name in ("basin_name",) if name in sim.coords and sim[name].dims == space]
+    if not is_text(sim, space[0]) or len(space) > 1:
+        return list(space_names(sim, space))
+    columns = [array.values for array in space_labels(sim, space).values()]
+    columns += [sim[name].values.astype(object) for name in described]
+    return ["  ".join(map(str, parts)) for parts in zip(*columns, strict=True)]
 
 
 # --- Streamflow -------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ MANIFEST = "hydroxr_manifest"  # marks a Zarr store that must have a manifest
 HBV, STREAMFLOW_ALONE = "hbv", "lstm_streamflow"  # values of MODEL_KIND
 
 # Attributes of variables.
+LABELS_OF = "hydroxr_labels_of"  # the dimension whose labels a file holds in this variable
 PERIOD = "hydroxr_reference_period"  # of an anomaly
 AREA = "hydroxr_area"  # of discharge: digest of the catchment areas
 FIRST_DAY = "hydroxr_first_day"  # of initial_storage: first day of the run

@@ -7,7 +7,7 @@ in arithmetic, but the attributes of a forcing do not describe a flux.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from .._version import FORMAT, __version__
 from ..errors import DescriptionError, EmptySelectionError
 from . import acdd
 from .attributes import DIGEST, FORMAT_KEY, MODEL, MODEL_KIND, VERSION_KEY
+from .labels import bytes_as_text, numbered, series_of
 from .stamps import STAMP, as_stamped, bounds_of, days
 from .variables import VARIABLES
 
@@ -82,13 +83,7 @@ def label(
     Dataset
         With coordinates, ``time_bnds``, attributes of the variables and global attributes.
     """
-    ds = ds.assign_coords(
-        {
-            name: array.variable.copy(deep=array.chunks is None)
-            for name, array in source.coords.items()
-            if set(array.dims) <= {*space, "time"} and name != "time_bnds"
-        }
-    )
+    ds = ds.assign_coords(coordinates(source, {*space, "time"}))
     for name, array in ds.data_vars.items():
         row = VARIABLES[str(name)]
         array.attrs = row.attrs()
@@ -120,6 +115,15 @@ def label(
     if "source" in source.encoding:  # a resumed write checks that the input is the same
         ds.encoding = {"source": source.encoding["source"]}
     return ds
+
+
+def coordinates(source: xr.Dataset, dims: Collection[Hashable]) -> dict[Hashable, xr.Variable]:
+    """Copies of the coordinates over ``dims`` alone, for a result; bytes become text."""
+    return {
+        name: bytes_as_text(array.variable).copy(deep=array.chunks is None)
+        for name, array in source.coords.items()
+        if set(array.dims) <= set(dims) and name != "time_bnds"
+    }
 
 
 def timestamp() -> str:
@@ -166,7 +170,7 @@ def dimension_order(space: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
 
 def label_coordinates(ds: xr.Dataset) -> None:
     """Give coordinates the usual attributes for their names; their own attributes take precedence."""
-    series = _series_names(ds)
+    series = series_of(ds)
     for name, array in ds.coords.items():
         usual = dict(_COORDINATES.get(str(name), {}))
         if name in ds.dims and name in _AXES:
@@ -180,20 +184,13 @@ def label_coordinates(ds: xr.Dataset) -> None:
             left_out = () if "time_bnds" in ds.coords else ("bounds",)
             array.attrs = {key: value for key, value in usual.items() if key not in left_out} | stamp
         elif name == series:
-            usual = {"long_name": f"name of the {array.dims[0]}", "cf_role": "timeseries_id"}
+            usual = {"long_name": f"name of the {(*array.dims, name)[0]}", "cf_role": "timeseries_id"}
             array.attrs = {**usual, **array.attrs}
         elif name in ds.dims and not usual:
-            array.attrs = {"long_name": f"number of the {name}", **array.attrs}
+            word = "name" if array.dtype.kind in "OTU" else "number"
+            array.attrs = {"long_name": f"{word} of the {name}", **array.attrs}
         else:
             array.attrs = {**usual, **array.attrs}
-
-
-def _series_names(ds: xr.Dataset) -> Hashable | None:
-    """The coordinate that identifies the time series; CF allows one (section 9.5)."""
-    texts = [name for name, array in ds.coords.items() if array.ndim == 1 and array.dtype.kind in "OTU"]
-    named = [name for name in texts if ds[name].attrs.get("cf_role") == "timeseries_id"]
-    usual = [name for name in texts if name == f"{ds[name].dims[0]}_id"]
-    return next(iter(named + usual), None)
 
 
 def time_bounds(time: xr.DataArray) -> np.ndarray:
@@ -231,14 +228,7 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     empty = [dim for array in ds.data_vars.values() for dim in array.dims if ds.sizes[dim] == 0]
     if empty:
         raise EmptySelectionError(f"there is nothing to write: the selection along {empty[0]!r} is empty.")
-    ds = ds.copy()
-    texts = [dim for dim in ds.indexes if dim in ds.dims and dim != "time" and ds[dim].dtype.kind in "OTU"]
-    for dim in map(str, texts):
-        names = ds[dim].values
-        ds = ds.drop_indexes(dim).drop_vars(dim)
-        free = (f"{dim}_{word}" for word in ("id", "name", "label"))  # the first that is not taken
-        text = next(each for each in free if each not in ds.variables)
-        ds = ds.assign_coords({dim: np.arange(len(names)), text: (dim, names)})
+    ds = numbered(ds.copy())
     label_coordinates(ds)
     now = timestamp()
     written = {"title": "Written by hydroxr", "history": f"{now}: written with hydroxr {__version__}"}

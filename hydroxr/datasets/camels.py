@@ -1,6 +1,6 @@
 """CAMELS-US as a labelled Dataset, from a compact NetCDF file or from the published files.
 
-Both give the same names, units and basin numbers.
+Both give the same names, units and labels.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..conventions.labels import labelled
 from ..errors import DataFileError, EmptySelectionError
 from .camels_published import check_known, find_layout, open_published
 from .camels_variables import ATTRS, TABLES
@@ -55,8 +56,8 @@ def open_camels(
         ``(basin, time)``: ``prcp`` [kg m-2 day-1, equal to mm/day], ``tmin`` and ``tmax`` [degC], ``srad``
         [W m-2], ``vp`` [Pa], ``dayl`` [s], and ``streamflow`` over ``area_gages2`` [kg m-2 day-1], missing
         where not observed. ``(basin)``: attributes of the catchments with their units, and the coordinates
-        ``basin_id``, ``basin_name``, ``lat`` and ``lon``. ``basin`` numbers the basins of the whole set from
-        0. Missing text is ``""``.
+        ``basin_name``, ``lat`` and ``lon``. ``basin`` has the gauges: ``ds.sel(basin="01022500")``. Missing
+        text is ``""``.
 
         A compact file is opened lazily, with values as stored. The published files are read into memory. They
         have two more variables: ``swe`` [kg m-2] and ``streamflow_flag``, the quality of streamflow (see its
@@ -104,7 +105,7 @@ def open_camels(
             for table, rows in TABLES.items()
         }
         ds = open_published(layout, folder, product, columns, wanted)
-    return _describe(ds)
+    return labelled(_describe(ds))
 
 
 def _describe(ds: xr.Dataset) -> xr.Dataset:

@@ -105,18 +105,14 @@ def open_published(
     if wanted is not None:
         check_known(wanted, gauges, layout.table("name"))
         check_known(wanted, forcing_files, layout.forcing / folder)
-    positions = [
-        k for k, gauge in enumerate(gauges) if gauge in (forcing_files if wanted is None else wanted)
-    ]
-    if not positions:
+    chosen = [gauge for gauge in gauges if gauge in (forcing_files if wanted is None else wanted)]
+    if not chosen:
         raise DataFileError(
             f"{layout.forcing / folder}: holds no file of a gauge of {layout.table('name')}; expected names "
             f"such as {gauges[0]}_...{_FORCING_SUFFIX}. Check that both belong to CAMELS-US."
         )
-    chosen = [gauges[k] for k in positions]
-    labels = {"basin": np.array(positions, np.int32), "basin_id": ("basin", np.array(chosen))}
     series = _read_series({gauge: forcing_files[gauge] for gauge in chosen}, tables["topo"], layout)
-    ds = xr.Dataset(series, coords=labels)
+    ds = xr.Dataset(series, coords={"basin_id": ("basin", np.array(chosen))})
     if np.array_equal(ds["tmin"], ds["tmax"], equal_nan=True):
         for name in ("tmin", "tmax"):
             ds[name].attrs["comment"] = "tmin equals tmax throughout: there is no daily temperature range"

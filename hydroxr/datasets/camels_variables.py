@@ -131,7 +131,6 @@ ATTRS |= {
         "flag_values": np.arange(FLAG_OTHER + 1, dtype=np.int8),
         "flag_meanings": FLAG_MEANINGS,
     },
-    "basin": {"long_name": "position of the basin in the tables of CAMELS-US"},
     "basin_id": {"cf_role": "timeseries_id", "long_name": "USGS gauge"},
     "time": {
         "standard_name": "time",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from ..conventions.labels import labelled
 from ..conventions.variables import VARIABLES
 from ..errors import DataFileError
 
@@ -38,7 +39,7 @@ def open_sample(name: str | None = None) -> xr.Dataset:
     xarray.Dataset
         ``(basin, time)``: ``prcp``, ``pet`` and ``streamflow`` [kg m-2 day-1, equal to mm/day] and ``tmean``
         [degC], without gaps. ``(basin)``: ``elev_median`` [m] and the coordinates ``lat`` [degrees_north],
-        both NaN for Leaf, since the source has none, and ``basin_id``, the names.
+        both NaN for Leaf, since the source has none. ``basin`` has the names: ``ds.sel(basin="Leaf")``.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def open_sample(name: str | None = None) -> xr.Dataset:
     if name == "Leaf":
         chosen["tmean"] = _snow_free_temperature(chosen["prcp"])
     # The encoding of the file does not suit results that are written elsewhere.
-    return chosen.drop_encoding()
+    return labelled(chosen.drop_encoding())
 
 
 def _file() -> Path:

@@ -8,43 +8,43 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..conventions.labels import as_text, bytes_as_text, in_same_terms, names_of, tells_apart
 from ..errors import CoordinateError
 
 Space = tuple[Hashable, ...]
-
-_PLACES = ("basin", "lat", "lon", "y", "x")  # scalar coordinates that locate a single series
 
 
 def space_coords(ds: xr.Dataset, space: Space) -> xr.Dataset:
     """Coordinates that identify the cells: an index per dimension (positions if absent), and text."""
     out = xr.Dataset(
-        coords={dim: ds[dim].values if dim in ds.indexes else np.arange(ds.sizes[dim]) for dim in space}
+        coords={dim: _plain(ds[dim]) if dim in ds.indexes else np.arange(ds.sizes[dim]) for dim in space}
     )
     for name, array in ds.coords.items():
         if name not in out.coords and _tells_apart(array, space):
-            out = out.assign_coords({name: (array.dims, array.values)})
+            out = out.assign_coords({name: (array.dims, _plain(array))})
     return out
 
 
 def _tells_apart(array: xr.DataArray, space: Space) -> bool:
     """Whether a coordinate identifies cells: their names, or the place of a single series."""
     if space:
-        return bool(array.dims) and set(array.dims) <= set(space) and array.dtype.kind in "OTU"
-    names_it = str(array.name).endswith("_id") or array.attrs.get("cf_role") == "timeseries_id"
-    return not array.dims and (array.name in _PLACES or names_it)
+        return bool(array.dims) and set(array.dims) <= set(space) and array.dtype.kind in "OSTU"
+    return not array.dims and tells_apart(array)
+
+
+def _plain(array: xr.DataArray) -> np.ndarray:
+    """Values; text that is missing is empty, and bytes are text."""
+    return as_text(array.values) if array.dtype.kind in "OSTU" else array.values
 
 
 def space_labels(ds: xr.Dataset, space: Space) -> dict[str, xr.DataArray]:
     """Labels for messages along each dimension of space: names, else the index, else positions."""
     out = {}
     for dim in space:
-        ids = [
-            array
-            for array in ds.coords.values()
-            if array.dims == (dim,) and array.attrs.get("cf_role") == "timeseries_id" and len(space) == 1
-        ]
-        label = ids[0] if ids else ds[dim] if dim in ds.coords else None
-        values = np.arange(ds.sizes[dim]) if label is None else label.variable.data
+        name = names_of(ds, dim)
+        chosen = dim if name is None else name
+        known = chosen in ds.variables
+        values = bytes_as_text(ds.variables[chosen]).data if known else np.arange(ds.sizes[dim])
         out[str(dim)] = xr.DataArray(values, dims=(dim,))
     return out
 
@@ -59,85 +59,91 @@ def space_names(ds: xr.Dataset, space: Space) -> tuple[str, ...]:
 
 
 def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> xr.Dataset:
-    """Select the cells of ``ds`` from ``given`` by label, in the order of ``ds``.
+    """Select the cells of ``ds`` from ``given`` by label, in the order of ``ds`` and with its labels.
+
+    Labels are compared as in :mod:`hydroxr.conventions.labels`: a file that xarray opened has numbers as
+    index and the labels beside them. Of a Dataset with one cell the scalar coordinate that a selection left
+    is the label.
 
     Raises
     ------
     CoordinateError
         If ``given`` lacks a cell of ``ds``, repeats labels, or names other places.
     """
+    mine, theirs = in_same_terms(given, ds)
+    for dim in set(theirs.coords) - {*theirs.dims, "time"}:  # of ds one cell is left, of given more
+        if dim in mine.indexes and not theirs[dim].dims:
+            mine = mine.isel({dim: _places(mine, theirs, dim, what)[0]})
     for dim in space:
-        if dim not in given.dims or dim not in given.indexes or dim not in ds.indexes:
-            continue
-        given = _labelled_alike(given, ds, dim)
-        if given.indexes[dim].equals(ds.indexes[dim]):
-            continue
-        repeated = given.indexes[dim][given.indexes[dim].duplicated()]
-        if len(repeated):
+        if dim not in mine.dims:
+            _check_one(mine, theirs, dim, what)
+        elif dim in mine.indexes and dim in theirs.indexes:
+            if not mine.indexes[dim].equals(theirs.indexes[dim]):
+                mine = mine.isel({dim: _places(mine, theirs, dim, what)})
+        elif mine.sizes[dim] != theirs.sizes[dim]:
             raise CoordinateError(
-                f"{dim} {repeated[0]} occurs more than once in {what} ({len(repeated)} repeats), and the "
-                f"labels differ from the Dataset's; expected each once: drop_duplicates({str(dim)!r})."
+                f"there are {mine.sizes[dim]} values of {dim!r} in {what}, but {theirs.sizes[dim]} in the "
+                f"Dataset, and no labels say which belong together; give both the coordinate {dim!r}."
             )
-        absent = ds.indexes[dim][~ds.indexes[dim].isin(given.indexes[dim])]
-        if len(absent):
-            raise CoordinateError(
-                f"there is no {dim} {absent[0]} in {what} ({len(absent)} of {ds.sizes[dim]} are missing); "
-                f"expected every {dim} of the Dataset."
-            )
-        given = given.sel({dim: ds.indexes[dim]})
-    check_same_cells(given, ds, space, what)
-    return given
+    _check_names(mine, theirs, space, what)
+    own = {dim: ds[dim].variable for dim in space if dim in mine.indexes and dim in ds.indexes}
+    nameless = [dim for dim in space if dim in mine.indexes and dim not in ds.indexes]
+    return mine.drop_vars(nameless).assign_coords(own)
 
 
-def _equal(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether arrays are equal; NaN, an unknown place, equals itself."""
-    return np.array_equal(first, second, equal_nan=first.dtype.kind == "f" and second.dtype.kind == "f")
+def _places(given: xr.Dataset, ds: xr.Dataset, dim: Hashable, what: str) -> np.ndarray:
+    """Positions in ``given`` of the labels of ``ds``."""
+    index, wanted = given.indexes[dim], pd.Index(np.atleast_1d(ds[dim].values))
+    repeated = index[index.duplicated()]
+    if len(repeated):
+        raise CoordinateError(
+            f"{dim} {repeated[0]} occurs more than once in {what} ({len(repeated)} repeats), and the "
+            f"labels differ from the Dataset's; expected each once: drop_duplicates({str(dim)!r})."
+        )
+    places: np.ndarray = index.get_indexer(wanted)
+    absent = wanted[places < 0]
+    if len(absent):
+        raise CoordinateError(
+            f"there is no {dim} {absent[0]} in {what} ({len(absent)} of {len(wanted)} are missing); it has "
+            f"{_some(index)}. Expected every {dim} of the Dataset."
+        )
+    return places
 
 
-def _labelled_alike(given: xr.Dataset, ds: xr.Dataset, dim: Hashable) -> xr.Dataset:
-    """``given`` with the labels of ``ds``, if one is labelled by names and the other by numbers.
-
-    A file labels no dimension by text: it has numbers as ``basin``, and the names as ``basin_id``.
-    """
-    names = f"{dim}_id"
-    if given.indexes[dim].dtype.kind in "OTU" and ds.indexes[dim].dtype.kind not in "OTU" and names in ds:
-        numbers = dict(zip(map(str, ds[names].values), ds.indexes[dim], strict=True))
-        shared = given.isel({dim: [str(label) in numbers for label in given.indexes[dim]]})
-        if shared.sizes[dim]:
-            return shared.assign_coords({dim: [numbers[str(label)] for label in shared.indexes[dim]]})
-    if ds.indexes[dim].dtype.kind in "OTU" and given.indexes[dim].dtype.kind not in "OTU" and names in given:
-        labels = pd.Index(given[names].values.astype(object), dtype=ds.indexes[dim].dtype)
-        return given.assign_coords({dim: labels}).drop_vars(names)
-    return given
+def _some(index: pd.Index) -> str:
+    """The first labels."""
+    return ", ".join(map(str, index[:3])) + (f" and {len(index) - 3} more" if len(index) > 3 else "")
 
 
-def check_same_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> None:
-    """Refuse cells that differ in number, label or name, with a CoordinateError."""
-    for dim in space:
-        if dim not in given.dims:
-            continue
-        if given.sizes[dim] != ds.sizes[dim]:
-            raise CoordinateError(
-                f"there are {given.sizes[dim]} values of {dim!r} in {what}, but {ds.sizes[dim]} in the "
-                "Dataset; expected the same cells."
-            )
-        if dim in given.indexes and dim in ds.indexes and not given.indexes[dim].equals(ds.indexes[dim]):
-            raise CoordinateError(
-                f"{dim!r} has other values in {what} than in the Dataset; expected the same cells in the "
-                "same order."
-            )
-    common = set(given.coords) & set(ds.coords)
+def _check_one(given: xr.Dataset, ds: xr.Dataset, dim: Hashable, what: str) -> None:
+    """Refuse one cell, which a selection left, for other ones."""
+    if dim not in given.coords or given[dim].dims or dim not in ds.indexes:
+        return
+    others = ds.indexes[dim] != given[dim].item()
+    if others.any():
+        raise CoordinateError(
+            f"{dim} {given[dim].item()} is the only one in {what}, and the Dataset has "
+            f"{_some(ds.indexes[dim][others])}; expected every {dim} of the Dataset."
+        )
+
+
+def _check_names(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> None:
+    """Refuse cells that are named or placed otherwise, with a CoordinateError."""
+    common = (set(given.coords) & set(ds.coords)) - set(space)
     for name in sorted(common, key=lambda name: (name in ("lat", "lon"), str(name))):
         mine, theirs = given[name], ds[name]
         if mine.chunks is not None or theirs.chunks is not None:
             continue  # lazy names are not read for this check
-        comparable = mine.dims == theirs.dims and _tells_apart(mine, space)
-        if comparable and not _equal(mine.values, theirs.values):
-            place = int(np.argmax(mine.values.ravel() != theirs.values.ravel()))
+        if mine.dims != theirs.dims or not _tells_apart(mine, space):
+            continue
+        first, second = np.atleast_1d(_plain(mine)), np.atleast_1d(_plain(theirs))
+        differ = np.flatnonzero(((first != second) & ((first == first) | (second == second))).ravel())
+        if len(differ):
+            place = np.unravel_index(differ[0], first.shape)
+            where = f" for {space_names(ds, mine.dims)[differ[0]]}" if mine.dims else ""
             raise CoordinateError(
-                f"{name} is {str(mine.values.ravel()[place])!r} in {what}, but "
-                f"{str(theirs.values.ravel()[place])!r} in the Dataset at the same position; expected the "
-                "same cells in the same order."
+                f"{name} is {str(first[place])!r} in {what}, but {str(second[place])!r} in the Dataset"
+                f"{where}; expected the same cells."
             )
 
 

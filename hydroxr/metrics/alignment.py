@@ -10,11 +10,10 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
+from ..conventions.labels import in_same_terms, names_of, tells_apart
 from ..conventions.stamps import END, STAMP, days
 from ..conventions.units import factor_offset, identity, quantity_of
 from ..errors import CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
-
-_PLACE = ("basin", "basin_id")  # coordinates that name the basin of a series
 
 
 def require_arrays(simulated: object, observed: object) -> None:
@@ -50,26 +49,37 @@ def align(
                 raise EmptySelectionError(
                     f"{name!r} has no values along {dim!r}; expected at least one. Check your selection."
                 )
+    own = simulated
+    simulated, observed = by_label(simulated, observed)
     matched = {dim for dim in dims if len(dims) == 1 or dim == "time"}
     _require_same_space(simulated, observed, dims, matched)
-    simulated = require_same_place(simulated, observed)
+    simulated = _require_same_place(simulated, observed)
     # Keep only the labels: at each step xarray would compare all other coordinates, which computes lazy
     # ones, and drop those that differ in the last digit.
-    bare = simulated.reset_coords(drop=True), observed.reset_coords(drop=True)
+    pair = [array.reset_coords(drop=True) for array in (simulated, observed)]
+    pair = [_with_labels(array, own, matched) for array in pair]
     if not matched:
-        return bare
+        return pair[0], pair[1]
     (along,) = matched
     if along == "time":
-        bare = _of_the_same_days(*bare, model_results=[_is_model_result(a) for a in (simulated, observed)])
+        results = [_is_model_result(array) for array in (simulated, observed)]
+        pair = [*_of_the_same_days(*pair, model_results=results)]
     try:
-        pair = xr.align(*bare, join="inner", exclude=set(simulated.dims) - matched)
+        pair = [*xr.align(*pair, join="inner", exclude=set(simulated.dims) - matched)]
     except ValueError as error:  # duplicate labels; different lengths without labels
         raise CoordinateError(
             f"'simulated' and 'observed' cannot be matched along {along!r}: {error}"
         ) from error
     if pair[0].sizes[along] == 0:
         raise CoordinateError(_nothing_in_common(simulated[along], observed[along]))
-    return pair
+    return pair[0], pair[1]
+
+
+def _with_labels(array: xr.DataArray, own: xr.DataArray, matched: set[Hashable]) -> xr.DataArray:
+    """The same cells, as the simulation itself labels them."""
+    dims = [dim for dim in array.dims if dim in own.dims and dim not in matched]
+    array = array.drop_vars([dim for dim in dims if dim in array.indexes])
+    return array.assign_coords({dim: own[dim].variable for dim in dims if dim in own.indexes})
 
 
 def _is_model_result(array: xr.DataArray) -> bool:
@@ -145,20 +155,43 @@ def _require_same_labels(name: Hashable, simulated: xr.DataArray, observed: xr.D
     )
 
 
-def require_same_place(simulated: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
-    """Require the same ``basin`` and ``basin_id``, where both arrays have that coordinate.
+def by_label(simulated: xr.DataArray, observed: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Both labelled by text, where both know it: a file that xarray opened has it beside numbers.
 
-    xarray compares only index labels. It would silently drop a ``basin_id`` along ``basin``, or a scalar
-    one that ``.isel(basin=0)`` leaves.
+    Lazy labels are not read where the numbers are the same: :func:`require_same_place` compares them later.
+    """
+    pair = [array.to_dataset(name="_values") for array in (simulated, observed)]
+    numbers = [ds.indexes for ds in pair]
+    for dim in simulated.dims:
+        if any(_lazy_names(ds, dim) for ds in pair) and all(dim in indexes for indexes in numbers):
+            if numbers[0][dim].equals(numbers[1][dim]):
+                return simulated, observed
+    first, second = (ds["_values"] for ds in in_same_terms(*pair))
+    return first.rename(simulated.name), second.rename(observed.name)
+
+
+def _lazy_names(ds: xr.Dataset, dim: Hashable) -> bool:
+    name = names_of(ds, dim)
+    return name is not None and dim in ds.indexes and ds[name].chunks is not None
+
+
+def require_same_place(simulated: xr.DataArray, observed: xr.DataArray) -> None:
+    """Refuse series of other basins; see :func:`align`."""
+    _require_same_place(*by_label(simulated, observed))
+
+
+def _require_same_place(simulated: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
+    """Require the same label and name of the basin, where both arrays have that coordinate.
+
+    xarray compares only index labels. It would silently drop a ``basin_id`` along ``basin``, or the scalar
+    label that ``.isel(basin=0)`` leaves.
 
     Returns
     -------
     xarray.DataArray
         ``simulated``. Lazy labels are compared only when it is computed.
     """
-    for name in _PLACE:
-        if name not in simulated.coords or name not in observed.coords:
-            continue
+    for name in _identifiers(simulated, observed):
         labels = [array[name].reset_coords(drop=True) for array in (simulated, observed)]
         sizes = [dict(array.sizes) for array in labels]
         if sizes[0] != sizes[1]:
@@ -167,13 +200,24 @@ def require_same_place(simulated: xr.DataArray, observed: xr.DataArray) -> xr.Da
                 "the same basins in both. Select the same in both."
             )
         if all(array.chunks is None for array in labels):
-            _require_equal(*(array.values for array in labels), name=name)
+            _require_equal(*(array.values for array in labels), name=str(name))
             continue
         equal = xr.apply_ufunc(
-            _require_equal, *labels, kwargs={"name": name}, dask="parallelized", output_dtypes=[bool]
+            _require_equal, *labels, kwargs={"name": str(name)}, dask="parallelized", output_dtypes=[bool]
         )
         simulated = simulated.where(equal)
     return simulated
+
+
+def _identifiers(simulated: xr.DataArray, observed: xr.DataArray) -> list[Hashable]:
+    """Coordinates of both that name a basin."""
+    return [
+        name
+        for name in simulated.coords
+        if name in observed.coords
+        and name not in ("lat", "lon", "y", "x")  # they may differ in the last digit
+        and any(tells_apart(array[name]) for array in (simulated, observed))
+    ]
 
 
 def _require_equal(first: np.ndarray, second: np.ndarray, *, name: str) -> np.ndarray:

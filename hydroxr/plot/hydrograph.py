@@ -47,8 +47,8 @@ def hydrograph(
     time
         Period to draw: ``slice("2001-10-01", "2002-09-30")`` or ``"2002"``. Default: all days.
     axes
-        Axes to draw on, one per panel. Default: a new figure 18 cm wide, with ``basin_id`` and
-        ``basin_name``, or else latitude and longitude, as its title.
+        Axes to draw on, one per panel. Default: a new figure 18 cm wide, with the label and
+        ``basin_name`` of the basin, or else latitude and longitude, as its title.
 
     Returns
     -------

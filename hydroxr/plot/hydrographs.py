@@ -61,7 +61,7 @@ def hydrographs(
     observed
         Observed streamflow ``(time, basin)``, or a Dataset with it.
     basins
-        Values of ``basin_id`` or labels of the basins' dimension. Default: all basins, at most 6.
+        Labels of the basins. Default: all basins, at most 6.
     time
         Period to draw: ``slice("2001-10-01", "2003-09-30")`` or ``"2002"``. Default: all days.
     borders
@@ -148,7 +148,7 @@ def _by_name(simulations: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr
 
 
 def _one(data: xr.DataArray, basin: str, what: str) -> xr.DataArray:
-    """Select a basin by its name or its label."""
+    """Select a basin by its label, or its number in a file."""
     names = basin_names(data)
     space = [dim for dim in data.dims if dim != "time"]
     if not space:

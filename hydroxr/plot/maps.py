@@ -52,8 +52,8 @@ def draw_map(
         Outlines for orientation, in degrees: path of a shapefile or GeoJSON file, such as the states of
         Natural Earth, or a GeoDataFrame. Shapefiles need pyshp: ``pip install hydroxr[maps]``.
     polygons
-        Outlines of the basins, in the same formats, with a property that matches ``basin_id``. Default:
-        basins are points.
+        Outlines of the basins, in the same formats, with a property that matches the labels of the
+        basins. Default: basins are points.
     limits
         Values of the first and the last colour. Default: 0 and 1 for NSE, similar metrics and baseflow
         indices; symmetric about 0 for biases, at most 100 %; otherwise the range of the middle 96 %.

@@ -8,12 +8,13 @@ import numpy as np
 import xarray as xr
 
 from ..analysis.grids import cell_edges
+from ..conventions.labels import series_of
 from ..conventions.variables import AMOUNT, FLUX, VARIABLES
 from ..errors import DimensionError, EmptySelectionError, TimeAxisError
+from ..inputs.cells import space_labels
 from ..metrics.alignment import require_same_place, require_same_units
 
 _DISPLAYED_UNITS = {FLUX: "mm/day", AMOUNT: "mm"}
-_PLACE = ("basin_id", "basin_name", "lat", "lon")
 
 
 @dataclass(frozen=True)
@@ -130,11 +131,12 @@ def stamps_of(data: xr.Dataset, what: str) -> np.ndarray:
 
 def cell_title(cell: xr.Dataset) -> str:
     """Basin number and name, or else the position; empty if the cell has none of them."""
-    known = {name: cell[name].item() for name in _PLACE if name in cell.coords and cell[name].ndim == 0}
-    if "basin_id" in known or "basin_name" in known:
-        return "  ".join(str(known[name]) for name in ("basin_id", "basin_name") if name in known)
-    if "lat" in known and "lon" in known:
-        north, east = known["lat"], known["lon"]
+    named = [name for name in (series_of(cell), "basin_name") if name in cell.coords]
+    named = [name for name in dict.fromkeys(named) if cell[name].ndim == 0]
+    if named:
+        return "  ".join(str(cell[name].item()) for name in named)
+    if all(name in cell.coords and cell[name].ndim == 0 for name in ("lat", "lon")):
+        north, east = cell["lat"].item(), cell["lon"].item()
         return f"{abs(north):.2f}°{'NS'[north < 0]}  {abs(east):.2f}°{'EW'[east < 0]}"
     return ""
 
@@ -145,7 +147,7 @@ def displayed(units: str) -> str:
 
 
 def basin_names(values: xr.DataArray) -> list[str]:
-    """The basins' names along their dimension: ``basin_id``, or else its labels. [""] for an unnamed cell.
+    """The basins' labels along their dimension, as text; [""] for an unnamed cell.
 
     Raises
     ------
@@ -154,11 +156,12 @@ def basin_names(values: xr.DataArray) -> list[str]:
     """
     space = [dim for dim in values.dims if dim != "time"]
     if not space:
-        return [str(values["basin_id"].item()) if "basin_id" in values.coords else ""]
+        name = series_of(values)
+        return ["" if name is None else str(values[name].item())]
     if len(space) > 1:
         raise DimensionError(
             f"{str(values.name)!r} has dimensions {values.dims}; expected one dimension besides time. Stack "
             f"the others: .stack(basin={space})."
         )
-    label = "basin_id" if "basin_id" in values.coords else space[0]
-    return [str(each) for each in values[label].values.astype(object)]
+    (labels,) = space_labels(values.to_dataset(name="_values"), (space[0],)).values()
+    return [str(each) for each in labels.values.astype(object)]

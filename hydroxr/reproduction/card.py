@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ..conventions.attributes import VERSION_KEY
+from ..conventions.labels import is_text, labelled
 from ..conventions.variables import ATTRIBUTES
 from ..errors import ModelFileError
 from ..models.attribute_ranges import GAPS, RANGES
@@ -70,13 +71,13 @@ def ship(
     model = load_model(run / "model")
     assert isinstance(model, Model)
     with xr.open_dataset(run / SCORES_FILE) as part:
-        scores = part.load()
+        scores = labelled(part.load())
     thinned = model.history.isel(iteration=slice(_EVERY - 1, None, _EVERY))
     replace(model, history=thinned).save(target)
     table = scores[[name for name in _COLUMNS if name in scores]].to_dataframe()
-    named = ["basin_id"] if "basin_id" in table else []
-    table = table[named + [name for name in _COLUMNS if name in table]].dropna(axis=1, how="all")
-    table.to_csv(target / SCORES, float_format="%.4f", index=not named)
+    table = table[[name for name in _COLUMNS if name in table]].dropna(axis=1, how="all")
+    label = "basin_id" if is_text(scores, "basin") else None  # else the name of the dimension
+    table.to_csv(target / SCORES, float_format="%.4f", index_label=label)
     if data is None:
         data = CAMELS + (_PET if isinstance(model.description, DeltaHBV) else "")
     tested = " to ".join(settings_of(run)["test"])

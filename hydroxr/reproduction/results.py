@@ -7,6 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from ..conventions.labels import labelled
 from ..errors import DataFileError, DescriptionError
 from ..inputs.cells import select_cells
 from ..models import pretrained
@@ -55,7 +56,7 @@ def _collected(runs: Sequence[Path], ds: xr.Dataset) -> xr.Dataset:
         found = read_facts(path)
         found.setdefault("members", str(found["seed"]))  # version 0.1 did not write it
         with xr.open_dataset(path.parent / SCORES) as part:
-            parts[found["run"]] = part.load()
+            parts[found["run"]] = labelled(part.load())
         found["protocol"] = protocol_text(settings_of(path.parent))
         facts[found["run"]] = {key: value for key, value in found.items() if key != "run"}
     indices = observed_indices(ds).drop_vars("basin", errors="ignore")
@@ -90,7 +91,7 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
     if not isinstance(ds, xr.Dataset | None):
         raise DescriptionError(
             f"ds is {ds!r}; expected nothing, or your copy of CAMELS, hx.open_camels(folder): the results "
-            f"come with hydroxr. Results of your own runs: xr.open_dataset('FOLDER/{RESULTS}')."
+            f"come with hydroxr. Results of your own runs: hx.open_run('FOLDER/{RESULTS}')."
         )
     path = pretrained.FOLDER / RESULTS
     if not path.is_file():
@@ -99,8 +100,7 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
             "CAMELS."
         )
     with xr.open_dataset(path) as file:
-        results = file.load()
-    results = results.assign_coords(run=results["run_id"].values).drop_vars("run_id")
+        results = labelled(file.load())
     return results if ds is None else _with_data(results, ds)
 
 

@@ -86,11 +86,7 @@ def _of_one(
     out = xr.Dataset({name.removeprefix("parameter:"): array for name, array in results.items()})
     over = {dim for array in out.data_vars.values() for dim in (*array.dims, *space)}
     out = out.assign_coords(
-        {
-            name: array.variable.copy(deep=array.chunks is None)
-            for name, array in inputs.ds.coords.items()
-            if set(array.dims) <= over & {*space, "time"} and name != STAMPS
-        }
+        cf.coordinates(inputs.ds.drop_vars(STAMPS, errors="ignore"), over & {*space, "time"})
     )
     for name, array in out.data_vars.items():
         array.attrs = PARAMETERS[str(name)].attrs()

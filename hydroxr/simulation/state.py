@@ -49,11 +49,7 @@ def state_dataset(
         part = part.rename({CARRY: dims[0]}) if dims else part.isel({CARRY: 0})
         state[name] = part.drop_vars(list(part.coords))
         state[name].attrs = _attrs(name)
-    coords = {
-        name: array.variable.copy(deep=array.chunks is None)
-        for name, array in ds.coords.items()
-        if set(array.dims) <= set(space) and name != "time"
-    }
+    coords = cf.coordinates(ds, space)
     state = state.assign_coords({**coords, "time": ds["time"].isel(time=-1).variable.copy()})
     state.attrs = {
         "title": "State of hydroxr at the end of the day 'time'",

@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from ..conventions.attributes import FORMAT_KEY, MANIFEST, VERSION_KEY
+from ..conventions.labels import labelled
 from ..errors import DamagedStoreError, IncompleteStoreError, StoreError
 from .zarr.location import Place, Recorder
 from .zarr.manifest import FOLDER, Entry, Files, WritePlan, entry, plans, read_manifest, read_root, unseal
@@ -43,7 +44,8 @@ def open_run(
     Returns
     -------
     Dataset
-        As ``xr.open_zarr`` or ``xr.open_dataset`` has it.
+        What was written. Cells have their labels as index, ``run.sel(basin="01022500")``, which the file
+        holds as ``basin_id`` beside numbers.
 
     Raises
     ------
@@ -54,8 +56,11 @@ def open_run(
     StoreError
         Where there is nothing, or nothing of hydroxr.
     """
-    chunks = {} if chunks == "auto" else chunks
-    place = Place.of(path, storage_options)
+    return labelled(_open(Place.of(path, storage_options), verify, {} if chunks == "auto" else chunks))
+
+
+def _open(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
+    """As the file has it."""
     if place.folder is not None and place.folder.is_file():
         return _open_file(place.folder, verify, chunks)
     if place.folder is not None and not place.folder.exists():
@@ -177,7 +182,7 @@ def _coordinates(place: Place, plan: WritePlan) -> xr.Dataset:
 def _opened(store: Recorder) -> xr.Dataset:
     """Coordinates for messages; none where they cannot be read either."""
     try:
-        return xr.open_zarr(store, consolidated=True, chunks=None)
+        return labelled(xr.open_zarr(store, consolidated=True, chunks=None))
     except Exception:  # they are of help in a message, and no more
         return xr.Dataset()
 

@@ -54,8 +54,11 @@ def test_compact_is_lazy_labelled_and_unchanged(compact: Path) -> None:
     with xr.open_dataset(compact) as stored, open_camels(compact) as ds:
         assert ds["prcp"].chunks is None
         assert not ds["prcp"].variable._in_memory
-        xr.testing.assert_equal(ds, stored)
-        assert {name: variable.dtype for name, variable in ds.variables.items()} == {
+        assert ds["basin"].values.tolist() == GAUGES
+        assert ds.sel(basin=GAUGES[1])["prcp"].dims == ("time",)
+        stored = stored.drop_vars(["basin", "basin_id"])
+        xr.testing.assert_equal(ds.drop_vars("basin"), stored)
+        assert {name: ds[name].dtype for name in stored.variables} == {
             name: variable.dtype for name, variable in stored.variables.items()
         }
         assert ds["prcp"].attrs["standard_name"] == "precipitation_flux"
@@ -74,7 +77,7 @@ def test_folder_with_one_compact_file(compact: Path) -> None:
 
 def test_compact_selection(compact: Path) -> None:
     with open_camels(compact, basins=[3000003, "01000001"]) as ds:
-        assert ds["basin"].values.tolist() == [0, 2]
+        assert ds["basin"].values.tolist() == ["01000001", "03000003"]
         assert not ds["prcp"].variable._in_memory
     with pytest.raises(DataFileError, match=r"camels\.nc: has no basin 00000009"):
         open_camels(compact, basins=[9])
@@ -119,8 +122,8 @@ def test_what_is_no_compact_file(compact: Path, tmp_path: Path) -> None:
 def test_compact_has_all_basins_in_file_order() -> None:
     with open_camels(COMPACT) as ds, xr.open_dataset(COMPACT) as stored:
         assert dict(ds.sizes) == {"basin": 671, "time": 10957}
-        assert set(ds.variables) == set(stored.variables)
-        np.testing.assert_array_equal(ds["basin_id"], stored["basin_id"])
+        assert set(ds.variables) == set(stored.variables) - {"basin_id"}
+        np.testing.assert_array_equal(ds["basin"], stored["basin_id"])
         assert set(ATTRIBUTES) <= set(ds.data_vars)
         for name, variable in ds.variables.items():
             assert variable.attrs["long_name"], name
@@ -128,14 +131,16 @@ def test_compact_has_all_basins_in_file_order() -> None:
                 assert variable.attrs["units"], name
         assert "1.6%" in ds["streamflow"].attrs["comment"]
         some = {"basin": slice(50, 53)}
-        xr.testing.assert_equal(ds.isel(some).load(), stored.isel(some).load())
+        xr.testing.assert_equal(
+            ds.drop_vars("basin").isel(some).load(), stored.drop_vars(["basin", "basin_id"]).isel(some).load()
+        )
 
 
 @needs_compact
 @needs_official
 def test_published_and_compact_are_equal_within_the_steps_of_storage() -> None:
     published = open_camels(OFFICIAL)
-    assert published["basin_id"].values.tolist() == FOUR
+    assert published["basin"].values.tolist() == FOUR
     with open_camels(COMPACT, basins=FOUR) as ds:
         compact = ds.sel(time=published["time"]).load()
     np.testing.assert_array_equal(published["basin"], compact["basin"])
@@ -170,7 +175,7 @@ def test_published_and_compact_share_attributes_names_and_units() -> None:
 @pytest.mark.parametrize(("forcing", "tmin"), [("daymet", -14.36), ("nldas", -6.44), ("maurer", -14.99)])
 def test_products(forcing: str, tmin: float) -> None:
     ds = open_camels(OFFICIAL, forcing=forcing)
-    assert ds["basin_id"].values.tolist() == FOUR
+    assert ds["basin"].values.tolist() == FOUR
     assert float(ds["tmin"][0, 0]) == tmin
     assert ds.sizes["time"] == (1461 if forcing == "daymet" else 1096)
     assert "667 of the 671" in ds.attrs["comment"]

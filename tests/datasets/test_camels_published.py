@@ -93,8 +93,8 @@ def nest(root: Path) -> None:
 def test_published_values(published: Path) -> None:
     ds = open_camels(published)
     assert ds["prcp"].dims == ("basin", "time")
-    assert ds["basin"].values.tolist() == [1, 2]  # the place in the tables, though the first has no forcing
-    assert ds["basin_id"].values.tolist() == ["02000002", "03000003"]
+    assert ds["basin"].values.tolist() == ["02000002", "03000003"]  # the first in the tables has no forcing
+    assert ds.sel(basin="03000003")["prcp"].dims == ("time",)
     days = np.arange("2000-02-27", "2000-03-02", dtype="datetime64[D]")
     np.testing.assert_array_equal(ds["time"], days.astype("datetime64[ns]"))  # at 00:00, not 12:00
     np.testing.assert_array_equal(ds["prcp"], [[27.25, 28.25, 29.25, np.nan], [np.nan, 1, 1, 1]])
@@ -134,12 +134,12 @@ def test_published_attributes_have_names_types_and_units(published: Path) -> Non
     assert ds["geol_porosity"].isnull().all()
     assert ds["p_mean"].values[0] == 3.12667898699521
     assert ds["lat"].values.tolist() == [40.1, 30.25]
-    assert {"basin_id", "basin_name", "lat", "lon"} <= set(ds.coords)
+    assert {"basin", "basin_name", "lat", "lon"} <= set(ds.coords)
     for name, variable in ds.variables.items():
         assert variable.attrs["long_name"], name
         if variable.dtype.kind == "f":
             assert variable.attrs["units"], name
-    assert ds["basin_id"].attrs["cf_role"] == "timeseries_id"
+    assert ds["basin"].attrs["cf_role"] == "timeseries_id"
     assert ds["streamflow"].attrs["units"] == ds["prcp"].attrs["units"] == "kg m-2 day-1"
     assert ds["tmin"].attrs["units"] == "degC"
 
@@ -195,8 +195,7 @@ def test_selection_of_basins(published: Path) -> None:
     xr.testing.assert_identical(both, everything)
     for one in (["03000003"], [3000003], np.array([3000003]), "03000003", 3000003):
         ds = open_camels(published, basins=one)
-        assert ds["basin_id"].values.tolist() == ["03000003"]
-        assert ds["basin"].values.tolist() == [2]
+        assert ds["basin"].values.tolist() == ["03000003"]
         assert ds.sizes["time"] == 3  # its own days
 
 

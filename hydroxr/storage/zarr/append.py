@@ -24,6 +24,7 @@ from ..._version import __version__
 from ...conventions import acdd
 from ...conventions.attributes import LAST_START, START
 from ...conventions.cf import for_file, timestamp
+from ...conventions.labels import in_same_terms
 from ...errors import (
     CoordinateError,
     DescriptionError,
@@ -155,7 +156,7 @@ def check_continues(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
             f"{name} and the run to append have different variables: {'; '.join(texts)}. Simulate the same "
             "variables."
         )
-    there, here = (model_and_cells(ds.attrs, ds) for ds in (old, new))
+    there, here = (model_and_cells(ds.attrs, ds) for ds in in_same_terms(old, new))
     text = differences(there, here)
     if "coordinate" in text:
         raise CoordinateError(f"{name} has other cells than the run to append; they differ in {text}.")

@@ -12,6 +12,7 @@ from zarr.abc.store import Store
 
 from ...analysis.water_balance import FLUXES, stated_errors, total_storage
 from ...conventions.attributes import FIRST_DAY, LAST_START, START, start_of
+from ...conventions.labels import in_same_terms
 from ...conventions.stamps import days
 from ...conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
 from ...errors import StateError
@@ -56,7 +57,8 @@ def check_seam(place: Place, new: xr.Dataset) -> None:
     ------
     StateError
     """
-    _compare(_opened(place.store, not place.transactional).isel(time=-1), new.isel(time=0), place.name)
+    old, new = in_same_terms(_opened(place.store, not place.transactional), new)
+    _compare(old.isel(time=-1), new.isel(time=0), place.name)
 
 
 def check_written_seam(place: Place, plan: WritePlan, start: int) -> None:
