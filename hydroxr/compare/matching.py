@@ -12,10 +12,10 @@ import xarray as xr
 
 from ..analysis.periods import Periods
 from ..analysis.time_means import over_periods
-from ..conventions.labels import is_text
+from ..conventions.labels import is_text, labelled
 from ..conventions.variables import AMOUNT
 from ..errors import CoordinateError, DimensionError, MissingVariableError
-from ..inputs.cells import select_cells, space_names
+from ..inputs.cells import select_cells
 from ..metrics.formulas import metrics
 from ..metrics.selection import within
 
@@ -42,7 +42,7 @@ def same_cells(product: xr.DataArray, sim: xr.DataArray, what: str) -> xr.DataAr
             "the same cells. Aggregate it first: hx.compare.aggregate(product, weights)."
         )
     for dim in space:
-        if dim in product.indexes and is_text(sim.to_dataset(name="_values"), dim):
+        if dim in product.indexes and is_text(sim.coords.to_dataset(), dim):
             _require_names(product, sim, dim, what)
     chosen = select_cells(product.to_dataset(name="_values"), sim.to_dataset(name="_values"), space, what)
     return chosen["_values"].rename(product.name)
@@ -51,12 +51,12 @@ def same_cells(product: xr.DataArray, sim: xr.DataArray, what: str) -> xr.DataAr
 def _require_names(product: xr.DataArray, sim: xr.DataArray, dim: Hashable, what: str) -> None:
     """Refuse positions, as polygons without names have them, where the simulation has names."""
     positions = np.arange(product.sizes[dim])
-    if is_text(product.to_dataset(name="_values"), dim) or not (product[dim].values == positions).all():
+    if is_text(product.coords.to_dataset(), dim) or not (product[dim].values == positions).all():
         return
     numbers = ", ".join(map(str, product.indexes[dim][:3]))
-    names = space_names(sim.to_dataset(name="_values"), (dim,))[0]
+    name = labelled(sim.coords.to_dataset())[dim].values[0]
     raise CoordinateError(
-        f"{what} numbers its cells ({numbers}, ...), and the simulation names them ({names}, ...); expected "
+        f"{what} numbers its cells ({numbers}, ...), and the simulation names them ({name}, ...); expected "
         "the same labels. Name the polygons: hx.compare.area_weights(grid, polygons.set_index(...))."
     )
 

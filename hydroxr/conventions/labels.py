@@ -137,14 +137,20 @@ def numbered(ds: xr.Dataset) -> xr.Dataset:
         values = as_text(given.values)
         stem = str(dim).removesuffix("_id")
         name = f"{stem}_id"
-        if name in ds.coords and name != dim and ds[name].dims == (dim,) and ds[name].dtype.kind in _TEXT:
-            if np.array_equal(as_text(ds[name].values), values):
-                ds = ds.drop_vars(name)  # the same labels once more
+        if name != dim and _holds(ds, name, dim, values):
+            ds = ds.drop_vars(name)  # the same labels once more
         free = (f"{stem}_{word}" for word in ("id", "name", "label"))
         name = next((each for each in free if each not in ds.variables), f"labels_of_{dim}")
         attrs = {**given.attrs, LABELS_OF: str(dim)}
         ds = ds.drop_vars(dim).assign_coords({dim: np.arange(len(values)), name: (dim, values, attrs)})
     return ds
+
+
+def _holds(ds: xr.Dataset, name: str, dim: Hashable, values: np.ndarray) -> bool:
+    """Whether a coordinate holds these labels of a dimension."""
+    if name not in ds.coords or ds[name].dims != (dim,) or ds[name].dtype.kind not in _TEXT:
+        return False
+    return np.array_equal(as_text(ds[name].values), values)
 
 
 def tells_apart(array: xr.DataArray) -> bool:

@@ -161,11 +161,10 @@ def by_label(simulated: xr.DataArray, observed: xr.DataArray) -> tuple[xr.DataAr
     Lazy labels are not read where the numbers are the same: :func:`require_same_place` compares them later.
     """
     pair = [array.to_dataset(name="_values") for array in (simulated, observed)]
-    numbers = [ds.indexes for ds in pair]
     for dim in simulated.dims:
-        if any(_lazy_names(ds, dim) for ds in pair) and all(dim in indexes for indexes in numbers):
-            if numbers[0][dim].equals(numbers[1][dim]):
-                return simulated, observed
+        lazy = any(_lazy_names(ds, dim) for ds in pair)
+        if lazy and dim in observed.indexes and simulated.indexes[dim].equals(observed.indexes[dim]):
+            return simulated, observed
     first, second = (ds["_values"] for ds in in_same_terms(*pair))
     return first.rename(simulated.name), second.rename(observed.name)
 

@@ -163,5 +163,5 @@ def basin_names(values: xr.DataArray) -> list[str]:
             f"{str(values.name)!r} has dimensions {values.dims}; expected one dimension besides time. Stack "
             f"the others: .stack(basin={space})."
         )
-    (labels,) = space_labels(values.to_dataset(name="_values"), (space[0],)).values()
+    (labels,) = space_labels(values.coords.to_dataset(), (space[0],)).values()
     return [str(each) for each in labels.values.astype(object)]

@@ -67,7 +67,9 @@ def test_modis_pixels_to_basins_to_metrics(tmp_path: Path, raise_if_dask_compute
     values = granules.write_netcdf(tmp_path / "et.nc", number=52)
     modis = hx.compare.open_mod16(tmp_path / "et.nc")
     south, east = 45.0 - 2.5 / 240, 6.0 + 3.5 / 240
-    basins = {0: shapely.box(6.0 - 0.5 / 240, south, east, 45.0 - 0.5 / 240)}  # the two lower rows of pixels
+    basins = {
+        "g0": shapely.box(6.0 - 0.5 / 240, south, east, 45.0 - 0.5 / 240)
+    }  # the two lower rows of pixels
     weights = hx.compare.area_weights(modis, basins)
     sim = simulation("2003-10-01", "2005-03-31", cells=1)
     with raise_if_dask_computes():  # type: ignore[operator]

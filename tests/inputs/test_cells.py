@@ -70,7 +70,9 @@ def test_other_names_at_the_same_positions() -> None:
     """The message says which gauge is missing."""
     ds = make_dataset(30, 2).assign_coords(basin_id=("basin", ["a", "b"]))
     parameters = make_parameters(ds).assign_coords(basin_id=("basin", ["a", "c"]))
-    with pytest.raises(CoordinateError, match=r"there is no basin b in the parameters \(1 of 2 are missing\); it has a, c"):
+    with pytest.raises(
+        CoordinateError, match=r"there is no basin b in the parameters \(1 of 2 are missing\); it has a, c"
+    ):
         ds.hbv.simulate(parameters)
 
 

@@ -120,7 +120,7 @@ def test_a_baseflow_index_that_cannot_be_drawn_is_refused(results):
         plot.baseflow_index(results, "bfi", run="d1")
     with pytest.raises(DimensionError, match="choose one of"):
         plot.baseflow_index(results)
-    with pytest.raises(CoordinateError, match="no basin 30"):
+    with pytest.raises(CoordinateError, match="no basin 00001210"):
         plot.baseflow_index(results, results["bfi_l13"][:30], run="d1")
     with pytest.raises(ValueError, match=r"expected one Axes per panel, arranged as \(3, 2\)"):
         plot.baseflow_index(results, run="d1", axes=plt.subplots(3)[1])

@@ -119,8 +119,8 @@ def test_a_state_that_does_not_fit_is_refused(ds: xr.Dataset, models: dict[str, 
         rest.hbv.simulate(make_parameters(ds, components=3), initial_state=static)
     with pytest.raises(CoordinateError, match="state"):
         rest.hbv.simulate(models["static"], initial_state=static.isel(basin=[0, 1]))
+    numbers = static.drop_vars("basin_id").assign_coords(basin=[1, 2, 3])
     with pytest.raises(CoordinateError, match="state"):
-        numbers = static.drop_vars("basin_id").assign_coords(basin=[1, 2, 3])
         rest.hbv.simulate(models["static"], initial_state=numbers)
     renamed = static.assign_coords(basin_id=("basin", ["g0", "g1", "g7"]))
     with pytest.raises(CoordinateError, match="there is no basin g2 in the initial state"):
