@@ -11,7 +11,7 @@ from ..analysis.grids import cell_edges
 from ..conventions.labels import series_of
 from ..conventions.variables import AMOUNT, FLUX, VARIABLES
 from ..errors import DimensionError, EmptySelectionError, TimeAxisError
-from ..inputs.cells import space_labels
+from ..inputs.cells import select_cells, space_labels
 from ..metrics.alignment import require_same_place, require_same_units
 
 _DISPLAYED_UNITS = {FLUX: "mm/day", AMOUNT: "mm"}
@@ -97,7 +97,10 @@ def _observed_within(
     """Time stamps and values of the observed streamflow during the simulation."""
     if "streamflow" in simulation:
         require_same_units(simulation["streamflow"], observed)
-    flow = _one_cell(observed.rename("streamflow").to_dataset(), "observed", None)["streamflow"].compute()
+    given = observed.rename("streamflow").to_dataset()
+    if any(given.sizes[dim] > 1 for dim in given.dims if dim != "time"):  # of more basins, this one
+        given = select_cells(given, simulation, (), "'observed'")
+    flow = _one_cell(given, "observed", None)["streamflow"].compute()
     require_same_place(simulation[next(iter(simulation.data_vars))], flow)
     stamps = stamps_of(flow.to_dataset(), "observed")
     within = (stamps >= edges[0]) & (stamps < edges[-1])

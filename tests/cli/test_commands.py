@@ -141,7 +141,7 @@ def test_gauged_cells_only(data: Path) -> None:
     """--gauged leaves out cells whose streamflow was never observed."""
     ds = xr.open_dataset(data).load()
     ds["streamflow"][0] = float("nan")
-    assert list(resolve.only_gauged(ds)["basin_id"].values) == ["Baskatong"]
+    assert list(resolve.only_gauged(ds)["basin"].values) == ["Baskatong"]
 
 
 @pytest.mark.parametrize(("first", "last"), [("2000-01-20", "2000-02-20"), ("2000-01-01", "2000-02-01")])
