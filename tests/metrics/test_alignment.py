@@ -149,7 +149,7 @@ def test_numbers_of_a_file_do_not_matter_where_both_have_names():
         np.testing.assert_allclose(scores, expected)
         assert scores["basin"].values.tolist() == [0, 1, 2, 3]
     assert metrics.nse(named, simulated.T)["basin"].values.tolist() == named["basin"].values.tolist()
-    np.testing.assert_array_equal(metrics.nse(simulated[1], named[:, 1]), expected[1])
+    np.testing.assert_allclose(metrics.nse(simulated[1], named[:, 1]), expected[1])
     with pytest.raises(
         CoordinateError, match="'basin' is 00000010 in 'simulated' and 00000000 in 'observed'"
     ):
