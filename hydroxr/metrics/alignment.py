@@ -63,7 +63,7 @@ def align(
     (along,) = matched
     if along == "time":
         results = [_is_model_result(array) for array in (simulated, observed)]
-        pair = [*_of_the_same_days(*pair, model_results=results)]
+        pair = [*_of_the_same_days(pair[0], pair[1], model_results=results)]
     try:
         pair = [*xr.align(*pair, join="inner", exclude=set(simulated.dims) - matched)]
     except ValueError as error:  # duplicate labels; different lengths without labels
