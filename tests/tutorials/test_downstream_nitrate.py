@@ -42,6 +42,7 @@ def test_it_follows_a_run_that_is_appended_to(tmp_path: Path) -> None:
     whole = ds.hbv.simulate(parameters)
     expected, _ = script.advance(whole, np.full(3, 20.0))
     found = pd.read_csv(out, index_col=0, parse_dates=True)
+    assert found.columns.tolist() == ["g0", "g1", "g2"]
     np.testing.assert_allclose(found.values.T, expected, rtol=1e-4, atol=1e-6)
 
 
