@@ -76,7 +76,7 @@ def follow(store: str, until: str, wait: float = 0.5, patience: float = 600.0) -
     while not loads or loads[-1]["time"].values[-1] < last:
         run = xr.open_zarr(store)
         if "basin_id" in run.coords:  # files number the basins, and hold their labels beside the numbers
-            run = run.assign_coords(basin=run["basin_id"].values.astype(str))
+            run = run.assign_coords(basin=run["basin_id"].values.tolist())
         if run.sizes["time"] > known:
             new = run[DRIVERS].isel(time=slice(known, None)).load()
             soil = np.full(run.sizes["basin"], 20.0) if soil is None else soil
