@@ -54,6 +54,10 @@ class MissingAttributeError(HydroxrError):
     """Raised if catchment attributes of a regional model are absent."""
 
 
+class AttributeValueError(HydroxrError):
+    """Raised if an attribute holds what is no number: text that looks like one, a date, infinity."""
+
+
 class CoordinateError(HydroxrError):
     """Raised if the coordinates of two Datasets, or of a Dataset and a model, do not match."""
 

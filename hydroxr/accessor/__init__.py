@@ -13,8 +13,8 @@ from .training import TrainingMethods
 
 if TYPE_CHECKING:
     from ..accessor_plot import Plots
+    from ..checks.report import CheckReport
     from ..models.specs import Spec
-    from ..simulation.check import CheckReport
 
 
 @xr.register_dataset_accessor("hbv")
@@ -24,27 +24,37 @@ class HBVAccessor(TrainingMethods, SimulationMethods, ForecastMethods, ResultMet
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
 
-    def check(self, spec: Spec | None = None) -> CheckReport:
-        """Check names, units, time axis, completeness and ranges of the inputs; reads all values.
+    def check(self, spec: Spec | None = None, *, strict: bool = False) -> CheckReport:
+        """Check the inputs: what was found, how large it is, what is improbable; reads all values once.
+
+        Lazy data are read block by block, of a grid beyond a thousand million values an even sample.
 
         Parameters
         ----------
         spec : DeltaHBV or LSTMStreamflow, optional
             The model that the inputs are for; default: a δ model.
+        strict : bool
+            Raise what is improbable as well, not only what is impossible. Remarks that judge nothing, such
+            as gaps in observed streamflow, are never raised.
 
         Returns
         -------
         CheckReport
-            The variable found for each role, and remarks. It prints as a table.
+            The variable found for each role; mean yearly precipitation, PET and streamflow and mean
+            temperature (median and range over cells); missing days; remarks. It prints as a table, in a
+            notebook with small pictures.
 
         Raises
         ------
         HydroxrError
-            If ``fit`` or ``simulate`` would refuse the inputs; the class names the first problem.
+            If ``fit`` or ``simulate`` would refuse the inputs: one error that tells all faults, of the
+            class of the first.
+        ImprobableValueError
+            With ``strict``, if there are remarks that judge the data.
         """
-        from ..simulation.check import check
+        from ..checks.check import check
 
-        return check(self._ds, spec)
+        return check(self._ds, spec, strict=strict)
 
     def pet(self, method: str | None = None) -> xr.DataArray:
         """Potential evapotranspiration: that of the Dataset, or by a formula.

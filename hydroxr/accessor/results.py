@@ -98,7 +98,7 @@ class ResultMethods:
             - ``largest_daily_residual``, ``daily_tolerance``: largest daily values of both.
             - ``closed``: True if the residual is within the tolerance on every day and in the sum. False if
               not, or if this cannot be verified: a value is missing or infinite, or stated errors may exceed
-              1 % of the precipitation.
+              1 % of the precipitation. True in cells that were not simulated, such as the sea.
             - ``days``: number of days that count.
 
         Raises

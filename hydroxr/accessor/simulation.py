@@ -169,7 +169,12 @@ class SimulationMethods:
         options = (variables, components, missing, dtype, memory)
         return plan(self._ds, model_or_parameters, initial_state, *options)
 
-    def parameters(self, model: Model | Ensemble, time: slice | None = None) -> xr.Dataset:
+    def parameters(
+        self,
+        model: Model | Ensemble,
+        time: slice | None = None,
+        missing: Literal["raise", "fill"] = "raise",
+    ) -> xr.Dataset:
         """Parameters that a model gives for the cells of the Dataset; lazy if the Dataset is.
 
         Parameters
@@ -179,6 +184,8 @@ class SimulationMethods:
         time : slice, optional
             Window of days that static parameters are read at the end of. Default: the training period if
             the Dataset has it, otherwise its first days, as many as the training period has.
+        missing : {"raise", "fill"}
+            What to do with missing forcing and absent attributes, as for :meth:`simulate`.
 
         Returns
         -------
@@ -195,4 +202,4 @@ class SimulationMethods:
         """
         from ..simulation.parameters import parameters
 
-        return parameters(self._ds, model, time)
+        return parameters(self._ds, model, time, missing=missing)

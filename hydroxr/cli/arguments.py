@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hydroxr {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="command")
 
-    for add in (_add_demo, _add_fit, _add_simulate, _add_evaluate, _add_reproduce):
+    for add in (_add_demo, _add_check, _add_fit, _add_simulate, _add_evaluate, _add_reproduce):
         add(subparsers)
     return parser
 
@@ -52,6 +52,15 @@ def _add_demo(commands_of: Commands) -> None:
     command.add_argument(
         "--out", type=Path, default=Path("demo-output"), help="folder for the results (default: demo-output)"
     )
+
+
+def _add_check(commands_of: Commands) -> None:
+    check = _command(
+        commands_of, "check", commands.check, "say what data hold, how large it is, and what is improbable"
+    )
+    check.add_argument("data", type=Path, help=_DATA_HELP)
+    check.add_argument("--time", type=_period, help=f"period to check: {_TIME_HELP}")
+    check.add_argument("--strict", action="store_true", help="fail if anything is improbable")
 
 
 def _add_fit(commands_of: Commands) -> None:

@@ -16,6 +16,7 @@ from ..conventions.labels import labelled
 from ..datasets.camels import open_camels
 from ..errors import DataFileError, DescriptionError
 from ..inputs.resolve import only_gauged
+from ..inputs.time_axis import select_days
 from ..models.files import check_model_path
 from ..models.load import load_model
 from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
@@ -25,6 +26,11 @@ from .report import write_report
 from .summary import summary
 
 MODELS = (*DeltaHBV.ladder(), "lstm")  # choices of 'fit --model'
+
+
+def check(given: Namespace) -> None:
+    """Print what data hold."""
+    print(select_days(open_data(given.data), given.time).hbv.check(strict=given.strict))
 
 
 def fit(given: Namespace) -> None:

@@ -97,6 +97,10 @@ def _numbers(value: Any) -> list[float]:
         return []
 
 
-def looks_missing(value: float) -> bool:
-    """Whether a number is one that data sets write for missing values."""
-    return any(np.isclose(value, code, rtol=1e-6, atol=0.0) for code in SENTINELS)
+_SINGLE = np.array(SENTINELS, dtype="float32")
+
+
+def look_missing(values: Any) -> np.ndarray:
+    """Which values are numbers that data sets write for missing values, compared in single precision."""
+    with np.errstate(over="ignore"):
+        return np.isin(np.asarray(values).astype("float32"), _SINGLE)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..conventions.missing_values import looks_missing
+from ..conventions.missing_values import look_missing
 from ..conventions.variables import FORCING, VARIABLES
 from ..errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError, all_in_one
 
@@ -64,7 +64,8 @@ class Places:
     def of(cls, wrong: np.ndarray, values: np.ndarray, times: Labels, cells: Labels | None) -> Places:
         """The places where ``wrong`` is True; there is at least one."""
         cell, day = divmod(int(np.argmax(wrong)), wrong.shape[1])
-        where = f"in {cells[cell]} " if cells is not None else ""
+        name = "" if cells is None else cells[cell]
+        where = f"in {name} " if name else ""
         first = f"{where}on {str(times[day])[:10]}"
         return cls(
             int(wrong.sum()), wrong.size, int(wrong.any(axis=-1).sum()), first, float(values[cell, day])
@@ -99,17 +100,14 @@ class Fault:
 Faults = dict[str, Fault]
 
 
-def joined(first: Faults, second: Faults) -> Faults:
-    """The faults of two sets of cells, in the order in which they were found."""
-    out = dict(first)
-    for key, fault in second.items():
-        if key not in out:
-            out[key] = fault
-            continue
-        one, other = out[key].places, fault.places
-        sums = {name: getattr(one, name) + getattr(other, name) for name in ("count", "size", "cells")}
-        out[key] = replace(out[key], places=replace(one, **sums))
-    return out
+def joined(first: Faults, second: Faults, size: int) -> Faults:
+    """The faults of two sets of cells, of ``size`` cell-days in all, in the order of finding."""
+    out = {**second, **first}
+    for key in first.keys() & second.keys():
+        one, other = first[key].places, second[key].places
+        both = replace(one, count=one.count + other.count, cells=one.cells + other.cells)
+        out[key] = replace(out[key], places=both)
+    return {key: replace(out[key], places=replace(out[key].places, size=size)) for key in {**first, **second}}
 
 
 def raise_faults(faults: Iterable[Fault]) -> None:
@@ -337,7 +335,7 @@ def _meaning(name: str, values: np.ndarray, wrong: np.ndarray, low: bool) -> tup
     if temperature and np.nanmedian(values) < _CELSIUS_AS_KELVIN:
         return UnitsError, "this looks like degC with units 'K'; set the 'units' attribute to 'degC'."
     first = float(values[wrong][0])
-    if looks_missing(first):
+    if look_missing(first):
         return ValueRangeError, (
             f"are missing values coded as numbers? Mask that number alone: array.where(array != {first:g})."
         )

@@ -89,7 +89,7 @@ def _warn(attributes: xr.DataArray, simulated: xr.DataArray, model: Model) -> No
     each, here = xr.broadcast(attributes, simulated, exclude=["attribute"])
     values = each.transpose(*here.dims, "attribute").values[here.values]
     missing, outside = _unlike(values, _limits(model))
-    texts = _of_missing(missing, model) + _of_outside(values, outside, model)
+    texts = _of_outside(values, outside, model) + _of_missing(missing, model)
     more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
     warn(
         f"{int((missing | outside).any(-1).sum())} of {len(values)} cells have attributes unlike those of "

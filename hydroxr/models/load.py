@@ -102,6 +102,7 @@ def load_single_model(path: str | os.PathLike[str]) -> Model:
             training=content["training"],
             history=history_dataset(content["history"], content["training"]),
             forcing_units=units,
+            attribute_units=content.get("attribute_units", {}),
             path=folder.resolve(),
         )
         saved = content["model_sha256"] == model.hash

@@ -61,6 +61,8 @@ class Model:
         ``validation_nse``, which is NaN in iterations without validation.
     forcing_units : dict
         Training units of the inputs that an LSTM takes in the Dataset's own units.
+    attribute_units : dict
+        Training units of the attributes that had any.
     path : Path, optional
         Folder that the model was loaded from; workers of a cluster load it from there too.
 
@@ -78,6 +80,7 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     history: xr.Dataset = field(default_factory=xr.Dataset)
     forcing_units: dict[str, str] = field(default_factory=dict)
+    attribute_units: dict[str, str] = field(default_factory=dict)
     path: Path | None = None
 
     def __post_init__(self) -> None:
@@ -249,6 +252,7 @@ class Model:
         # The checksum of a model covers this: older models must not get entries of newer ones.
         return {
             **({"forcing_units": self.forcing_units} if self.forcing_units else {}),
+            **({"attribute_units": self.attribute_units} if self.attribute_units else {}),
             "description": self.description.to_dict(),
             "attributes": list(self.attributes),
             "categories": self.categories,

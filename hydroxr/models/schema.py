@@ -34,7 +34,7 @@ _MODEL = (
     "training",
     "history",
 )
-_OPTIONAL = ("forcing_units",)
+_OPTIONAL = ("forcing_units", "attribute_units")
 _ENSEMBLE = (FORMAT_KEY, VERSION_KEY, "members", "model_sha256")
 
 _DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
@@ -60,6 +60,7 @@ def check_content(content: Mapping[str, Any], path: Path) -> None:
         VERSION_KEY: _is_text(content[VERSION_KEY]),
         "attributes": _are_names(content["attributes"]),
         "forcing_units": _is_mapping(content.get("forcing_units", {}), _is_text),
+        "attribute_units": _is_mapping(content.get("attribute_units", {}), _is_text),
         "description": _is_mapping(content["description"])
         and _are_names(content["description"].get("dynamic", [])),
         "cells": _is_mapping(content["cells"], _is_coordinate),

@@ -18,7 +18,7 @@ from ..physics.parameters import PARAMETERS
 from .engine import segments
 from .engine.job import layout
 from .ensemble import join_members
-from .one_model import PreparedRun, flag_unlike_cells, in_chunks, inputs_for
+from .one_model import PreparedRun, check_options, flag_unlike_cells, in_chunks, inputs_for
 from .run_setup import RunSetup
 
 
@@ -27,6 +27,7 @@ def parameters(
     model: Model | Ensemble,
     time: slice | None = None,
     *,
+    missing: str = "raise",
     static_only: bool = False,
     memory: str | float | None = None,
 ) -> xr.Dataset:
@@ -36,12 +37,14 @@ def parameters(
     left out.
     """
     _hbv(model)
+    check_options(missing, "float32", "auto")
     inputs = inputs_for(data, model)
+    options = (time, missing, static_only, memory)
     if isinstance(model, Ensemble):
         with each_warning_once():
-            parts = [_of_one(inputs, member, time, static_only, memory) for member in model.members]
+            parts = [_of_one(inputs, member, *options) for member in model.members]
         return join_members(parts, model)
-    return _of_one(inputs, model, time, static_only, memory)
+    return _of_one(inputs, model, *options)
 
 
 def _hbv(model: Model | Ensemble) -> DeltaHBV:
@@ -60,11 +63,16 @@ def _hbv(model: Model | Ensemble) -> DeltaHBV:
 
 
 def _of_one(
-    inputs: Inputs, model: Model, time: slice | None, static_only: bool, memory: str | float | None
+    inputs: Inputs,
+    model: Model,
+    time: slice | None,
+    missing: str,
+    static_only: bool,
+    memory: str | float | None,
 ) -> xr.Dataset:
     """Parameters of one model."""
     spec = _hbv(model)
-    setup, space = RunSetup(inputs), inputs.space
+    setup, space = RunSetup(inputs, missing), inputs.space
     note = setup.take(model, None, window=time)
     if spec.network == "constant":
         return setup.constant.assign_attrs(setup.attrs)
@@ -75,7 +83,7 @@ def _of_one(
         forcing = {name: array.isel(time=slice(first, last)) for name, array in forcing.items()}
         setup.window = (0, last - first)
     outputs = [f"parameter:{name}" for name in names]
-    job = setup.job(outputs, forcing=forcing, components=True)
+    job = setup.job(outputs, forcing=forcing, components=True, missing=missing)
     carried = (*(f"state:{name}" for name in spec.network_state), *outputs)
     static = tuple(name for name in carried if name.rpartition(":")[2] not in dynamic)
     run = PreparedRun(forcing, setup, replace(job, carried=layout(static, job.sizes)), note)

@@ -125,7 +125,8 @@ class RunSetup:
         return note
 
     def _attributes(self, model: Model) -> xr.DataArray:
-        return attribute_array(self.ds, self.space, model.attributes, model.categories, self.missing)
+        given = (model.attributes, model.categories, self.missing, model.attribute_units)
+        return attribute_array(self.ds, self.space, *given)
 
     @property
     def _spec(self) -> DeltaHBV | None:

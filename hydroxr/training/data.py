@@ -16,8 +16,15 @@ from ..errors import (
     EmptySelectionError,
     MemoryLimitError,
     MissingObservationError,
+    warn,
 )
-from ..inputs.attributes import attribute_array, attribute_categories, attribute_names
+from ..inputs.attributes import (
+    attribute_array,
+    attribute_categories,
+    attribute_doubts,
+    attribute_names,
+    attribute_units,
+)
 from ..inputs.cells import Space, space_coords
 from ..inputs.ranges import forcing_faults, raise_faults, range_faults
 from ..inputs.resolve import Inputs
@@ -107,10 +114,12 @@ def training_arrays(
 def _untrained(inputs: Inputs, spec: Spec, names: tuple[str, ...], gauged: np.ndarray) -> Model:
     """The model without weights, which knows its inputs and cells."""
     categories = attribute_categories(inputs.ds, inputs.space, names, gauged)
+    units = attribute_units(inputs.ds, names)
     if isinstance(spec, LSTMStreamflow):
-        return Model(spec, {}, names, categories, forcing_units=inputs.own_units)
+        own = inputs.own_units
+        return Model(spec, {}, names, categories, forcing_units=own, attribute_units=units)
     cells = xr.Dataset() if spec.regional else _fitted_cells(inputs, gauged)
-    return Model(spec, {}, names, categories, cells)
+    return Model(spec, {}, names, categories, cells, attribute_units=units)
 
 
 def _check_length(days: int, protocol: Protocol) -> None:
@@ -300,7 +309,14 @@ def _static(inputs: Inputs, model: Model) -> np.ndarray:
     if not model.attributes:
         return np.zeros((inputs.cell_count, 0), dtype="float32")
     array = attribute_array(inputs.ds, inputs.space, model.attributes, model.categories)
-    return array.values.reshape(-1, len(model.attributes))
+    values: np.ndarray = array.values.reshape(-1, len(model.attributes))
+    remarks = attribute_doubts(values, model.attributes, model.categories)
+    if remarks:
+        warn(
+            f"attributes of the training: {'; '.join(remarks)}. Missing values count as the mean of the "
+            "other cells, and cells that lack the same are not marked in 'attribute_flag'."
+        )
+    return values
 
 
 def _fitted_cells(inputs: Inputs, gauged: np.ndarray) -> xr.Dataset:

@@ -71,6 +71,14 @@ def test_a_result_may_be_a_netcdf_file_of_some_variables(data: Path, tmp_path: P
     assert main([*arguments, "--overwrite"]) == 0
 
 
+def test_check_prints_what_a_file_holds(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a table; what is impossible fails."""
+    assert main(["check", str(data), "--time", "1980-01-01:1980-12-31"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 cells, 366 days" in printed
+    assert "mm/year" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

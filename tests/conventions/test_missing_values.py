@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hydroxr.conventions.missing_values import looks_missing, stated_missing
+from hydroxr.conventions.missing_values import look_missing, stated_missing
 from hydroxr.errors import MissingForcingError
 from tests.support.labelled import make_dataset, make_parameters
 
@@ -57,13 +57,13 @@ def test_limits_of_packed_values_are_unpacked(tmp_path: Any) -> None:
 @pytest.mark.parametrize("value", [-999, -9999, np.float32(9.96921e36), 1e20, -99.9])
 def test_known_codes_are_recognised(value: float) -> None:
     """Also in single precision."""
-    assert looks_missing(float(value))
+    assert look_missing(float(value))
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -40.0, 100.0, 999.5])
 def test_possible_values_are_no_codes(value: float) -> None:
     """A frost of -40 degC is one."""
-    assert not looks_missing(value)
+    assert not look_missing(value)
 
 
 @pytest.mark.parametrize("attribute", ["_FillValue", "missing_value"])

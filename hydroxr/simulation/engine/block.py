@@ -215,9 +215,10 @@ def _run_piece(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str,
     out: dict[str, np.ndarray] = {}
     here = given["mask"].astype(bool) if "mask" in given else np.ones(len(given["forcing:prcp"]), dtype=bool)
     if job.missing == "fill":
-        out["forcing_flag"], complete = _fill(given, job)
+        flag, complete = _fill(given, job)
         here &= complete
-        out["forcing_flag"][~here] = 2
+        flag[~here] = 2
+        out |= {"forcing_flag": flag} if "forcing_flag" in job.outputs else {}
     if not here.any():
         return out
     if not here.all():

@@ -1,0 +1,1 @@
+"""What a Dataset holds, in numbers, and whether that can be: the work of ``ds.hbv.check()``."""

@@ -1,0 +1,143 @@
+"""The report of a check, as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..conventions.variables import FORCING, VARIABLES
+from .statistics import Statistics
+from .summary import Summary
+
+_YEAR = 365.25
+_SHOWN = (*FORCING, "streamflow")
+OBSERVED = "observed streamflow"
+
+
+@dataclass(frozen=True)
+class Magnitude:
+    """How large one input is.
+
+    Parameters
+    ----------
+    units : str
+        ``mm/year`` or ``degC``.
+    least, median, most : float
+        Over cells, of the mean of each cell.
+    missing : int
+        Cell-days without a value.
+    period : (str, str)
+        First and last day with a value in any cell; empty if there is none.
+    months : tuple of float
+        Mean of each month, over cells.
+    cells : tuple of float
+        Mean of each cell, in ascending order.
+    """
+
+    units: str
+    least: float
+    median: float
+    most: float
+    missing: int
+    period: tuple[str, str]
+    months: tuple[float, ...]
+    cells: tuple[float, ...]
+
+    def __str__(self) -> str:
+        text = f"{self.median:,.{self.digits}f}"
+        if len(self.cells) > 1:
+            text += f" ({self.least:,.{self.digits}f} to {self.most:,.{self.digits}f})"
+        text += f" {self.units}"
+        return f"{text}, {self.missing} cell-days missing" if self.missing else text
+
+    @property
+    def digits(self) -> int:
+        """Decimals that are shown."""
+        return 1 if self.units == "degC" or self.median < 10 else 0
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Inputs found in a Dataset that can be simulated; prints as a table, in a notebook with pictures.
+
+    Parameters
+    ----------
+    roles : dict
+        For each role its variable, or how it is derived.
+    days, cells : int
+        Number of days and of cells.
+    period : (str, str)
+        First and last day.
+    remarks : tuple of str
+        Observations that are no errors.
+    improbable : tuple of str
+        Those of them that judge the data to be improbable; ``check(strict=True)`` raises them.
+    magnitudes : dict of Magnitude
+        By role: mean yearly precipitation, potential evapotranspiration and streamflow, mean temperature.
+    """
+
+    roles: dict[str, str]
+    days: int
+    cells: int
+    period: tuple[str, str]
+    remarks: tuple[str, ...]
+    improbable: tuple[str, ...] = ()
+    magnitudes: dict[str, Magnitude] | None = None
+
+    def __repr__(self) -> str:
+        width = max(len(role) for role in self.roles)
+        wide = max((len(self.roles[role]) for role in self.roles if self.magnitude(role)), default=0)
+        lines = [f"<hydroxr check: {self.title}>"]
+        for role, found in self.roles.items():
+            size = self.magnitude(role)
+            text = f"{found:<{wide}}  {size}" if size else found
+            if size and size.period != self.period:
+                text += f", {size.period[0]} to {size.period[1]}"
+            lines.append(f"  {role:<{width}}  {text}")
+        lines += [f"  note: {remark}" for remark in self.remarks]
+        return "\n".join(lines)
+
+    @property
+    def title(self) -> str:
+        """Cells, days and period in one line."""
+        return f"{self.cells} cells, {self.days} days, {self.period[0]} to {self.period[1]}"
+
+    def magnitude(self, role: str) -> Magnitude | None:
+        """The magnitude of a role, if it has one."""
+        return (self.magnitudes or {}).get(role)
+
+    def _repr_html_(self) -> str:
+        from .html import report_html
+
+        return report_html(self)
+
+
+def magnitudes(summary: Summary) -> dict[str, Magnitude]:
+    """The magnitude of each input, by role."""
+    named = {name: VARIABLES[name].long_name for name in FORCING} | {"streamflow": OBSERVED}
+    return {
+        named[name]: _magnitude(name, summary.statistics[name], summary)
+        for name in _SHOWN
+        if name in summary.statistics and (summary.statistics[name].known > 0).any()
+    }
+
+
+def _magnitude(name: str, series: Statistics, summary: Summary) -> Magnitude:
+    known = series.known > 0
+    factor, units = (1.0, "degC") if name == "tmean" else (_YEAR, "mm/year")
+    means = np.sort(series.mean[known]) * factor
+    there = np.isfinite(series.months)
+    sums, counts = np.where(there, series.months, 0.0).sum(axis=0), there.sum(axis=0)
+    months = np.divide(sums, counts, out=np.full(12, np.nan), where=counts > 0)
+    period = (summary.days[int(series.first[known].min())], summary.days[int(series.last[known].max())])
+    return Magnitude(
+        units,
+        float(means[0]),
+        float(np.median(means)),
+        float(means[-1]),
+        int((len(summary.days) - series.known[known]).sum()),
+        (str(period[0])[:10], str(period[1])[:10]),
+        tuple(months.tolist()),
+        tuple(means.tolist()),
+    )
