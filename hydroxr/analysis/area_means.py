@@ -8,6 +8,7 @@ from operator import or_
 import numpy as np
 import xarray as xr
 
+from ..conventions.missing_values import stated_missing
 from ..errors import DescriptionError, DimensionError
 from .area_weights import PAIR, require_same_grid, table_of_weights
 from .grids import Grid, grid_of
@@ -21,7 +22,8 @@ def aggregate(
     Parameters
     ----------
     ds : Dataset or DataArray
-        On the grid of the weights, ``(..., rows, columns)``. Missing values do not count.
+        On the grid of the weights, ``(..., rows, columns)``. Missing values do not count, nor do those that
+        attributes such as ``_FillValue`` state as missing.
     weights : Dataset or DataArray
         From :func:`area_weights`, or a DataArray ``(target..., rows, columns)`` of areas or shares, 0 or NaN
         where a cell is not part of a target.
@@ -50,12 +52,12 @@ def aggregate(
     table = table_of_weights(weights, grid) if isinstance(weights, xr.DataArray) else weights
     require_same_grid(grid, table)
     if isinstance(ds, xr.DataArray):
-        return _means(ds, grid, table, min_valid)
+        return _means(stated_missing(ds), grid, table, min_valid)
     mappings = {array.attrs.get("grid_mapping") for array in ds.data_vars.values()}
     kept = {}
     for name, array in ds.data_vars.items():
         if set(grid.dims) <= set(array.dims):
-            kept[name] = _means(array, grid, table, min_valid)
+            kept[name] = _means(stated_missing(array), grid, table, min_valid)
         elif set(grid.dims) & set(array.dims):
             if not str(name).endswith("_bnds"):
                 raise DimensionError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..conventions.missing_values import without_codes
 from ..conventions.variables import FLUX
 from ..errors import DescriptionError, DimensionError
 
@@ -59,6 +60,8 @@ def lyne_hollick(
         If ``alpha``, ``passes`` or ``reflect`` is out of range.
     DimensionError
         If ``streamflow`` lacks ``dim``.
+    ValueRangeError
+        If ``streamflow`` is negative somewhere, or a code of missing values.
 
     References
     ----------
@@ -168,7 +171,7 @@ def _whole(streamflow: xr.DataArray, dim: Hashable) -> xr.DataArray:
     """Streamflow in float64, in one block along ``dim``."""
     if dim not in streamflow.dims:
         raise DimensionError(f"streamflow has dimensions {streamflow.dims}; expected {dim!r} among them.")
-    streamflow = streamflow.astype(float)
+    streamflow = without_codes(streamflow, lowest=0.0).astype(float)
     return streamflow if streamflow.chunks is None else streamflow.chunk({dim: -1})
 
 

@@ -6,10 +6,12 @@ import xarray as xr
 
 from ..analysis.periods import days_of, months, with_bounds
 from ..analysis.time_means import over_periods
+from ..conventions.missing_values import stated_missing
 from ..conventions.units import convert
 from ..conventions.variables import AMOUNT, FLUX, VARIABLES
 from ..errors import EmptySelectionError, MissingVariableError, warn
 from ..inputs.find import find
+from ..inputs.ranges import checked_values
 from ..inputs.resolve import observed_streamflow
 from .matching import described, in_time, over_space, simulated
 from .products import amounts, find_in_product, periods_of
@@ -120,13 +122,15 @@ def water_balance_evapotranspiration(ds: xr.Dataset, first_month: int = 10) -> x
         If precipitation or streamflow is absent.
     UnitsError
         If their units are missing or unknown.
+    ValueRangeError
+        If their values are impossible.
     TimeAxisError
         If ``time`` has no sorted dates, one per day.
     EmptySelectionError
         If there is no whole year.
     """
     precipitation = _precipitation(ds)
-    streamflow = observed_streamflow(ds)
+    streamflow = checked_values(observed_streamflow(ds), "streamflow")
     days = days_of(precipitation, "the Dataset")
     firsts = days[(days.month == first_month) & (days.day == 1)]
     if len(firsts) == 0:
@@ -148,7 +152,7 @@ def _precipitation(ds: xr.Dataset) -> xr.DataArray:
     """Precipitation, kg m-2 day-1: the input, else simulated rainfall and snowfall."""
     name = find(ds, "prcp")
     if name is not None:
-        return convert(ds[name], VARIABLES["prcp"])
+        return checked_values(convert(stated_missing(ds[name]), VARIABLES["prcp"]), "prcp")
     if "rainfall" in ds and "snowfall" in ds:
         return simulated(ds, "rainfall") + simulated(ds, "snowfall")
     raise MissingVariableError(

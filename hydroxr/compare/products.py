@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..analysis.periods import COMPOSITE, Index, Periods, composites, months, time_index
+from ..conventions.missing_values import without_codes
 from ..conventions.units import factor_offset, quantity_of
 from ..conventions.variables import AMOUNT, VARIABLES, Variable
 from ..errors import AmbiguousVariableError, MissingVariableError, TimeAxisError, UnitsError
@@ -48,8 +49,15 @@ def find_in_product(
 ) -> xr.DataArray:
     """Find the variable of a product: by name, by standard name, or as the only one along time.
 
-    The only variable is refused if its name or standard name is known to mean something else.
+    The only variable is refused if its name or standard name is known to mean something else, and so
+    are codes of missing values that its attributes do not state.
     """
+    return without_codes(_found(product, names, standard_names))
+
+
+def _found(
+    product: xr.Dataset | xr.DataArray, names: tuple[str, ...], standard_names: tuple[str, ...]
+) -> xr.DataArray:
     if isinstance(product, xr.DataArray):
         return product
     timed = {str(name): array for name, array in product.data_vars.items() if "time" in array.dims}

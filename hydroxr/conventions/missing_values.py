@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import ValueRangeError
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -97,6 +99,8 @@ def _numbers(value: Any) -> list[float]:
         return []
 
 
+_SMALLEST_CODE = 999.0  # smaller ones, such as -99, may be values of something
+
 _SINGLE = np.array(SENTINELS, dtype="float32")
 
 
@@ -104,3 +108,48 @@ def look_missing(values: Any) -> np.ndarray:
     """Which values are numbers that data sets write for missing values, compared in single precision."""
     with np.errstate(over="ignore"):
         return np.isin(np.asarray(values).astype("float32"), _SINGLE)
+
+
+def without_codes(array: xr.DataArray, lowest: float | None = None) -> xr.DataArray:
+    """An array with NaN where its attributes state it; other codes of missing values are refused.
+
+    Codes are numbers such as -999, -9999 and 9.97e36. Values of lazy arrays are looked at when they are
+    computed.
+
+    Parameters
+    ----------
+    array : DataArray
+    lowest : float, optional
+        Smaller values are refused as well.
+
+    Raises
+    ------
+    ValueRangeError
+        If there are such values.
+    """
+    array = stated_missing(array)
+    if array.dtype.kind not in "iuf":
+        return array
+    if array.chunks is None:
+        _refuse_codes(array.values, lowest, str(array.name))
+        return array
+    return array.copy(data=array.data.map_blocks(_refused, lowest, str(array.name), dtype=array.dtype))
+
+
+def _refused(values: np.ndarray, lowest: float | None, name: str) -> np.ndarray:
+    _refuse_codes(values, lowest, name)
+    return values
+
+
+def _refuse_codes(values: np.ndarray, lowest: float | None, name: str) -> None:
+    wrong = (np.abs(values) >= _SMALLEST_CODE) & ~np.isinf(values)
+    wrong[wrong] = look_missing(values[wrong])
+    if lowest is not None:
+        wrong |= values < lowest
+    if wrong.any():
+        first = values[wrong].flat[0]
+        least = "" if lowest is None else f" of at least {lowest:g}"
+        raise ValueRangeError(
+            f"{name!r} is {first:g} in {int(wrong.sum())} of {wrong.size} places; expected values{least}: "
+            f"are missing values coded as numbers? Mask that number alone: array.where(array != {first:g})."
+        )

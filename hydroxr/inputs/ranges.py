@@ -15,6 +15,7 @@ import numpy as np
 from ..conventions.missing_values import look_missing
 from ..conventions.variables import FORCING, VARIABLES
 from ..errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError, all_in_one
+from .cells import cells_first
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -278,6 +279,21 @@ def range_problem(
 ) -> HydroxrError | None:
     """The error for values (cell, time) outside of their variable's valid range, or None."""
     return next((fault.error() for fault in range_faults(name, values, times, cells, called).values()), None)
+
+
+def checked_values(array: xr.DataArray, name: str) -> xr.DataArray:
+    """Refuse impossible values of a daily variable, (..., time); lazy ones are not read.
+
+    Raises
+    ------
+    HydroxrError
+        What :func:`range_problem` gives.
+    """
+    if array.chunks is None:
+        problem = range_problem(name, cells_first(array), array["time"].values)
+        if problem is not None:
+            raise problem
+    return array
 
 
 def range_faults(

@@ -7,8 +7,8 @@ import xarray as xr
 from ..conventions.stamps import by_day
 from ..errors import DescriptionError, MissingVariableError
 from ..inputs import resolve, time_axis
-from ..inputs.cells import cells_first, select_cells
-from ..inputs.ranges import range_problem
+from ..inputs.cells import select_cells
+from ..inputs.ranges import checked_values
 from .alignment import require_arrays
 from .formulas import EVALUATED, metrics
 from .selection import Dims, dimensions
@@ -39,10 +39,7 @@ def evaluate_simulation(
     flow = resolve.observed_streamflow(time_axis.select_days(observed, time, "the observations")).rename(
         "streamflow"
     )
-    if flow.chunks is None:
-        problem = range_problem("streamflow", cells_first(flow), flow["time"].values)
-        if problem is not None:
-            raise problem
+    flow = checked_values(flow, "streamflow")
     flow = select_cells(flow.to_dataset(), sim, space, "the observations")["streamflow"]
     scores = evaluate(simulated, flow, dim, mask=mask)
     return scores.assign_attrs(title="Metrics of simulated against observed streamflow")
