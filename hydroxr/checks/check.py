@@ -12,7 +12,8 @@ from ..errors import HydroxrError, ImprobableValueError, MissingVariableError, a
 from ..inputs.resolve import Inputs, inputs_of, potential_evapotranspiration
 from ..models.specs import Spec, check_spec
 from .attributes import attribute_faults, attribute_remarks
-from .report import CheckReport, magnitudes
+from .magnitudes import magnitudes
+from .report import CheckReport
 from .rules import doubts, facts
 from .summary import summarise
 

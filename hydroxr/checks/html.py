@@ -10,25 +10,30 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .report import CheckReport, Magnitude
+    from .magnitudes import Magnitude
 
 _WIDTH, _HEIGHT = 96, 24  # pixels
 _BINS = 16
 _HEADER = ("", "found as", "mean", "cells", "year", "missing", "period")
 
 
-def report_html(report: CheckReport) -> str:
-    """The report as a table: one row per role, and the remarks as a list."""
+def report_html(
+    title: str,
+    rows: Sequence[tuple[str, str, Magnitude | None]],
+    remarks: Sequence[str],
+    improbable: Sequence[str],
+) -> str:
+    """The report as a table: for each role what was found and how large it is; and the remarks as a list."""
     head = "".join(f"<th style='text-align:left'>{name}</th>" for name in _HEADER)
-    rows = "\n".join(_row(role, found, report.magnitude(role)) for role, found in report.roles.items())
-    remarks = "".join(
-        f"<li>{'<b>improbable:</b> ' if remark in report.improbable else ''}{escape(remark)}</li>"
-        for remark in report.remarks
+    body = "\n".join(_row(*row) for row in rows)
+    listed = "".join(
+        f"<li>{'<b>improbable:</b> ' if remark in improbable else ''}{escape(remark)}</li>"
+        for remark in remarks
     )
-    notes = f"<ul>{remarks}</ul>" if remarks else "<p>Nothing to remark.</p>"
+    notes = f"<ul>{listed}</ul>" if listed else "<p>Nothing to remark.</p>"
     return (
-        f"<div><p><b>hydroxr check</b>: {escape(report.title)}</p>\n<table><thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{rows}\n</tbody></table>\n{notes}</div>"
+        f"<div><p><b>hydroxr check</b>: {escape(title)}</p>\n<table><thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{body}\n</tbody></table>\n{notes}</div>"
     )
 
 
