@@ -16,6 +16,7 @@ from ...conventions.labels import in_same_terms
 from ...conventions.stamps import days
 from ...conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
 from ...errors import StateError
+from ...inputs.cells import space_names
 from ...support.dask_graphs import local_threads
 from .location import Place, Recorder
 from .manifest import WritePlan
@@ -144,10 +145,12 @@ def _compare(last: xr.Dataset, first: xr.Dataset, name: str) -> None:
     closed = (abs(gap) <= most) | absent
     with local_threads():
         found, closed = dask.compute(gap.data, closed.transpose(*gap.dims).data)
-    wrong = np.asarray(found)[~np.asarray(closed)]
-    if len(wrong):
-        raise StateError(
-            f"the run to append to {name} does not begin with the water that is stored at its end: "
-            f"{len(wrong)} of {closed.size} cells differ, the first by {wrong[0]:.4g} mm. Expected a run "
-            "from the state at the end of the last day: simulate(model, initial_state=state)."
-        )
+        wrong = np.asarray(found)[~np.asarray(closed)]
+        if not len(wrong):
+            return
+        cell = space_names(first, gap.dims)[int(np.argmin(closed))]
+    raise StateError(
+        f"the run to append to {name} does not begin with the water that is stored at its end: "
+        f"{len(wrong)} of {closed.size} cells differ, {cell or 'the first'} by {wrong[0]:.4g} mm. Expected "
+        "a run from the state at the end of the last day: simulate(model, initial_state=state)."
+    )

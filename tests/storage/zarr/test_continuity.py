@@ -61,7 +61,7 @@ def test_a_run_from_another_state_is_refused(
     part = ds.isel(time=slice(40, None))
     part = part.chunk(chunks) if chunks else part
     wrong = part.hbv.simulate(make_parameters(ds), initial_state=state)
-    with pytest.raises(StateError, match=r"1 of 3 cells differ, the first by [01]"):
+    with pytest.raises(StateError, match=r"1 of 3 cells differ, basin g1 by [01]"):
         wrong.hbv.to_zarr(path, append_dim="time")
     assert hx.open_run(path, verify=True).sizes["time"] == 40
     later.hbv.to_zarr(path, append_dim="time")
