@@ -48,7 +48,7 @@ def test_fit_simulate_and_evaluate_follow_each_other(
     assert "2 cells with observations" in printed
     assert "nse" in printed
 
-    sim = xr.open_zarr(store)
+    sim = hx.open_run(store)
     assert str(sim["time"].values[0])[:10] == "1982-01-01"
     whole = xr.open_dataset(data).hbv.simulate(hx.load_model(model))
     xr.testing.assert_allclose(

@@ -61,7 +61,7 @@ def test_the_scores_are_those_of_the_model_on_the_test_period(done: tuple[xr.Dat
     """As one would compute them by hand with the model that was saved; ungauged cells are left out."""
     results, out = done
     ds = make_data().isel(basin=[0, 1, 2, 4])
-    assert results["basin"].values.tolist() == ds["basin"].values.tolist()
+    assert results["basin"].values.tolist() == ds["basin_id"].values.tolist()
     model = hx.load_model(out / "dn" / "seed3" / "model")
     assert (model.training["seed"], model.training["period"]) == (3, ["2000-01-06", "2000-02-14"])
     sim = run_period(ds, model, TEST)
