@@ -29,6 +29,7 @@ import numpy as np
 import xarray as xr
 
 import hydroxr as hx
+from hydroxr.conventions.labels import labelled
 from hydroxr.errors import StoreError
 from tests.faults.damages import flipped, judge
 from tests.support.labelled import make_dataset, make_parameters
@@ -47,7 +48,7 @@ class Size:
 
 def runs(size: Size) -> tuple[xr.Dataset, xr.Dataset]:
     """A lazy run, and its continuation by later days."""
-    ds = make_dataset(size.days + size.later, size.cells)
+    ds = labelled(make_dataset(size.days + size.later, size.cells))
     parameters = make_parameters(ds)
     first, later = ds.isel(time=slice(0, size.days)), ds.isel(time=slice(size.days, None))
     _, state = first.hbv.simulate(parameters, variables=VARIABLES, return_state=True)

@@ -16,6 +16,7 @@ import xarray as xr
 import zarr
 
 import hydroxr as hx
+from hydroxr.conventions.labels import labelled
 from hydroxr.errors import DescriptionError, IncompleteStoreError, StoreError, ValueRangeError
 from hydroxr.storage.packing import round_mantissa
 from tests.storage.zarr.test_run import lazy
@@ -34,7 +35,7 @@ def there_and_back(ds: xr.Dataset, how: str, folder: Path, **options: Any) -> xr
     if how == "memory://":
         url = f"memory://{folder.name}/run.zarr"
         assert ds.hbv.to_zarr(url, **options) == url
-        xr.testing.assert_identical(hx.open_run(url, verify=True).load(), xr.open_zarr(url).load())
+        xr.testing.assert_identical(hx.open_run(url, verify=True).load(), labelled(xr.open_zarr(url).load()))
         return xr.open_zarr(url).load()
     more: dict[str, Any] = {"zarr 2": {"zarr_format": 2}, "sharded": {"shards": True}}.get(how, {})
     path = ds.hbv.to_zarr(folder / "run.zarr", **options, **more)
