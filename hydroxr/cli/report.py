@@ -148,7 +148,7 @@ def _cell_names(sim: xr.Dataset, space: Space) -> list[str]:
         name = series_of(sim)
         return ["the cell" if name is None else str(sim[name].item())]
     described = [name for name in ("basin_name",) if name in sim.coords and sim[name].dims == space]
-    if not is_text(sim, space[0]) or len(space) > 1:
+    if len(space) > 1 or not (described or is_text(sim, space[0])):
         return list(space_names(sim, space))
     columns = [array.values for array in space_labels(sim, space).values()]
     columns += [sim[name].values.astype(object) for name in described]
