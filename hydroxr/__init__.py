@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .models.load import load_model
     from .models.model import Model
     from .reproduction.results import open_results
+    from .rivers.network import RiverNetwork
     from .storage.open import open_run
 
 _FUNCTIONS = {
@@ -34,6 +35,7 @@ _FUNCTIONS = {
     "Model": "models.model",
     "Ensemble": "models.ensemble",
     "virtual_continent": "datasets.virtual_continent",
+    "RiverNetwork": "rivers.network",
 }
 _MODULES = ("compare", "metrics", "physics", "plot")
 
@@ -45,6 +47,7 @@ __all__ = [
     "HydroxrWarning",
     "LSTMStreamflow",
     "Model",
+    "RiverNetwork",
     "__version__",
     "compare",
     "errors",

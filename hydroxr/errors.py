@@ -78,6 +78,10 @@ class DescriptionError(HydroxrError):
     """Raised if a model description or an option has a value that is not allowed."""
 
 
+class NetworkError(HydroxrError):
+    """Raised if a river network has a loop, an unknown downstream reach, or no outlet."""
+
+
 class MemoryLimitError(HydroxrError):
     """Raised if the data that must be in memory do not fit."""
 

@@ -8,6 +8,7 @@ import xarray as xr
 
 from .forecasts import ForecastMethods
 from .results import ResultMethods
+from .rivers import RiverMethods
 from .simulation import SimulationMethods
 from .training import TrainingMethods
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @xr.register_dataset_accessor("hbv")
-class HBVAccessor(TrainingMethods, SimulationMethods, ForecastMethods, ResultMethods):
+class HBVAccessor(TrainingMethods, SimulationMethods, ForecastMethods, ResultMethods, RiverMethods):
     """Differentiable HBV on a labelled Dataset."""
 
     def __init__(self, ds: xr.Dataset) -> None:

@@ -79,7 +79,8 @@ class ResultMethods:
 
         The simulation must be daily, ``(..., time)``, with ``initial_storage``, all storages, and the fluxes
         rainfall, snowfall, evapotranspiration and streamflow. If it does not begin with the run,
-        ``initial_storage`` does not apply, and the balance starts after the first day.
+        ``initial_storage`` does not apply, and the balance starts after the first day. Of a routed run the
+        balance is that of all cells and reaches above each reach, in m3.
 
         Parameters
         ----------
@@ -115,7 +116,10 @@ class ResultMethods:
             If ``by`` is unknown, or a variable is neither float32 nor float64 (such as packed integers).
         """
         from ..analysis.water_balance import water_balance
+        from ..rivers import water_balance as of_rivers
 
+        if of_rivers.is_routed(self._ds):
+            return of_rivers.water_balance(self._ds, by)
         return water_balance(self._ds, by)
 
     def derive(

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from ..conventions.attributes import AREA, PERIOD, TOKEN, restated, stated
+from ..conventions.attributes import AREA, NETWORK, PERIOD, TOKEN, restated, stated
 from ..conventions.cf import name_flags
 from ..conventions.dimensions import space_of
 from ..conventions.units import convert, factor_offset
@@ -50,6 +50,11 @@ def derive(
     if unknown:
         raise MissingVariableError(
             f"{unknown[0]!r} cannot be derived from a simulation; choose from {', '.join(DERIVED)}."
+        )
+    if DISCHARGE in wanted and NETWORK in sim.attrs:
+        raise DescriptionError(
+            "'discharge' of a routed run is that of its reaches, and is there: sim['discharge']. That of a "
+            "cell is derived from the simulation before routing."
         )
     for option, value, name in (("area", area, DISCHARGE), ("reference_period", reference_period, ANOMALY)):
         if value is not None and name not in wanted:

@@ -25,6 +25,8 @@ PARAMETER_WINDOW = "hydroxr_parameter_window"  # days that the parameters were c
 START = "hydroxr_start"  # initial state of a simulation, and its day
 SPINUP = "hydroxr_spinup"  # days that were repeated before a simulation
 LAST_START = "hydroxr_last_start"  # the same for the days appended last
+NETWORK = "hydroxr_network"  # digest of the river network of a routed run
+ROUTING = "hydroxr_routing"  # how a run was routed, JSON
 DIGEST = "hydroxr_digest"  # digest of the rest of a NetCDF file
 MANIFEST = "hydroxr_manifest"  # marks a Zarr store that must have a manifest
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import xarray as xr
 
 # All dimensions of a result that are not space; every other dimension is space.
-NOT_SPACE = ("time", "component", "member", "bnds", "lead", "hidden_unit", "running_mean")
+NOT_SPACE = ("time", "component", "member", "bnds", "lead", "hidden_unit", "running_mean", "section")
 
 
 def space_of(array: xr.DataArray | xr.Dataset) -> tuple[Hashable, ...]:

@@ -11,11 +11,13 @@ from typing import Any, Literal
 
 FLUX = "kg m-2 day-1"  # equals mm/day
 AMOUNT = "kg m-2"  # equals mm
+DISCHARGE = "m3 s-1"
+VOLUME = "m3"
 DAILY_MEAN = "time: mean"
 END_OF_DAY = "time: point (at the end of the time bounds)"
 NAME_TABLE = "CF Standard Name Table v93"
 
-Role = Literal["forcing", "observation", "flux", "state", "derived", "ensemble", "budget", "flag"]
+Role = Literal["forcing", "observation", "flux", "state", "derived", "ensemble", "budget", "flag", "river"]
 Quantity = Literal[
     "water flux",
     "water amount",
@@ -95,6 +97,11 @@ def _derived(
 
 def _state(name: str, symbol: str | None, long_name: str, standard_name: str | None = None) -> Variable:
     return Variable(name, "state", long_name, AMOUNT, standard_name, END_OF_DAY, symbol, valid_min=0.0)
+
+
+def _river(name: str, long_name: str, units: str) -> Variable:
+    methods = DAILY_MEAN if units == DISCHARGE else None if name.startswith("initial") else END_OF_DAY
+    return Variable(name, "river", long_name, units, cell_methods=methods, valid_min=0.0)
 
 
 _ROWS = (
@@ -282,7 +289,7 @@ _ROWS = (
     _derived(
         "discharge",
         "discharge of the river: streamflow over the catchment area",
-        "m3 s-1",
+        DISCHARGE,
         "water_volume_transport_in_river_channel",
         cell_methods=DAILY_MEAN,
         valid_min=0.0,
@@ -311,6 +318,15 @@ _ROWS = (
         comment="The sum of all storages, less initial_storage, is precipitation (rainfall + snowfall) less "
         "evapotranspiration less streamflow, summed from the first day to the end of the time bounds.",
     ),
+    # Routed runs, see hydroxr.rivers; their discharge has the name of the derived variable.
+    _river("lateral_inflow", "water that enters the reach from its own catchment", DISCHARGE),
+    _river("river_storage", "water in the reach", VOLUME),
+    _river("initial_river_storage", "water in the reach before the first day", VOLUME),
+    _river("upstream_precipitation", "precipitation on all cells above the reach", DISCHARGE),
+    _river("upstream_evapotranspiration", "evapotranspiration of all cells above the reach", DISCHARGE),
+    _river("upstream_storage", "water in the reach and all cells and reaches above it", VOLUME),
+    _river("initial_upstream_storage", "upstream_storage before the first day", VOLUME),
+    _river("unassigned_inflow", "inflow of cells without a reach, which was dropped", DISCHARGE),
     Variable(
         "spinup_storage_change",
         "budget",

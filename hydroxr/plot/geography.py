@@ -1,4 +1,4 @@
-"""An equal-area map projection, and outlines from files."""
+"""An equal-area map projection, outlines from files, and rivers as lines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import CoordinateError, DataFileError
+from .style import matplotlib_part
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.collections import LineCollection
+
+BELOW = "downstream"  # coordinate of routed runs: label of the reach below
+_THIN, _THICK = 0.4, 3.5  # points, lines of reaches
 _OCEAN = 60.0  # degrees: a wider gap between longitudes lies outside the region
 
 Outlines = str | os.PathLike[str] | Any  # a path, or an object with __geo_interface__
@@ -207,3 +214,28 @@ def _rings(geometry: Mapping[str, Any]) -> Iterator[np.ndarray]:
             nested = [part for whole in nested for part in whole]
         for points in nested:
             yield np.array([point[:2] for point in points], dtype=float).reshape(-1, 2)
+
+
+def draw_reaches(
+    axes: Any, places: tuple[np.ndarray, np.ndarray], values: xr.DataArray, style: dict[str, Any]
+) -> LineCollection:
+    """Draw values ``(reach,)`` with the coordinate ``downstream``.
+
+    A line leads from each reach to the reach below, if that is among the values; it is a dot otherwise. Its
+    width grows with the root of the value.
+    """
+    dim = values.dims[0]
+    labels = {label: place for place, label in enumerate(values[dim].values.tolist())}
+    below = [labels.get(label, place) for place, label in enumerate(values[BELOW].values.tolist())]
+    points = np.column_stack(places)
+    numbers = values.values.astype(float)
+    share = np.sqrt(np.nan_to_num(numbers).clip(0) / max(np.nanmax(numbers, initial=0.0), 1e-12))
+    lines = matplotlib_part("collections").LineCollection(
+        np.stack([points, points[below]], axis=1),
+        linewidths=_THIN + (_THICK - _THIN) * share,
+        capstyle="round",
+        **style,
+    )
+    lines.set_array(numbers)
+    axes.add_collection(lines)
+    return lines

@@ -12,7 +12,16 @@ from ..analysis.grids import cell_edges
 from ..conventions.variables import FLUX, FLUXES
 from ..errors import CoordinateError, DimensionError, EmptySelectionError, MissingVariableError
 from ..inputs.time_axis import select_days
-from .geography import Feature, Outlines, Projection, features, matched, wrapped
+from .geography import (
+    BELOW,
+    Feature,
+    Outlines,
+    Projection,
+    draw_reaches,
+    features,
+    matched,
+    wrapped,
+)
 from .runs import axis_label
 from .scores import IN_PERCENT, UP_TO_ONE
 from .series import basin_names
@@ -39,7 +48,7 @@ def draw_map(
     colourbar: bool = True,
     axes: Axes | None = None,
 ) -> Axes:
-    """Draw a map of one value per cell: basins as points or polygons, grids as cells.
+    """Draw a map of one value per cell: basins as points or polygons, grids as cells, reaches as lines.
 
     The projection is Albers' equal-area conic, fitted to the region of the cells. Missing values are grey
     crosses, or grey polygons. An arrow on the colour bar marks values beyond the limits.
@@ -47,7 +56,8 @@ def draw_map(
     Parameters
     ----------
     values
-        Values ``(basin,)`` with ``lat`` and ``lon`` in degrees, or on a grid ``(lat, lon)``.
+        Values ``(basin,)`` with ``lat`` and ``lon`` in degrees, or on a grid ``(lat, lon)``. Those of a
+        routed run, which have the coordinate ``downstream``, are lines, wider for larger values.
     borders
         Outlines for orientation, in degrees: path of a shapefile or GeoJSON file, such as the states of
         Natural Earth, or a GeoDataFrame. Shapefiles need pyshp: ``pip install hydroxr[maps]``.
@@ -109,6 +119,8 @@ def draw_map(
             drawn = _grid(axes, projection, values, style)
         elif shapes:
             drawn = _polygons(axes, projection, shapes, numbers, style)
+        elif BELOW in values.coords:
+            drawn = draw_reaches(axes, projection(lon, lat), values, style)
         else:
             drawn = _points(axes, projection(lon, lat), numbers, style)
         if colourbar:

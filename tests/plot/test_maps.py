@@ -320,3 +320,15 @@ def test_biases_beyond_a_hundred_percent_do_not_make_the_others_white(nse):
     assert drawn_values(axes).get_clim() == (-100, 100)
     assert axes.figure.axes[1]._colorbar.extend in ("max", "both")
     assert drawn_values(plot.map(flv / 1e5)).get_clim()[1] < 100
+
+
+def test_reaches_are_lines_that_widen_downstream() -> None:
+    coords = {"reach": ["a", "b", "c"], "downstream": ("reach", ["c", "c", ""])}
+    coords |= {"lat": ("reach", [46.0, 46.5, 45.0]), "lon": ("reach", [7.0, 8.0, 7.5])}
+    drawn = drawn_values(plot.map(xr.DataArray([1.0, 4.0, 5.0], coords, ("reach",), name="discharge")))
+    a, b, c = drawn.get_segments()
+    np.testing.assert_array_equal(a[1], c[0])
+    np.testing.assert_array_equal(b[1], c[0])
+    np.testing.assert_array_equal(c[0], c[1])
+    assert list(np.argsort(drawn.get_linewidths())) == [0, 1, 2]
+    np.testing.assert_array_equal(drawn.get_array(), [1.0, 4.0, 5.0])

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import xarray as xr
 
+import hydroxr as hx
 from tests.support.labelled import make_dataset, make_parameters
 from tests.tutorials.scripts import load_script
 
@@ -44,6 +46,27 @@ def test_it_follows_a_run_that_is_appended_to(tmp_path: Path) -> None:
     found = pd.read_csv(out, index_col=0, parse_dates=True)
     assert found.columns.tolist() == ["g0", "g1", "g2"]
     np.testing.assert_allclose(found.values.T, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_it_reads_a_routed_run(tmp_path: Path) -> None:
+    """By xarray and zarr alone; the nitrate that enters the rivers leaves, is lost or is still there."""
+    labels = ["b", "a", "c"]
+    ds = make_dataset(60, 3).drop_vars("basin_id").assign_coords(basin=labels)
+    columns = {"downstream": ["c", "b", ""], "travel_time": [0.4, 1.5, 0.0], "x": 0.2, "area": 100.0}
+    table = pd.DataFrame({"reach": labels, **columns})
+    network = hx.RiverNetwork(table, units={"travel_time": "days", "area": "km2"})
+    routed = ds.hbv.simulate(make_parameters(ds)).hbv.route(network)
+    routed.hbv.to_zarr(tmp_path / "routed.zarr")
+    script, out = load_script(SCRIPT), tmp_path / "nitrate.csv"
+    command = [*BARE, str(SCRIPT), str(tmp_path / "routed.zarr"), str(out), "--rivers"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    assert "3 reaches, 60 days" in done.stdout, done.stderr
+    expected = script.down_the_rivers(routed)
+    found = pd.read_csv(out, index_col=0, parse_dates=True)
+    np.testing.assert_allclose(found[labels].values.T, expected["concentration"], rtol=1e-4)
+    entered = float(routed["lateral_inflow"].sum()) * 86.4 * script.GROUNDWATER
+    rest = expected["load"].sel(reach="c").sum() + expected["lost"].sum() + expected["stored"].sum()
+    assert float(rest) == pytest.approx(entered, rel=1e-6)
 
 
 def test_nothing_else_is_there(tmp_path: Path) -> None:

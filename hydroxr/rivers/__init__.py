@@ -1,0 +1,1 @@
+"""River networks, and routing of runs through them."""
