@@ -22,7 +22,7 @@ def check(ds: xr.Dataset, spec: Spec | None = None, *, strict: bool = False) -> 
     """Check the inputs of a Dataset; see :meth:`hydroxr.accessor.HBVAccessor.check`."""
     if spec is not None:
         check_spec(spec)
-    inputs = Inputs(ds, FORCING if spec is None else spec.forcing)
+    inputs = inputs_of(ds, FORCING if spec is None else spec.forcing)
     errors: list[HydroxrError] = []
     arrays = _forcing(inputs, errors)
     observed = _observed(inputs, arrays, errors)
@@ -32,7 +32,7 @@ def check(ds: xr.Dataset, spec: Spec | None = None, *, strict: bool = False) -> 
     land = _land(inputs)
     summary = summarise(inputs, arrays | _beside(inputs, arrays), land)
     errors += [fault.error() for fault in summary.faults.values()]
-    told = facts(summary)
+    told = facts(summary) + inputs.unused
     if not land.all():
         told.insert(0, f"{int((~land).sum())} cells are outside of the mask: they are not simulated")
     improbable = doubts(summary) + attribute_remarks(ds, inputs, spec)

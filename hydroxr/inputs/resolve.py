@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,7 +16,7 @@ from ..conventions.stamps import by_day
 from ..conventions.units import convert, factor_offset, quantity_of
 from ..conventions.variables import FORCING, VARIABLES
 from ..conventions.weather import ROLES
-from ..errors import DimensionError, EmptySelectionError, MissingVariableError
+from ..errors import DimensionError, EmptySelectionError, HydroxrError, MissingVariableError
 from .cells import Space, space_labels, space_names
 from .find import find, find_mask, find_own, find_rain_and_snow, listed, missing, nearest, spellings, unused
 from .numbers import numbers_of
@@ -111,8 +112,10 @@ class Inputs:
     @property
     def unused(self) -> list[str]:
         """Remarks on daily series that look like an input and are not used."""
-        roles = dict.fromkeys(("prcp", "tmean", "pet", "streamflow"))
-        return unused(self.ds, {role: self.name(role) for role in roles} | self.found)
+        for role in (*FORCING, "streamflow"):
+            with suppress(HydroxrError):  # nobody knows which of several is used
+                self.name(role)
+        return unused(self.ds, self.found)
 
     @cached_property
     def space(self) -> Space:

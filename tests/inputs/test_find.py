@@ -132,6 +132,7 @@ def test_series_that_are_not_used_are_named(ds: xr.Dataset) -> None:
     remarks = Inputs(more).unused
     assert [remark.partition(" ")[0] for remark in remarks] == ["'soil_temp'", "'pet_harg'", "'gauge_flow'"]
     assert "'pet_harg' (mm/day) looks like potential evapotranspiration, but 'pet' is used" in remarks[1]
+    assert set(remarks) <= set(more.hbv.check().remarks)
     renamed = eval(remarks[1].partition("to use it: ")[2], {"ds": more})
     assert Inputs(renamed).name("pet") == "pet"
     assert Inputs(renamed).unused == [remarks[0], remarks[2]]
