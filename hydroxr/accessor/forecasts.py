@@ -1,8 +1,8 @@
-"""Methods of ``ds.hbv`` that look ahead: forecast."""
+"""Methods of ``ds.hbv`` that look ahead: forecast, and assimilate for the states to start from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
@@ -86,3 +86,68 @@ class ForecastMethods:
         return forecast(
             self._ds, model_or_parameters, init, lead, variables, forcing, initial_state, **options
         )
+
+    def assimilate(
+        self,
+        model: Model,
+        observed: xr.Dataset | xr.DataArray | None = None,
+        window: int | str = "30D",
+        init: Any = None,
+        controls: Sequence[str] = ("state", "precipitation"),
+        observation_error: float | Mapping[str, float] = 0.1,
+        iterations: int = 25,
+    ) -> xr.Dataset:
+        """States at the end of each date of ``init``, corrected by the observations of the days before it.
+
+        For each date and cell the state at the beginning of a window, and the weather in it, are changed
+        until the simulation agrees with the observations, weighed by the errors of both (variational
+        assimilation, with the exact gradient). No observation after a date is used. Data are loaded.
+
+        Parameters
+        ----------
+        model : Model
+            A δ model.
+        observed : Dataset or DataArray, optional
+            Streamflow, and any storages by the names of :meth:`simulate`, such as ``soil_moisture`` [mm];
+            missing values are allowed. Default: the streamflow of the Dataset.
+        window : int or str
+            Days before the end of ``init`` in which observations count.
+        init : date or sequence of dates
+            Days of the record.
+        controls : sequence of str
+            What may change: ``"state"``, the stores at the beginning of the window, between 0 and what they
+            hold; ``"precipitation"``, each day, by a factor from 1/3 to 3; ``"temperature"``, each day, by
+            up to 4 degC. The stores vary as they do over the record; the logarithm of precipitation with a
+            standard deviation of 0.3, and temperature with 1 degC.
+        observation_error : float or mapping
+            Standard deviation of observations, as a share of the value plus the window's mean; a mapping
+            has one for each variable.
+        iterations : int
+            Of the minimiser, at most.
+
+        Returns
+        -------
+        Dataset
+            The states ``(init, space..., component)`` that :meth:`forecast` takes as ``initial_state``.
+            ``..._increment`` (mm) is what the analysis added, in the mean over components;
+            ``storage_before`` and ``window_...`` complete the water balance. ``cost`` and
+            ``cost_of_background`` tell how much better the observations are met.
+
+        Raises
+        ------
+        DescriptionError
+            If the model, the window, a control or an error is not allowed.
+        EmptySelectionError, CoordinateError
+            If a window begins before the record, or a date is no day of it.
+        MissingObservationError
+            If a variable has no observation.
+
+        Examples
+        --------
+        >>> dates = ds["time"][365::7]  # doctest: +SKIP
+        >>> analysis = ds.hbv.assimilate(model, init=dates)  # doctest: +SKIP
+        >>> ahead = ds.hbv.forecast(model, dates, initial_state=analysis)  # doctest: +SKIP
+        """
+        from ..forecast.assimilate import assimilate
+
+        return assimilate(self._ds, model, observed, window, init, controls, observation_error, iterations)

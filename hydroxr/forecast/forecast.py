@@ -52,7 +52,7 @@ def forecast(
     places = positions_of(inputs.days, init)
     days = inputs.days[places]
     ahead = forcing_ahead(inputs, places, int(lead), forcing)
-    states = _states(inputs, model, places, initial_state, options)
+    states = states_at(inputs, model, places, initial_state, options)
     states = states.assign_coords({INIT: (INIT, days)})
     if MEMBER in ahead.dims:
         states = states.expand_dims({MEMBER: ahead.coords.get(MEMBER, np.arange(ahead.sizes[MEMBER]))})
@@ -64,7 +64,7 @@ def forecast(
     return _labelled(out.sortby(INIT), int(lead))
 
 
-def _states(
+def states_at(
     inputs: Inputs,
     model: Model | Ensemble | xr.Dataset,
     places: np.ndarray,

@@ -1,0 +1,161 @@
+"""Assimilation corrects the state by what was observed before a date, and accounts for each millimetre."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import hydroxr as hx
+from hydroxr.errors import CoordinateError, DescriptionError, EmptySelectionError, MissingObservationError
+from hydroxr.forecast.minimise import minimise
+from hydroxr.forecast.window import CONTROLS, Window
+from hydroxr.physics.equations import CHANNEL, STORES
+from tests.support.labelled import make_dataset, untrained
+
+INIT = ["2000-06-10", "2000-09-01", "2000-12-28"]
+SPEC = hx.DeltaHBV(components=2, network="filters", hidden=4, dynamic=("BETA", "BETAET"))
+WINDOW = 20
+
+
+@pytest.fixture(scope="module")
+def model() -> hx.Model:
+    return untrained(SPEC)
+
+
+@pytest.fixture(scope="module")
+def ds() -> xr.Dataset:
+    return make_dataset(days=400, cells=3)
+
+
+@pytest.fixture(scope="module")
+def truth(ds: xr.Dataset, model: hx.Model) -> xr.Dataset:
+    """The model under other weather until shortly before the first window, and the same weather after."""
+    other = ds.copy(deep=True)
+    other["prcp"] = (ds["prcp"] * 1.6).where(ds["time"] < np.datetime64("2000-05-15"), ds["prcp"])
+    other["prcp"].attrs = ds["prcp"].attrs
+    return other.hbv.simulate(model, dtype="float64")
+
+
+def test_a_minimum_is_found_for_each_problem_on_its_own() -> None:
+    """Rosenbrock's function from several starts: a banana-shaped valley with its minimum at (1, 1)."""
+
+    def rosenbrock(x: torch.Tensor) -> torch.Tensor:
+        return (1 - x[:, 0]) ** 2 + 100 * (x[:, 1] - x[:, 0] ** 2) ** 2
+
+    start = torch.tensor([[-1.2, 1.0], [0.0, 0.0], [1.0, 1.0], [2.0, -1.0]], dtype=torch.float64)
+    found, cost = minimise(rosenbrock, start, 100)
+    torch.testing.assert_close(found, torch.ones_like(start), atol=1e-5, rtol=0)
+    assert (cost < 1e-10).all()
+    alone, _ = minimise(rosenbrock, start[:1], 100)
+    torch.testing.assert_close(alone, found[:1])
+
+
+def a_window(controls: tuple[str, ...]) -> Window:
+    """Two problems of 12 days with two components."""
+    rng = np.random.default_rng(3)
+
+    def drawn(low: float, high: float, *shape: int) -> torch.Tensor:
+        return torch.from_numpy(rng.uniform(low, high, shape))
+
+    table = hx.physics.PARAMETERS
+    middle = {name: (row.lower + row.upper) / 2 for name, row in table.items()}
+    parameters = {
+        name: torch.full((2,) if name.startswith("UH") else (2, 2), value, dtype=torch.float64)
+        for name, value in middle.items()
+    }
+    days = (drawn(2, 20, 12, 2), drawn(-3, 9, 12, 2), drawn(0.5, 3, 12, 2))
+    state = {name: drawn(20, 60, 2, 2) for name in STORES} | {CHANNEL: drawn(0, 1, 2, 14)}
+    observed = drawn(1, 8, 12, 2)
+    observed[4, 0] = torch.nan
+    spread = {name: drawn(1, 5, 2, 2) for name in STORES}
+    error = {"streamflow": torch.full((12, 2), 0.5, dtype=torch.float64)}
+    return Window(days, parameters, state, spread, {"streamflow": observed}, error, controls, {})
+
+
+@pytest.mark.parametrize("controls", [CONTROLS, ("state",), ("precipitation",)])
+def test_the_gradient_of_the_cost_is_that_of_finite_differences(controls: tuple[str, ...]) -> None:
+    window = a_window(controls)
+    at = 0.1 * torch.randn(window.background.shape, generator=torch.Generator().manual_seed(1)).double()
+    assert torch.autograd.gradcheck(window.cost, at.requires_grad_(), eps=1e-6, atol=1e-4, rtol=1e-4)
+
+
+def test_a_perturbed_start_is_found_from_streamflow(
+    ds: xr.Dataset, model: hx.Model, truth: xr.Dataset
+) -> None:
+    """The analysis meets the streamflow of the truth, and forecasts start nearer to it than without."""
+    analysis = ds.hbv.assimilate(
+        model, truth["streamflow"], WINDOW, INIT[:1], ("state",), observation_error=0.01, iterations=60
+    )
+    assert (analysis["cost"] < 0.1 * analysis["cost_of_background"]).all()
+    ahead = ds.hbv.forecast(model, INIT[:1], 5, ["streamflow"], initial_state=analysis, dtype="float64")
+    plain = ds.hbv.forecast(model, INIT[:1], 5, ["streamflow"], dtype="float64")
+    expected = truth["streamflow"].sel(time=ahead["valid_time"])
+    wrong, left = (abs(each["streamflow"] - expected).mean() for each in (plain, ahead))
+    assert left < 0.1 * wrong
+    assert wrong > 0.01  # the truth does differ
+
+
+def test_the_balance_closes_with_what_was_added(ds: xr.Dataset, model: hx.Model, truth: xr.Dataset) -> None:
+    """Storage before + increments + precipitation - evapotranspiration - streamflow = storage after."""
+    analysis = ds.hbv.assimilate(model, truth["streamflow"], WINDOW, INIT, CONTROLS, iterations=5)
+    added = sum(analysis[f"{name}_increment"] for name in STORES)
+    came = analysis["window_precipitation"] + analysis["precipitation_increment"]
+    went = analysis["window_evapotranspiration"] + analysis["window_streamflow"]
+    after = sum(analysis[name].mean("component") for name in STORES) + analysis[CHANNEL].sum("lead")
+    np.testing.assert_allclose(analysis["storage_before"] + added + came - went, after, rtol=0, atol=1e-3)
+    assert float(abs(added).max()) > 0.1
+    assert all((analysis[name] >= 0).all() for name in STORES)
+
+
+def test_without_observations_the_background_comes_back(ds: xr.Dataset, model: hx.Model) -> None:
+    """Nothing is added; the state is that of the plain run."""
+    unknown = ds["streamflow"].where(ds["time"] > np.datetime64(INIT[0]))
+    analysis = ds.hbv.assimilate(model, unknown, WINDOW, INIT[0])
+    assert (analysis["observations"] == 0).all()
+    assert (analysis["soil_moisture_increment"] == 0).all()
+    _, state = ds.sel(time=slice(None, INIT[0])).hbv.simulate(
+        model, variables=[], return_state=True, dtype="float64"
+    )
+    for name in (*STORES, CHANNEL, "BETA"):
+        found = analysis[name].isel(init=0).transpose(*state[name].dims)
+        np.testing.assert_allclose(found, state[name], rtol=1e-6, atol=1e-6)
+
+
+def test_later_observations_change_nothing_and_a_repetition_is_the_same(
+    ds: xr.Dataset, model: hx.Model, truth: xr.Dataset
+) -> None:
+    observed = truth["streamflow"].drop_attrs().assign_attrs(units="mm/day")
+    other = observed.where(observed["time"] <= np.datetime64(INIT[0]), 50.0).assign_attrs(units="mm/day")
+    first, second = (
+        ds.hbv.assimilate(model, each, WINDOW, INIT[0], iterations=4) for each in (observed, other)
+    )
+    xr.testing.assert_identical(first, second)
+
+
+def test_storages_can_be_observed(ds: xr.Dataset, model: hx.Model, truth: xr.Dataset) -> None:
+    """Soil moisture alone brings soil moisture nearer to the truth."""
+    observed = truth[["soil_moisture"]]
+    analysis = ds.hbv.assimilate(model, observed, WINDOW, INIT[0], observation_error=0.01, iterations=20)
+    known = truth["soil_moisture"].sel(time=INIT[0])
+    plain = ds.hbv.simulate(model)["soil_moisture"].sel(time=INIT[0])
+    found = analysis["soil_moisture"].mean("component").isel(init=0)
+    assert float(abs(found - known).max()) < 0.2 * float(abs(plain - known).max())
+
+
+def test_what_cannot_be_assimilated_is_refused(ds: xr.Dataset, model: hx.Model) -> None:
+    with pytest.raises(EmptySelectionError, match="window of 30 days before init 2000-01-20 begins before"):
+        ds.hbv.assimilate(model, init="2000-01-20")
+    with pytest.raises(DescriptionError, match="window is 'soon'"):
+        ds.hbv.assimilate(model, init=INIT, window="soon")
+    with pytest.raises(DescriptionError, match="expected some of state, precipitation, temperature"):
+        ds.hbv.assimilate(model, init=INIT, controls=("wind",))
+    with pytest.raises(CoordinateError, match="no day of the record"):
+        ds.hbv.assimilate(model, init="2031-01-01")
+    with pytest.raises(MissingObservationError, match="no observation on the days of the record"):
+        ds.hbv.assimilate(model, ds["streamflow"].where(False).assign_attrs(units="mm/day"), init=INIT)
+    with pytest.raises(DescriptionError, match="observation_error of streamflow is 0"):
+        ds.hbv.assimilate(model, init=INIT, observation_error=0.0)
+    with pytest.raises(DescriptionError, match="expected one δ model, found Dataset"):
+        ds.hbv.assimilate(ds, init=INIT)
