@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import xarray as xr
@@ -25,7 +26,14 @@ class HBVAccessor(TrainingMethods, SimulationMethods, ForecastMethods, ResultMet
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
 
-    def check(self, spec: Spec | None = None, *, strict: bool = False) -> CheckReport:
+    def check(
+        self,
+        spec: Spec | None = None,
+        target: str = "streamflow",
+        attributes: Sequence[str] | None = None,
+        *,
+        strict: bool = False,
+    ) -> CheckReport:
         """Check the inputs: what was found, how large it is, what is improbable; reads all values once.
 
         Lazy data are read block by block, of a grid beyond a thousand million values an even sample.
@@ -34,6 +42,10 @@ class HBVAccessor(TrainingMethods, SimulationMethods, ForecastMethods, ResultMet
         ----------
         spec : DeltaHBV or LSTMStreamflow, optional
             The model that the inputs are for; default: a δ model.
+        target : str
+            Name of the observed streamflow. The default is found by name or standard name.
+        attributes : sequence of str, optional
+            Static inputs of a regional model; default: those of the paper's Table A1.
         strict : bool
             Raise what is improbable as well, not only what is impossible. Remarks that judge nothing, such
             as gaps in observed streamflow, are never raised.
@@ -55,7 +67,7 @@ class HBVAccessor(TrainingMethods, SimulationMethods, ForecastMethods, ResultMet
         """
         from ..checks.check import check
 
-        return check(self._ds, spec, strict=strict)
+        return check(self._ds, spec, target, attributes, strict=strict)
 
     def pet(self, method: str | None = None) -> xr.DataArray:
         """Potential evapotranspiration: that of the Dataset, or by a formula.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -11,31 +12,44 @@ from ..conventions.variables import ATTRIBUTES, FORCING, VARIABLES
 from ..errors import HydroxrError, ImprobableValueError, MissingVariableError, all_in_one
 from ..inputs.resolve import Inputs, inputs_of, potential_evapotranspiration
 from ..models.specs import Spec, check_spec
-from .attributes import attribute_faults, attribute_remarks
+from .attributes import attribute_faults, attribute_remarks, chosen_attributes
 from .magnitudes import magnitudes
 from .report import CheckReport
 from .rules import doubts, facts
 from .summary import summarise
 
 
-def check(ds: xr.Dataset, spec: Spec | None = None, *, strict: bool = False) -> CheckReport:
+def check(
+    ds: xr.Dataset,
+    spec: Spec | None = None,
+    target: str = "streamflow",
+    attributes: Sequence[str] | None = None,
+    *,
+    strict: bool = False,
+) -> CheckReport:
     """Check the inputs of a Dataset; see :meth:`hydroxr.accessor.HBVAccessor.check`."""
     if spec is not None:
         check_spec(spec)
-    inputs = inputs_of(ds, FORCING if spec is None else spec.forcing)
+    inputs = inputs_of(ds, FORCING if spec is None else spec.forcing, target=target)
     errors: list[HydroxrError] = []
     arrays = _forcing(inputs, errors)
     observed = _observed(inputs, arrays, errors)
-    errors += attribute_faults(ds, inputs, spec) if "prcp" in arrays else []
-    if "prcp" not in arrays:
+    if not arrays:
         raise all_in_one(errors)
+    names: tuple[str, ...] = ()
+    try:
+        names = chosen_attributes(inputs, spec, attributes)
+    except HydroxrError as error:
+        errors.append(error)
+    unreadable = attribute_faults(inputs, names)
+    errors += unreadable
     land = _land(inputs)
     summary = summarise(inputs, arrays | _beside(inputs, arrays), land)
     errors += [fault.error() for fault in summary.faults.values()]
     told = facts(summary) + inputs.unused
     if not land.all():
         told.insert(0, f"{int((~land).sum())} cells are outside of the mask: they are not simulated")
-    improbable = doubts(summary) + attribute_remarks(ds, inputs, spec)
+    improbable = doubts(summary) + ([] if unreadable else attribute_remarks(inputs, names))
     if errors:
         raise _with_remarks(all_in_one(errors), improbable)
     if strict and improbable:
@@ -67,7 +81,7 @@ def _forcing(inputs: Inputs, errors: list[HydroxrError]) -> dict[str, xr.DataArr
     found = {}
     for name in inputs.wanted:
         try:
-            found[name] = inputs_of(inputs, (name,), inputs.units).forcing[name]
+            found[name] = replace(inputs, wanted=(name,)).forcing[name]
         except HydroxrError as error:
             if str(error) not in map(str, errors):
                 errors.append(error)
@@ -76,11 +90,14 @@ def _forcing(inputs: Inputs, errors: list[HydroxrError]) -> dict[str, xr.DataArr
 
 def _observed(inputs: Inputs, arrays: dict[str, xr.DataArray], errors: list[HydroxrError]) -> str:
     """What the report says of the observed streamflow, which is added to ``arrays``."""
-    if "prcp" not in arrays:
+    if not arrays:
         return ""
     try:
         arrays["streamflow"] = inputs.observed
     except MissingVariableError as error:
+        if inputs.target != "streamflow":
+            errors.append(error)
+            return ""
         return f"none: this Dataset can be simulated, not fitted ({error})"
     except HydroxrError as error:
         errors.append(error)
@@ -98,16 +115,17 @@ def _beside(inputs: Inputs, arrays: dict[str, xr.DataArray]) -> dict[str, xr.Dat
     pet = inputs.name("pet")
     if extremes and "pet" in arrays and pet is not None and inputs.name("lat") is not None:
         makers["hargreaves"] = lambda: potential_evapotranspiration(inputs.ds.drop_vars(pet))
-    dims = arrays["prcp"].dims
+    like = next(iter(arrays.values()))
+    dims = like.dims
     for name, make in makers.items():
         try:
             array = make()
         except HydroxrError:  # what is not used may be unsound
             continue
         if "time" in array.dims and set(array.dims) <= set(dims):
-            out[name] = (
-                array if set(array.dims) == set(dims) else array.broadcast_like(arrays["prcp"])
-            ).transpose(*dims)
+            out[name] = (array if set(array.dims) == set(dims) else array.broadcast_like(like)).transpose(
+                *dims
+            )
     return out
 
 

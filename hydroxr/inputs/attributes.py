@@ -74,7 +74,7 @@ def attribute_categories(
     """
     out = {}
     for name in names:
-        array = attribute_numbers(ds[name], space)
+        array = attribute_numbers(ds[name])
         if array.dtype.kind not in TEXT:
             continue
         missing = {dim: ds.sizes[dim] for dim in space if dim not in array.dims}
@@ -128,7 +128,7 @@ def attribute_array(
             continue
         array = ds[name].reset_coords(drop=True)
         _check_static(array, space)
-        array = _as_trained(attribute_numbers(array, space), name, categories, (units or {}).get(name))
+        array = _as_trained(attribute_numbers(array), name, categories, (units or {}).get(name))
         others = {dim: ds.sizes[dim] for dim in space if dim not in array.dims}
         columns.append(array.variable.set_dims({**others, **array.sizes}).transpose(*space).astype("float32"))
     stacked = xr.Variable.concat([xr.Variable(space, column.data) for column in columns], "attribute")
@@ -186,7 +186,7 @@ def _in_units(array: xr.DataArray, name: str, trained: str | None) -> xr.DataArr
     return (array * factor + (offset - shift)) / divisor
 
 
-def attribute_numbers(array: xr.DataArray, space: Space) -> xr.DataArray:
+def attribute_numbers(array: xr.DataArray) -> xr.DataArray:
     """An attribute as numbers if it holds numbers, also as text or objects; else as it is.
 
     Missing values that its attributes state are NaN.

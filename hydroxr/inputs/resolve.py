@@ -16,7 +16,7 @@ from ..conventions.stamps import by_day
 from ..conventions.units import convert, factor_offset, quantity_of
 from ..conventions.variables import FORCING, VARIABLES
 from ..conventions.weather import ROLES
-from ..errors import DimensionError, EmptySelectionError, HydroxrError, MissingVariableError
+from ..errors import DimensionError, EmptySelectionError, HydroxrError, MissingVariableError, all_in_one
 from .cells import Space, space_labels, space_names
 from .find import find, find_mask, find_own, find_rain_and_snow, listed, missing, nearest, spellings, unused
 from .numbers import numbers_of
@@ -175,8 +175,16 @@ class Inputs:
                 f"ds.reset_index({str(stacked[0])!r})."
             )
         roles = {"prcp": lambda _: precipitation, "tmean": _temperature, "pet": _evapotranspiration}
-        found = {name: roles[name](self) if name in roles else self._own(name) for name in self.wanted}
-        return {name: self._over_space(array) for name, array in found.items()}
+        found, wrong = {}, []
+        for name in self.wanted:
+            try:
+                array = roles[name](self) if name in roles else self._own(name)
+                found[name] = self._over_space(array)
+            except HydroxrError as error:  # the others may be wrong as well
+                wrong.append(error)
+        if wrong:
+            raise all_in_one(wrong)
+        return found
 
     @property
     def derived(self) -> tuple[str, ...]:

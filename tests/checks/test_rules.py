@@ -14,9 +14,10 @@ import hydroxr as hx
 from hydroxr.errors import (
     ImprobableValueError,
     MissingAttributeError,
+    MissingVariableError,
     ValueRangeError,
 )
-from tests.support.labelled import make_dataset
+from tests.support.labelled import make_dataset, make_parameters
 
 CAMELS = Path(__file__).parents[3] / "shared" / "data" / "camels_us_daymet.nc"
 DAYS = 730
@@ -159,11 +160,37 @@ def test_all_faults_come_at_once() -> None:
     assert isinstance(caught.value, hx.errors.MissingVariableError)
 
 
+def test_simulate_tells_all_that_metadata_tell() -> None:
+    """Two units that are absent, in one error."""
+    ds = sound()
+    del ds["pet"].attrs["units"], ds["tmean"].attrs["units"]
+    with pytest.raises(hx.errors.UnitsError, match=r"(?s)2 faults.*'tmean'.*'pet'"):
+        ds.hbv.simulate(make_parameters(ds))
+
+
+def test_what_looks_like_an_input_and_is_not_used_is_remarked() -> None:
+    """It is no doubt about the data, but a question."""
+    ds = sound().assign(tp_rain=sound()["prcp"] * 2).assign(rainfall_radar=sound()["prcp"] * 2)
+    report = ds.hbv.check(strict=True)
+    assert any("looks like precipitation" in remark for remark in report.remarks)
+
+
+def test_streamflow_of_another_name_is_judged_if_it_is_named() -> None:
+    """And must be there."""
+    ds = sound().rename(streamflow="gauge")
+    ds["gauge"][1] = 0.0
+    assert any("one and the same value" in remark for remark in ds.hbv.check(target="gauge").improbable)
+    with pytest.raises(MissingVariableError, match="'nothing'"):
+        ds.hbv.check(target="nothing")
+
+
 def test_a_regional_model_without_attributes_is_told_what_is_missing() -> None:
     """As ``fit`` would."""
     with pytest.raises(MissingAttributeError, match=r"Table A1.*attributes=\["):
         sound().hbv.check(hx.DeltaHBV())
     sound().hbv.check(hx.DeltaHBV(network="constant"))
+    own = sound().assign(height=("basin", [1.0, 2.0, 3.0, 4.0]))
+    own.hbv.check(hx.DeltaHBV(), attributes=["height"])
 
 
 def test_codes_among_attributes_are_remarked() -> None:

@@ -43,6 +43,15 @@ def as_type(name: str, dtype: Any) -> Change:
     return lambda ds: ds.assign({name: ds[name].astype(dtype)})
 
 
+def word(name: str, text: Any) -> Change:
+    def change(ds: xr.Dataset) -> xr.Dataset:
+        values = ds[name].values.astype(object)
+        values[1, 5] = text
+        return ds.assign({name: ds[name].copy(data=values)})
+
+    return change
+
+
 UNITS: dict[str, Row] = {
     "none": (units("prcp", ""), errors.UnitsError, "'prcp' has no 'units'"),
     "nonsense": (units("prcp", "bananas"), errors.UnitsError, "'bananas'"),
@@ -133,6 +142,12 @@ VALUES: dict[str, Row] = {
         "Fahrenheit",
     ),
     "huge": (value("tmean", 1e38), errors.ValueRangeError, "temperature"),
+    "text": (word("tmean", "Ice"), errors.ValueRangeError, "'tmean' holds 'Ice'.*2000-01-06.*1 of 180"),
+    "a decimal comma": (word("prcp", "2,5"), errors.ValueRangeError, "'prcp' holds '2,5'"),
+    "objects": (word("pet", [1, 2]), errors.ValueRangeError, "'pet' holds"),
+    "complex": (as_type("tmean", complex), errors.ValueRangeError, "'tmean' holds complex128"),
+    "dates": (as_type("pet", "datetime64[ns]"), errors.ValueRangeError, "'pet' holds datetime64"),
+    "spans of time": (as_type("pet", "timedelta64[ns]"), errors.ValueRangeError, "'pet' holds timedelta64"),
 }
 
 SHAPES: dict[str, Row] = {
