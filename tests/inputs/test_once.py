@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.inputs import find
+from hydroxr.inputs import find, resolve
 from hydroxr.models.ensemble import Ensemble
 from tests.conftest import FIT
 from tests.support.labelled import make_dataset, make_parameters, untrained, with_extremes
@@ -114,8 +114,6 @@ def test_evaluate_looks_streamflow_up_once(ds: xr.Dataset, counted: Counter[str]
 
 def test_a_second_look_up_is_counted(ds: xr.Dataset, counted: Counter[str]) -> None:
     """The test above sees a look-up wherever it is made."""
-    from hydroxr.inputs import resolve
-
     resolve.Inputs(ds).name("prcp")
     resolve.Inputs(ds).name("prcp")
     assert counted == {"prcp": 2}
