@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from ..conventions.labels import in_same_terms
 from ..conventions.variables import VARIABLES
 from ..errors import UnitsError
 
@@ -30,6 +31,9 @@ def baseflow_index(baseflow: xr.DataArray, streamflow: xr.DataArray, dim: str = 
     DataArray
         ``(...)``, 0 to 1, units 1; missing where the streamflow sums to 0.
     """
+    if any(not index.equals(streamflow.indexes.get(name)) for name, index in baseflow.indexes.items()):
+        pair = (array.to_dataset(name="_values") for array in (baseflow, streamflow))
+        baseflow, streamflow = (ds["_values"] for ds in in_same_terms(*pair))
     both = baseflow.notnull() & streamflow.notnull()
     total = streamflow.where(both).sum(dim, dtype=float)
     index = baseflow.where(both).sum(dim, dtype=float) / total.where(total > 0)

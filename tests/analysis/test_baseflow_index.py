@@ -112,3 +112,13 @@ def test_a_gridded_product_in_percent(sim: xr.Dataset) -> None:
     )
     out = hx.compare.baseflow(sim, hx.compare.aggregate(grid, weights))
     np.testing.assert_allclose(out["reference"], [0.2, 0.5, 0.8])
+
+
+def test_basins_are_matched_by_name_whatever_numbers_a_file_gives_them():
+    """One part from a file that xarray opened, with numbers and names, and one with names as labels."""
+    days = {"time": pd.date_range("2000-01-01", periods=10)}
+    names = ("basin", ["a", "b"], {"cf_role": "timeseries_id"})
+    flow = xr.DataArray(np.full((2, 10), 2.0), {"basin": ["b", "a"], **days}, ("basin", "time"))
+    slow = xr.DataArray([[0.5] * 10, [1.0] * 10], {"basin": [0, 1], "basin_id": names, **days}, flow.dims)
+    found = hx.compare.baseflow_index(slow, flow)
+    assert {str(each.basin.item()): each.item() for each in found} == {"a": 0.25, "b": 0.5}
