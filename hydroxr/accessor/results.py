@@ -42,6 +42,7 @@ class ResultMethods:
         *,
         dim: Hashable | Iterable[Hashable] = "time",
         mask: xr.DataArray | None = None,
+        target: str = "streamflow",
     ) -> xr.Dataset:
         """Metrics of the simulated streamflow against observations; lazy if one of them is.
 
@@ -55,6 +56,8 @@ class ResultMethods:
             Dimensions to reduce; ``...`` reduces all.
         mask : DataArray of bool, optional
             Pairs of values that count, with dimensions of the simulation. Default: all pairs without NaN.
+        target : str
+            Name of the observed streamflow; the default is found by name or standard name.
 
         Returns
         -------
@@ -72,7 +75,7 @@ class ResultMethods:
         """
         from ..metrics.evaluate import evaluate_simulation
 
-        return evaluate_simulation(self._ds, observed, time, dim=dim, mask=mask)
+        return evaluate_simulation(self._ds, observed, time, dim=dim, mask=mask, target=target)
 
     def water_balance(self, by: Literal["year"] | None = None) -> xr.Dataset:
         """Check the water balance of each cell: precipitation less losses equals the change of storage.

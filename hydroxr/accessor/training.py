@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         precision: Literal["auto", "float32", "bfloat16"] | None
         validate_every: int | None
         patience: int | None
+        missing: Literal["raise", "drop"]
 
 
 class TrainingMethods:
@@ -103,14 +104,14 @@ class TrainingMethods:
         precision: Literal["auto", "float32", "bfloat16"] | None = None,
         validate_every: int | None = None,
         patience: int | None = None,
+        missing: Literal["raise", "drop"] = "raise",
         **unknown: Any,
     ) -> Any:
         """Fit a model to observed streamflow.
 
         Training uses random cells and random windows of time, each after a warm-up. A preset gives the
-        settings; every one of them can be changed. Missing observations do not count, and cells without any
-        observation in the period are left out. Ctrl-C ends the training after the current iteration; the
-        model then has the weights trained so far.
+        settings; all of them can be changed. Missing observations do not count, and cells without any after
+        the first warm-up are left out. Ctrl-C ends the training after the current iteration.
 
         Parameters
         ----------
@@ -124,13 +125,14 @@ class TrainingMethods:
         time : slice, optional
             Training period, such as ``slice("1980-10-01", "1995-09-30")``. Default: all days.
         iterations : int, optional
-            Steps of the optimiser; default 1500 for a regional model, 300 for a constant one.
+            Steps of the optimiser; default 1500 for a regional model, 300 or more for a constant one.
         batch : int, optional
-            Windows per iteration; default 100.
+            Windows per iteration; default 100, for a constant model 100 to 600.
         window, warmup : int, optional
             Days of a window that count in the loss, and days of warm-up before them; default 365 each.
         seed : int
-            Seed of weights and draws. The same seed on the same machine gives the same model.
+            Seed of weights and draws. The same seed on the same machine gives the same model; up to rounding
+            if a warning says that torch uses fewer threads, since the machine is busy.
         device : str
             "cpu", "cuda", or "auto": a GPU if there is one.
         progress : bool
@@ -149,14 +151,13 @@ class TrainingMethods:
             "paper", "nse", "kge", "low_flow", or for an LSTM "transformed" (RMSE of its normalised output); a
             weighted sum such as ``{"nse": 1.0, "low_flow": 1.0}``; or a function of simulated and observed
             streamflow, tensors ``(time, space)`` in mm/day with NaN for missing observations, that returns a
-            scalar tensor. If it has an argument ``variance``, it gets the variance of each cell,
-            ``(space,)``.
+            scalar tensor. An argument ``variance`` gets the variance of each cell, ``(space,)``.
         validation : slice, DataArray or sequence, optional
             Data that the weights are judged by, with the median NSE of a continuous simulation. A
             period outside the training period, with the days before it as warm-up (its own first days if
-            there are none before). Or cells to keep out of training, as labels or as a DataArray of bool that
-            is True for them. The weights with the best validation are kept. Default: no validation, and the
-            last weights are kept.
+            there are none before). Or cells to keep out of training, as labels or as a mask of bool that is
+            True for them; rows of one label stay together. The weights with the best validation are kept.
+            Default: no validation, and the last weights are kept.
         checkpoint : path, optional
             Folder for checkpoints of the training. If it has a checkpoint of the same training, the training
             continues from there: repeat the call after an interruption.
@@ -187,6 +188,8 @@ class TrainingMethods:
             Iterations between validations; default 100, or 20 for a constant model in preset "default".
         patience : int, optional
             Stop after this many validations in a row without improvement. Default: never.
+        missing : {"raise", "drop"}
+            Cells that lack forcing on some day: refuse them, or leave them out; a warning names them.
         **unknown
             Not accepted; the error lists all options.
 
@@ -197,13 +200,12 @@ class TrainingMethods:
         Raises
         ------
         HydroxrError
-            If inputs, observations or options do not fit, before anything is computed; the class names the
-            problem.
+            If inputs, observations or options do not fit, before anything is computed; named for what it is.
         TrainingError
             If ten batches in a row, or all of them, have no finite loss and gradient.
         CheckpointError
-            If a checkpoint is damaged, missing for ``resume``, belongs to another training, or cannot be
-            written.
+            If a checkpoint is damaged, missing for ``resume``, belongs to another training or one under way,
+            or its folder cannot be written. If a later checkpoint cannot be written, that is a warning.
 
         Examples
         --------
@@ -243,6 +245,7 @@ class TrainingMethods:
             precision=precision,
             validate_every=validate_every,
             patience=patience,
+            missing=missing,
             **unknown,
         )
 

@@ -67,6 +67,7 @@ def _add_fit(commands_of: Commands) -> None:
     fit = _command(commands_of, "fit", commands.fit, "train a model on observed streamflow")
     _data(fit)
     fit.add_argument("--out", type=Path, required=True, help="folder to save the model in")
+    fit.add_argument("--overwrite", action="store_true", help="replace a model that is there")
     fit.add_argument("--time", type=_period, help=f"training period: {_TIME_HELP}")
     _add_description(fit)
     _add_training(fit)

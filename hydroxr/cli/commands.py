@@ -35,7 +35,7 @@ def check(given: Namespace) -> None:
 
 def fit(given: Namespace) -> None:
     """Train a model and save it."""
-    check_model_path(given.out)
+    check_model_path(given.out, given.overwrite)
     spec = _description(given)
     ds = open_data(given.data)
     model = ds.hbv.fit(
@@ -50,7 +50,7 @@ def fit(given: Namespace) -> None:
         validation=given.validation,
         checkpoint=given.checkpoint,
     )
-    model.save(given.out)
+    model.save(given.out, overwrite=given.overwrite)
     last = float(np.nanmean(model.history["loss"].values[-50:]))
     print(
         f"{model}\nloss {last:.3f} after {model.training['iterations_done']} iterations, "

@@ -39,7 +39,7 @@ def _one_catchment(name: str, folder: Path) -> str:
     print(f"{name}, {span(ds)}: fitting 16 components of HBV to the days before {tested[0]:%Y-%m-%d}")
     model = ds.hbv.fit(DeltaHBV(components=16, network="constant"), time=training)
     sim = ds.hbv.simulate(model)
-    model.save(folder / "model")
+    model.save(folder / "model", overwrite=True)
     sim.hbv.to_zarr(folder / "simulation.zarr", overwrite=True)
     sim.hbv.to_netcdf(folder / "simulation.nc", overwrite=True)
     first = next(day for day in tested if (day.month, day.day) == (10, 1))

@@ -21,6 +21,7 @@ def evaluate_simulation(
     *,
     dim: Dims = "time",
     mask: xr.DataArray | None = None,
+    target: str = "streamflow",
 ) -> xr.Dataset:
     """Metrics of a simulation against observations; see :meth:`hydroxr.accessor.HBVAccessor.evaluate`."""
     if "streamflow" not in sim:
@@ -36,10 +37,8 @@ def evaluate_simulation(
     sim, observed = by_day(sim), by_day(observed)
     simulated = time_axis.select_days(sim, time, "the simulation")["streamflow"]
     space = tuple(dim for dim in simulated.dims if dim != "time")
-    flow = resolve.observed_streamflow(time_axis.select_days(observed, time, "the observations")).rename(
-        "streamflow"
-    )
-    flow = checked_values(flow, "streamflow")
+    counted = time_axis.select_days(observed, time, "the observations")
+    flow = checked_values(resolve.observed_streamflow(counted, target).rename("streamflow"), "streamflow")
     flow = select_cells(flow.to_dataset(), sim, space, "the observations")["streamflow"]
     scores = evaluate(simulated, flow, dim, mask=mask)
     return scores.assign_attrs(title="Metrics of simulated against observed streamflow")

@@ -83,13 +83,15 @@ class Ensemble:
     def __repr__(self) -> str:
         return f"<hydroxr.Ensemble of {len(self)}, seeds {self.seeds}: {self.members[0]!r}>"
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write all members into the folder ``path``; it appears complete or not at all.
 
         Parameters
         ----------
         path : path or str
-            A folder that does not exist yet, or an older model, which is replaced.
+            A folder that does not exist yet. ``~`` is the home folder.
+        overwrite : bool
+            Replace a model that is there, in one step.
 
         Returns
         -------
@@ -99,9 +101,10 @@ class Ensemble:
         Raises
         ------
         ModelFileError
-            If ``path`` is something other than a model, or a member could not be loaded again.
+            If ``path`` is a model and ``overwrite`` is False, something other than a model, or a URL; if it
+            cannot be written; or if a member could not be loaded again.
         """
-        target = check_model_path(path)
+        target = check_model_path(path, overwrite)
         names = [member_name(place) for place in range(len(self))]
         content = {
             FORMAT_KEY: FORMAT,
@@ -109,7 +112,7 @@ class Ensemble:
             "members": names,
             "model_sha256": [member.hash for member in self.members],
         }
-        with replaced_folder(target) as folder:
+        with replaced_folder(target, overwrite) as folder:
             for name, member in zip(names, self.members, strict=True):
                 member.save(folder / name)
             write_file(folder / ENSEMBLE_FILE, json.dumps(sealed(content), indent=1).encode())

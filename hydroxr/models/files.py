@@ -12,18 +12,20 @@ import json
 import os
 import shutil
 import struct
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import numpy as np
 
-from ..errors import ModelFileError
+from ..errors import ModelFileError, StoreError
 from ..support.atomic import replace
 from ..support.checksums import sha256
+from ..support.paths import local_path
 from .specs import FILTER_UNITS, RUNNING_MEANS, TIME_SCALES, DeltaHBV, LSTMStreamflow, Spec
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -44,51 +46,119 @@ _JSON_PARTS, _PARTS_A_BYTE = 2**17, 1 / 16  # objects, lists and names, which ta
 
 Shapes = dict[str, tuple[int, ...]]
 
+T = TypeVar("T")
+
+_READS, _PAUSE = 50, 0.01  # times that a model is read while others replace it; seconds to wait for one
+
 
 def as_path(path: Any) -> Path:
-    """``path`` as a Path.
+    """``path`` as an absolute Path, with ``~`` expanded.
 
     Raises
     ------
     ModelFileError
-        If ``path`` is not text or a Path, or no path on this system.
+        If ``path`` is not text or a Path, a URL, or no path on this system.
     """
     if not isinstance(path, str | os.PathLike):
         raise ModelFileError(f"path is {type(path).__name__}; expected text or a pathlib.Path.")
     try:
-        found = Path(path)
+        found = local_path(path)
         found.exists()
+    except StoreError as error:
+        raise ModelFileError(f"a model is files of this machine: {error}") from error
     except (OSError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)  # without an overlong name
         raise ModelFileError(f"{str(path)[:80]!r} cannot be the path of a model: {reason}") from error
     return found
 
 
-def check_model_path(path: str | os.PathLike[str]) -> Path:
-    """The path under which a model can be saved: free, or taken by another model.
+def check_model_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """The path under which a model can be saved: free, or taken by a model that is to be replaced.
 
     Raises
     ------
     ModelFileError
-        If something other than a model is there.
+        If something other than a model is there, or a model and ``overwrite`` is False.
     """
     target = as_path(path)
-    if target.exists() and not any((target / name).is_file() for name in (JSON_FILE, ENSEMBLE_FILE)):
+    if not target.exists():
+        return target
+    if not any((target / name).is_file() for name in (JSON_FILE, ENSEMBLE_FILE)):
         raise ModelFileError(f"{target} exists and is not a model of hydroxr; choose another path.")
+    if not overwrite:
+        raise _taken(target)
     return target
 
 
+def _taken(target: Path) -> ModelFileError:
+    return ModelFileError(f"{target} is a model already; choose another path, or replace it: overwrite=True.")
+
+
 @contextmanager
-def replaced_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of ``target`` when the block ends without an error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = target.with_name(f".{target.name}-{uuid4().hex}")
+def replaced_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary folder that becomes ``target``, in one step, when the block ends without an error.
+
+    Raises
+    ------
+    ModelFileError
+        If the files cannot be written, or a model came there meanwhile and ``overwrite`` is False. What was
+        there stays, and nothing else is left.
+    """
+    folder = target.with_name(f"{_beside(target)}{uuid4().hex}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
         yield folder
-        replace(folder, target)
+        if overwrite:
+            replace(folder, target)
+        else:
+            folder.rename(target)  # fails where there is a folder with files
+    except OSError as error:
+        if not overwrite and target.exists():
+            raise _taken(target) from error
+        raise ModelFileError(
+            f"{target} could not be written: {error}. Choose another path, or free some space."
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(target: Path) -> str:
+    return f".{target.name}-"
+
+
+def read_steadily(folder: Path, read: Callable[[Path], T]) -> T:
+    """Read a model from its folder; once more if another one took its place meanwhile.
+
+    Without that, a reader could take the description of one model and the weights of the other.
+    """
+    for _ in range(_READS):
+        before = _state(folder)
+        try:
+            return read(folder)
+        except (ModelFileError, OSError):
+            if before is None and _is_being_replaced(folder):
+                time.sleep(_PAUSE)
+            elif before is None or _state(folder) == before:
+                raise
+    return read(folder)
+
+
+def _state(folder: Path) -> tuple[int, int] | None:
+    """What changes when another model takes the place of this one; None without any."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _is_being_replaced(folder: Path) -> bool:
+    """Whether a folder that is about to take this one's place is beside it."""
+    try:
+        return any(name.startswith(_beside(folder)) for name in os.listdir(folder.parent))
+    except OSError:
+        return False
 
 
 def own_file(folder: Path, name: str) -> Path:

@@ -17,13 +17,12 @@ from torch import Tensor, nn
 
 from ..physics.parameters import ROUTING
 from ..physics.runoff_network import RunoffNetwork
-from .parameter_network import mean_and_deviation_of_present, to_parameters, transform_precipitation
+from .parameter_network import mean_and_deviation_of_present, to_parameters, transform_precipitation, varying
 from .running_means import running_means
 from .specs import FILTER_UNITS, RUNNING_MEANS, TIME_SCALES, DeltaHBV
 
 STEP = 5  # days in a block
 _DROPOUT = 0.1  # if neither the description nor the protocol says otherwise
-_CONSTANT = 1e-6  # a standard deviation below this share of the mean is rounding
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class FilterNetwork(nn.Module):
         self.register_buffer("attribute_mean", torch.zeros(n_attributes))
         self.register_buffer("attribute_std", torch.ones(n_attributes))
 
-    def set_normalisation(self, forcing: Tensor, attributes: Tensor) -> None:
+    def set_normalisation(self, forcing: Tensor, attributes: Tensor, least: float = 0.0) -> None:
         """Take means and standard deviations from the training data.
 
         Parameters
@@ -102,17 +101,19 @@ class FilterNetwork(nn.Module):
             Of the training period.
         attributes : Tensor, (space, attribute)
             A value that is not finite is missing.
+        least : float
+            A standard deviation of forcing or attributes below it counts as 1; one of 0 does always.
         """
         series = self.normalised_forcing(forcing).double()
         std, mean = torch.std_mean(series, (0, 1), correction=0)
         self.forcing_mean.copy_(mean)
-        self.forcing_std.copy_(_varying(std, mean))
+        self.forcing_std.copy_(varying(std, mean, least))
         rows = torch.arange(len(forcing))
         means, _ = self._means(self.normalised_forcing(forcing), self.empty_means(forcing.shape[1]), rows)
-        self.mean_std.copy_(_varying(means.double().std((0, 1), correction=0), torch.ones(1)))
+        self.mean_std.copy_(varying(means.double().std((0, 1), correction=0), torch.ones(1)))
         mean, std = mean_and_deviation_of_present(attributes)
         self.attribute_mean.copy_(mean)
-        self.attribute_std.copy_(_varying(std, mean))
+        self.attribute_std.copy_(varying(std, mean, least))
 
     def normalised_forcing(self, forcing: Tensor) -> Tensor:
         """Forcing (time, space, variable) in standard deviations of the training data."""
@@ -192,8 +193,3 @@ class FilterNetwork(nn.Module):
     def _normalised(self, attributes: Tensor) -> Tensor:
         values = (attributes - self.attribute_mean) / self.attribute_std
         return torch.where(values.isfinite(), values, 0.0)  # missing: the mean
-
-
-def _varying(std: Tensor, mean: Tensor) -> Tensor:
-    """Standard deviations, 1 for a constant; in any unit, so relative to the mean."""
-    return torch.where(std <= _CONSTANT * mean.abs(), 1.0, std)

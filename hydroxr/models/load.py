@@ -17,6 +17,7 @@ from .files import (
     as_path,
     own_file,
     read_json,
+    read_steadily,
     read_weights,
     weight_shapes,
 )
@@ -61,7 +62,11 @@ def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
                 f"model that comes with hydroxr: {', '.join(pretrained_names()) or 'there is none'}."
             )
         folder = shipped
-    return _load_ensemble(folder) if (folder / ENSEMBLE_FILE).is_file() else load_single_model(folder)
+    return read_steadily(folder, _load)
+
+
+def _load(folder: Path) -> Model | Ensemble:
+    return _load_ensemble(folder) if (folder / ENSEMBLE_FILE).is_file() else _load_single(folder)
 
 
 def _load_ensemble(folder: Path) -> Ensemble:
@@ -69,7 +74,7 @@ def _load_ensemble(folder: Path) -> Ensemble:
         path = own_file(folder, ENSEMBLE_FILE)
         content = read_json(path)
         check_ensemble(content, path)
-        members = [load_single_model(folder / name) for name in content["members"]]
+        members = [_load_single(folder / name) for name in content["members"]]
         if [member.hash for member in members] != content["model_sha256"]:
             raise ModelFileError(f"the members of {folder} are not those that were saved; copy it again.")
         return Ensemble(tuple(members))
@@ -79,7 +84,10 @@ def _load_ensemble(folder: Path) -> Ensemble:
 
 def load_single_model(path: str | os.PathLike[str]) -> Model:
     """Load a model that is not an ensemble; errors are those of :func:`load_model`."""
-    folder = Path(path)
+    return read_steadily(Path(path), _load_single)
+
+
+def _load_single(folder: Path) -> Model:
     files = [own_file(folder, name) for name in (JSON_FILE, WEIGHTS_FILE)]
     content = read_json(files[0], files[1].stat().st_size)
     check_content(content, files[0])

@@ -209,13 +209,15 @@ class Model:
             out[name].attrs = row.attrs()
         return out
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the model into the folder ``path``; it appears complete or not at all.
 
         Parameters
         ----------
         path : path or str
-            A folder that does not exist yet, or an older model, which is replaced.
+            A folder that does not exist yet. ``~`` is the home folder.
+        overwrite : bool
+            Replace a model that is there, in one step: whoever loads it gets the old or the new one.
 
         Returns
         -------
@@ -225,12 +227,13 @@ class Model:
         Raises
         ------
         ModelFileError
-            If ``path`` is something other than a model, or the model could not be loaded again: it has no
-            training period, or a history of more than about 200,000 iterations.
+            If ``path`` is a model and ``overwrite`` is False, something other than a model, or a URL; if it
+            cannot be written; or if the model could not be loaded again: it has no training period, or a
+            history of more than about 200,000 iterations.
         """
         from safetensors.numpy import save as to_bytes
 
-        target = check_model_path(path)
+        target = check_model_path(path, overwrite)
         weights = to_bytes({name: np.ascontiguousarray(array) for name, array in self.weights.items()})
         content = {
             FORMAT_KEY: FORMAT,
@@ -243,7 +246,7 @@ class Model:
         }
         text = json.dumps(sealed(content), indent=1, ensure_ascii=False).encode()
         check_content(parse_json(text, target / JSON_FILE, len(weights)), target / JSON_FILE)
-        with replaced_folder(target) as folder:
+        with replaced_folder(target, overwrite) as folder:
             write_file(folder / WEIGHTS_FILE, weights)
             write_file(folder / JSON_FILE, text)
         return target

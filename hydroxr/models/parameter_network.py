@@ -20,14 +20,23 @@ DAYS_AT_ONCE = 128  # days per pass outside of training
 _PASS_COPIES = 10  # arrays (days, cell, hidden) that the LSTM holds during a pass
 
 _DROPOUT = 0.5  # in training, if the description has none
+_CONSTANT = 1e-6  # a standard deviation below this share of the mean is rounding
 
 NetworkState = tuple[Tensor, Tensor]  # hidden and cell state, each (space, hidden)
 
 
-def mean_and_deviation(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of all values, in float64; a deviation below 0.001 counts as 1."""
+def mean_and_deviation(values: Tensor, least: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of all values, in float64, see :func:`varying`."""
     std, mean = torch.std_mean(values.double(), correction=0)
-    return mean, torch.where(std < 1e-3, 1.0, std)
+    return mean, varying(std, mean, least)
+
+
+def varying(std: Tensor, mean: Tensor, least: float = 0.0) -> Tensor:
+    """Standard deviations, 1 for what is constant: relative to its mean, so in any unit.
+
+    ``least`` is a further bound, below which a deviation counts as 1; it does depend on units.
+    """
+    return torch.where((std <= _CONSTANT * mean.abs()) | (std < least), 1.0, std)
 
 
 def mean_and_deviation_of_present(attributes: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,7 +126,7 @@ class RegionalNetwork(nn.Module):
         self.register_buffer("attribute_mean", torch.zeros(n_attributes))
         self.register_buffer("attribute_std", torch.ones(n_attributes))
 
-    def set_normalisation(self, forcing: Tensor, attributes: Tensor) -> None:
+    def set_normalisation(self, forcing: Tensor, attributes: Tensor, least: float = 0.0) -> None:
         """Take means and standard deviations from the training data.
 
         Parameters
@@ -125,15 +134,17 @@ class RegionalNetwork(nn.Module):
         forcing : Tensor, (time, space, forcing)
             Forcing of the training period, in the order of the description.
         attributes : Tensor, (space, attribute)
-            Missing where not finite. A standard deviation below 0.001 counts as 1.
+            Missing where not finite.
+        least : float
+            A standard deviation below it counts as 1; one of 0 does always.
         """
         for index in range(len(self.forcing_mean)):  # one input at a time: a copy of all takes memory
             series = forcing[..., index]
             series = transform_precipitation(series) if index == self._precipitation else series
-            self.forcing_mean[index], self.forcing_std[index] = mean_and_deviation(series)
+            self.forcing_mean[index], self.forcing_std[index] = mean_and_deviation(series, least)
         mean, std = mean_and_deviation_of_present(attributes)
         self.attribute_mean.copy_(mean)
-        self.attribute_std.copy_(torch.where(std < 1e-3, 1.0, std))
+        self.attribute_std.copy_(varying(std, mean, least))
 
     def _encoded(self, forcing: Tensor, attributes: Tensor) -> Tensor:
         """First layer, (time, space, hidden); the share of the attributes is computed once, not daily."""

@@ -36,15 +36,18 @@ class StreamflowNetwork(RegionalNetwork):
         self.register_buffer("streamflow_mean", torch.zeros(1))
         self.register_buffer("streamflow_std", torch.ones(1))
 
-    def set_target(self, observed: Tensor) -> None:
+    def set_target(self, observed: Tensor, least: float = 0.0) -> None:
         """Take mean and standard deviation from the training data.
 
         Parameters
         ----------
         observed : Tensor, (time, space)
-            mm/day, NaN where missing. A standard deviation below 0.001 counts as 1.
+            mm/day, NaN where missing.
+        least : float
+            As in :meth:`set_normalisation`.
         """
-        mean, std = mean_and_deviation(transform_streamflow(observed[~torch.isnan(observed)].double()))
+        transformed = transform_streamflow(observed[~torch.isnan(observed)].double())
+        mean, std = mean_and_deviation(transformed, least)
         self.streamflow_mean[0], self.streamflow_std[0] = mean, std
 
     def output(self, hidden: Tensor) -> Tensor:

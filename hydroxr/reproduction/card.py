@@ -73,7 +73,7 @@ def ship(
     with xr.open_dataset(run / SCORES_FILE) as part:
         scores = labelled(part.load())
     thinned = model.history.isel(iteration=slice(_EVERY - 1, None, _EVERY))
-    replace(model, history=thinned).save(target)
+    replace(model, history=thinned).save(target, overwrite=True)
     table = scores[[name for name in _COLUMNS if name in scores]].to_dataframe()
     table = table[[name for name in _COLUMNS if name in table]].dropna(axis=1, how="all")
     label = "basin_id" if is_text(scores, "basin") else None  # else the name of the dimension

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import time
@@ -12,13 +13,27 @@ from uuid import uuid4
 
 from ..errors import StoreError
 
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _TRIES = 100  # to remove a folder, ten a second
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Swap the names of two folders or files in one step; False where the system cannot."""
+    try:
+        swap = ctypes.CDLL(None).renameat2  # of the GNU C library
+    except (AttributeError, OSError, TypeError):
+        return False
+    given = (_HERE, os.fsencode(first.absolute()), _HERE, os.fsencode(second.absolute()), _EXCHANGE)
+    return bool(swap(*given) == 0)
 
 
 def replace(new: Path, target: Path) -> None:
     """Give ``new`` the name ``target``; a folder or file that has it goes only when that is done."""
     if not target.exists() or (target.is_file() and new.is_file()):
         os.replace(new, target)
+        return
+    if exchange(new, target):
+        remove_folder(new) if new.is_dir() else new.unlink()
         return
     old = target.with_name(f".{target.name}-{uuid4().hex}")
     target.rename(old)
@@ -67,6 +82,15 @@ def write_whole(path: Path, data: str | bytes) -> None:
         new.unlink(missing_ok=True)
 
 
+def try_writing(folder: Path, size: int) -> None:
+    """Write a file of ``size`` bytes into a folder and remove it; an OSError says what forbids that."""
+    path = folder / f".space{UNFINISHED}"  # a fixed name, so that a killed trial does not leave several
+    try:
+        write_file(path, bytes(size))
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def put_files(values: Mapping[Path, bytes], root: Path) -> None:
     """Write files, each whole or not at all, and wait until the disk has them and their folders."""
     folders: set[Path] = set()
@@ -111,7 +135,7 @@ def remove_folder(folder: Path, *, busy: bool = False) -> bool:
 
 @contextmanager
 def only_writer(file: Path, what: str) -> Iterator[None]:
-    """Hold a lock that the system gives back when the program ends, however it ends.
+    """Hold a lock on a file or folder that the system gives back when the program ends, however it ends.
 
     Raises
     ------
@@ -123,7 +147,9 @@ def only_writer(file: Path, what: str) -> Iterator[None]:
     except ImportError:  # there is none on Windows
         yield
         return
-    with file.open("ab") as handle:
+    flags = os.O_RDONLY if file.is_dir() else os.O_RDWR | os.O_APPEND | os.O_CREAT
+    handle = os.open(file, flags, 0o666)
+    try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -133,3 +159,5 @@ def only_writer(file: Path, what: str) -> Iterator[None]:
         except OSError:
             pass
         yield
+    finally:
+        os.close(handle)

@@ -17,14 +17,16 @@ from ..conventions import stamps
 from ..conventions.attributes import CROSS_VALIDATION
 from ..errors import DescriptionError, HydroxrError
 from ..inputs.attributes import attribute_names
+from ..inputs.choice import refuse_split_labels
 from ..inputs.ranges import check_forcing, range_problem
 from ..inputs.resolve import Inputs, inputs_of
 from ..inputs.time_axis import select_days
 from ..models.specs import Spec, check_spec
 from ..simulation.one_model import output_names
 from ..simulation.simulate import simulate
+from ..support.interrupts import ONE_TRAINING, Interrupts
 from ..support.progress import progress_bar
-from .ensemble import ONE_TRAINING, as_they_end, check_client
+from .ensemble import as_they_end, check_client
 from .fit import fit
 from .fold_models import fold_provenance, load_folds, marked
 from .folds import Fold, cell_dimension, fold_labels, make_folds, missing_labels, plain_labels, require_labels
@@ -83,6 +85,9 @@ def cross_validate(
     select_days(inputs.ds, simulate_time)
     gauged = _gauged(inputs, dim, options)
     divided = make_folds(values, name, gauged)
+    for fold in divided:
+        held = np.isin(np.arange(len(values)), fold.held_out)
+        refuse_split_labels(inputs.ds, dim, held, f"fold {fold.label!r} of {name!r}")
     _check_inputs(inputs, dim, gauged, missing, options)
     run = {} if models is None else fold_provenance(inputs, dim, spec, options, values)
     inputs = inputs.of(inputs.ds)  # without the arrays that the checks made
@@ -176,8 +181,11 @@ def _check_inputs(
 def _one_after_another(
     inputs: Inputs, folds: Sequence[Fold], plan: _FoldSettings, there: Mapping[str, Model | Ensemble]
 ) -> Iterator[tuple[Fold, _Result]]:
-    for fold in folds:
-        yield fold, _run_fold(inputs, fold, plan, there.get(fold.label))
+    with Interrupts() as interrupts:
+        for fold in folds:
+            yield fold, _run_fold(inputs, fold, plan, there.get(fold.label))
+            if interrupts.asked and fold is not folds[-1]:
+                raise _interrupted(f"after fold {fold.label!r}")
 
 
 def _on_cluster(client: Client) -> Callable[..., Iterator[tuple[Fold, _Result]]]:
@@ -231,11 +239,15 @@ def _fitted(inputs: Inputs, fold: Fold, plan: _FoldSettings) -> Model | Ensemble
     seeds = options.get("seeds")
     wanted = 1 if seeds is None else len(seeds) if isinstance(seeds, Sequence) else int(seeds)
     if len(members) < wanted or any(member.training.get("interrupted") for member in members):
-        raise KeyboardInterrupt(
-            f"cross-validation was interrupted in fold {fold.label!r}, whose model is not kept. With "
-            "models='folder' a repeated call continues with the folds that are done."
-        )
+        raise _interrupted(f"in fold {fold.label!r}, whose model is not kept")
     return marked(model, plan.name, fold, plan.run)
+
+
+def _interrupted(where: str) -> KeyboardInterrupt:
+    return KeyboardInterrupt(
+        f"cross-validation was interrupted {where}. With models='folder' a repeated call continues with the "
+        "folds that are done."
+    )
 
 
 def _assembled(parts: Sequence[xr.Dataset], folds: Sequence[Fold], plan: _FoldSettings) -> xr.Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from ..errors import (
-    CoordinateError,
     DescriptionError,
-    DimensionError,
     EmptySelectionError,
     MemoryLimitError,
+    MissingForcingError,
     MissingObservationError,
     warn,
 )
@@ -26,9 +25,11 @@ from ..inputs.attributes import (
     attribute_units,
 )
 from ..inputs.cells import Space, space_coords
+from ..inputs.choice import chosen_cells
 from ..inputs.ranges import forcing_faults, raise_faults, range_faults
 from ..inputs.resolve import Inputs
 from ..inputs.time_axis import days_of_year, select_days
+from ..metrics.records import few_and_flat
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .loop.protocol import Protocol
 
 _COPIES = 3  # of the training data at once, while they are read
+_SHOWN = 5  # cells that a message names
 
 Validation = slice | xr.DataArray | Sequence[Any] | np.ndarray
 
@@ -48,6 +50,7 @@ def training_arrays(
     time: slice | None,
     protocol: Protocol,
     validation: Validation | None,
+    missing: str = "raise",
 ) -> tuple[TrainingData, ValidationData | None, Model, pd.Index]:
     """Read and check the arrays that a model learns from and is judged by.
 
@@ -61,6 +64,8 @@ def training_arrays(
         The training period.
     validation : slice, DataArray or sequence, optional
         A period, or cells that are not trained on.
+    missing : {"raise", "drop"}
+        What to do with cells that lack forcing: refuse them, or leave them out.
 
     Returns
     -------
@@ -79,6 +84,8 @@ def training_arrays(
     from .loop.arrays import TrainingData
 
     inputs.check_time()
+    for name, days in (("time", time), ("validation", validation)):
+        _refuse_steps(name, days)
     period = inputs.of(select_days(inputs.ds, time))
     later = _validation_days(inputs, period, validation, protocol) if isinstance(validation, slice) else None
     forcing, observed, ds, space = period.forcing, period.observed, period.ds, period.space
@@ -92,23 +99,87 @@ def training_arrays(
     held = _held_out(period, validation, spec)
     _check_memory([*forcing.values(), observed])
     flow = _flat(observed, space)  # (time, cell)
-    gauged = np.isfinite(flow).any(axis=0) & ~held
+    cells = np.asarray(period.cell_names, dtype=object)
+    chosen = _counted(flow, protocol.warmup, cells, held)
+    chosen, arrays = _checked_forcing(period, flow, chosen, cells, missing)
+    gauged, held = chosen & ~held, chosen & held
     if not gauged.any():
-        raise MissingObservationError(
-            "observed streamflow is missing on every day of the period in every cell"
-            f"{' that is not held out' if held.any() else ''}; nothing can be learned."
+        raise MissingForcingError(
+            "in each cell with observed streamflow that is not held out, forcing is missing on some day of "
+            "the period; nothing can be learned."
         )
     model = _untrained(period, spec, names, gauged)
-    cells = np.asarray(period.cell_names, dtype=object)
-    array = _checked_forcing(period, flow, gauged, cells)
     static = _static(period, model)
-    data = TrainingData(array, static[gauged], flow[:, gauged], tuple(cells[gauged]), ds["time"].values)
+    trained = gauged[chosen]
+    data = TrainingData(
+        arrays[:, trained], static[gauged], flow[:, gauged], tuple(cells[gauged]), ds["time"].values
+    )
     judged: ValidationData | None = None
     if later is not None:
-        judged = _of_period(later, gauged, cells, data, protocol, validation)
+        judged = _of_period(later, gauged, cells, data, protocol, validation, missing)
     elif held.any():
-        judged = _of_cells(period, flow, held, cells, static, protocol)
+        judged = _of_cells(period, flow, held, arrays[:, ~trained], static, protocol)
+    elif validation is not None:
+        raise MissingForcingError(
+            "forcing is missing on some day of the period in each cell held out for validation; hold out "
+            "others."
+        )
+    _warn_of_weak(data)
     return data, judged, model, period.days
+
+
+def _refuse_steps(name: str, days: Any) -> None:
+    """Refuse a period that leaves out days: a model learns from consecutive ones."""
+    if isinstance(days, slice) and days.step is not None:
+        raise DescriptionError(
+            f"{name} is {days!r}, with a step; expected a beginning and an end: consecutive days."
+        )
+
+
+def _counted(flow: np.ndarray, warmup: int, cells: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Which cells have streamflow that counts, (cell,); those that have it in the warm-up only are named."""
+    counted = np.isfinite(flow[warmup:]).any(axis=0)
+    early = np.isfinite(flow).any(axis=0) & ~counted
+    if not (counted & ~held).any():
+        where = " that is not held out" if held.any() else ""
+        when = f"after the {warmup} days of warm-up" if (early & ~held).any() else "of the period"
+        raise MissingObservationError(
+            f"observed streamflow is missing on every day {when} in every cell{where}; nothing can be "
+            "learned."
+        )
+    if held.any() and not (counted & held).any():
+        raise MissingObservationError(
+            "none of the cells held out for validation has observed streamflow after the warm-up; hold out "
+            "others."
+        )
+    if early.any():
+        warn(
+            f"observed streamflow of {_named(cells[early])} is missing after the {warmup} days of warm-up; "
+            f"{_left_out(int(early.sum()))}."
+        )
+    return counted
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return "; ".join(map(str, names[:_SHOWN])) + more
+
+
+def _left_out(number: int) -> str:
+    return "it is left out" if number == 1 else f"these {number} cells are left out"
+
+
+def _warn_of_weak(data: TrainingData) -> None:
+    """Name the cells of which the observations say too little; see :func:`bounded_variance`."""
+    few, flat = few_and_flat(data.observed)
+    names = np.asarray(data.names, dtype=object)
+    for weak, what in ((few, "too few observations"), (flat, "streamflow that hardly varies")):
+        if weak.any():
+            warn(
+                f"{int(weak.sum())} of {weak.size} cells have {what}: {_named(names[weak])}. In the loss "
+                "'nse' errors there weigh no more than in a usual cell. Look at these records, and leave the "
+                "cells out if they are wrong."
+            )
 
 
 def _untrained(inputs: Inputs, spec: Spec, names: tuple[str, ...], gauged: np.ndarray) -> Model:
@@ -137,6 +208,7 @@ def _of_period(
     data: TrainingData,
     protocol: Protocol,
     validation: Any,
+    missing: str,
 ) -> ValidationData:
     """Validation data: the cells that are trained on, on other days."""
     from .loop.arrays import ValidationData
@@ -152,9 +224,15 @@ def _of_period(
             "observed streamflow is missing on every day of the validation period, after its warm-up, in "
             "every cell that is trained on; choose another period."
         )
+    chosen, arrays = _checked_forcing(later, flow, _judging(flow, chosen), cells, missing)
+    if not chosen.any():
+        raise MissingForcingError(
+            "forcing is missing on some day of the validation period, or of its warm-up, in every cell that "
+            "is trained on; choose another period."
+        )
     places = np.flatnonzero(chosen[gauged])
     return ValidationData(
-        _checked_forcing(later, flow, chosen, cells),
+        arrays,
         data.attributes[places],
         flow[:, chosen],
         _window(data.forcing, protocol)[:, places],
@@ -167,25 +245,32 @@ def _of_cells(
     period: Inputs,
     flow: np.ndarray,
     held: np.ndarray,
-    cells: np.ndarray,
+    forcing: np.ndarray,
     static: np.ndarray,
     protocol: Protocol,
 ) -> ValidationData:
-    """Validation data: cells that are not trained on, in the training period."""
+    """Validation data: cells that are not trained on, in the training period; ``forcing`` is theirs."""
     from .loop.arrays import ValidationData
 
     flow = flow.copy()
     flow[: protocol.warmup] = np.nan
-    chosen = held & np.isfinite(flow).any(axis=0)
-    if not chosen.any():
-        raise MissingObservationError(
-            "none of the cells held out for validation has observed streamflow after the warm-up; hold out "
-            "others."
-        )
-    forcing = _checked_forcing(period, flow, chosen, cells)
+    chosen = _judging(flow, held)
+    forcing = forcing[:, chosen[held]]
     places = np.zeros(int(chosen.sum()), dtype=int)
     days = days_of_year(period.ds.indexes["time"])
     return ValidationData(forcing, static[chosen], flow[:, chosen], _window(forcing, protocol), places, days)
+
+
+def _judging(flow: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The chosen cells whose streamflow varies, (cell,): others have no NSE to judge by."""
+    with np.errstate(invalid="ignore"):
+        varies = chosen & (np.fmax.reduce(flow, axis=0) > np.fmin.reduce(flow, axis=0))
+    if not varies.any():
+        raise MissingObservationError(
+            "observed streamflow of the validation is constant, or a single value, in every cell, so that "
+            "there is no NSE to judge by; choose a longer period, or other cells."
+        )
+    return varies
 
 
 def _window(forcing: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -214,73 +299,49 @@ def _validation_days(inputs: Inputs, period: Inputs, validation: slice, protocol
 
 def _held_out(inputs: Inputs, validation: Validation | None, spec: Spec) -> np.ndarray:
     """Which cells are not trained on, (cell,)."""
-    ds, space = inputs.ds, inputs.space
     if validation is None or isinstance(validation, slice):
         return np.zeros(inputs.cell_count, dtype=bool)
     if isinstance(validation, str) or not np.iterable(validation):
         raise DescriptionError(
             f"validation is {validation!r}; expected a period, slice('1990-10-01', '1995-09-30'), labels of "
-            "cells, or a DataArray of bool, True for cells to hold out."
+            "cells, or a mask of bool, True for cells to hold out."
         )
     if spec.network == "constant":
         raise DescriptionError(
             "a constant network has parameters only for the cells that it is fitted to; validate it on a "
             "period: validation=slice(...)."
         )
-    if isinstance(validation, xr.DataArray):
-        return _held_by_mask(ds, space, validation)
-    if len(space) != 1:
-        raise DimensionError(
-            f"cells are named by labels in one dimension of space only, and there are {len(space)}; give "
-            "validation as a DataArray of bool."
-        )
-    return _held_by_label(ds, space[0], list(validation))
+    return chosen_cells(inputs.ds, inputs.space, validation, "validation")
 
 
-def _held_by_label(ds: xr.Dataset, dim: Hashable, labels: list[Any]) -> np.ndarray:
-    names: dict[Any, int] = {}
-    for name, array in ds.coords.items():
-        is_name = array.attrs.get("cf_role") == "timeseries_id" or str(name).endswith("_id")
-        if array.dims == (dim,) and (name == dim or is_name):
-            names |= {value: place for place, value in enumerate(array.values.tolist())}
-    held = np.zeros(ds.sizes[dim], dtype=bool)
-    for label in labels:
-        label = label.item() if isinstance(label, np.generic) else label
-        if label not in names:
-            raise CoordinateError(
-                f"validation names {dim} {label!r}, which is not in the Dataset; expected labels such as "
-                f"{list(names)[:3]}."
-            )
-        held[names[label]] = True
-    return held
+def _checked_forcing(
+    inputs: Inputs, flow: np.ndarray, chosen: np.ndarray, cells: np.ndarray, missing: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Forcing of the chosen cells, after a check of all values.
 
-
-def _held_by_mask(ds: xr.Dataset, space: Space, mask: xr.DataArray) -> np.ndarray:
-    if mask.dtype.kind != "b" or set(mask.dims) != set(space):
-        raise DimensionError(
-            f"validation is a DataArray of {mask.dtype} with dimensions {mask.dims}; expected bool and "
-            f"{tuple(map(str, space))}, True for cells to hold out."
-        )
-    for dim in space:
-        labelled = dim in mask.indexes and dim in ds.indexes
-        if mask.sizes[dim] != ds.sizes[dim] or (labelled and not mask.indexes[dim].equals(ds.indexes[dim])):
-            raise CoordinateError(
-                f"validation has other values of {dim!r} than the Dataset; expected the same cells in the "
-                "same order."
-            )
-    values: np.ndarray = mask.transpose(*space).values.ravel()
-    return values
-
-
-def _checked_forcing(inputs: Inputs, flow: np.ndarray, chosen: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Forcing of the chosen cells, (time, cell, forcing), after a check of all values."""
-    names, times = tuple(cells[chosen]), inputs.ds["time"].values
+    Returns
+    -------
+    chosen : array of bool, (cell,)
+        Without those that lack forcing, if ``missing`` is "drop"; a warning names them.
+    forcing : array, (time, chosen cell, forcing)
+    """
     arrays = {name: _flat(array, inputs.space)[:, chosen] for name, array in inputs.forcing.items()}
+    if missing == "drop":
+        whole = ~np.any([np.isnan(array).any(axis=0) for array in arrays.values()], axis=0)
+        if not whole.all():
+            warn(
+                f"forcing is missing in {_named(cells[chosen][~whole])}; "
+                f"{_left_out(int((~whole).sum()))} (missing='drop')."
+            )
+        arrays = {name: array[:, whole] for name, array in arrays.items()}
+        chosen = chosen.copy()
+        chosen[chosen] = whole
+    names, times = tuple(cells[chosen]), inputs.ds["time"].values
     by_cell = {name: array.T for name, array in arrays.items()}
     faults = range_faults("streamflow", flow[:, chosen].T, times, names)
     faults |= forcing_faults(by_cell, times, names, called=inputs.called, derived=inputs.derived)
     raise_faults(faults.values())
-    return np.stack(list(arrays.values()), axis=-1)
+    return chosen, np.stack(list(arrays.values()), axis=-1)
 
 
 def _check_memory(arrays: Sequence[xr.DataArray]) -> None:

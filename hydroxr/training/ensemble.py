@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..errors import DescriptionError, HydroxrError, warn
 from ..models.ensemble import Ensemble
+from ..support.interrupts import ONE_TRAINING, Interrupts
 from ..support.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ..models.model import Model
 
 T = TypeVar("T")
-
-# One training at a time per process: all threads share the random numbers and threads of torch.
-ONE_TRAINING = threading.Lock()
 
 
 def member_seeds(seeds: int | Sequence[int], first: int) -> list[int]:
@@ -36,10 +33,11 @@ def member_seeds(seeds: int | Sequence[int], first: int) -> list[int]:
         numbers = [first + place for place in range(int(seeds))]
     else:
         numbers = list(seeds) if np.iterable(seeds) and not isinstance(seeds, str) else []
-    whole = all(isinstance(number, int | np.integer) and number >= 0 for number in numbers)
+    whole = all(isinstance(number, int | np.integer) and 0 <= number < 2**64 for number in numbers)
     if not numbers or not whole or len(set(numbers)) < len(numbers):
         raise DescriptionError(
-            f"seeds is {seeds!r}; expected a number of members of at least 1, or whole numbers that differ."
+            f"seeds is {seeds!r}; expected a number of members of at least 1, or whole numbers that differ, "
+            "each below 2**64."
         )
     return [int(number) for number in numbers]
 
@@ -61,16 +59,18 @@ def check_client(client: Any, task: str) -> None:
 def fit_in_turn(seeds: list[int], train: Callable[[int], Model]) -> Ensemble:
     """Train one member after another; an interrupt keeps the members trained so far."""
     fitted: list[Model] = []
-    for seed in seeds:
-        try:
-            fitted.append(train(seed))
-        except KeyboardInterrupt:
-            if not fitted:
-                raise
-            warn(f"training was interrupted: the ensemble has {len(fitted)} of {len(seeds)} members")
-            break
-        if fitted[-1].training["interrupted"]:
-            break
+    with Interrupts() as interrupts:
+        for seed in seeds:
+            try:
+                fitted.append(train(seed))
+            except KeyboardInterrupt:
+                if not fitted:
+                    raise
+                break
+            if interrupts.asked or fitted[-1].training["interrupted"]:
+                break
+    if len(fitted) < len(seeds):
+        warn(f"training was interrupted: the ensemble has {len(fitted)} of {len(seeds)} members.")
     return Ensemble(tuple(fitted))
 
 

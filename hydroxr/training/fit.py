@@ -15,12 +15,13 @@ import xarray as xr
 
 from .._version import __version__
 from ..conventions.attributes import VERSION_KEY
-from ..errors import CheckpointError, DescriptionError, warn
+from ..errors import CheckpointError, DescriptionError, StoreError, warn
 from ..inputs.resolve import Inputs, inputs_of
 from ..models.attribute_ranges import attribute_facts
 from ..models.model import Model, history_dataset
 from ..models.specs import DeltaHBV, Spec, check_spec
 from ..support.checksums import sha256
+from ..support.paths import local_path
 from .data import Validation, training_arrays
 from .ensemble import check_client, checkpoint_folder, fit_in_turn, fit_side_by_side, member_seeds
 
@@ -95,14 +96,22 @@ def fit(
     client: Client | None = None,
     device: str = "auto",
     progress: bool = True,
+    missing: str = "raise",
     **changes: Any,
 ) -> Model | Ensemble:
     """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
     check_spec(spec)
     from ..support.devices import torch_device
-    from .loop.protocol import protocol_of
+    from .loop.protocol import for_many_cells, protocol_of
 
     protocol = protocol_of(spec, preset, {**changes, "seed": seed})
+    if protocol.patience is not None and validation is None:
+        raise DescriptionError(
+            f"patience is {protocol.patience} without validation, which never stops a training; give both: "
+            "validation=slice(...)."
+        )
+    if missing not in ("raise", "drop"):
+        raise DescriptionError(f"missing={missing!r} is not known; expected 'raise' or 'drop'.")
     spec = replace(spec, dropout=protocol.dropout)
     members = None if seeds is None else member_seeds(seeds, seed)
     check_client(client, "member")
@@ -117,8 +126,11 @@ def fit(
     if isinstance(spec, DeltaHBV):
         _warn_of_dynamic(spec)
     inputs = inputs_of(data, spec.forcing, target=target)
-    learned, judged, model, days = training_arrays(inputs, spec, attributes, time, protocol, validation)
-    protocol = protocol.for_data(learned.observed.shape[1], len(days))
+    learned, judged, model, days = training_arrays(
+        inputs, spec, attributes, time, protocol, validation, missing
+    )
+    cells = learned.observed.shape[1]
+    protocol = for_many_cells(protocol, spec.network, changes, cells).for_data(cells, len(days))
     facts = attribute_facts(learned.attributes, model.attributes) if spec.regional else {}
     period = [str(day)[:10] for day in (days[0], days[-1])]
     model = replace(model, training={"period": period, "days": len(days), **facts})
@@ -151,10 +163,14 @@ def _fit_seed(
 
 def _folder(checkpoint: str | os.PathLike[str] | None, resume: str | os.PathLike[str] | None) -> Path | None:
     """Folder of the checkpoints, or None."""
-    if resume is None:
-        return None if checkpoint is None else Path(checkpoint)
-    folder = Path(resume)
-    if checkpoint is not None and Path(checkpoint) != folder:
+    given, resumed = (
+        None if each is None else _local(each, name)
+        for name, each in (("checkpoint", checkpoint), ("resume", resume))
+    )
+    if resumed is None:
+        return given
+    folder = resumed
+    if given is not None and given != folder:
         raise DescriptionError(
             f"checkpoint is {str(checkpoint)!r} and resume is {str(folder)!r}; expected one of them: a "
             "resumed training keeps its checkpoints in their folder."
@@ -202,6 +218,13 @@ def _fit_one(
         "seconds": round(trained.history["seconds"][-1], 1),  # summed over all calls
         VERSION_KEY: __version__,
     }
+    if trained.facts["skipped"]:
+        warn(
+            f"{trained.facts['skipped']} of {trained.facts['iterations_done']} batches were left out: "
+            "their loss or gradient was not finite (history['skipped'] says which). Look for extreme values "
+            "in forcing, attributes and streamflow, or lower the learning rate "
+            f"(now learning_rate={protocol.learning_rate:g})."
+        )
     if trained.facts["interrupted"]:
         _warn_of_interruption(training, keeper)
     history = history_dataset(trained.history, training)
@@ -220,6 +243,13 @@ def _data_facts(data: TrainingData) -> dict[str, Any]:
 def _last_finite(values: Sequence[float]) -> float | None:
     finite = [value for value in values if np.isfinite(value)]
     return float(finite[-1]) if finite else None
+
+
+def _local(folder: str | os.PathLike[str], name: str) -> Path:
+    try:
+        return local_path(folder, name)
+    except (StoreError, TypeError) as error:
+        raise CheckpointError(str(error)) from error
 
 
 def _every(every: int | datetime.timedelta | None, folder: Path | None) -> int | datetime.timedelta | None:
@@ -271,7 +301,7 @@ def _warn_of_interruption(training: dict[str, Any], keeper: Checkpoint | None) -
     done, total = training["iterations_done"], training["iterations"]
     advice = (
         "Repeat the call to continue from the checkpoint."
-        if keeper is not None
+        if keeper is not None and not keeper.failed
         else "With checkpoint='folder' a training can be continued."
     )
     warn(

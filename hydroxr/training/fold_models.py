@@ -55,7 +55,7 @@ def fold_provenance(
     return {
         "description": _plain(spec.to_dict()),
         "options": chosen,
-        "protocol": _plain(protocol.to_dict()),
+        "protocol": _plain(protocol.identity()),
         "folds": sha256("\n".join(map(str, labels))),
         "data": sha256_of(_parts(inputs, dim, spec, options)),
         VERSION_KEY: __version__,
@@ -106,7 +106,7 @@ def load_folds(path: Path, folds: Sequence[Fold], run: Mapping[str, Any]) -> dic
     expected = {fold.folder: fold for fold in folds}
     found = {}
     for folder in sorted(path.glob("fold-*")):
-        check_model_path(folder)
+        check_model_path(folder, overwrite=True)
         if folder.name not in expected:
             raise ModelFileError(
                 f"{folder} belongs to another cross-validation: this one has the folds "

@@ -93,7 +93,7 @@ def try_kills(number: int, folder: Path, seed: int, iterations: int = 40) -> Cou
         spec, options = KINDS[kind]
         options = {**OPTIONS, **options, "iterations": iterations}
         model = ds.hbv.fit(spec, **options, checkpoint=place / "checkpoint", checkpoint_every=2)
-        model.save(place / "model")
+        model.save(place / "model", overwrite=True)
 
     longest = {}
     for kind in KINDS:  # here too, so that the children find all kernels compiled

@@ -8,7 +8,9 @@ import os
 import pickle
 import shutil
 import stat
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from hydroxr.errors import DescriptionError, ModelFileError
 from hydroxr.models.files import JSON_FILE, WEIGHTS_FILE
 from hydroxr.models.model import Model
 from hydroxr.models.schema import sealed
+from hydroxr.support import atomic
 from tests.faults import forgeries
 from tests.support.labelled import assert_same_values, make_dataset
 
@@ -233,9 +236,78 @@ def test_a_model_of_the_first_version_still_opens(static_model: Model, tmp_path:
 def test_a_model_replaces_a_model(static_model: Model, dynamic_model: Model, tmp_path: Path) -> None:
     """No other files are left."""
     path = static_model.save(tmp_path / "model")
-    dynamic_model.save(path)
+    with pytest.raises(ModelFileError, match=r"is a model already.*overwrite=True"):
+        dynamic_model.save(path)
+    assert hx.load_model(path).hash == static_model.hash
+    dynamic_model.save(path, overwrite=True)
     assert hx.load_model(path).hash == dynamic_model.hash
+    hx.Ensemble((static_model,)).save(path, overwrite=True)
+    with pytest.raises(ModelFileError, match=r"is a model already.*overwrite=True"):
+        hx.Ensemble((static_model,)).save(path)
     assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_model_that_came_meanwhile_is_not_replaced(
+    static_model: Model, dynamic_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program saved its own after the first look."""
+    from hydroxr.models import model as module
+
+    write = module.write_file
+
+    def write_slowly(file: Path, data: bytes) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "write_file", write)
+            if not (tmp_path / "model").exists():
+                static_model.save(tmp_path / "model")
+        write(file, data)
+
+    monkeypatch.setattr(module, "write_file", write_slowly)
+    with pytest.raises(ModelFileError, match="is a model already"):
+        dynamic_model.save(tmp_path / "model")
+    assert hx.load_model(tmp_path / "model").hash == static_model.hash
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("swaps", [True, False], ids=["in one step", "in two"])
+def test_a_model_can_be_loaded_while_others_replace_it(
+    static_model: Model, dynamic_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swaps: bool
+) -> None:
+    """Whoever loads gets one of them, whole; also where the system cannot swap folders."""
+    if not swaps:
+        monkeypatch.setattr(atomic, "exchange", lambda *_: False)
+    path = static_model.save(tmp_path / "model")
+    stop = threading.Event()
+
+    def replace() -> None:
+        while not stop.is_set():
+            dynamic_model.save(path, overwrite=True)
+            static_model.save(path, overwrite=True)
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(replace)
+        try:
+            found = {hx.load_model(path).hash for _ in range(100)}
+        finally:
+            stop.set()
+        writer.result()
+    assert found <= {static_model.hash, dynamic_model.hash}
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/model", "https://host/model"])
+def test_a_model_is_not_saved_under_a_url(static_model: Model, place: str) -> None:
+    """A folder called ``s3:`` would be made in the working folder."""
+    for call in (static_model.save, hx.Ensemble((static_model,)).save, hx.load_model):
+        with pytest.raises(ModelFileError, match=r"is a URL; expected a path on this machine"):
+            call(place)
+
+
+def test_a_path_may_begin_with_the_home_folder(
+    static_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert static_model.save("~/model") == tmp_path / "model"
+    assert hx.load_model("~/model") == static_model
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
@@ -273,14 +345,15 @@ def test_a_save_that_fails_changes_nothing(
 
     with monkeypatch.context() as patch:
         if when == "rename":
+            patch.setattr(atomic, "exchange", lambda *_: False)
             patch.setattr(Path, "rename", refuse)
             patch.setattr(Path, "replace", refuse)
             patch.setattr(os, "rename", refuse)
             patch.setattr(os, "replace", refuse)
         else:
             patch.setattr(module, "write_file", full)
-        with pytest.raises((OSError, ModelFileError)):
-            dynamic_model.save(path)
+        with pytest.raises(ModelFileError, match=r"could not be written: n.*Choose another path"):
+            dynamic_model.save(path, overwrite=True)
     assert os.listdir(tmp_path) == ["model"]
     assert hx.load_model(path).hash == static_model.hash
 

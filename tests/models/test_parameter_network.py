@@ -133,16 +133,29 @@ def test_normalisation_is_that_of_the_training_data() -> None:
     np.testing.assert_allclose(network.attribute_std[:3], np.nanstd(a[:, :3], 0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("spread", [0.0, 5e-4])
-def test_a_deviation_under_a_thousandth_counts_as_one(spread: float) -> None:
-    """For attributes and forcing: inputs that do not vary are not amplified."""
+@pytest.mark.parametrize(("spread", "least"), [(0.0, 0.0), (5e-4, 1e-3)])
+def test_what_does_not_vary_is_not_amplified(spread: float, least: float) -> None:
+    """Attributes and forcing that are constant, in any unit, or vary by less than the paper's 0.001."""
     forcing, attributes = inputs()
     attributes[:, 0] = 7 + spread * torch.tensor([-1.0, 0.0, 1.0])
+    attributes[:, 1] = 7e-9
     forcing[..., 2] = 3.0
     network = make()
-    network.set_normalisation(forcing, attributes)
-    assert network.attribute_std[0] == 1.0
+    network.set_normalisation(forcing, attributes, least)
+    assert network.attribute_std[:2].tolist() == [1.0, 1.0]
     assert network.forcing_std[2] == 1.0
+
+
+def test_normalised_inputs_do_not_depend_on_units() -> None:
+    """A millionth of the values has a millionth of the deviation."""
+    forcing, attributes = inputs()
+    small = forcing.clone()
+    small[..., 1:] *= 1e-6
+    networks = [make(), make()]
+    networks[0].set_normalisation(forcing, attributes)
+    networks[1].set_normalisation(small, attributes * 1e-6)
+    deviations = [torch.cat([each.forcing_std[1:], each.attribute_std]) for each in networks]
+    torch.testing.assert_close(deviations[1] * 1e6, deviations[0])
 
 
 def test_normalisation_is_kept_with_the_weights() -> None:

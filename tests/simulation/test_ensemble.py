@@ -174,9 +174,9 @@ def test_an_ensemble_is_the_same_after_the_disk(
     assert loaded.hash == ensemble.hash
     assert repr(loaded) == repr(ensemble)
     assert [m.training for m in loaded.members] == [m.training for m in ensemble.members]
-    ensemble.members[0].save(tmp_path / "ensemble")
+    ensemble.members[0].save(tmp_path / "ensemble", overwrite=True)
     assert hx.load_model(tmp_path / "ensemble") == ensemble.members[0]
-    ensemble.save(tmp_path / "ensemble")
+    ensemble.save(tmp_path / "ensemble", overwrite=True)
     assert hx.load_model(tmp_path / "ensemble") == ensemble
     assert [path.name for path in tmp_path.iterdir()] == ["ensemble"]
     (tmp_path / "precious").write_text("precious")

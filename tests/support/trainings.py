@@ -39,6 +39,9 @@ class Trouble:
     def __init__(self, calls: tuple[int, ...] | range, what: str) -> None:
         self.calls, self.what, self.count = calls, what, 0
 
+    def __getstate__(self) -> None:
+        """The number of calls is no part of what it computes, nor is when it fails."""
+
     def __call__(self, simulated: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
         """Loss."""
         self.count += 1

@@ -29,6 +29,7 @@ from tests.support.labelled import (
     assert_same_values,
     make_dataset,
 )
+from tests.support.trainings import Trouble
 
 SPEC = hx.LSTMStreamflow(hidden=4)
 OWN = {"srad": ("W m-2", 300.0), "vp": ("Pa", 800.0), "dayl": ("s", 4e4)}
@@ -178,15 +179,7 @@ def test_the_paper_s_preset(data: xr.Dataset) -> None:
 
 def test_a_training_goes_on_as_if_nothing_had_happened(data: xr.Dataset, tmp_path: Path) -> None:
     """To the last bit; another training's checkpoint is refused."""
-    count = 0
-
-    def loss(simulated: Any, observed: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == 4:
-            raise KeyboardInterrupt
-        return (simulated - observed).abs().nanmean()
-
+    loss = Trouble((4,), "interrupt")
     options = {"iterations": 6, "checkpoint": tmp_path / "run", "checkpoint_every": 2}
     with pytest.warns(HydroxrWarning, match="interrupted after 3 of 6"):
         fit(data, loss=loss, **options)
@@ -222,7 +215,7 @@ def test_batches_that_are_of_no_use(data: xr.Dataset) -> None:
     def bad(simulated: Any, observed: Any) -> Any:
         return (simulated * (1.0 / (observed < 1000).float())).sum()
 
-    data["streamflow"][2] = 1500.0
+    data["streamflow"][2] = np.linspace(1001.0, 9000.0, data.sizes["time"])
     with pytest.raises(TrainingError, match=r"not finite.*basin g2") as caught:
         fit(data, iterations=20, batch=20, loss=bad)
     assert "basin g0" not in str(caught.value)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,15 @@ from torch import Tensor
 
 from ..._version import FORMAT, __version__
 from ...conventions.attributes import FORMAT_KEY, VERSION_KEY
-from ...errors import CheckpointError
+from ...errors import CheckpointError, StoreError
 from ...models.specs import Spec
-from ...support.atomic import write_whole
+from ...support.atomic import only_writer, try_writing, write_whole
 from ...support.checksums import sha256
 from .arrays import TrainingData, ValidationData
 from .protocol import Protocol
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
+_STATES = 4  # copies of the weights in a checkpoint: these, the best ones, and two of the optimiser
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         self._last = time.monotonic()
+        self.failed = False  # whether the last one could not be written
 
     @property
     def path(self) -> Path:
@@ -60,6 +63,55 @@ class Checkpoint:
         if self.every is not None:
             return iteration % self.every == 0
         return time.monotonic() - self._last >= self.seconds
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Hold the folder, which is made if there is none, for one training.
+
+        Raises
+        ------
+        CheckpointError
+            If it cannot be made, or another training holds it.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise CheckpointError(f"{self.folder} is a file; expected a folder for checkpoints, or none yet.")
+        there = self.folder.exists()
+        with ExitStack() as stack:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(only_writer(self.folder, str(self.folder)))
+            except OSError as error:
+                raise self._cannot_write(error) from error
+            except StoreError as error:
+                raise CheckpointError(
+                    f"{self.folder} has the checkpoint of a training that is under way, in this program or "
+                    "another; wait for it, or choose another folder."
+                ) from error
+            try:
+                yield
+            finally:
+                if not there:
+                    with suppress(OSError):  # only if it is empty
+                        self.folder.rmdir()
+
+    def check_space(self, tensors: Mapping[str, Tensor]) -> None:
+        """Find out before a training whether its checkpoint can be written.
+
+        Raises
+        ------
+        CheckpointError
+            If as many bytes as a checkpoint with ``tensors`` may need cannot be written.
+        """
+        size = _STATES * sum(tensor.nbytes for tensor in tensors.values())
+        try:
+            try_writing(self.folder, size)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> CheckpointError:
+        return CheckpointError(
+            f"{self.path} could not be written: {error}. Choose another folder, or free some space."
+        )
 
     def write(self, tensors: Mapping[str, Tensor], content: dict[str, Any]) -> None:
         """Replace the checkpoint.
@@ -75,14 +127,14 @@ class Checkpoint:
         content = {FORMAT_KEY: FORMAT, VERSION_KEY: __version__, **content}
         text = json.dumps(content)
         raw = save(kept, metadata={"hydroxr": text, "sha256": _digest(kept, text)})
+        self._last = time.monotonic()
+        self.failed = True
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.path, raw)
         except OSError as error:
-            raise CheckpointError(
-                f"{self.path} could not be written: {error}. Choose another folder, or free some space."
-            ) from error
-        self._last = time.monotonic()
+            raise self._cannot_write(error) from error
+        self.failed = False
 
     def read(self, identity: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors and content of the checkpoint; None if there is none yet.
@@ -97,8 +149,6 @@ class Checkpoint:
         CheckpointError
             If the checkpoint is damaged, has a newer format, or belongs to another training.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise CheckpointError(f"{self.folder} is a file; expected a folder for checkpoints, or none yet.")
         if not os.path.lexists(self.path):
             return None
         if not self.path.is_file():
@@ -123,7 +173,7 @@ def identity_of(
 ) -> dict[str, Any]:
     """Everything that a training depends on; the keys are the names that an error message shows."""
     out: dict[str, Any] = {f"model {name}": value for name, value in description.to_dict().items()}
-    out |= {name: value for name, value in protocol.to_dict().items() if name != "preset"}
+    out |= {name: value for name, value in protocol.identity().items() if name != "preset"}
     out |= {f"data {name}": value for name, value in fingerprints(data).items()}
     if validation is not None:
         out |= {f"validation {name}": value for name, value in fingerprints(validation).items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -166,7 +167,9 @@ def checked_loss(loss: Any) -> Loss:
         number = isinstance(weight, int | float) or hasattr(weight, "__float__")
         if not number or isinstance(weight, bool) or not 0.0 < float(weight) < float("inf"):
             raise DescriptionError(f"the weight of loss {name!r} is {weight!r}; expected a number above 0.")
-    return loss if isinstance(loss, str) else {name: float(weight) for name, weight in weights.items()}
+    ordered = {name: float(weights[name]) for name in names if name in weights}
+    only = next(iter(ordered))
+    return only if ordered == {only: 1.0} else ordered  # one loss, however it is written
 
 
 def parts_of(loss: Loss) -> tuple[str, ...]:
@@ -180,6 +183,8 @@ def describe_loss(loss: Loss) -> str | dict[str, float]:
         return loss
     if isinstance(loss, Mapping):
         return dict(loss)
+    if isinstance(loss, partial):
+        return f"a partial of {describe_loss(loss.func)}"
     name = getattr(loss, "__qualname__", type(loss).__qualname__)
     return f"{getattr(loss, '__module__', '?')}.{name}"
 
@@ -211,6 +216,12 @@ def make_loss(loss: Loss) -> Callable[..., Tensor]:
             found = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise DescriptionError(
                 f"loss {describe_loss(loss)} returned {found}; expected a tensor without dimensions."
+            )
+        if simulated.requires_grad and not value.requires_grad:
+            raise DescriptionError(
+                f"loss {describe_loss(loss)} returned a tensor without gradient, from which nothing can be "
+                "learned; expected one that torch computed from the simulated streamflow, without detach() "
+                "or NumPy."
             )
         return value
 

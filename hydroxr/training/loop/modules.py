@@ -32,14 +32,17 @@ GivesParameters = ConstantParameters | FilterNetwork | ParameterNetwork
 Trainable = GivesParameters | StreamflowNetwork
 
 
-def make_module(description: Spec, data: TrainingData) -> Trainable:
-    """The module to train, with random weights and the normalisation of the training data."""
+def make_module(description: Spec, data: TrainingData, least: float = 0.0) -> Trainable:
+    """The module to train, with random weights and the normalisation of the training data.
+
+    ``least`` is the protocol's ``least_deviation``.
+    """
     assert data.forcing.shape[2] == len(description.forcing)
     forcing, attributes = torch.from_numpy(data.forcing), torch.from_numpy(data.attributes)
     if isinstance(description, LSTMStreamflow):
         lstm = StreamflowNetwork(description, attributes.shape[1])
-        lstm.set_normalisation(forcing, attributes)
-        lstm.set_target(torch.from_numpy(data.observed))
+        lstm.set_normalisation(forcing, attributes, least)
+        lstm.set_target(torch.from_numpy(data.observed), least)
         return lstm
     module: GivesParameters
     if description.network == "constant":
@@ -47,7 +50,7 @@ def make_module(description: Spec, data: TrainingData) -> Trainable:
     else:
         network = ParameterNetwork if description.reads_window else FilterNetwork
         module = network(description, attributes.shape[1])
-        module.set_normalisation(forcing, attributes)
+        module.set_normalisation(forcing, attributes, least)
     if module.runoff is not None:
         module.runoff.imitate_equation()
     return module

@@ -1,18 +1,17 @@
-"""What training does to its process: Ctrl-C, memory of the C library, precision of the processor."""
+"""What training does to its process: settings of torch, memory of the C library, precision."""
 
 from __future__ import annotations
 
 import ctypes
-import signal
-import threading
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any
 
 import torch
+
+from ...errors import warn
 
 # Parameters of mallopt, from malloc.h of the GNU C library.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -20,40 +19,30 @@ _NEVER = 2**31 - 1  # bytes: the largest value that mallopt takes
 # The values that the library reaches by itself after large blocks were freed.
 _USUAL_MMAP, _USUAL_TRIM = 32 * 2**20, 64 * 2**20
 
+_LOOK = 0.2  # seconds over which other programs are looked at
 _WORTH = 64  # hidden units; below, converting to bfloat16 costs what the multiplication saves
 
 
-class Interrupts:
-    """Delay Ctrl-C: the first one sets ``asked``, the second raises KeyboardInterrupt.
+@contextmanager
+def own_settings(device: str) -> Iterator[None]:
+    """The settings of torch that a training needs, whatever those of the caller are.
 
-    Python handles signals in the main thread only. In other threads, and where the program has a
-    handler of its own, nothing changes.
+    New tensors are float32 and on the CPU unless they say otherwise, operations keep their precision, and
+    gradients are recorded.
     """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._previous: Any = None
-
-    def __enter__(self) -> Interrupts:
-        in_main = threading.current_thread() is threading.main_thread()
-        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._previous = signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-
-    def is_second(self) -> bool:
-        """Count an interrupt, and say whether there was one before."""
-        before, self.asked = self.asked, True
-        return before
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.is_second():
-            raise KeyboardInterrupt
+    dtype = torch.get_default_dtype()
+    with ExitStack() as stack:
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        for context in (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(torch.device(device).type, enabled=False),
+        ):
+            stack.enter_context(context)
+        torch.set_default_dtype(torch.float32)
+        stack.callback(torch.set_default_dtype, dtype)
+        yield
 
 
 @contextmanager
@@ -75,6 +64,38 @@ def kept_memory() -> Iterator[None]:
         library.mallopt(_MMAP_THRESHOLD, _USUAL_MMAP)
         library.mallopt(_TRIM_THRESHOLD, _USUAL_TRIM)
         library.malloc_trim(0)
+
+
+@contextmanager
+def free_cores(device: str) -> Iterator[int]:
+    """Let torch use no more threads than cores that other programs leave; gives their number.
+
+    On a busy machine its threads wait for each other, which makes a training 5 to 10 times slower. The
+    number of threads, once it is 1 (OMP_NUM_THREADS=1, torch.set_num_threads(1)), is left alone.
+    """
+    threads = torch.get_num_threads()
+    used = threads if torch.device(device).type != "cpu" or threads == 1 else _uncontested(threads)
+    if used < threads:
+        warn(
+            f"other programs keep this machine busy, so this training uses {used} instead of {threads} "
+            "threads of torch; more would wait for each other, which is 5 to 10 times slower. With another "
+            "number of threads a training is the same up to rounding."
+        )
+    torch.set_num_threads(used)
+    try:
+        yield used
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _uncontested(threads: int) -> int:
+    """How many of this number of threads find a core of their own."""
+    import psutil
+
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    shares = psutil.cpu_percent(interval=_LOOK, percpu=True)
+    free = sum(1.0 - shares[core] / 100.0 for core in allowed if core < len(shares))
+    return max(1, min(threads, round(free)))
 
 
 def _gnu_library() -> ctypes.CDLL | None:

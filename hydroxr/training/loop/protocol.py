@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import DescriptionError
 from ...models.specs import Spec
+from ...support.function_identity import function_identity
 from .losses import OUTPUT_LOSSES, Loss, checked_loss, describe_loss, parts_of
 
 OPTIMIZERS = ("adam", "adadelta")
@@ -36,8 +37,10 @@ _RATES |= {
 # Enough for a regional network to be useful and for constant parameters to settle.
 _ITERATIONS = {"lstm": 1500, "filters": 1500, "mlp": 1500, "streamflow": 1500, "constant": 300}
 _SCHEDULES = {"adam": "cosine", "adadelta": "constant"}
+_WINDOWS, _LARGEST = 5, 600  # constant parameters: windows per cell and iteration, and largest batch
 _COVERED = 0.99  # expected share of the (cell, day) pairs that an epoch of random windows covers
 _LEAST = {"warmup": 0, "seed": 0}  # smallest whole number allowed; 1 for the others
+_MOST = {"seed": 2**64 - 1}  # the largest; torch takes no larger seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,9 @@ class Protocol:
         Stop after this many validations in a row without improvement. None: never.
     seed : int
         Seed of weights, draws and dropout.
+    least_deviation : float
+        A standard deviation of forcing or attributes below it counts as 1 where they are normalised. This
+        depends on their units; 0 leaves only what is constant. The paper's is 0.001.
 
     Raises
     ------
@@ -106,6 +112,7 @@ class Protocol:
     validate_every: int = 100
     patience: int | None = None
     seed: int = 0
+    least_deviation: float = 0.0
 
     def __post_init__(self) -> None:
         kept: dict[str, Any] = {"loss": checked_loss(self.loss)}
@@ -124,6 +131,7 @@ class Protocol:
         if not isinstance(self.dropout, float | int | np.number) or not 0.0 <= self.dropout < 1.0:
             raise DescriptionError(f"dropout is {self.dropout!r}; expected a share from 0 to below 1.")
         kept["dropout"] = float(self.dropout)
+        kept["least_deviation"] = _number("least_deviation", self.least_deviation, zero=True)
         if (self.iterations is None) == (self.epochs is None):
             raise DescriptionError(
                 f"iterations is {self.iterations} and epochs is {self.epochs}; expected one of them."
@@ -136,6 +144,13 @@ class Protocol:
         return {field.name: getattr(self, field.name) for field in fields(self)} | {
             "loss": describe_loss(self.loss)
         }
+
+    def identity(self) -> dict[str, Any]:
+        """As :meth:`to_dict`, with a checksum of a loss function beside its name, which others may share."""
+        values = self.to_dict()
+        if callable(self.loss):
+            values["loss"] = f"{values['loss']} ({function_identity(self.loss)})"
+        return values
 
     def for_data(self, cells: int, days: int) -> Protocol:
         """The protocol with ``iterations`` as a number, for training data of this size."""
@@ -150,6 +165,22 @@ class Protocol:
             return self.learning_rate
         share = iteration / max(self.iterations or 1, 1)
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def for_many_cells(protocol: Protocol, network: str, changes: Mapping[str, Any], cells: int) -> Protocol:
+    """The protocol with as many windows as the parameters of ``cells`` cells need to settle.
+
+    A network learns from all cells, constant parameters from their own alone. Five windows of each cell per
+    iteration find what made the streamflow; where that exceeds a batch of 600, there are more iterations.
+    What ``changes`` has, or the paper's preset, stays.
+    """
+    chosen = {name for name, value in changes.items() if value is not None}
+    if network != "constant" or protocol.preset == "paper" or chosen & {"batch", "iterations", "epochs"}:
+        return protocol
+    wanted = _WINDOWS * cells
+    batch = min(max(protocol.batch, wanted), _LARGEST)
+    iterations = math.ceil((protocol.iterations or 1) * max(1.0, wanted / batch))
+    return replace(protocol, batch=batch, iterations=iterations)
 
 
 def epoch_iterations(batch: int, window: int, warmup: int, cells: int, days: int) -> int:
@@ -209,6 +240,7 @@ def _paper(network: str) -> Protocol:
         dropout=0.5,
         clip=None,
         precision="float32",
+        least_deviation=1e-3,
     )
 
 
@@ -286,14 +318,15 @@ def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 
 def _whole(name: str, value: Any) -> int:
-    least = _LEAST.get(name, 1)
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}.")
+    least, most = _LEAST.get(name, 1), _MOST.get(name, math.inf)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        below = "" if most == math.inf else " and below 2**64"
+        raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}{below}.")
     return int(value)
 
 
-def _number(name: str, value: Any) -> float:
+def _number(name: str, value: Any, zero: bool = False) -> float:
     is_number = isinstance(value, float | int | np.number) and not isinstance(value, bool)
-    if not is_number or not (np.isfinite(value) and value > 0):
-        raise DescriptionError(f"{name} is {value!r}; expected a number above 0.")
+    if not is_number or not (np.isfinite(value) and (value > 0 or (zero and value == 0))):
+        raise DescriptionError(f"{name} is {value!r}; expected a number above 0{', or 0' * zero}.")
     return float(value)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import MissingObservationError, TrainingError
+from ...metrics.records import bounded_variance
 from ...models.filter_network import FilterNetwork
 from ...models.parameter_network import RegionalNetwork
 from ...models.specs import Spec
@@ -21,7 +23,7 @@ from .batches import batch_output, batch_parameters, batch_streamflow, block_day
 from .checkpoint import optimizer_tensors, restore_optimizer
 from .failures import describe_failure
 from .losses import make_loss
-from .modules import make_module
+from .modules import ConstantParameters, make_module
 from .protocol import Protocol
 from .sampler import WindowSampler
 from .validation import median_nse
@@ -29,6 +31,8 @@ from .validation import median_nse
 MOST_SKIPPED = 10  # batches in a row without a finite gradient that end a training
 
 HISTORY = ("loss", "learning_rate", "seconds", "skipped")
+
+Held = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Training:
         self.protocol, self.data, self.device, self.validation = protocol, data, device, validation
         self.total = protocol.iterations
         with seeded(protocol.seed, device):
-            self.module = make_module(description, data).to(device).train()
+            self.module = make_module(description, data, protocol.least_deviation).to(device).train()
         if isinstance(self.module, RegionalNetwork) and protocol.precision == "bfloat16":
             self.module.lstm_dtype = torch.bfloat16
         self.sampler = WindowSampler(
@@ -75,6 +79,7 @@ class Training:
             window=protocol.window,
             warmup=protocol.warmup,
             seed=protocol.seed,
+            balanced=isinstance(self.module, ConstantParameters),
         )
         if self.sampler.is_empty:
             raise MissingObservationError(
@@ -85,7 +90,7 @@ class Training:
         self.attributes = torch.from_numpy(data.attributes).to(device)
         self.features = self._features()
         self.observed = torch.from_numpy(data.observed).to(device)
-        self.variance = torch.from_numpy(variance_of(data.observed)).to(device)
+        self.variance = torch.from_numpy(bounded_variance(data.observed)).float().to(device)
         self.days = torch.arange(protocol.warmup + protocol.window, device=device)[:, None]
         self.loss = make_loss(protocol.loss)
         kind = {"adam": torch.optim.Adam, "adadelta": torch.optim.Adadelta}[protocol.optimizer]
@@ -97,6 +102,8 @@ class Training:
         self.best_score, self.best_iteration = -np.inf, 0
         self.stale = 0  # validations since the best one
         self.skipped_in_row = 0
+        self.started = time.perf_counter()  # when an uninterrupted training would have begun
+        self.is_torn = False  # within an update of weights and history
 
     @property
     def iteration(self) -> int:
@@ -115,8 +122,13 @@ class Training:
         return patience is not None and self.stale >= patience
 
     @property
+    def awaits_validation(self) -> bool:
+        """Whether an interrupt came between the last iteration and its entry in the validations."""
+        return self.validation is not None and len(self.history["validation_nse"]) < self.iteration
+
+    @property
     def is_done(self) -> bool:
-        return self.iteration >= self.total or self.has_stopped
+        return not self.awaits_validation and (self.iteration >= self.total or self.has_stopped)
 
     @property
     def shown(self) -> str:
@@ -126,8 +138,11 @@ class Training:
         text = f"loss {recent.mean():.4f}" if len(recent) else "loss ?"
         return f"{text}, NSE {self.best_score:.3f}" if self.best else text
 
-    def step(self) -> None:
-        """One iteration: draw a batch, take its gradient, and update the weights if it is finite."""
+    def step(self, held: Held = nullcontext) -> None:
+        """One iteration: draw a batch, take its gradient, and update the weights if it is finite.
+
+        ``held`` makes a context within which no interrupt takes effect.
+        """
         cells, starts = self.sampler.draw()
         rate = self.protocol.rate(self.iteration)
         for group in self.optimizer.param_groups:
@@ -140,13 +155,22 @@ class Training:
         # The only point where the host waits for the device.
         value, length = torch.stack([loss.detach().float(), norm.float()]).tolist()
         fine = bool(np.isfinite(value) and np.isfinite(length))
-        if fine:
-            self.optimizer.step()
-        self.skipped_in_row = 0 if fine else self.skipped_in_row + 1
-        if self.skipped_in_row == min(MOST_SKIPPED, self.total):
+        if not fine and self.skipped_in_row + 1 == min(MOST_SKIPPED, self.total):
+            self.skipped_in_row += 1
             raise TrainingError(describe_failure(self, cells, starts))
-        for name, entry in (("loss", value), ("learning_rate", rate), ("skipped", not fine)):
-            self.history[name].append(entry)
+        with held(), self._updating():
+            if fine:
+                self.optimizer.step()
+            self.skipped_in_row = 0 if fine else self.skipped_in_row + 1
+            seconds = time.perf_counter() - self.started
+            for name, entry in zip(HISTORY, (value, rate, seconds, not fine), strict=True):
+                self.history[name].append(entry)
+
+    @contextmanager
+    def _updating(self) -> Iterator[None]:
+        self.is_torn = True
+        yield
+        self.is_torn = False
 
     def loss_of(self, cells: np.ndarray, starts: np.ndarray) -> Tensor:
         """The loss of a batch; the warm-up of each cell begins on its day in ``starts``."""
@@ -189,18 +213,19 @@ class Training:
     def _indices(self, numbers: np.ndarray) -> Tensor:
         return torch.from_numpy(numbers).to(self.device)
 
-    def validate_if_due(self) -> None:
+    def validate_if_due(self, held: Held = nullcontext) -> None:
         """Validate every ``validate_every`` iterations and at the end; keep the best weights."""
         if self.validation is None:
             return
-        score = np.nan
-        if self.iteration % self.protocol.validate_every == 0 or self.iteration == self.total:
-            score = median_nse(self.module, self.validation, self.device)
-            self.stale += 1
-            if score > self.best_score or not self.best:
+        due = self.iteration % self.protocol.validate_every == 0 or self.iteration == self.total
+        score = median_nse(self.module, self.validation, self.device) if due else np.nan
+        with held(), self._updating():
+            if due:
+                self.stale += 1
+            if due and (score > self.best_score or not self.best):
                 self.best = {name: value.clone() for name, value in self.module.state_dict().items()}
                 self.best_score, self.best_iteration, self.stale = score, self.iteration, 0
-        self.history["validation_nse"].append(score)
+            self.history["validation_nse"].append(score)
 
     def random_state(self) -> tuple[Any, ...]:
         """States of the random numbers: draws of batches, torch on the CPU, torch on the GPU."""
@@ -215,10 +240,6 @@ class Training:
         """
         if self.iteration == iteration:
             self._set_random_state(*state)
-        for values in self.history.values():
-            del values[self.iteration :]
-        if self.validation is not None and len(self.history["validation_nse"]) < self.iteration:
-            self.history["validation_nse"].append(np.nan)
 
     def _set_random_state(self, draws: dict[str, Any], cpu: Tensor, gpu: Tensor | None) -> None:
         self.sampler.state = draws
@@ -259,6 +280,7 @@ class Training:
         self.history = content["history"]
         for name in ("best_score", "best_iteration", "stale", "skipped_in_row"):
             setattr(self, name, content[name])
+        self.started = time.perf_counter() - self.seconds
 
     def result(self) -> Trained:
         """The best weights, or the last ones without validation.
@@ -281,17 +303,9 @@ class Training:
         if self.best:
             facts["validation_nse"] = self.best_score
         arrays = {name: value.detach().cpu().numpy() for name, value in weights.items()}
-        return Trained(arrays, self.history, facts)
-
-
-def variance_of(observed: np.ndarray) -> np.ndarray:
-    """Variance of the observations of each cell, (space,), float32; 0 without observations."""
-    valid = np.isfinite(observed)
-    count = np.maximum(valid.sum(0), 1)
-    values = np.where(valid, observed, 0.0).astype(float)
-    deviation = np.where(valid, values - values.sum(0) / count, 0.0)
-    variance: np.ndarray = ((deviation**2).sum(0) / count).astype("float32")
-    return variance
+        missing = {name: self.iteration - len(values) for name, values in self.history.items()}
+        history = {name: values + [np.nan] * missing[name] for name, values in self.history.items()}
+        return Trained(arrays, history, facts)
 
 
 @contextmanager

@@ -7,17 +7,19 @@ iteration, to learn whether the gradient is finite.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, warn
 from ...models.specs import Spec
 from ...physics.threads import without_subnormals
+from ...support.interrupts import ONE_TRAINING, Interrupts
 from ...support.progress import progress_bar
 from .arrays import TrainingData, ValidationData
 from .checkpoint import Checkpoint
-from .process import Interrupts, kept_memory
+from .process import free_cores, kept_memory, own_settings
 from .protocol import Protocol
 from .session import Trained, Training, seeded
 
@@ -60,18 +62,30 @@ def train(
     TrainingError
         If ten batches in a row, or all batches, have no finite loss and gradient.
     CheckpointError
-        If the checkpoint is damaged, belongs to another training, or cannot be written.
+        If the checkpoint is damaged or belongs to another training, or if its folder cannot be written or
+        is in use by a training that is under way. If a later checkpoint cannot be written, that is a warning.
     KeyboardInterrupt
         If it is interrupted before the first iteration is done, or twice.
     """
-    training = Training(description, data, protocol, device, validation)
-    with seeded(protocol.seed, device), kept_memory(), Interrupts() as interrupts, without_subnormals():
+    with ExitStack() as stack:
         if checkpoint is not None:
-            found = checkpoint.read(identity or {})
-            if found is not None:
+            stack.enter_context(checkpoint.reserved())
+        for context in (
+            ONE_TRAINING,
+            own_settings(device),
+            free_cores(device),
+            seeded(protocol.seed, device),
+        ):
+            stack.enter_context(context)
+        training = Training(description, data, protocol, device, validation)
+        if checkpoint is not None:
+            checkpoint.check_space(training.snapshot(identity)[0])
+        with kept_memory(), Interrupts() as interrupts, without_subnormals():
+            found = None if checkpoint is None else checkpoint.read(identity or {})
+            if checkpoint is not None and found is not None:
                 restore_checked(training, checkpoint, *found)
-        _run(training, interrupts, checkpoint, identity, progress)
-    return training.result()
+            _run(training, interrupts, checkpoint, identity, progress)
+        return training.result()
 
 
 def _run(
@@ -85,27 +99,36 @@ def _run(
     bar = progress_bar(
         total=training.total, initial=training.iteration, desc="fit", unit="it", disable=not progress
     )
-    first, started = training.iteration, time.perf_counter() - training.seconds
+    first, waited = training.iteration, training.awaits_validation
+    training.started = time.perf_counter() - training.seconds
     with bar:
         while not training.is_done:
             before = training.iteration, training.random_state()
             try:
-                training.step()
-                training.history["seconds"].append(time.perf_counter() - started)
-                training.validate_if_due()
+                if not training.awaits_validation:
+                    training.step(interrupts.held)
+                training.validate_if_due(interrupts.held)
             except KeyboardInterrupt:
-                if interrupts.is_second():
+                if interrupts.is_second() or training.is_torn:
                     raise
                 training.rewind(*before)
                 break
             bar.set_postfix_str(training.shown, refresh=False)
-            bar.update()
+            bar.update(training.iteration - before[0])
             if interrupts.asked:
                 break
             if checkpoint is not None and checkpoint.is_due(training.iteration) and not training.is_done:
-                checkpoint.write(*training.snapshot(identity))
-    if checkpoint is not None and training.iteration > first:
+                _keep(training, checkpoint, identity)
+    if checkpoint is not None and (training.iteration > first or waited):
+        _keep(training, checkpoint, identity)
+
+
+def _keep(training: Training, checkpoint: Checkpoint, identity: dict[str, Any] | None) -> None:
+    """Write a checkpoint; where that fails the training is worth more, so that this only warns."""
+    try:
         checkpoint.write(*training.snapshot(identity))
+    except CheckpointError as error:
+        warn(f"{error} Without it a repeated call continues from the one before, if there is one.")
 
 
 def restore_checked(
@@ -135,7 +158,9 @@ def restore_checked(
         if any(part.ndim and part.shape != like.shape for like in state for part in state[like].values()):
             raise ValueError("the state of its optimiser has other shapes")
         lengths = {name: len(values) for name, values in training.history.items()}
-        if len({*lengths.values()}) != 1 or training.iteration > training.total:
+        missing = {training.iteration - length for length in lengths.values()}
+        whole = missing == {0} or (missing == {0, 1} and training.awaits_validation)
+        if not whole or training.iteration > training.total:
             raise ValueError(f"its history has {lengths}")
     except (KeyError, RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CheckpointError(

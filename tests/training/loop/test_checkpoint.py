@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 import xarray as xr
+from safetensors.torch import load_file
 
 import hydroxr as hx
 from hydroxr.errors import (
@@ -25,6 +26,7 @@ from hydroxr.errors import (
 )
 from hydroxr.training.loop import checkpoint as checkpoints
 from hydroxr.training.loop.checkpoint import CHECKPOINT_FILE
+from hydroxr.training.loop.losses import paper_loss
 from tests.support.trainings import KINDS, LATER, Trouble, fit, same
 
 
@@ -219,22 +221,24 @@ def test_a_checkpoint_folder_that_is_a_file_is_refused(ds: xr.Dataset, tmp_path:
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(
     ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the disk is full, there is an error, the older checkpoint stays whole, and no other file is left."""
+    """If the disk is full later, that is a warning: the model is there, the older checkpoint stays whole, and
+    no other file is left."""
     count = 0
-    real = os.fsync
+    real = checkpoints.write_whole
 
-    def full(number: int) -> None:
+    def full(path: Path, data: bytes) -> None:
         nonlocal count
         count += 1
-        if count == 3:
+        if count >= 3:
             raise OSError("no space left on device")
-        real(number)
+        real(path, data)
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(checkpoints, "write_whole", full)
     options = {"checkpoint": tmp_path / "run", "checkpoint_every": 1}
-    with pytest.raises(CheckpointError, match="no space left"):
-        fit(ds, **options)
+    with pytest.warns(HydroxrWarning, match=r"no space left.*continues from the one before"):
+        same(fit(ds, **options), fit(ds))
     assert os.listdir(tmp_path / "run") == [CHECKPOINT_FILE]
+    monkeypatch.undo()
     same(fit(ds, **options), fit(ds))
 
 
@@ -250,7 +254,7 @@ real = os.fsync
 def fsync(number):
     global count
     count += 1
-    if count == 4:
+    if count == 5:
         os.kill(os.getpid(), signal.SIGKILL)
     real(number)
 os.fsync = fsync
@@ -265,3 +269,62 @@ def test_a_killed_training_is_continued(ds: xr.Dataset, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=root, capture_output=True, check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     same(fit(ds, "dynamic", checkpoint=tmp_path / "run"), fit(ds, "dynamic"))
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_training(ds: xr.Dataset, tmp_path: Path) -> None:
+    """Not after it; nothing is trained, and no folder is left."""
+    trouble = Trouble((), "")
+    (tmp_path / "file").write_text("precious")
+    for place in ("/proc/nope", tmp_path / "file" / "run", "s3://bucket/run"):
+        with pytest.raises(CheckpointError, match=r"nope|file|bucket"):
+            fit(ds, loss=trouble, checkpoint=place)
+    assert trouble.count == 0
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_disk_that_is_full_is_found_before_the_training(
+    ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many bytes as a checkpoint needs are written, and removed again."""
+    tried = []
+
+    def full(folder: Path, size: int) -> None:
+        tried.append(size)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(checkpoints, "try_writing", full)
+    trouble = Trouble((), "")
+    with pytest.raises(CheckpointError, match="no space left"):
+        fit(ds, loss=trouble, checkpoint=tmp_path / "run")
+    assert trouble.count == 0
+    assert not (tmp_path / "run").exists()
+    monkeypatch.undo()
+    fit(ds, checkpoint=tmp_path / "run")
+    assert tried[0] > 0.8 * sum(
+        tensor.nbytes for tensor in load_file(tmp_path / "run" / CHECKPOINT_FILE).values()
+    )
+
+
+def test_two_trainings_do_not_share_a_folder(ds: xr.Dataset, tmp_path: Path) -> None:
+    """The second is refused while the first is under way, and not afterwards."""
+    refused = []
+
+    def loss(simulated: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+        if not refused:
+            with pytest.raises(CheckpointError, match=r"under way.*choose another folder") as caught:
+                fit(ds, checkpoint=tmp_path / "run")
+            refused.append(caught)
+        return paper_loss(simulated, observed)
+
+    fit(ds, checkpoint=tmp_path / "run", loss=loss)
+    assert len(refused) == 1
+    with pytest.raises(CheckpointError, match="another training"):
+        fit(ds, checkpoint=tmp_path / "run")
+
+
+def test_a_folder_below_the_home_folder(
+    ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fit(ds, checkpoint="~/run")
+    assert os.listdir(tmp_path / "run") == [CHECKPOINT_FILE]

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import psutil
 import pytest
@@ -184,3 +185,37 @@ def test_a_constant_network_has_no_lstm(ds: xr.Dataset) -> None:
     """It is always trained in float32."""
     model = ds.hbv.fit(hx.DeltaHBV(components=1, network="constant"), precision="bfloat16", **FIT)
     assert model.training["precision"] == "float32"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_of_the_caller_do_not_matter(ds: xr.Dataset, kind: str) -> None:
+    """Nor are they changed: precision of new tensors, gradients, inference, autocast, device."""
+    options = {"iterations": 2, "validation": LATER}
+    expected = fit(ds, kind, **options)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert fit(ds, kind, **options).hash == expected.hash
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for context in (
+        torch.no_grad(),
+        torch.inference_mode(),
+        torch.autocast("cpu", dtype=torch.bfloat16),
+        torch.device("meta"),
+    ):
+        with context:
+            assert fit(ds, kind, **options).hash == expected.hash
+    assert torch.is_grad_enabled()
+
+
+def test_trainings_in_threads_are_those_in_a_row(ds: xr.Dataset) -> None:
+    """They wait for each other, since they share torch's random numbers; the caller's stay as they are."""
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    kinds = ("static", "filters", "constant") * 2
+    in_a_row = [fit(ds, kind, seed=seed).hash for seed, kind in enumerate(kinds)]
+    tasks = [dask.delayed(fit)(ds, kind, seed=seed) for seed, kind in enumerate(kinds)]
+    in_threads = dask.compute(*tasks, scheduler="threads", num_workers=3)
+    assert [model.hash for model in in_threads] == in_a_row
+    assert torch.equal(torch.get_rng_state(), state)
