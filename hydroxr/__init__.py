@@ -17,6 +17,9 @@ from .models.specs import DeltaHBV, LSTMStreamflow
 if TYPE_CHECKING:
     from . import compare, metrics, physics, plot
     from .datasets.camels import open_camels
+    from .datasets.catchments.reader import open_catchments
+    from .datasets.climate import climate_attributes
+    from .datasets.grids.forcing import open_forcing
     from .datasets.samples import open_sample
     from .datasets.virtual_continent import virtual_continent
     from .models.ensemble import Ensemble
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
 
 _FUNCTIONS = {
     "open_camels": "datasets.camels",
+    "open_forcing": "datasets.grids.forcing",
+    "open_catchments": "datasets.catchments.reader",
     "open_sample": "datasets.samples",
+    "climate_attributes": "datasets.climate",
     "load_model": "models.load",
     "open_run": "storage.open",
     "open_results": "reproduction.results",
@@ -49,11 +55,14 @@ __all__ = [
     "Model",
     "RiverNetwork",
     "__version__",
+    "climate_attributes",
     "compare",
     "errors",
     "load_model",
     "metrics",
     "open_camels",
+    "open_catchments",
+    "open_forcing",
     "open_results",
     "open_run",
     "open_sample",

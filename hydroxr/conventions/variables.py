@@ -358,7 +358,7 @@ OUTPUTS = FLUXES + STATES  # in the order of simulate
 DERIVED = tuple(row.name for row in _ROWS if row.role == "derived")
 
 # Attributes of Table A1 of Feng et al. (2022), by their names in CAMELS-US; text attributes are last.
-ATTRIBUTES = (
+CLIMATE_ATTRIBUTES = (
     "p_mean",
     "pet_mean",
     "p_seasonality",
@@ -368,6 +368,9 @@ ATTRIBUTES = (
     "high_prec_dur",
     "low_prec_freq",
     "low_prec_dur",
+)
+ATTRIBUTES = (
+    *CLIMATE_ATTRIBUTES,
     "elev_mean",
     "slope_mean",
     "area_gages2",

@@ -74,8 +74,8 @@ def open_camels(
 
     Notes
     -----
-    The NLDAS files published with CAMELS have tmin = tmax on every day, so there is no daily temperature
-    range for the formula of Hargreaves. The ``comment`` of ``tmin`` and ``tmax`` says so.
+    The NLDAS files published with CAMELS have tmin = tmax on every day. Files like that give ``tmean`` in
+    place of both, from which ``ds.hbv.pet`` computes Oudin's PET: without a daily range, Hargreaves is 0.
 
     Sources: Newman et al. (2015), https://doi.org/10.5194/hess-19-209-2015; Addor et al. (2017),
     https://doi.org/10.5194/hess-21-5293-2017.

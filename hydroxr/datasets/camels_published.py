@@ -114,8 +114,8 @@ def open_published(
     series = _read_series({gauge: forcing_files[gauge] for gauge in chosen}, tables["topo"], layout)
     ds = xr.Dataset(series, coords={"basin_id": ("basin", np.array(chosen))})
     if np.array_equal(ds["tmin"], ds["tmax"], equal_nan=True):
-        for name in ("tmin", "tmax"):
-            ds[name].attrs["comment"] = "tmin equals tmax throughout: there is no daily temperature range"
+        ds = ds.drop_vars("tmax").rename(tmin="tmean")
+        ds["tmean"].attrs["comment"] = "published as tmin and tmax, which are equal throughout"
     for table, names in columns.items():
         for name in names:
             ds[name] = ("basin", np.array([tables[table][gauge][name] for gauge in chosen]))

@@ -115,7 +115,7 @@ def read_attributes(path: Path, columns: Mapping[str, bool]) -> AttributeRows:
     Parameters
     ----------
     path
-        Table with one line per basin, columns separated by ``;``, and ``NA`` for missing values.
+        Table with one line per basin, columns separated by ``;``, and ``NA`` or nothing for missing values.
     columns
         Columns of the table besides ``gauge_id``, in any order -> whether they are text.
 
@@ -145,8 +145,8 @@ def read_attributes(path: Path, columns: Mapping[str, bool]) -> AttributeRows:
         for name, field in zip(header, fields, strict=True):
             if name == "gauge_id" or columns[name]:
                 row[name] = "" if field == "NA" else field
-            elif field == "NA" or _is_number(field):
-                row[name] = float("nan") if field == "NA" else float(field)
+            elif field in ("", "NA") or _is_number(field):
+                row[name] = float("nan") if field in ("", "NA") else float(field)
             else:
                 raise _error(
                     path, number, f"has {_shown(field)} as {name}", "a number or NA", "Correct the value."

@@ -105,6 +105,7 @@ ATTRS: dict[str, dict[str, Any]] = {
 }
 ATTRS |= {
     "prcp": VARIABLES["prcp"].attrs(),
+    "tmean": VARIABLES["tmean"].attrs() | {"units_metadata": "temperature: on_scale"},
     "tmin": VARIABLES["tmin"].attrs() | {"units_metadata": "temperature: on_scale"},
     "tmax": VARIABLES["tmax"].attrs() | {"units_metadata": "temperature: on_scale"},
     "lat": VARIABLES["lat"].attrs() | ATTRS["lat"],

@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..conventions.missing_values import look_missing, stated_missing
 from ..conventions.units import identity, same_units
-from ..conventions.variables import ATTRIBUTES
+from ..conventions.variables import ATTRIBUTES, CLIMATE_ATTRIBUTES
 from ..errors import AttributeValueError, DimensionError, MissingAttributeError, UnitsError, warn
 from .cells import Space
 
@@ -40,7 +40,7 @@ def attribute_names(
     if absent:
         raise MissingAttributeError(
             f"attributes {', '.join(absent)} are not in the Dataset; add them or name others: "
-            "attributes=[...]."
+            f"attributes=[...].{_climate_hint(absent)}"
         )
     if not names:
         raise MissingAttributeError(
@@ -51,6 +51,17 @@ def attribute_names(
     for name in names:
         _check_static(ds[name], space)
     return names
+
+
+def _climate_hint(absent: Sequence[str]) -> str:
+    """How to compute those of the absent attributes that follow from forcing, for messages."""
+    climate = [name for name in absent if name in CLIMATE_ATTRIBUTES]
+    if not climate:
+        return ""
+    return (
+        f" The forcing of a stated period gives {', '.join(climate)}: "
+        "ds.merge(hx.climate_attributes(ds, time=...))."
+    )
 
 
 def _check_static(array: xr.DataArray, space: Space) -> None:
@@ -112,13 +123,13 @@ def attribute_array(
     if names and len(absent) == len(names):
         raise MissingAttributeError(
             f"the Dataset has none of the attributes that the model was trained with: {', '.join(absent)}; "
-            "add them with the meaning and units of the training data."
+            f"add them with the meaning and units of the training data.{_climate_hint(absent)}"
         )
     if absent and missing == "raise":
         raise MissingAttributeError(
             f"the model was trained with attributes that the Dataset lacks: {', '.join(absent)}; add them "
             "with the meaning and units of the training data. Or use the training's mean for them: "
-            "missing='fill'."
+            f"missing='fill'.{_climate_hint(absent)}"
         )
     columns: list[xr.Variable] = []
     for name in names:

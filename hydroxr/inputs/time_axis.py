@@ -10,6 +10,10 @@ from ..errors import DescriptionError, DimensionError, EmptySelectionError, Time
 from .find import listed
 
 _JITTER = 1.0 / 86400.0  # days; decoded times are off by less
+_TO_DAYS = (
+    "hx.open_forcing(ds, source=..., utc_offset=...) makes days of the hours of ERA5-Land, ERA5, NLDAS-2 and "
+    "CMIP6; resample others."
+)
 
 
 def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> None:
@@ -54,9 +58,8 @@ def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> No
     if len(wrong):
         usual = float(np.median(steps))
         if abs(usual - 1.0) > _JITTER:
-            raise TimeAxisError(
-                f"'time' has steps of {usual:g} days; expected daily values: resample them first."
-            )
+            remedy = _TO_DAYS if usual < 1.0 else "Resample them."
+            raise TimeAxisError(f"'time' has steps of {usual:g} days; expected daily values. {remedy}")
         before, after, first, last = (str(index[place])[:10] for place in (wrong[0], wrong[0] + 1, 0, -1))
         more = f" ({len(wrong)} gaps in all)" if len(wrong) > 1 else ""
         raise TimeAxisError(

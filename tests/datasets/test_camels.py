@@ -176,9 +176,12 @@ def test_published_and_compact_share_attributes_names_and_units() -> None:
 def test_products(forcing: str, tmin: float) -> None:
     ds = open_camels(OFFICIAL, forcing=forcing)
     assert ds["basin"].values.tolist() == FOUR
-    assert float(ds["tmin"][0, 0]) == tmin
+    assert float(ds["tmean" if forcing == "nldas" else "tmin"][0, 0]) == tmin
     assert ds.sizes["time"] == (1461 if forcing == "daymet" else 1096)
     assert "667 of the 671" in ds.attrs["comment"]
     # The published NLDAS files have no temperature range, and the Dataset says so.
-    assert bool((ds["tmin"] == ds["tmax"]).sum() == ds["tmin"].notnull().sum()) == (forcing == "nldas")
-    assert ("comment" in ds["tmin"].attrs) == (forcing == "nldas")
+    assert ("tmin" in ds) == (forcing != "nldas")
+    if forcing == "nldas":
+        assert "equal throughout" in ds["tmean"].attrs["comment"]
+        assert ds.hbv.pet().attrs["comment"] == "Oudin, from 'tmean' and 'lat'"
+        ds.isel(time=slice(0, 1000)).hbv.check()

@@ -189,6 +189,31 @@ def test_separators_and_case_of_the_other_products(published: Path) -> None:
         xr.testing.assert_equal(ds, expected)
 
 
+def test_equal_extremes_are_a_mean(published: Path) -> None:
+    """The PET of a mean temperature is Oudin's, not one of a range of 0."""
+    for file in (published / "basin_mean_forcing/daymet").iterdir():
+        lines = [line.split() for line in file.read_text().splitlines()]
+        equal = [
+            [*line[:-3], line[-2], *line[-2:]] if len(line) > 9 and line[0] != "Year" else line
+            for line in lines
+        ]
+        file.write_text("\n".join(" ".join(line) for line in equal) + "\n")
+    ds = open_camels(published)
+    assert not {"tmin", "tmax"} & set(ds)
+    assert ds["tmean"].attrs["units"] == "degC"
+    assert ds.hbv.pet().attrs["comment"].startswith("Oudin")
+
+
+def test_empty_fields_are_missing_and_foreign_tables_are_left_alone(published: Path) -> None:
+    """As pandas writes what is missing."""
+    folder = published / "camels_attributes_v2.0"
+    expected = open_camels(published)
+    for file in folder.iterdir():
+        file.write_text(file.read_text().replace(";NA;", ";;").replace(";NA;", ";;"))
+    write(folder / "camels_mine.txt", "gauge,anything\n1,2\n")
+    xr.testing.assert_identical(open_camels(published), expected)
+
+
 def test_selection_of_basins(published: Path) -> None:
     everything = open_camels(published)
     both = open_camels(published, basins=["03000003", 2000002])  # the order is the file's
@@ -266,7 +291,11 @@ DAMAGE: dict[str, tuple[str, Callable[[str], str], str]] = {
         "line 2 goes back to the day 2000-02-19",
     ),
     "table with text": ("camels_topo.txt", change("8.64", "small"), "line 4 has 'small' as area_gages2"),
-    "table with an empty value": ("camels_topo.txt", change("8.64", ""), "line 4 has '' as area_gages2"),
+    "table with an empty value": (
+        "camels_topo.txt",
+        change("8.64", ""),
+        "nan km2 as area_gages2 of gauge 03000003",
+    ),
     "table without an area": (
         "camels_topo.txt",
         change("8.64", "NA"),
