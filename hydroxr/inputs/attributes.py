@@ -139,7 +139,8 @@ def attribute_array(
             continue
         array = ds[name].reset_coords(drop=True)
         _check_static(array, space)
-        array = _as_trained(attribute_numbers(array), name, categories, (units or {}).get(name))
+        numbers = attribute_numbers(array, finite=False)  # where infinite, a run marks the cell
+        array = _as_trained(numbers, name, categories, (units or {}).get(name))
         others = {dim: ds.sizes[dim] for dim in space if dim not in array.dims}
         columns.append(array.variable.set_dims({**others, **array.sizes}).transpose(*space).astype("float32"))
     stacked = xr.Variable.concat([xr.Variable(space, column.data) for column in columns], "attribute")
@@ -197,7 +198,7 @@ def _in_units(array: xr.DataArray, name: str, trained: str | None) -> xr.DataArr
     return (array * factor + (offset - shift)) / divisor
 
 
-def attribute_numbers(array: xr.DataArray) -> xr.DataArray:
+def attribute_numbers(array: xr.DataArray, *, finite: bool = True) -> xr.DataArray:
     """An attribute as numbers if it holds numbers, also as text or objects; else as it is.
 
     Missing values that its attributes state are NaN.
@@ -206,7 +207,7 @@ def attribute_numbers(array: xr.DataArray) -> xr.DataArray:
     ------
     AttributeValueError
         If some of its values are numbers and others are not (``"120,5"``, ``"-"``), or it holds dates,
-        complex numbers or infinity.
+        complex numbers or, with ``finite``, infinity.
     """
     name = str(array.name)
     if not isinstance(array.dtype, np.dtype):  # a type of pandas, such as Float64
@@ -220,7 +221,7 @@ def attribute_numbers(array: xr.DataArray) -> xr.DataArray:
         )
     if kind not in TEXT:
         array = stated_missing(array)
-        if kind == "f" and array.chunks is None and bool(np.isinf(array.values).any()):
+        if finite and kind == "f" and array.chunks is None and bool(np.isinf(array.values).any()):
             raise AttributeValueError(
                 f"attribute {name!r} is infinite in {_row(array, np.isinf(array.values))}; expected finite "
                 "numbers: was something divided by zero?"
