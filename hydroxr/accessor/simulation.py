@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         members: bool
         memory: str | float | None
         spinup: str | int | slice | None
+        offsets: bool
 
 
 class SimulationMethods:
@@ -68,6 +69,7 @@ class SimulationMethods:
         members: bool = False,
         memory: str | float | None = None,
         spinup: str | int | slice | None = None,
+        offsets: bool = True,
     ) -> Any:
         """Simulate every cell: fluxes and states of HBV, or the streamflow of an LSTM; lazy if the input is.
 
@@ -109,13 +111,17 @@ class SimulationMethods:
             ``"1y"`` or 3, or a period once, ``slice("1990", "1999")``. ``spinup_storage_change`` tells by how
             much the storages changed the last time: small, once they are in balance. Not with
             ``initial_state``.
+        offsets : bool
+            Use the offsets of a model with ``gauge_offsets=True`` in the cells that it was trained on,
+            recognised by label and attributes. False: parameters from attributes alone, as in other cells.
 
         Returns
         -------
         Dataset, or (Dataset, Dataset) if ``return_state``
             Fluxes in kg m-2 day-1 (mm/day) and states at the end of the day in kg m-2 (mm),
             ``(space..., time)``. Regional models add ``attribute_flag``, which marks cells unlike those of
-            the training; for data in memory there is also a warning.
+            the training; for data in memory there is also a warning. Models with offsets add
+            ``offset_flag``, which is 1 in the cells whose offsets were used.
 
         Raises
         ------
@@ -131,7 +137,8 @@ class SimulationMethods:
         from ..simulation.simulate import simulate
 
         options = (variables, components, return_state, missing, dtype, device, backend, members)
-        return simulate(self._ds, model_or_parameters, initial_state, *options, memory=memory, spinup=spinup)
+        more = {"memory": memory, "spinup": spinup, "offsets": offsets}
+        return simulate(self._ds, model_or_parameters, initial_state, *options, **more)
 
     def plan(
         self,
@@ -174,6 +181,7 @@ class SimulationMethods:
         model: Model | Ensemble,
         time: slice | None = None,
         missing: Literal["raise", "fill"] = "raise",
+        offsets: bool = True,
     ) -> xr.Dataset:
         """Parameters that a model gives for the cells of the Dataset; lazy if the Dataset is.
 
@@ -186,6 +194,8 @@ class SimulationMethods:
             the Dataset has it, otherwise its first days, as many as the training period has.
         missing : {"raise", "fill"}
             What to do with missing forcing and absent attributes, as for :meth:`simulate`.
+        offsets : bool
+            As for :meth:`simulate`.
 
         Returns
         -------
@@ -202,4 +212,4 @@ class SimulationMethods:
         """
         from ..simulation.parameters import parameters
 
-        return parameters(self._ds, model, time, missing=missing)
+        return parameters(self._ds, model, time, missing=missing, offsets=offsets)

@@ -21,6 +21,7 @@ TRAINING = "hydroxr_training"  # provenance of the training, JSON
 PARAMETERS_TOKEN = "hydroxr_parameters_token"  # identifies parameters that a user gave
 MEMBERS = "hydroxr_members"  # number of members of an ensemble
 CROSS_VALIDATION = "hydroxr_cross_validation"  # summary of the folds, JSON
+GAUGE_OFFSETS = "hydroxr_gauge_offsets"  # USED or LEFT_OUT, of a model that has offsets
 PARAMETER_WINDOW = "hydroxr_parameter_window"  # days that the parameters were computed from
 START = "hydroxr_start"  # initial state of a simulation, and its day
 SPINUP = "hydroxr_spinup"  # days that were repeated before a simulation
@@ -31,6 +32,7 @@ DIGEST = "hydroxr_digest"  # digest of the rest of a NetCDF file
 MANIFEST = "hydroxr_manifest"  # marks a Zarr store that must have a manifest
 
 HBV, STREAMFLOW_ALONE = "hbv", "lstm_streamflow"  # values of MODEL_KIND
+USED, LEFT_OUT = "used", "left out"  # values of GAUGE_OFFSETS
 
 # Attributes of variables.
 LABELS_OF = "hydroxr_labels_of"  # the dimension whose labels a file holds in this variable

@@ -59,6 +59,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "comment": "A missing attribute, or text that training did not have, counts as the mean of the cells "
         "of the training. Outside of the range that these have, what the network gives is extrapolated.",
     },
+    "offset_flag": {
+        "flag_values": np.array([0, 1], dtype="int8"),
+        "flag_meanings": "parameters_from_attributes_alone parameters_with_offsets_of_this_cell",
+        "comment": "A cell of the training is recognised by its label and its attributes.",
+    },
 }
 
 

@@ -347,6 +347,13 @@ _ROWS = (
         "1",
         "quality_flag",
     ),
+    Variable(
+        "offset_flag",
+        "flag",
+        "whether the parameters of the cell have the offsets that the model learned for it",
+        "1",
+        "status_flag",
+    ),
 )
 
 VARIABLES: dict[str, Variable] = {row.name: row for row in _ROWS}

@@ -242,7 +242,7 @@ def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
     attributes : int
         Number of static inputs.
     cells : int
-        Number of cells that a constant network was fitted to; other networks ignore it.
+        Number of cells that a model was fitted to, if it has numbers for each of them.
     """
     shapes: Shapes = {}
     if isinstance(spec, DeltaHBV) and spec.runoff_network:
@@ -255,7 +255,7 @@ def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
     for name, number in (("forcing", len(spec.forcing)), ("attribute", attributes)):
         shapes |= {f"{name}_mean": (number,), f"{name}_std": (number,)}
     if isinstance(spec, DeltaHBV) and not spec.reads_window:
-        return shapes | _filter_shapes(spec, attributes)
+        return shapes | _filter_shapes(spec, attributes, cells)
     for gate in ("input", "hidden"):
         shapes |= {f"weight_{gate}": (4 * hidden, hidden), f"bias_{gate}": (4 * hidden,)}
     if isinstance(spec, LSTMStreamflow):
@@ -264,7 +264,7 @@ def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
     return shapes | {"decode.weight": (size, hidden), "decode.bias": (size,)}
 
 
-def _filter_shapes(spec: DeltaHBV, attributes: int) -> Shapes:
+def _filter_shapes(spec: DeltaHBV, attributes: int, cells: int) -> Shapes:
     """The shapes that :class:`~hydroxr.models.filter_network.FilterNetwork` has of its own."""
     n_forcing, second = len(spec.forcing), max(1, spec.hidden // 2)
     shapes: Shapes = {"mean_std": (n_forcing, len(TIME_SCALES))}
@@ -276,6 +276,8 @@ def _filter_shapes(spec: DeltaHBV, attributes: int) -> Shapes:
     if spec.dynamic:
         layers["read"] = (FILTER_UNITS, n_forcing + RUNNING_MEANS + attributes)
         layers["depart"] = (len(spec.dynamic) * spec.components, FILTER_UNITS)
+    if spec.gauge_offsets:
+        shapes |= {"offsets": (cells, spec.size), "offset_attributes": (cells, attributes)}
     for name, shape in layers.items():
         shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     return shapes

@@ -65,6 +65,8 @@ class FilterNetwork(nn.Module):
     description : DeltaHBV
     n_attributes : int
         Static inputs per cell.
+    n_cells : int
+        Training cells, each of which has offsets if the description wants them.
     """
 
     forcing_mean: Tensor
@@ -72,8 +74,9 @@ class FilterNetwork(nn.Module):
     mean_std: Tensor
     attribute_mean: Tensor
     attribute_std: Tensor
+    offset_attributes: Tensor
 
-    def __init__(self, description: DeltaHBV, n_attributes: int) -> None:
+    def __init__(self, description: DeltaHBV, n_attributes: int, n_cells: int = 0) -> None:
         super().__init__()
         self.description = description
         widths = (n_attributes, description.hidden, max(1, description.hidden // 2))
@@ -86,6 +89,10 @@ class FilterNetwork(nn.Module):
             self.depart = nn.Linear(FILTER_UNITS, len(description.dynamic) * description.components)
             nn.init.zeros_(self.depart.weight)
             nn.init.zeros_(self.depart.bias)
+        self.offsets: nn.Parameter | None = None
+        if description.gauge_offsets:
+            self.offsets = nn.Parameter(torch.zeros(n_cells, description.size))
+            self.register_buffer("offset_attributes", torch.zeros(n_cells, n_attributes))
         self.register_buffer("forcing_mean", torch.zeros(len(description.forcing)))
         self.register_buffer("forcing_std", torch.ones(len(description.forcing)))
         self.register_buffer("mean_std", torch.ones(len(description.forcing), len(TIME_SCALES)))
@@ -114,6 +121,8 @@ class FilterNetwork(nn.Module):
         mean, std = mean_and_deviation_of_present(attributes)
         self.attribute_mean.copy_(mean)
         self.attribute_std.copy_(varying(std, mean, least))
+        if self.offsets is not None:
+            self.offset_attributes.copy_(self._normalised(attributes))
 
     def normalised_forcing(self, forcing: Tensor) -> Tensor:
         """Forcing (time, space, variable) in standard deviations of the training data."""
@@ -154,7 +163,11 @@ class FilterNetwork(nn.Module):
         return means, last.flatten(1)
 
     def parameters_from(
-        self, attributes: Tensor, features: Tensor | None, names: tuple[str, ...]
+        self,
+        attributes: Tensor,
+        features: Tensor | None,
+        names: tuple[str, ...],
+        cells: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Parameters ``names``, static ones (space, component) and dynamic ones (row, space, component).
 
@@ -164,6 +177,8 @@ class FilterNetwork(nn.Module):
         features : Tensor, (row, space, variable + mean), optional
             Of the rows of dynamic parameters; not needed for static ones.
         names : tuple of str
+        cells : Tensor of int64, (space,), optional
+            Number of each cell among those of the training, -1 for others: whose offsets apply.
         """
         description = self.description
         values = self._normalised(attributes)
@@ -171,7 +186,11 @@ class FilterNetwork(nn.Module):
         for layer in self.static:
             hidden = torch.relu(layer(hidden))
         widths = [1 if name in ROUTING else description.components for name in description.parameters]
-        logits = dict(zip(description.parameters, self.decode(hidden).split(widths, -1), strict=True))
+        output = self.decode(hidden)
+        if cells is not None and self.offsets is not None:
+            own = self.offsets[cells.clamp(min=0)]
+            output = output + torch.where((cells >= 0)[:, None], own, 0.0)
+        logits = dict(zip(description.parameters, output.split(widths, -1), strict=True))
         if features is not None:
             departures = self._departures(values, features).chunk(len(description.dynamic), -1)
             for name, departure in zip(description.dynamic, departures, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class Model:
     categories : dict
         For each text attribute its values in training, in the order of their numbers.
     cells : Dataset
-        Index coordinates and names of the cells that a constant network was fitted to.
+        Index coordinates and names of the cells that a constant network, or offsets, were fitted to.
     training : dict
         Provenance: period, number of days and cells, names of the ``basins`` (up to 10,000),
         ``data_sha256`` of the training data, every value of the protocol, iterations done
@@ -149,7 +150,7 @@ class Model:
             elif spec.reads_window:
                 network = ParameterNetwork(spec, n_attributes)
             else:
-                network = FilterNetwork(spec, n_attributes)
+                network = FilterNetwork(spec, n_attributes, prod(self.cells.sizes.values()))
         network.load_state_dict(self._tensors(), assign=True)
         return network.eval()
 

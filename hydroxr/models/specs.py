@@ -22,6 +22,7 @@ FILTER_STATE = "running_means"
 # Ranges of the networks that the paper does not have. With the paper's CFMAX, and TT up to 5 degC, some
 # catchments hoard snow over the summer, up to 13 m; no catchment needs that to be simulated well.
 _RANGES = {"TT": (-5.0, 2.5), "CFMAX": (2.0, 10.0)}
+_LATER = ("runoff_network", "gauge_offsets")  # options that the first models did not have
 _RUNOFF_HIDDEN = 16  # default width of NN_r; the paper gives none
 
 
@@ -53,6 +54,11 @@ class DeltaHBV:
         Share of the LSTM's weights, or of the hidden units of ``"filters"``, that each training pass drops.
         Default: that of the training protocol (0.5 in the paper's). The description of a fitted model has
         the number.
+    gauge_offsets : bool
+        Learn, for each cell that the model is trained on, a shift of its parameters from what the
+        attributes alone give (partial pooling). Shifts decay towards 0 in training. A simulation uses
+        them in cells with the label and the attributes of a training cell. For ``"filters"`` and
+        ``"mlp"``.
 
     Raises
     ------
@@ -78,6 +84,7 @@ class DeltaHBV:
     network: Literal["lstm", "filters", "mlp", "constant"] = "lstm"
     hidden: int = 256
     dropout: float | None = None
+    gauge_offsets: bool = False
 
     def __post_init__(self) -> None:
         given = (self.dynamic,) if isinstance(self.dynamic, str) else tuple(self.dynamic)
@@ -110,6 +117,11 @@ class DeltaHBV:
         for name, least in (("components", 1), ("hidden", 1), ("runoff_network", 0)):
             object.__setattr__(self, name, _whole(name, getattr(self, name), least))
         _check_dropout(self.dropout)
+        if self.gauge_offsets and self.network not in ("filters", "mlp"):
+            raise DescriptionError(
+                f"gauge_offsets shift what attributes alone give, and network={self.network!r} gives no such "
+                "parameters; use network='filters' or 'mlp'."
+            )
 
     @classmethod
     def ladder(cls) -> dict[str, DeltaHBV]:
@@ -137,6 +149,11 @@ class DeltaHBV:
         if self.reads_window:
             return ATTRIBUTES
         return tuple(name for name in ATTRIBUTES if name != "area_gages2")
+
+    @property
+    def keeps_cells(self) -> bool:
+        """Whether a fitted model has numbers for each cell that it was fitted to."""
+        return not self.regional or self.gauge_offsets
 
     @property
     def reads_window(self) -> bool:
@@ -184,8 +201,9 @@ class DeltaHBV:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         values = asdict(self)
-        if not self.runoff_network:  # keeps the checksum of models from before NN_r
-            del values["runoff_network"]
+        for name in _LATER:  # keeps the checksum of models from before these options
+            if not values[name]:
+                del values[name]
         return values
 
 

@@ -19,7 +19,7 @@ from ..models.ensemble import Ensemble
 from .one_model import simulate_one
 
 SPREAD = "streamflow_spread"
-FLAG = "attribute_flag"
+_OF_ANY_MEMBER = ("attribute_flag", "offset_flag")  # set if a member sets them
 _MEMBER = {"long_name": "member of the ensemble", "standard_name": "realization", "units": "1"}
 
 
@@ -75,10 +75,10 @@ def simulate_members(
             )
             sims.append(given[0] if return_state else given)
             states += [given[1]] if return_state else []
-    sims, flag = _common_flag(sims)
+    sims, flags = _common_flags(sims)
     out = join_members(sims, ensemble) if members else _mean(sims, ensemble)
-    if flag is not None:
-        out[FLAG] = flag
+    if flags:
+        out = out.assign(flags)
         cf.name_flags(out)
     if not return_state:
         return out
@@ -126,13 +126,14 @@ def _mean(sims: list[xr.Dataset], ensemble: Ensemble) -> xr.Dataset:
     return _described(out, ensemble)
 
 
-def _common_flag(sims: list[xr.Dataset]) -> tuple[list[xr.Dataset], xr.DataArray | None]:
-    """The simulations without their flag of unlike cells, and one flag that is set if any member sets it."""
-    flags = [sim[FLAG] for sim in sims if FLAG in sim]
-    if not flags:
-        return sims, None
-    flag = reduce(or_, flags).astype("int8").assign_attrs(flags[0].attrs)
-    return [sim.drop_vars(FLAG, errors="ignore") for sim in sims], flag
+def _common_flags(sims: list[xr.Dataset]) -> tuple[list[xr.Dataset], dict[str, xr.DataArray]]:
+    """The simulations without flags of cells, and each of these flags, set if any member sets it."""
+    out = {}
+    for name in _OF_ANY_MEMBER:
+        flags = [sim[name] for sim in sims if name in sim]
+        if flags:
+            out[name] = reduce(or_, flags).astype("int8").assign_attrs(flags[0].attrs)
+    return [sim.drop_vars(list(out), errors="ignore") for sim in sims], out
 
 
 def _described(ds: xr.Dataset, ensemble: Ensemble) -> xr.Dataset:

@@ -20,7 +20,7 @@ from ..models.ensemble import Ensemble
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
 from .engine import segments
-from .engine.job import CARRY, Job
+from .engine.job import CARRY, OFFSET_ROWS, Job
 from .engine.plan import Plan, plan_run
 from .run_setup import RunSetup
 from .state import state_dataset
@@ -66,6 +66,7 @@ def simulate_one(
     attrs |= acdd.provenance(ds, inputs.called)
     # A run for its state alone is a warm-up, which needs no flag.
     flag = flag_unlike_cells(run, cut) if wanted and flag_attributes else {}
+    flag |= flag_offsets(run, cut) if wanted else {}
     outputs = {name: array for name, array in {**results, **flag}.items() if name != CARRY}
     sim = cf.label(xr.Dataset(outputs), ds, space, attrs)
     _describe(sim, inputs, given.description if isinstance(given, Model) else None)
@@ -86,6 +87,17 @@ def flag_unlike_cells(run: PreparedRun, cut: Plan) -> dict[str, xr.DataArray]:
         return {}
     flag = attribute_flag(run.setup.arrays["attributes"], model, run.setup.inputs.mask)
     return {"attribute_flag": flag if flag.chunks is None else flag.chunk(cut.block)}
+
+
+def flag_offsets(run: PreparedRun, cut: Plan) -> dict[str, xr.DataArray]:
+    """The flag of cells with offsets, in the chunks of the plan; none if the run has no offsets."""
+    rows = run.setup.arrays.get(OFFSET_ROWS)
+    if rows is None:
+        return {}
+    mask = run.setup.inputs.mask
+    here = rows >= 0 if mask is None else (rows >= 0) & mask.drop_vars(mask.coords).astype(bool)
+    flag = here.transpose(*run.setup.space).astype("int8")
+    return {"offset_flag": flag if flag.chunks is None else flag.chunk(cut.block)}
 
 
 def _with_grid_mapping(sim: xr.Dataset, inputs: Inputs) -> xr.Dataset:
@@ -137,11 +149,12 @@ def prepare(
     static: xr.Dataset | None = None,
     return_state: bool = False,
     missing: str = "raise",
+    offsets: bool = True,
     **options: Any,
 ) -> PreparedRun:
     """Set up and check all that a run needs."""
     setup = RunSetup(inputs, missing)
-    note = setup.take(given, initial_state, static=static)
+    note = setup.take(given, initial_state, static=static, offsets=offsets)
     lstm = isinstance(given, Model) and isinstance(given.description, LSTMStreamflow)
     outputs = [*wanted] if lstm else [*wanted, "initial_storage"]
     outputs += ["forcing_flag"] if missing == "fill" else []

@@ -30,6 +30,7 @@ def parameters(
     missing: str = "raise",
     static_only: bool = False,
     memory: str | float | None = None,
+    offsets: bool = True,
 ) -> xr.Dataset:
     """Parameters of ``model`` for the cells of a Dataset.
 
@@ -39,7 +40,7 @@ def parameters(
     _hbv(model)
     check_options(missing, "float32", "auto")
     inputs = inputs_for(data, model)
-    options = (time, missing, static_only, memory)
+    options = (time, missing, static_only, memory, offsets)
     if isinstance(model, Ensemble):
         with each_warning_once():
             parts = [_of_one(inputs, member, *options) for member in model.members]
@@ -69,11 +70,12 @@ def _of_one(
     missing: str,
     static_only: bool,
     memory: str | float | None,
+    offsets: bool,
 ) -> xr.Dataset:
     """Parameters of one model."""
     spec = _hbv(model)
     setup, space = RunSetup(inputs, missing), inputs.space
-    note = setup.take(model, None, window=time)
+    note = setup.take(model, None, window=time, offsets=offsets)
     if spec.network == "constant":
         return setup.constant.assign_attrs(setup.attrs)
     forcing, dynamic = inputs.forcing, setup.dynamic

@@ -13,11 +13,14 @@ from dask.base import tokenize
 from ..conventions import cf
 from ..conventions.attributes import (
     DESCRIPTION,
+    GAUGE_OFFSETS,
     HBV,
+    LEFT_OUT,
     MODEL_SHA256,
     PARAMETER_WINDOW,
     PARAMETERS_TOKEN,
     TRAINING,
+    USED,
 )
 from ..conventions.stamps import STAMPS, days
 from ..errors import (
@@ -36,8 +39,9 @@ from ..models.model import Model
 from ..models.specs import LSTM_STATE, RUNNING_MEANS, DeltaHBV, LSTMStreamflow
 from ..physics.equations import CHANNEL, LEADS, STORES
 from ..physics.parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
-from .engine.job import CARRIED, CARRY, Days, Job, core_dims, layout
+from .engine.job import CARRIED, CARRY, OFFSET_ROWS, Days, Job, core_dims, layout
 from .engine.model_reference import ModelReference
+from .gauge_offsets import has_offsets, offset_rows
 
 
 class RunSetup:
@@ -63,11 +67,12 @@ class RunSetup:
         state: xr.Dataset | None,
         window: slice | None = None,
         static: xr.Dataset | None = None,
+        offsets: bool = True,
     ) -> str:
         """Take a model or parameters, and a state; return a note on the parameter window.
 
         Static parameters of a network come from ``static``, else from ``state``, else from the
-        ``window`` in the input.
+        ``window`` in the input. A model's offsets apply with ``offsets``.
 
         Raises
         ------
@@ -77,6 +82,8 @@ class RunSetup:
             If parameters, the state or attributes do not fit the model or the Dataset.
         """
         carrier = state if static is None else static
+        if isinstance(given, Model) and has_offsets(given):
+            self.attrs[GAUGE_OFFSETS] = USED if offsets else LEFT_OUT
         note = "" if carrier is None else str(carrier.attrs.get(PARAMETER_WINDOW, ""))
         if isinstance(given, Model):
             note = self._model(given, carrier, window, note)
@@ -98,7 +105,7 @@ class RunSetup:
         """Take a model; return a note on the parameter window."""
         spec = given.description
         more = {DESCRIPTION: spec.to_dict(), MODEL_SHA256: given.hash, TRAINING: given.provenance}
-        self.attrs = cf.model_attrs(spec.symbol, spec.model_kind, more)
+        self.attrs |= cf.model_attrs(spec.symbol, spec.model_kind, more)
         if isinstance(spec, LSTMStreamflow):
             self.model = given
             self.arrays["attributes"] = self._attributes(given)
@@ -111,8 +118,11 @@ class RunSetup:
         self.model = given
         self.dynamic = spec.dynamic
         self.arrays["attributes"] = self._attributes(given)
+        if self.attrs.get(GAUGE_OFFSETS) == USED:
+            self.arrays[OFFSET_ROWS] = offset_rows(self.arrays["attributes"], given, self.ds, self.space)
         known = []
         if carrier is not None:
+            self._check_offsets(carrier)
             carrier = select_cells(carrier, self.ds, self.space, "the initial state")
             known = [name for name in spec.parameters if name in carrier and name not in self.dynamic]
             try:
@@ -123,6 +133,15 @@ class RunSetup:
         if spec.reads_window and len(known) < len(spec.parameters) - len(self.dynamic):
             self.window, note = _window(self.ds, given, window)
         return note
+
+    def _check_offsets(self, carrier: xr.Dataset) -> None:
+        """Refuse static parameters from a run that treated the offsets otherwise."""
+        own, other = (attrs.get(GAUGE_OFFSETS) for attrs in (self.attrs, carrier.attrs))
+        if own is not None and other is not None and own != other:
+            raise StateError(
+                f"the initial state carries parameters with the model's offsets {other}, and here they are "
+                f"{own}; expected the same offsets=True or False in both runs."
+            )
 
     def _attributes(self, model: Model) -> xr.DataArray:
         given = (model.attributes, model.categories, self.missing, model.attribute_units)

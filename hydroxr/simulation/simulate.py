@@ -40,6 +40,7 @@ def simulate(
     flag_attributes: bool = True,
     memory: str | float | None = None,
     spinup: str | int | slice | None = None,
+    offsets: bool = True,
 ) -> xr.Dataset: ...
 
 
@@ -61,6 +62,7 @@ def simulate(
     flag_attributes: bool = True,
     memory: str | float | None = None,
     spinup: str | int | slice | None = None,
+    offsets: bool = True,
 ) -> tuple[xr.Dataset, xr.Dataset]: ...
 
 
@@ -81,6 +83,7 @@ def simulate(
     flag_attributes: bool = True,
     memory: str | float | None = None,
     spinup: str | int | slice | None = None,
+    offsets: bool = True,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]: ...
 
 
@@ -100,6 +103,7 @@ def simulate(
     flag_attributes: bool = True,
     memory: str | float | None = None,
     spinup: str | int | slice | None = None,
+    offsets: bool = True,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
     """Simulate every cell; see :meth:`hydroxr.accessor.HBVAccessor.simulate`.
 
@@ -132,6 +136,7 @@ def simulate(
         "dtype": dtype,
         "device": device,
         "backend": backend,
+        "offsets": offsets,
     }
     if isinstance(model_or_parameters, Ensemble):
         options["members"] = members
@@ -166,7 +171,7 @@ def _spun_up(
     plan = spin_up(inputs, spinup)
     static = options["static"]
     if static is None and isinstance(given, Model | Ensemble) and _has_parameters(given):
-        static = parameters(inputs, given, static_only=True)
+        static = parameters(inputs, given, static_only=True, offsets=options["offsets"])
     run = given if isinstance(given, Model | Ensemble) else plan.parameters(given)
     options = {**options, "static": static, "components": False, "flag_attributes": False}
     done: Any = (None, None)
@@ -220,7 +225,9 @@ def run_period(ds: xr.Dataset, model: Model | Ensemble, period: slice | None, **
     inputs = inputs_of(ds)
     inputs.check_time()
     chosen = inputs.of(select_days(inputs.ds, period))
-    static = parameters(inputs, model, static_only=True) if _has_parameters(model) else None
+    static = None
+    if _has_parameters(model):
+        static = parameters(inputs, model, static_only=True, offsets=options.get("offsets", True))
     first = inputs.days.get_loc(chosen.days[0])
     state = None
     if first > 0:

@@ -31,7 +31,7 @@ from ..inputs.resolve import Inputs
 from ..inputs.time_axis import days_of_year, select_days
 from ..metrics.records import few_and_flat
 from ..models.model import Model
-from ..models.specs import LSTMStreamflow, Spec
+from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
 
 if TYPE_CHECKING:
     from .loop.arrays import TrainingData, ValidationData
@@ -189,7 +189,9 @@ def _untrained(inputs: Inputs, spec: Spec, names: tuple[str, ...], gauged: np.nd
     if isinstance(spec, LSTMStreamflow):
         own = inputs.own_units
         return Model(spec, {}, names, categories, forcing_units=own, attribute_units=units)
-    cells = xr.Dataset() if spec.regional else _fitted_cells(inputs, gauged)
+    cells = xr.Dataset()
+    if spec.keeps_cells:
+        cells = _fitted_cells(inputs, gauged, spec)
     return Model(spec, {}, names, categories, cells, attribute_units=units)
 
 
@@ -256,7 +258,7 @@ def _of_cells(
     flow[: protocol.warmup] = np.nan
     chosen = _judging(flow, held)
     forcing = forcing[:, chosen[held]]
-    places = np.zeros(int(chosen.sum()), dtype=int)
+    places = np.full(int(chosen.sum()), -1)
     days = days_of_year(period.ds.indexes["time"])
     return ValidationData(forcing, static[chosen], flow[:, chosen], _window(forcing, protocol), places, days)
 
@@ -380,9 +382,15 @@ def _static(inputs: Inputs, model: Model) -> np.ndarray:
     return values
 
 
-def _fitted_cells(inputs: Inputs, gauged: np.ndarray) -> xr.Dataset:
-    """Coordinates of the cells that a constant network has parameters for."""
+def _fitted_cells(inputs: Inputs, gauged: np.ndarray, spec: DeltaHBV) -> xr.Dataset:
+    """Coordinates of the cells that a model has numbers for."""
     space = inputs.space
+    if spec.gauge_offsets and len(space) != 1:
+        raise DimensionError(
+            f"gauge_offsets belong to labels in one dimension of space, and there are {len(space)}: "
+            f"{tuple(map(str, space))}. Make the cells a list, ds.stack(cell={[str(dim) for dim in space]})"
+            ".reset_index('cell'), or use gauge_offsets=False."
+        )
     cells = space_coords(inputs.ds, space)
     if gauged.all():
         return cells

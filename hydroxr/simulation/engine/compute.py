@@ -12,7 +12,7 @@ from ...inputs.ranges import days_of_zero_pet
 from ...models.specs import FILTER_STATE, LSTM_STATE, DeltaHBV
 from ...physics.equations import CHANNEL, STORES
 from ...physics.parameters import ROUTING
-from .job import CARRIED, CARRY, ZERO_PET, Job, core_dims, places, width
+from .job import CARRIED, CARRY, OFFSET_ROWS, ZERO_PET, Job, core_dims, places, width
 
 if TYPE_CHECKING:
     import torch
@@ -282,14 +282,17 @@ def _filter_parameters(
     assert isinstance(network, FilterNetwork)
     dynamic = network.description.dynamic
     names = tuple(name for name in network.description.parameters if name not in known)
+    cells = None
+    if OFFSET_ROWS in given:
+        cells = torch.from_numpy(np.array(given[OFFSET_ROWS], dtype="int64")).to(device)
     if not dynamic:
-        found = network.parameters_from(attributes, None, names)
+        found = network.parameters_from(attributes, None, names, cells)
         return {name: value.to(_dtype(job)) for name, value in found.items()}, None
     continued = f"state:{FILTER_STATE}" in given
     start = state[FILTER_STATE].to(forcing) if continued else network.empty_means(len(attributes))
     blocks = Blocks.of(job.days.days_of_year, continued)
     features, last = network.features(forcing, start, blocks.starts.to(device))
-    found = network.parameters_from(attributes, features, names)
+    found = network.parameters_from(attributes, features, names, cells)
     found = {name: value.to(_dtype(job)) for name, value in found.items()}
     if not len(blocks.starts) or blocks.starts[0] > 0:  # the first days belong to an earlier block
         for name in dynamic:

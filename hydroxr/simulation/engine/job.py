@@ -23,6 +23,7 @@ from .model_reference import ModelReference
 
 ZERO_PET = "zero_pet"  # part of a carry: days from the first on whose PET is 0, or -1 where there is one with
 CARRIED = "the initial state has static parameters that no run returns"  # what errors say of them
+OFFSET_ROWS = "offset_rows"  # input: number of each cell among those with offsets, -1 for others
 CARRY = "carry"  # the array in which one segment of days hands to the next what that needs
 
 Layout = tuple[tuple[str, int], ...]  # names of what a carry has, and how many numbers of each

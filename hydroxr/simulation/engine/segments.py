@@ -16,13 +16,14 @@ import xarray as xr
 from ...models.specs import LSTM_STATE, DeltaHBV
 from ...support.dask_graphs import read_again, rechunked
 from . import block as blocks
-from .job import CARRY, ZERO_PET, Job, Layout, layout, width
+from .job import CARRY, OFFSET_ROWS, ZERO_PET, Job, Layout, layout, width
 from .plan import Plan
 
 Arrays = Mapping[str, xr.DataArray]
 
 _RECEIVED = "received"  # the dimension of a carry that comes in
-_ONCE = ("attributes", "mask")
+_OF_NETWORK = ("attributes", OFFSET_ROWS)
+_ONCE = (*_OF_NETWORK, "mask")
 
 
 def run(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> dict[str, xr.DataArray]:
@@ -141,7 +142,7 @@ def _still_needed(arrays: Arrays, job: Job) -> dict[str, xr.DataArray]:
     """After the first segment: what the carry does not have."""
     spec = None if job.model is None else job.model.description
     daily = spec is not None and (not isinstance(spec, DeltaHBV) or bool(spec.dynamic))
-    once = _ONCE if daily else _ONCE[1:]
+    once = [name for name in _ONCE if daily or name not in _OF_NETWORK]
     return {
         name: array
         for name, array in arrays.items()

@@ -46,7 +46,7 @@ class ValidationData:
     window : array, (day, space, forcing), float32
         The last days of the training period. Static parameters are those at its end.
     places : array, (space,), int
-        Index of each cell among the cells of the training. A constant network needs it.
+        Index of each cell among the cells of the training, -1 if it is not one of them.
     days_of_year : array, (time,), int
         For the blocks of days that share dynamic parameters.
     """

@@ -71,7 +71,7 @@ def batch_parameters(
         return module(cells)
     description = module.description
     if isinstance(module, FilterNetwork):
-        return module.parameters_from(attributes[cells], features, description.parameters)
+        return module.parameters_from(attributes[cells], features, description.parameters, cells)
     hidden, _ = module(forcing, attributes[cells])
     static = tuple(name for name in description.parameters if name not in description.dynamic)
     parameters = module.parameters_from(hidden[-1], static)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,9 @@ from ...models.specs import DeltaHBV, LSTMStreamflow, Spec
 from ...models.streamflow_network import StreamflowNetwork
 from ...physics.runoff_network import RunoffNetwork
 from .arrays import TrainingData
+from .protocol import Protocol
+
+OFFSET_DECAY = 0.05  # of the offsets of cells: share by which a step of learning rate 1 shortens them
 
 
 class ConstantParameters(nn.Module):
@@ -48,12 +53,24 @@ def make_module(description: Spec, data: TrainingData, least: float = 0.0) -> Tr
     if description.network == "constant":
         module = ConstantParameters(description, data.forcing.shape[1])
     else:
-        network = ParameterNetwork if description.reads_window else FilterNetwork
-        module = network(description, attributes.shape[1])
+        if description.reads_window:
+            module = ParameterNetwork(description, attributes.shape[1])
+        else:
+            module = FilterNetwork(description, attributes.shape[1], data.forcing.shape[1])
         module.set_normalisation(forcing, attributes, least)
     if module.runoff is not None:
         module.runoff.imitate_equation()
     return module
+
+
+def make_optimizer(module: Trainable, protocol: Protocol) -> torch.optim.Optimizer:
+    """The optimiser of a training; offsets of cells decay towards 0."""
+    kind = {"adam": torch.optim.AdamW, "adadelta": torch.optim.Adadelta}[protocol.optimizer]
+    own = {name: value for name, value in module.named_parameters() if name == "offsets"}
+    rest = [value for name, value in module.named_parameters() if name not in own]
+    groups: list[dict[str, Any]] = [{"params": rest}]
+    groups += [{"params": [value], "weight_decay": OFFSET_DECAY} for value in own.values()]
+    return kind(groups, lr=protocol.learning_rate, weight_decay=0.0)
 
 
 def processes_of(module: GivesParameters) -> dict[str, nn.Module]:

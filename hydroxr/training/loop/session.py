@@ -23,7 +23,7 @@ from .batches import batch_output, batch_parameters, batch_streamflow, block_day
 from .checkpoint import optimizer_tensors, restore_optimizer
 from .failures import describe_failure
 from .losses import make_loss
-from .modules import ConstantParameters, make_module
+from .modules import ConstantParameters, make_module, make_optimizer
 from .protocol import Protocol
 from .sampler import WindowSampler
 from .validation import median_nse
@@ -93,8 +93,7 @@ class Training:
         self.variance = torch.from_numpy(bounded_variance(data.observed)).float().to(device)
         self.days = torch.arange(protocol.warmup + protocol.window, device=device)[:, None]
         self.loss = make_loss(protocol.loss)
-        kind = {"adam": torch.optim.Adam, "adadelta": torch.optim.Adadelta}[protocol.optimizer]
-        self.optimizer = kind(self.module.parameters(), lr=protocol.learning_rate)
+        self.optimizer = make_optimizer(self.module, protocol)
         self.history: dict[str, list[Any]] = {name: [] for name in HISTORY}
         if validation is not None:
             self.history["validation_nse"] = []

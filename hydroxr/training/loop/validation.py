@@ -56,7 +56,8 @@ def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device
         if module.description.dynamic:
             empty = module.empty_means(forcing.shape[1])
             features, _ = module.features(forcing, empty, blocks.starts.to(device))
-        parameters = module.parameters_from(attributes, features, module.description.parameters)
+        places = tensor(data.places[piece])
+        parameters = module.parameters_from(attributes, features, module.description.parameters, places)
     else:
         dynamic = module.description.dynamic
         static = tuple(name for name in module.description.parameters if name not in dynamic)
