@@ -14,7 +14,7 @@ from dask.base import tokenize
 
 from ..conventions.attributes import AREA, NETWORK, PERIOD, TOKEN, restated, stated
 from ..conventions.cf import name_flags
-from ..conventions.dimensions import space_of
+from ..conventions.dimensions import component_mean, space_of
 from ..conventions.units import convert, factor_offset
 from ..conventions.variables import DERIVED, STATES, VARIABLES
 from ..errors import DescriptionError, DimensionError, MissingVariableError, TimeAxisError, ValueRangeError
@@ -146,7 +146,7 @@ def _parts(sim: xr.Dataset, names: Sequence[str], wanted: str) -> list[xr.DataAr
 
 def _mean(part: xr.DataArray) -> xr.DataArray:
     """Mean of the components; missing where one is."""
-    return part.mean("component", skipna=False, keep_attrs=True)
+    return component_mean(part, keep_attrs=True)
 
 
 def _discharge(sim: xr.Dataset, area: xr.DataArray | None) -> xr.DataArray:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ..conventions.attributes import FIRST_DAY, has_water_balance, stated
+from ..conventions.dimensions import component_mean
 from ..conventions.stamps import days
 from ..conventions.units import same_units
 from ..conventions.variables import AMOUNT, FLUX, STATES
@@ -44,7 +45,7 @@ def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
     whole = xr.Dataset({name: sim[name].astype(float) for name in (*FLUXES, *STATES, "initial_storage")})
     whole = whole.where(np.isfinite(whole))  # infinite values count as missing
     if "component" in whole.dims:  # if one component is missing, so is the mean
-        whole = whole.mean("component", skipna=False)
+        whole = component_mean(whole)
     after, before = _ends_of_days(sim, total_storage(whole), whole["initial_storage"])
     if after.sizes["time"] == 0:
         raise EmptySelectionError(
@@ -167,7 +168,7 @@ def stated_errors(ds: xr.Dataset, names: tuple[str, ...]) -> xr.DataArray | floa
         error = error + absolute
         if relative:
             values = abs(ds[name].astype(float))
-            values = values.mean("component", skipna=False) if "component" in values.dims else values
+            values = component_mean(values) if "component" in values.dims else values
             error = error + relative * values
     return error
 

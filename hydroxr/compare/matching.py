@@ -12,6 +12,7 @@ import xarray as xr
 
 from ..analysis.periods import Periods
 from ..analysis.time_means import over_periods
+from ..conventions.dimensions import component_mean
 from ..conventions.labels import is_text, labelled
 from ..conventions.variables import AMOUNT
 from ..errors import CoordinateError, DimensionError, MissingVariableError
@@ -29,7 +30,7 @@ def simulated(sim: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
                 f"Simulate with variables=None, or include {name!r}."
             )
         sim = sim[name]
-    return sim.mean("component", keep_attrs=True) if "component" in sim.dims else sim
+    return component_mean(sim, skipna=None, keep_attrs=True) if "component" in sim.dims else sim
 
 
 def same_cells(product: xr.DataArray, sim: xr.DataArray, what: str) -> xr.DataArray:

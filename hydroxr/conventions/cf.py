@@ -32,7 +32,7 @@ _COORDINATES: dict[str, dict[str, str]] = {
     "y": {"standard_name": "projection_y_coordinate", "units": "m", "long_name": "projected y"},
     "x": {"standard_name": "projection_x_coordinate", "units": "m", "long_name": "projected x"},
     "time": {"standard_name": "time", "long_name": "time", "axis": "T", "bounds": "time_bnds"},
-    "component": {"long_name": "component of the model, all of equal weight"},
+    "component": {"long_name": "component of the model"},
 }
 _AXES = {"lat": "Y", "y": "Y", "lon": "X", "x": "X"}
 _LEFTMOST = ("member", "component", "lead", "hidden_unit", "running_mean")

@@ -17,7 +17,9 @@ DAILY_MEAN = "time: mean"
 END_OF_DAY = "time: point (at the end of the time bounds)"
 NAME_TABLE = "CF Standard Name Table v93"
 
-Role = Literal["forcing", "observation", "flux", "state", "derived", "ensemble", "budget", "flag", "river"]
+Role = Literal[
+    "forcing", "observation", "flux", "state", "derived", "ensemble", "budget", "factor", "flag", "river"
+]
 Quantity = Literal[
     "water flux",
     "water amount",
@@ -334,6 +336,29 @@ _ROWS = (
         AMOUNT,
     ),
     Variable(
+        "precipitation_correction",
+        "factor",
+        "factor by which the model multiplies precipitation",
+        "1",
+        valid_min=0.0,
+        comment="Rainfall, snowfall and the water balance are those of the corrected precipitation.",
+    ),
+    Variable(
+        "pet_correction",
+        "factor",
+        "factor by which the model multiplies potential evapotranspiration",
+        "1",
+        valid_min=0.0,
+    ),
+    Variable(
+        "component_weight",
+        "factor",
+        "weight of the component in the mean of the cell",
+        "1",
+        valid_min=0.0,
+        valid_max=1.0,
+    ),
+    Variable(
         "forcing_flag",
         "flag",
         "whether missing forcing was filled on that day",
@@ -352,7 +377,6 @@ _ROWS = (
         "flag",
         "whether the parameters of the cell have the offsets that the model learned for it",
         "1",
-        "status_flag",
     ),
 )
 

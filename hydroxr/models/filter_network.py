@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..physics.parameters import ROUTING
 from ..physics.runoff_network import RunoffNetwork
 from .parameter_network import mean_and_deviation_of_present, to_parameters, transform_precipitation, varying
 from .running_means import running_means
@@ -185,7 +184,7 @@ class FilterNetwork(nn.Module):
         hidden = values
         for layer in self.static:
             hidden = torch.relu(layer(hidden))
-        widths = [1 if name in ROUTING else description.components for name in description.parameters]
+        widths = list(description.widths.values())
         output = self.decode(hidden)
         if cells is not None and self.offsets is not None:
             own = self.offsets[cells.clamp(min=0)]
@@ -197,7 +196,7 @@ class FilterNetwork(nn.Module):
                 logits[name] = logits[name] + departure
         out: dict[str, Tensor] = {}
         for name in names:
-            out |= to_parameters(torch.sigmoid(logits[name]), description, (name,))
+            out |= to_parameters(logits[name], description, (name,))
         return out
 
     def _departures(self, attributes: Tensor, features: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import xarray as xr
 from .._version import FORMAT, __version__
 from ..conventions.attributes import FORMAT_KEY, VERSION_KEY
 from ..errors import DescriptionError
-from ..physics.parameters import PARAMETERS, ROUTING
+from ..physics.parameters import PARAMETERS, WEIGHT
 from ..support.atomic import write_file
 from ..support.checksums import sha256
 from .files import JSON_FILE, WEIGHTS_FILE, check_model_path, parse_json, replaced_folder
@@ -184,7 +184,7 @@ class Model:
         Returns
         -------
         Dataset
-            (space..., component); UH_SHAPE and UH_SCALE (space...).
+            (space..., component); parameters of the cell, such as UH_SHAPE and UH_SCALE, (space...).
 
         Raises
         ------
@@ -197,17 +197,18 @@ class Model:
                 "only a constant network has parameters without forcing; use ds.hbv.parameters(model)."
             )
         dims = tuple(self.cells.sizes)
-        unit = 1.0 / (1.0 + np.exp(-self.weights["logits"].astype(float)))
-        unit = unit.reshape(*self.cells.sizes.values(), -1)
+        logits = self.weights["logits"].astype(float).reshape(*self.cells.sizes.values(), -1)
         out = xr.Dataset(coords=self.cells.coords)
         start = 0
-        for name in spec.parameters:
-            row = PARAMETERS[name]
-            width = 1 if name in ROUTING else spec.components
-            values = row.lower + (row.upper - row.lower) * unit[..., start : start + width]
+        for name, width in spec.widths.items():
+            (lower, upper), part = spec.range_of(name), logits[..., start : start + width]
+            values = lower + (upper - lower) * (1.0 / (1.0 + np.exp(-part)))
+            if name == WEIGHT:
+                values = np.exp(part - part.max(-1, keepdims=True))
+                values /= values.sum(-1, keepdims=True)
             start += width
-            out[name] = (dims, values[..., 0]) if name in ROUTING else ((*dims, "component"), values)
-            out[name].attrs = row.attrs()
+            out[name] = (dims, values[..., 0]) if name in spec.per_cell else ((*dims, "component"), values)
+            out[name].attrs = PARAMETERS[name].attrs()
         return out
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ..physics.parameters import ROUTING
+from ..physics.parameters import WEIGHT
 from ..physics.runoff_network import RunoffNetwork
 from .specs import DeltaHBV, Spec
 
@@ -59,29 +59,30 @@ def transform_precipitation(precipitation: Tensor) -> Tensor:
 
 
 def to_parameters(
-    unit: Tensor, description: DeltaHBV, names: tuple[str, ...] | None = None
+    output: Tensor, description: DeltaHBV, names: tuple[str, ...] | None = None
 ) -> dict[str, Tensor]:
-    """Map a network's output in (0, 1) onto the parameters' ranges.
+    """Map a network's output onto the parameters' ranges by a sigmoid, onto weights by a softmax.
 
     Parameters
     ----------
-    unit : Tensor, (..., n)
-        For each parameter in ``names`` one number per component; one in all for a routing parameter.
+    output : Tensor, (..., n)
+        For each parameter in ``names`` one number per component; one in all for a parameter of the cell.
     names : tuple of str, optional
         Default: all parameters of the model, in the order of the table.
 
     Returns
     -------
     dict of Tensor
-        (..., component), or (...) for UH_SHAPE and UH_SCALE, in the units of the parameters.
+        (..., component), or (...) for parameters of the cell, in the units of the parameters.
     """
     names = description.parameters if names is None else names
-    widths = [1 if name in ROUTING else description.components for name in names]
+    widths = [description.widths[name] for name in names]
     out = {}
-    for name, part in zip(names, unit.split(widths, dim=-1), strict=True):
+    parts = zip(names, torch.sigmoid(output).split(widths, -1), output.split(widths, -1), strict=True)
+    for name, unit, raw in parts:
         lower, upper = description.range_of(name)
-        value = lower + (upper - lower) * part
-        out[name] = value[..., 0] if name in ROUTING else value
+        value = torch.softmax(raw, -1) if name == WEIGHT else lower + (upper - lower) * unit
+        out[name] = value[..., 0] if name in description.per_cell else value
     return out
 
 
@@ -244,8 +245,8 @@ class ParameterNetwork(RegionalNetwork):
     def parameters_from(self, hidden: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
         """Parameters ``names``, (..., component) or (...), from hidden states (..., hidden)."""
         rows = self._rows(names)
-        unit = torch.sigmoid(nn.functional.linear(hidden, self.decode.weight[rows], self.decode.bias[rows]))
-        return to_parameters(unit, self.description, names)
+        output = nn.functional.linear(hidden, self.decode.weight[rows], self.decode.bias[rows])
+        return to_parameters(output, self.description, names)
 
     def last_parameters(
         self, forcing: Tensor, attributes: Tensor, names: tuple[str, ...]
@@ -269,8 +270,7 @@ class ParameterNetwork(RegionalNetwork):
     def _rows(self, names: tuple[str, ...]) -> Tensor:
         places: list[int] = []
         start = 0
-        for name in self.description.parameters:
-            width = 1 if name in ROUTING else self.description.components
+        for name, width in self.description.widths.items():
             if name in names:
                 places.extend(range(start, start + width))
             start += width

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from ..conventions.attributes import HBV, STREAMFLOW_ALONE
 from ..conventions.variables import ATTRIBUTES, FORCING, OUTPUTS
 from ..errors import DescriptionError
-from ..physics.parameters import PARAMETERS, ROUTING
+from ..physics.parameters import CORRECTIONS, PARAMETERS, PER_CELL, STATIC, WEIGHT
 
 TIME_SCALES = (3.0, 10.0, 30.0, 100.0, 365.0)  # of the running means of each forcing, days
 RUNNING_MEANS = len(FORCING) * len(TIME_SCALES)
@@ -22,7 +22,17 @@ FILTER_STATE = "running_means"
 # Ranges of the networks that the paper does not have. With the paper's CFMAX, and TT up to 5 degC, some
 # catchments hoard snow over the summer, up to 13 m; no catchment needs that to be simulated well.
 _RANGES = {"TT": (-5.0, 2.5), "CFMAX": (2.0, 10.0)}
-_LATER = ("runoff_network", "gauge_offsets")  # options that the first models did not have
+# Options that the first models did not have.
+_LATER = (
+    "runoff_network",
+    "gauge_offsets",
+    "component_weights",
+    "component_routing",
+    "precipitation_correction",
+    "pet_correction",
+    "ranges",
+)
+_LARGEST = 1e6  # bound of a range
 _RUNOFF_HIDDEN = 16  # default width of NN_r; the paper gives none
 
 
@@ -60,6 +70,18 @@ class DeltaHBV:
         them in cells with the label and the attributes of a training cell. For ``"filters"`` and
         ``"mlp"``.
 
+    component_weights : bool
+        Learn how much each component counts in a cell (a softmax over components). All fluxes and states
+        are averaged with these weights. False: all components count alike.
+    component_routing : bool
+        Learn a unit hydrograph for each component. False: one for their mean.
+    precipitation_correction, pet_correction : bool
+        Learn a factor of each cell's precipitation, or PET, from 0.78 to 1.28. The water balance closes with
+        the corrected precipitation.
+    ranges : mapping of (float, float)
+        Lower and upper bounds of parameters, in place of the usual ones, such as ``{"TT": (-5, 5)}``. Kept as
+        pairs of name and bounds, which compare and hash.
+
     Raises
     ------
     DescriptionError
@@ -85,12 +107,17 @@ class DeltaHBV:
     hidden: int = 256
     dropout: float | None = None
     gauge_offsets: bool = False
+    component_weights: bool = False
+    component_routing: bool = False
+    precipitation_correction: bool = False
+    pet_correction: bool = False
+    ranges: Any = ()
 
     def __post_init__(self) -> None:
         given = (self.dynamic,) if isinstance(self.dynamic, str) else tuple(self.dynamic)
         # In the order of the table, so that equal models are equal.
         object.__setattr__(self, "dynamic", tuple(name for name in PARAMETERS if name in given))
-        allowed = [name for name in PARAMETERS if name not in ROUTING]
+        allowed = [name for name in PARAMETERS if name not in STATIC]
         for name in given:
             if name not in allowed:
                 raise DescriptionError(
@@ -117,6 +144,7 @@ class DeltaHBV:
         for name, least in (("components", 1), ("hidden", 1), ("runoff_network", 0)):
             object.__setattr__(self, name, _whole(name, getattr(self, name), least))
         _check_dropout(self.dropout)
+        object.__setattr__(self, "ranges", _checked_ranges(self.ranges, self.parameters))
         if self.gauge_offsets and self.network not in ("filters", "mlp"):
             raise DescriptionError(
                 f"gauge_offsets shift what attributes alone give, and network={self.network!r} gives no such "
@@ -180,23 +208,34 @@ class DeltaHBV:
     def parameters(self) -> tuple[str, ...]:
         """Names of the model's parameters, in the order of the table."""
         linear = self.network in ("lstm", "constant") and "BETAET" not in self.dynamic
-        return tuple(name for name in PARAMETERS if name != "BETAET" or not linear)
+        optional = {
+            "BETAET": not linear,
+            "PCORR": self.precipitation_correction,
+            "ECORR": self.pet_correction,
+            "WEIGHT": self.component_weights,
+        }
+        return tuple(name for name in PARAMETERS if optional.get(name, True))
 
     def range_of(self, name: str) -> tuple[float, float]:
         """Lower and upper bound of a parameter that the network gives, in the units of the table."""
         row = PARAMETERS[name]
         own = {} if self.network in ("lstm", "constant") else _RANGES
-        return own.get(name, (row.lower, row.upper))
+        return dict(self.ranges).get(name, own.get(name, (row.lower, row.upper)))
 
     @property
-    def component_parameters(self) -> tuple[str, ...]:
-        """Names of the parameters that each component has: all but those of the routing."""
-        return tuple(name for name in self.parameters if name not in ROUTING)
+    def per_cell(self) -> tuple[str, ...]:
+        """Names of the parameters with one value per cell, not one per component."""
+        return CORRECTIONS if self.component_routing else PER_CELL
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """How many numbers the network gives per cell for each parameter."""
+        return {name: 1 if name in self.per_cell else self.components for name in self.parameters}
 
     @property
     def size(self) -> int:
         """How many numbers the network gives per cell: 14 for δ1, 194 for δn, 210 with BETAET."""
-        return len(self.component_parameters) * self.components + len(ROUTING)
+        return sum(self.widths.values())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -312,6 +351,29 @@ def _whole(name: str, value: Any, least: int) -> int:
     if not hasattr(value, "__index__") or isinstance(value, bool) or value < least:
         raise DescriptionError(f"{name} is {value!r}; expected a whole number of at least {least}.")
     return int(value)  # may be a NumPy integer
+
+
+def _checked_ranges(given: Any, names: tuple[str, ...]) -> tuple[tuple[str, tuple[float, float]], ...]:
+    """Pairs of name and bounds, in the order of the table."""
+    try:
+        chosen = {str(name): (float(low), float(high)) for name, (low, high) in dict(given).items()}
+    except (TypeError, ValueError) as error:
+        raise DescriptionError(
+            f"ranges is {given!r}; expected lower and upper bounds by parameter: {{'TT': (-5, 5)}}."
+        ) from error
+    for name, (low, high) in chosen.items():
+        if name not in names or name == WEIGHT:
+            raise DescriptionError(
+                f"ranges has {name!r}, which this model does not have or whose range is fixed; expected some "
+                f"of {', '.join(each for each in names if each != WEIGHT)}."
+            )
+        row = PARAMETERS[name]
+        if not row.least <= low < high <= row.greatest or not -_LARGEST < low < high < _LARGEST:
+            raise DescriptionError(
+                f"the range of {name} is {low:g} to {high:g} {row.units}; expected a lower and a higher "
+                f"number from {row.least:g} to {row.greatest:g}."
+            )
+    return tuple((name, chosen[name]) for name in names if name in chosen)
 
 
 def _check_dropout(value: float | None) -> None:

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from ..errors import DimensionError, ParameterError, StateError
 from .equations import CHANNEL, INITIAL_STORAGE, LEADS, SOIL_FLOOR, STORES
-from .parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
+from .parameters import PARAMETERS, PER_CELL, REQUIRED, ROUTING, WEIGHT, check_bounds
+
+_WEIGHT_GAP = 1e-4  # by which weights may miss 1
 
 
 def empty_state(n_cells: int, n_components: int, *, routed: bool, like: Tensor) -> dict[str, Tensor]:
@@ -21,9 +23,14 @@ def empty_state(n_cells: int, n_components: int, *, routed: bool, like: Tensor) 
     return state
 
 
-def total_storage(state: Mapping[str, Any]) -> Any:
+def mean_of_components(values: Any, weights: Any = None) -> Any:
+    """Mean over the last axis; ``weights``, (space, component), sum to 1 over components."""
+    return values.mean(-1) if weights is None else (values * weights).sum(-1)
+
+
+def total_storage(state: Mapping[str, Any], weights: Any = None) -> Any:
     """All water of a state, (space,), mm: means of the stores over components, plus the channel."""
-    stored = sum(state[name].mean(-1) for name in STORES)
+    stored = sum(mean_of_components(state[name], weights) for name in STORES)
     return stored + state[CHANNEL].sum(-1) if CHANNEL in state else stored
 
 
@@ -40,7 +47,8 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
     Returns
     -------
     dict
-        Parameters (space, component) or (time, space, component); those of routing (space,).
+        Parameters (space, component) or (time, space, component); those of routing (space,), or both
+        (space, component); those of corrections (space,).
 
     Raises
     ------
@@ -62,7 +70,7 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
     n_days, n_cells = shape
     _check_unambiguous({name: tuple(value.shape) for name, value in given.items()}, n_days, n_cells)
     arranged = {name: _with_components(name, value, n_days, n_cells) for name, value in given.items()}
-    counts = {name: value.shape[-1] for name, value in arranged.items() if name not in ROUTING}
+    counts = {name: value.shape[-1] for name, value in arranged.items() if value.ndim > 1}
     n_components = max(counts.values())
     if n_components < 1:
         raise ParameterError("the parameters have 0 components; expected at least one.")
@@ -73,6 +81,9 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
             )
     for name in counts:
         arranged[name] = arranged[name].expand(*arranged[name].shape[:-1], n_components)
+    if any(name in counts for name in ROUTING):  # for each component
+        for name in ROUTING:
+            arranged[name] = arranged[name].view(n_cells, -1).expand(-1, n_components)
     if "BETAET" not in arranged:
         arranged["BETAET"] = torch.ones_like(
             arranged["BETA"] if arranged["BETA"].ndim == 2 else arranged["BETA"][0]
@@ -94,6 +105,13 @@ def check_parameters(arranged: Mapping[str, Tensor]) -> None:
             raise ParameterError(f"{name} has values that are not finite; expected a number everywhere.")
         dtype = str(value.dtype).removeprefix("torch.")
         check_bounds(name, float(detached.min()), float(detached.max()), dtype)
+    if WEIGHT in arranged:
+        gap = float((arranged[WEIGHT].detach().sum(-1) - 1.0).abs().max())
+        if gap > _WEIGHT_GAP:
+            raise ParameterError(
+                f"{WEIGHT} misses a sum of 1 over components by {gap:.2g}; expected weights that sum to 1 in "
+                "each cell: divide them by their sum."
+            )
 
 
 def _check_unambiguous(shapes: Mapping[str, tuple[int, ...]], n_days: int, n_cells: int) -> None:
@@ -105,7 +123,7 @@ def _check_unambiguous(shapes: Mapping[str, tuple[int, ...]], n_days: int, n_cel
     if n_days != n_cells or n_cells == 1:
         return
     square = [name for name, shape in shapes.items() if shape == (n_cells, n_cells)]
-    others = [shape for name, shape in shapes.items() if name not in (*square, *ROUTING)]
+    others = [shape for name, shape in shapes.items() if name not in (*square, *PER_CELL)]
     if square and others and not any(len(shape) > 1 and shape[-1] == n_cells for shape in others):
         raise ParameterError(
             f"{square[0]} has shape {shapes[square[0]]}, which may be (space, component) or (time, space) "
@@ -115,12 +133,17 @@ def _check_unambiguous(shapes: Mapping[str, tuple[int, ...]], n_days: int, n_cel
 
 def _with_components(name: str, value: Tensor, n_days: int, n_cells: int) -> Tensor:
     shape = tuple(value.shape)
-    if name in ROUTING:
-        if shape != (n_cells,):
-            raise ParameterError(
-                f"{name} has shape {shape}; expected (space,) = ({n_cells},), one value per cell."
-            )
-        return value
+    if name in PER_CELL:
+        if shape == (n_cells,) or (name in ROUTING and len(shape) == 2 and shape[0] == n_cells):
+            return value
+        raise ParameterError(
+            f"{name} has shape {shape}; expected (space,) = ({n_cells},), one value per cell"
+            f"{', or (space, component)' if name in ROUTING else ''}."
+        )
+    if name == WEIGHT and (len(shape) != 2 or shape[0] != n_cells):
+        raise ParameterError(
+            f"{name} has shape {shape}; expected (space, component) with space = {n_cells}, without time."
+        )
     if (len(shape) == 2 and shape[0] == n_cells) or (len(shape) == 3 and shape[:2] == (n_days, n_cells)):
         return value
     if shape in ((n_cells,), (n_days, n_cells)):

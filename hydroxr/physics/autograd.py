@@ -36,6 +36,8 @@ def first_only(backward: Backward) -> Backward:
     return checked
 
 
-def saveable(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def saveable(tensors: Sequence[Tensor | None]) -> tuple[Any, ...]:
     """Tensors that autograd can save: it cannot save inference tensors, so these are copied."""
-    return tuple(tensor.clone() if tensor.is_inference() else tensor for tensor in tensors)
+    return tuple(
+        tensor.clone() if tensor is not None and tensor.is_inference() else tensor for tensor in tensors
+    )

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from .parameters import WEIGHT
+
 # Stores of each component, in the order in which the day takes and returns them.
 STORES = ("snowpack", "snow_liquid_water", "soil_moisture", "upper_zone_storage", "lower_zone_storage")
 
@@ -47,6 +49,9 @@ DAY_PARAMETERS = (
     "CWH",
     "BETAET",
 )
+
+# Parameters of each component that the compiled loops know: those of the day, and its weight in means.
+LANE_PARAMETERS = (*DAY_PARAMETERS, WEIGHT)
 
 CHANNEL = "channel_outflow"  # water in the unit hydrograph, by the number of days until it leaves
 UH_LENGTH = 15  # days of the unit hydrograph

@@ -5,13 +5,15 @@ It is slow, but simple: the compiled kernels are tested against it. torch comput
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ..errors import DimensionError
+from .arguments import mean_of_components
 from .equations import DAY_FLUXES, DAY_PARAMETERS, STORES, Day, make_day
+from .parameters import WEIGHT
 
 
 def _minimum(value: Tensor, other: Tensor | float) -> Tensor:
@@ -50,22 +52,25 @@ def _day_with(processes: Mapping[str, Callable[..., Tensor]] | None) -> Day:
 
 
 class _Recorder:
-    """Collects the series of a run, as means over components or per component.
+    """Collects the series of a run, as (weighted) means over components or, if ``whole``, per component.
 
     Without gradients, values go straight into an array. With gradients, they are stacked at the end,
     because torch cannot differentiate writing in place.
     """
 
-    def __init__(self, names: Sequence[str], n_days: int, components: bool) -> None:
+    def __init__(
+        self, names: Sequence[str], n_days: int, whole: Collection[str], weights: Tensor | None
+    ) -> None:
         self.names = tuple(names)
         self.n_days = n_days
-        self.components = components
+        self.whole = whole
+        self.weights = weights
         self._lists: dict[str, list[Tensor]] = {name: [] for name in self.names}
         self._arrays: dict[str, Tensor] = {}
 
     def keep(self, index: int, values: Mapping[str, Tensor]) -> None:
         for name in self.names:
-            value = values[name] if self.components else values[name].mean(-1)
+            value = values[name] if name in self.whole else mean_of_components(values[name], self.weights)
             if torch.is_grad_enabled():
                 self._lists[name].append(value)
                 continue
@@ -83,7 +88,7 @@ def run(
     parameters: Mapping[str, Tensor],
     stores: Mapping[str, Tensor],
     wanted: Sequence[str],
-    components: bool,
+    whole: Collection[str] = (),
     processes: Mapping[str, Callable[..., Tensor]] | None = None,
     rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -96,13 +101,13 @@ def run(
         (time, space).
     parameters
         All of :data:`DAY_PARAMETERS`: static ones (space, component), dynamic ones
-        (row, space, component).
+        (row, space, component). ``WEIGHT``, (space, component), if means over components are weighted.
     stores
         All of :data:`STORES` before the first day, (space, component), mm.
     wanted
         Series to record: stores, fluxes of the day or ``runoff``.
-    components
-        Record every component instead of the mean over components.
+    whole
+        Those of ``wanted`` that are recorded for every component, instead of as means over components.
     processes
         Modules that replace equations, see :func:`.equations.make_day`. They take and return tensors
         (space, component).
@@ -113,7 +118,7 @@ def run(
     Returns
     -------
     series
-        (time, space), or (time, space, component) with ``components``. Fluxes in mm/day, stores in mm
+        (time, space), or (time, space, component) for those in ``whole``. Fluxes in mm/day, stores in mm
         at the end of the day.
     stores
         The stores after the last day, (space, component), mm.
@@ -128,7 +133,7 @@ def run(
     daily = {name: parameters[name].unbind(0) for name in DAY_PARAMETERS if parameters[name].ndim == 3}
     values = [parameters[name] for name in DAY_PARAMETERS]
     places = [(place, daily[name]) for place, name in enumerate(DAY_PARAMETERS) if name in daily]
-    recorder = _Recorder(wanted, n_days, components)
+    recorder = _Recorder(wanted, n_days, whole, parameters.get(WEIGHT))
     now = tuple(stores[name] for name in STORES)
     step = _day_with(processes)
     row_of = range(n_days) if rows is None else rows.tolist()

@@ -53,12 +53,21 @@ _ROWS = (
     Parameter("BETAET", "γ", "1", 0.3, 5.0, "shape of evapotranspiration against soil wetness"),
     Parameter("UH_SHAPE", "θ_a", "1", 0.1, 3.0, "shape of the gamma unit hydrograph", least=_TINY),
     Parameter("UH_SCALE", "θ_τ", "day", 0.5, 7.0, "scale of the gamma unit hydrograph", least=_TINY),
+    # Not in the paper. exp(-0.25) to exp(0.25) for the corrections.
+    Parameter("PCORR", "P_corr", "1", 0.78, 1.28, "factor by which precipitation is multiplied"),
+    Parameter("ECORR", "E_corr", "1", 0.78, 1.28, "factor by which potential ET is multiplied"),
+    Parameter("WEIGHT", "w", "1", 0.0, 1.0, "weight of the component in all means", greatest=1.0),
 )
 
 PARAMETERS: dict[str, Parameter] = {row.name: row for row in _ROWS}
 
-ROUTING = ("UH_SHAPE", "UH_SCALE")  # one value per cell, not per component
-OPTIONAL = ("BETAET", *ROUTING)  # default: linear ET; streamflow equal to runoff
+ROUTING = ("UH_SHAPE", "UH_SCALE")  # one value per cell, or one per component
+CORRECTIONS = ("PCORR", "ECORR")  # one value per cell
+PER_CELL = (*ROUTING, *CORRECTIONS)
+WEIGHT = "WEIGHT"
+STATIC = (*PER_CELL, WEIGHT)  # never dynamic
+STRUCTURE = (*CORRECTIONS, WEIGHT)  # of options that the paper's models do not have
+OPTIONAL = ("BETAET", *ROUTING, *STRUCTURE)  # default: linear ET, no routing, no correction, equal weights
 REQUIRED = tuple(name for name in PARAMETERS if name not in OPTIONAL)
 
 

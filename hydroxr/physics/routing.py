@@ -7,6 +7,7 @@ and normalised, so all runoff of a day has left the channel 14 days later.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch import Tensor
 from .cpu import loop as loop_cpu
 from .cpu.convolution import convolve
 from .equations import LEADS, UH_LENGTH
+from .parameters import ROUTING, WEIGHT
 
 
 def unit_hydrograph(shape: Tensor, scale: Tensor) -> Tensor:
@@ -93,6 +95,48 @@ def in_transit(
     still_to_come = _from_the_end(unit_hydrograph(shape, scale))[:, 1:]
     earlier = _from_the_end(arriving)[:, 1:]  # after day 1, 2, ..., 13
     return _convolve(runoff, still_to_come, earlier, 0, compiled)[0]
+
+
+def route_components(
+    runoff: Tensor, parameters: Mapping[str, Tensor], arriving: Tensor, compiled: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Route each component with its own hydrograph to the mean at the gauge.
+
+    Parameters and results are those of :func:`route`, but ``runoff`` is (time, space, component), and
+    ``parameters`` has UH_SHAPE and UH_SCALE, (space, component), and the weights of components, if any.
+    """
+    shape, scale = (parameters[name].flatten() for name in ROUTING)
+    return _summed(runoff, _weighted(unit_hydrograph(shape, scale), parameters), arriving, LEADS, compiled)
+
+
+def in_transit_of_components(
+    runoff: Tensor, parameters: Mapping[str, Tensor], arriving: Tensor, compiled: bool = True
+) -> Tensor:
+    """Water in the channel at the end of each day, (time, space), mm; see :func:`route_components`."""
+    shape, scale = (parameters[name].flatten() for name in ROUTING)
+    still_to_come = _from_the_end(unit_hydrograph(shape, scale))[:, 1:]
+    earlier = _from_the_end(arriving)[:, 1:]
+    return _summed(runoff, _weighted(still_to_come, parameters), earlier, 0, compiled)[0]
+
+
+def _weighted(hydrographs: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """Hydrographs (space * component, lag) times the shares of the components in the mean."""
+    if WEIGHT in parameters:
+        return hydrographs * parameters[WEIGHT].reshape(-1, 1)
+    return hydrographs / parameters[ROUTING[0]].shape[-1]
+
+
+def _summed(
+    runoff: Tensor, hydrographs: Tensor, earlier: Tensor, n_rest: int, compiled: bool
+) -> tuple[Tensor, Tensor]:
+    """Convolve all components of a cell, and add them and what is on its way from before."""
+    n_days, n_cells, n = runoff.shape
+    nothing = earlier.new_zeros((n_cells * n, earlier.shape[1]))
+    series, rest = _convolve(runoff.flatten(1), hydrographs, nothing, n_rest, compiled)
+    total = torch.cat([series, rest.T]).view(n_days + n_rest, n_cells, n).sum(-1)
+    first = min(len(total), earlier.shape[1])
+    total = torch.cat([total[:first] + earlier.T[:first], total[first:]])
+    return total[:n_days], total[n_days:].T
 
 
 def _from_the_end(values: Tensor) -> Tensor:

@@ -13,11 +13,18 @@ from torch import Tensor
 from ..conventions.variables import OUTPUTS
 from ..errors import DescriptionError, MissingVariableError, warn
 from . import loop_torch
-from .arguments import arrange_parameters, check_parameters, checked_forcing, checked_state
+from .arguments import (
+    arrange_parameters,
+    check_parameters,
+    checked_forcing,
+    checked_state,
+    mean_of_components,
+)
 from .cpu import loop as loop_cpu
 from .cuda import loop as loop_cuda
 from .equations import CHANNEL, REPLACEABLE
-from .routing import in_transit, route
+from .parameters import ROUTING, WEIGHT
+from .routing import in_transit, in_transit_of_components, route, route_components
 from .runoff_network import is_plain
 
 _ROUTED = ("streamflow", "channel_storage")
@@ -52,7 +59,9 @@ def simulate(
         Static parameters (space,) or (space, component); dynamic ones (time, space) or
         (time, space, component). See :data:`~hydroxr.physics.parameters.PARAMETERS`. Without
         ``BETAET``, evapotranspiration is linear in soil wetness. Without ``UH_SHAPE`` and
-        ``UH_SCALE``, both (space,), runoff is not routed.
+        ``UH_SCALE``, runoff is not routed; as (space,) they route the mean, as (space, component) each
+        component. ``PCORR`` and ``ECORR``, (space,), are factors of precipitation and PET. ``WEIGHT``,
+        (space, component), are the weights in all means; without it they are equal.
     initial_state : mapping, optional
         The state returned by an earlier run. Default: 0.001 mm in each store and an empty channel.
         Soil moisture is raised to at least 1e-5 mm, the floor of that store.
@@ -99,8 +108,8 @@ def simulate(
 
     Notes
     -----
-    On each day and in each cell, precipitation equals evapotranspiration plus streamflow plus the
-    change of all storages. The equations are those of Feng et al. (2022,
+    On each day and in each cell, precipitation (times ``PCORR``, if given) equals evapotranspiration plus
+    streamflow plus the change of all storages. The equations are those of Feng et al. (2022,
     doi:10.1029/2022WR032404), Table 1.
 
     Examples
@@ -168,11 +177,31 @@ def simulate_tensors(
     wanted = [name for name in outputs if name not in _ROUTED]
     if needs_runoff and "runoff" not in wanted:
         wanted.append("runoff")
+    whole = tuple(wanted) if components else ("runoff",) if _routes_components(parameters) else ()
     run = _loop(backend, forcing[0], processes)
     with torch.autocast(forcing[0].device.type, enabled=False):  # half precision has three digits
-        series, final = run(forcing, parameters, state, wanted, components, processes, rows)
-        series |= _routed(series, final, parameters, state, outputs, components, run is not loop_torch.run)
+        forcing = _corrected(forcing, parameters)
+        series, final = run(forcing, parameters, state, wanted, whole, processes, rows)
+        series |= _routed(series, final, parameters, state, outputs, run is not loop_torch.run)
+        if "runoff" in whole and not components:
+            series["runoff"] = mean_of_components(series["runoff"], parameters.get(WEIGHT))
     return {name: series[name] for name in outputs}, final
+
+
+def _routes_components(parameters: Mapping[str, Tensor]) -> bool:
+    return ROUTING[0] in parameters and parameters[ROUTING[0]].ndim > 1
+
+
+def _corrected(
+    forcing: tuple[Tensor, Tensor, Tensor], parameters: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The forcing with precipitation and PET times their factors; these are all that the model receives."""
+    precipitation, temperature, pet = forcing
+    if "PCORR" in parameters:
+        precipitation = precipitation * parameters["PCORR"]
+    if "ECORR" in parameters:
+        pet = pet * parameters["ECORR"]
+    return precipitation, temperature, pet
 
 
 def _routed(
@@ -181,13 +210,18 @@ def _routed(
     parameters: Mapping[str, Tensor],
     state: Mapping[str, Tensor],
     outputs: Sequence[str],
-    components: bool,
     compiled: bool,
 ) -> dict[str, Tensor]:
     """Streamflow and, if wanted, channel storage; adds the water left in the channel to ``final``."""
     if "runoff" not in series:
         return {}
-    runoff = series["runoff"].mean(-1) if components else series["runoff"]
+    runoff = series["runoff"]
+    if _routes_components(parameters):
+        given = (runoff, parameters, state[CHANNEL], compiled)
+        streamflow, final[CHANNEL] = route_components(*given)
+        still = {"channel_storage": in_transit_of_components(*given)} if "channel_storage" in outputs else {}
+        return {"streamflow": streamflow, **still}
+    runoff = mean_of_components(runoff, parameters.get(WEIGHT)) if runoff.ndim > 2 else runoff
     if "UH_SHAPE" not in parameters:
         return {"streamflow": runoff.clone(), "channel_storage": torch.zeros_like(runoff)}
     hydrograph = (parameters["UH_SHAPE"], parameters["UH_SCALE"], state[CHANNEL], compiled)

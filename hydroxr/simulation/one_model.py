@@ -12,6 +12,7 @@ from dask.base import tokenize
 from ..analysis.derived import DAILY_SOURCES, model_outputs
 from ..conventions import acdd, cf
 from ..conventions.attributes import FIRST_DAY, PARAMETER_WINDOW, START, TOKEN, start_of
+from ..conventions.dimensions import COMPONENT_WEIGHT
 from ..conventions.variables import OUTPUTS
 from ..errors import DescriptionError, MissingVariableError
 from ..inputs.resolve import Inputs, resolve
@@ -19,11 +20,19 @@ from ..models.attribute_ranges import attribute_flag, knows_ranges
 from ..models.ensemble import Ensemble
 from ..models.model import Model
 from ..models.specs import LSTMStreamflow, Spec
+from ..physics.parameters import WEIGHT
 from .engine import segments
 from .engine.job import CARRY, OFFSET_ROWS, Job
 from .engine.plan import Plan, plan_run
 from .run_setup import RunSetup
 from .state import state_dataset
+
+# Parameters that results have, and the names of their variables.
+_FACTORS = {
+    "parameter:PCORR": "precipitation_correction",
+    "parameter:ECORR": "pet_correction",
+    f"parameter:{WEIGHT}": COMPONENT_WEIGHT,
+}
 
 
 def inputs_for(data: xr.Dataset | Inputs, given: Model | Ensemble | xr.Dataset) -> Inputs:
@@ -67,8 +76,12 @@ def simulate_one(
     # A run for its state alone is a warm-up, which needs no flag.
     flag = flag_unlike_cells(run, cut) if wanted and flag_attributes else {}
     flag |= flag_offsets(run, cut) if wanted else {}
-    outputs = {name: array for name, array in {**results, **flag}.items() if name != CARRY}
+    outputs = {
+        _FACTORS.get(name, name): array for name, array in {**results, **flag}.items() if name != CARRY
+    }
     sim = cf.label(xr.Dataset(outputs), ds, space, attrs)
+    if COMPONENT_WEIGHT in sim:  # a coordinate goes with each variable, into every mean
+        sim = sim.set_coords(COMPONENT_WEIGHT)
     _describe(sim, inputs, given.description if isinstance(given, Model) else None)
     sim = in_chunks(_with_grid_mapping(sim, inputs), cut)
     lazy = [array.data.name for array in results.values() if array.chunks is not None]
@@ -76,7 +89,7 @@ def simulate_one(
         sim.encoding[TOKEN] = tokenize(lazy)
     if not return_state:
         return sim
-    state = state_dataset(results[CARRY], run.job.carried, ds, space, attrs)
+    state = state_dataset(results[CARRY], run.job.carried, ds, space, attrs, run.job.per_cell)
     return sim, in_chunks(state, cut)
 
 
@@ -98,6 +111,12 @@ def flag_offsets(run: PreparedRun, cut: Plan) -> dict[str, xr.DataArray]:
     here = rows >= 0 if mask is None else (rows >= 0) & mask.drop_vars(mask.coords).astype(bool)
     flag = here.transpose(*run.setup.space).astype("int8")
     return {"offset_flag": flag if flag.chunks is None else flag.chunk(cut.block)}
+
+
+def _factors(setup: RunSetup, components: bool) -> list[str]:
+    """Parameters that a result has because it cannot be understood without them."""
+    there = {f"parameter:{name}" for name in setup.static_parameters}
+    return [name for name in _FACTORS if name in there and (components or name != f"parameter:{WEIGHT}")]
 
 
 def _with_grid_mapping(sim: xr.Dataset, inputs: Inputs) -> xr.Dataset:
@@ -158,6 +177,8 @@ def prepare(
     lstm = isinstance(given, Model) and isinstance(given.description, LSTMStreamflow)
     outputs = [*wanted] if lstm else [*wanted, "initial_storage"]
     outputs += ["forcing_flag"] if missing == "fill" else []
+    if wanted and not lstm:
+        outputs += _factors(setup, options.get("components", False))
     outputs += [CARRY] if return_state else []
     job = setup.job(outputs, forcing=inputs.forcing, missing=missing, **options)
     return PreparedRun(inputs.forcing, setup, job, note)

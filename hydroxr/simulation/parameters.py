@@ -88,7 +88,7 @@ def _of_one(
     job = setup.job(outputs, forcing=forcing, components=True, missing=missing)
     carried = (*(f"state:{name}" for name in spec.network_state), *outputs)
     static = tuple(name for name in carried if name.rpartition(":")[2] not in dynamic)
-    run = PreparedRun(forcing, setup, replace(job, carried=layout(static, job.sizes)), note)
+    run = PreparedRun(forcing, setup, replace(job, carried=layout(static, job.sizes, job.per_cell)), note)
     cut = run.plan(memory)
     if not static_only:  # otherwise a simulation follows, which has the flag
         flag_unlike_cells(run, cut)  # for its warning

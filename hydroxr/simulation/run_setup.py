@@ -38,7 +38,7 @@ from ..inputs.resolve import Inputs
 from ..models.model import Model
 from ..models.specs import LSTM_STATE, RUNNING_MEANS, DeltaHBV, LSTMStreamflow
 from ..physics.equations import CHANNEL, LEADS, STORES
-from ..physics.parameters import PARAMETERS, REQUIRED, ROUTING, check_bounds
+from ..physics.parameters import CORRECTIONS, PARAMETERS, PER_CELL, REQUIRED, ROUTING, STATIC, check_bounds
 from .engine.job import CARRIED, CARRY, OFFSET_ROWS, Days, Job, core_dims, layout
 from .engine.model_reference import ModelReference
 from .gauge_offsets import has_offsets, offset_rows
@@ -174,6 +174,14 @@ class RunSetup:
         ]
 
     @property
+    def per_cell(self) -> tuple[str, ...]:
+        """Parameters with one value per cell."""
+        if self._spec is not None:
+            return self._spec.per_cell
+        routing = self.arrays.get(f"parameter:{ROUTING[0]}")
+        return PER_CELL if routing is None or "component" not in routing.dims else CORRECTIONS
+
+    @property
     def _hidden(self) -> int:
         return 0 if self.model is None else self.model.description.hidden
 
@@ -219,15 +227,18 @@ class RunSetup:
             inputs=tuple(self.arrays),
             outputs=tuple(outputs),
             input_dims=input_dims,
-            output_dims={name: core_dims(name, self.dynamic, components) for name in (*outputs, CARRY)},
+            output_dims={
+                name: core_dims(name, self.dynamic, components, self.per_cell) for name in (*outputs, CARRY)
+            },
             sizes=sizes,
             days=Days(days(prcp["time"])[0], prcp.sizes["time"]),
             forcing=tuple(forcing),
             model=None if self.model is None else ModelReference(self.model),
             runoff_of=None if self.runoff_of is None else ModelReference(self.runoff_of),
             window=self.window,
-            carried=layout(carried, sizes),
+            carried=layout(carried, sizes, self.per_cell),
             components=components,
+            per_cell=self.per_cell,
             missing=missing,
             dtype=dtype,
             device=device,
@@ -259,7 +270,8 @@ class RunSetup:
             self._parameter(str(name), array)
 
     def _parameter(self, name: str, array: xr.DataArray) -> None:
-        allowed = {*self.space, *(() if name in ROUTING else ("component", "time"))}
+        allowed = {*self.space, *(() if name in CORRECTIONS else ("component",))}
+        allowed |= set() if name in STATIC else {"time"}
         strange = [str(dim) for dim in array.dims if dim not in allowed]
         if strange:
             raise DimensionError(

@@ -20,6 +20,7 @@ def state_dataset(
     ds: xr.Dataset,
     space: tuple[Hashable, ...],
     attrs: Mapping[str, Any],
+    per_cell: tuple[str, ...],
 ) -> xr.Dataset:
     """Split the carry of the last day into labelled variables.
 
@@ -34,6 +35,8 @@ def state_dataset(
         The dimensions of space.
     attrs : mapping
         Further global attributes.
+    per_cell : tuple of str
+        Parameters with one value per cell.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def state_dataset(
     state = xr.Dataset()
     for key, place in places(carried).items():
         name = key.partition(":")[2]
-        dims = core_dims(key, (), False)
+        dims = core_dims(key, (), False, per_cell)
         part = carry.isel({CARRY: place})
         part = part.rename({CARRY: dims[0]}) if dims else part.isel({CARRY: 0})
         state[name] = part.drop_vars(list(part.coords))

@@ -29,7 +29,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.physics.arguments import arrange_parameters, empty_state
 from hydroxr.physics.cuda import loop as loop_cuda
-from hydroxr.physics.parameters import PARAMETERS
 from hydroxr.physics.runoff_network import RunoffNetwork
 from hydroxr.physics.simulation import simulate_tensors
 from tests.support.strategies import Case
@@ -136,7 +135,7 @@ def rival(bench: Bench) -> Run:
     names = [f"par{name}" for name in bench.dynamic]
     config = {"warmup": RIVAL_WARMUP, "nmul": components, "dynamic_params": {"Hbv": names}}
     model = load_model("hbv")(config, torch.device("cpu"))
-    numbers = (len(PARAMETERS) - 2 - (0 if "BETAET" in bench.dynamic else 1)) * components + 2
+    numbers = (13 - (0 if "BETAET" in bench.dynamic else 1)) * components + 2
     static = torch.rand(cells, numbers)
     parameters = torch.rand(days, cells, numbers) if bench.dynamic else static.expand(days, cells, numbers)
     parameters = parameters.contiguous().requires_grad_(bench.gradient)

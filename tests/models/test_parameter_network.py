@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hydroxr.models.parameter_network import ParameterNetwork, to_parameters, transform_precipitation
 from hydroxr.models.specs import DeltaHBV
 from hydroxr.physics import PARAMETERS
+from tests.support.strategies import TABLE
 
 DAYS, CELLS, ATTRIBUTES = 75, 3, 4
 
@@ -78,7 +79,7 @@ def test_parameters_are_a_sigmoid_of_the_last_layer_in_their_ranges() -> None:
     hidden = network(forcing, attributes)[0].detach()
     weight, bias = (value.detach().numpy().astype(float) for value in network.decode.parameters())
     unit = 1 / (1 + np.exp(-(hidden[7, 1].numpy() @ weight.T + bias)))
-    names = [name for name in PARAMETERS if name != "BETAET"]
+    names = [name for name in TABLE if name != "BETAET"]
     place = 0
     for name in names:
         width = 1 if name.startswith("UH_") else 2
@@ -111,7 +112,7 @@ def test_zero_and_one_are_the_ends_of_the_ranges(unit: float, bound: str) -> Non
     """The map is linear between them."""
     spec = DeltaHBV(components=3, dynamic=("BETAET",))
     parameters = to_parameters(torch.full((2, spec.size), unit), spec)
-    assert list(parameters) == list(PARAMETERS)
+    assert list(parameters) == list(TABLE)
     for name, value in parameters.items():
         assert value.shape == ((2,) if name.startswith("UH_") else (2, 3))
         np.testing.assert_allclose(value, getattr(PARAMETERS[name], bound), rtol=1e-6)

@@ -21,10 +21,9 @@ from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.physics import loop_torch, simulate
 from hydroxr.physics.adjoint import make_adjoint
 from hydroxr.physics.equations import DAY_PARAMETERS
-from hydroxr.physics.parameters import PARAMETERS
 from tests.support.oracle import STORES
 from tests.support.oracle import simulate as oracle
-from tests.support.strategies import HBV_PARAMETERS, ROUTING, Case, cases, examples, values
+from tests.support.strategies import HBV_PARAMETERS, ROUTING, TABLE, Case, cases, examples, values
 
 Tensors = dict[str, torch.Tensor]
 
@@ -307,7 +306,7 @@ def test_gradients_are_finite_in_float32(case: Case):
 def test_gradients_are_finite_in_dry_soil(soil: float, shape_of_et: float):
     """Soil at its floor, at the default start and quite empty; below 1, ET's shape is steep there."""
     for place in ("lower", "upper"):
-        case = Case(67, 60, 2, 3, "dry", places=dict.fromkeys(PARAMETERS, place))
+        case = Case(67, 60, 2, 3, "dry", places=dict.fromkeys(TABLE, place))
         case.parameters["BETAET"] = np.full((2, 3), shape_of_et)
         state = case.state()
         state["soil_moisture"] = np.full((2, 3), soil)

@@ -8,9 +8,8 @@ from hypothesis import given
 
 from hydroxr.conventions.variables import FLUXES, OUTPUTS, STATES
 from hydroxr.physics import simulate
-from hydroxr.physics.parameters import PARAMETERS
 from tests.support.oracle import ROUTED, START, STORES
-from tests.support.strategies import WEATHER, Case, cases, examples
+from tests.support.strategies import TABLE, WEATHER, Case, cases, examples
 
 
 def before_first_day(case: Case, initial_state: dict[str, np.ndarray] | None) -> np.ndarray:
@@ -158,6 +157,6 @@ def test_each_store_changes_by_its_own_fluxes(store: str, case: Case):
 @pytest.mark.parametrize("days", [1, 60])
 def test_water_balance_closes_at_the_ends_of_the_ranges(days: int, kind: str, place: str):
     """All parameters at one end, in one-sided weather, also for a single day."""
-    case = Case(42, days, 2, 2, kind, places=dict.fromkeys(PARAMETERS, place))
+    case = Case(42, days, 2, 2, kind, places=dict.fromkeys(TABLE, place))
     assert np.abs(residual(case, "float64")).max() <= 1e-9
     assert np.abs(residual(case, "float32")).max() <= 2e-3

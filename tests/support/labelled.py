@@ -15,7 +15,7 @@ import xarray as xr
 from hydroxr.models.model import Model
 from hydroxr.models.specs import DeltaHBV, LSTMStreamflow, Spec
 from tests.support.oracle import simulate as oracle
-from tests.support.strategies import ROUTING, values, weather
+from tests.support.strategies import ROUTING, TABLE, values, weather
 
 ATTRIBUTES = ("p_mean", "elev_mean", "frac_forest", "geol_class_1st")
 FORCING_UNITS = {"prcp": "mm/day", "tmean": "degC", "pet": "mm/day"}
@@ -135,7 +135,7 @@ def make_parameters(
     rng = np.random.default_rng(seed)
     space = tuple(str(dim) for dim in ds["prcp"].dims if dim != "time")
     out = xr.Dataset(coords={dim: ds[dim] for dim in space if dim in ds.indexes})
-    for name in PARAMETERS:
+    for name in TABLE:
         dims: tuple[str, ...] = space if name in ROUTING else (*space, "component")
         dims = (*dims, "time") if name in dynamic else dims
         sizes = dict(ds.sizes) | {"component": components}

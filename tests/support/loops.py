@@ -9,6 +9,7 @@ import torch
 
 from hydroxr.physics import loop_torch
 from hydroxr.physics.equations import DAY_FLUXES, DAY_PARAMETERS, STORES
+from hydroxr.physics.parameters import WEIGHT
 from hydroxr.physics.runoff_network import RunoffNetwork
 from tests.support.strategies import Case
 
@@ -39,16 +40,18 @@ def run(
     loop: Any,
     leaves: Tensors,
     wanted: tuple[str, ...] = SERIES,
-    components: bool = False,
+    components: bool | tuple[str, ...] = False,
     network: RunoffNetwork | None = None,
     rows: torch.Tensor | None = None,
 ) -> Tensors:
-    """Series and final stores in one dict."""
+    """Series and final stores in one dict; all as components, some, or none."""
     forcing = tuple(leaves[name] for name in FORCING)
     parameters = {name: leaves[name] for name in DAY_PARAMETERS}
     stores = {name: leaves[name] for name in STORES}
     processes = {} if network is None else {"effective_rainfall": network}
-    series, final = loop.run(forcing, parameters, stores, wanted, components, processes, rows)
+    parameters |= {WEIGHT: leaves[WEIGHT]} if WEIGHT in leaves else {}
+    whole = wanted if components is True else components or ()
+    series, final = loop.run(forcing, parameters, stores, wanted, whole, processes, rows)
     assert tuple(series) == wanted
     assert tuple(final) == STORES
     return {**series, **{f"final {name}": value for name, value in final.items()}}
@@ -58,7 +61,7 @@ def gradients(
     loop: Any,
     leaves: Tensors,
     wanted: tuple[str, ...] = SERIES,
-    components: bool = False,
+    components: bool | tuple[str, ...] = False,
     network: RunoffNetwork | None = None,
     device: torch.device | str = "cpu",
     rows: torch.Tensor | None = None,

@@ -14,11 +14,12 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from hydroxr.physics.parameters import PARAMETERS
+from hydroxr.physics.parameters import PARAMETERS, STRUCTURE
 from tests.support.oracle import LAGS, STORES
 
 ROUTING = ("UH_SHAPE", "UH_SCALE")
-HBV_PARAMETERS = tuple(name for name in PARAMETERS if name not in ROUTING)
+TABLE = tuple(name for name in PARAMETERS if name not in STRUCTURE)  # of the paper
+HBV_PARAMETERS = tuple(name for name in TABLE if name not in ROUTING)
 WEATHER = (
     "temperate",
     "wet",
@@ -117,7 +118,7 @@ class Case:
         rng = np.random.default_rng([self.seed, 1])
         static = (self.cells, self.components)
         self.parameters = {}
-        for name in PARAMETERS:
+        for name in TABLE:
             shape = (self.days, *static) if name in self.dynamic else static
             shape = (self.cells,) if name in ROUTING else shape
             drawn = values(name, self.places.get(name, "inside"), shape, rng)
@@ -161,10 +162,8 @@ def cases(
 ) -> Case:
     """Random runs. With ``optional``, BETAET or the routing may be left out."""
     subset = st.lists(st.sampled_from(HBV_PARAMETERS), unique=True)
-    where = st.dictionaries(
-        st.sampled_from(tuple(PARAMETERS)), st.sampled_from(places), max_size=len(PARAMETERS)
-    )
-    everywhere = st.sampled_from(places).map(lambda place: dict.fromkeys(PARAMETERS, place))
+    where = st.dictionaries(st.sampled_from(TABLE), st.sampled_from(places), max_size=len(TABLE))
+    everywhere = st.sampled_from(places).map(lambda place: dict.fromkeys(TABLE, place))
     left_out = st.sampled_from(((), ("BETAET",), ROUTING, ("BETAET", *ROUTING))) if optional else st.just(())
     return Case(
         seed=draw(st.integers(0, 2**32 - 1)),

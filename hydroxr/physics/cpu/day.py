@@ -16,7 +16,18 @@ from ..equations import make_day
 from .elementary import logarithm_32, logarithm_64, maximum, minimum, power_32, power_64, where
 from .network import advance_with_network, retreat_with_network
 from .rows import LANES, add_to_lane, ahead, copy_rows, get_lane, set_lane
-from .slabs import COTANGENT, FLUX, GRADIENT, N_FLUXES, N_STORES, RUNOFF, STORE, WEATHER, WEATHER_GRADIENT
+from .slabs import (
+    COTANGENT,
+    FLUX,
+    GRADIENT,
+    INPUTS_OF_DAY,
+    N_FLUXES,
+    N_STORES,
+    RUNOFF,
+    STORE,
+    WEATHER,
+    WEATHER_GRADIENT,
+)
 
 # ---- the day and its adjoint, for each precision ------------------------------------------------
 
@@ -60,7 +71,7 @@ def _advance(slab, weather, everything):  # type: ignore[no-untyped-def]
     """Advance one slab by one day; write all fluxes with ``everything``, otherwise only the runoff."""
     copy_rows(weather, 0, slab, WEATHER * LANES, 3)
     for c in range(LANES):
-        stores, fluxes = _day(*get_lane(slab, WEATHER * LANES + c, FLUX))
+        stores, fluxes = _day(*get_lane(slab, WEATHER * LANES + c, INPUTS_OF_DAY))
         set_lane(slab, STORE * LANES + c, stores)
         if everything:
             set_lane(slab, FLUX * LANES + c, fluxes)
@@ -85,7 +96,9 @@ def _retreat(slab, before, weather, everything):  # type: ignore[no-untyped-def]
             fluxes = get_lane(slab, FLUX * LANES + c, N_FLUXES)
         leaving = (fluxes[-3] + runoff, fluxes[-2] + runoff, fluxes[-1] + runoff)
         cotangents = get_lane(slab, COTANGENT * LANES + c, N_STORES) + fluxes[:-3] + leaving
-        stores, parameters, forcing = _adjoint(*(get_lane(slab, WEATHER * LANES + c, FLUX) + cotangents))
+        stores, parameters, forcing = _adjoint(
+            *(get_lane(slab, WEATHER * LANES + c, INPUTS_OF_DAY) + cotangents)
+        )
         set_lane(slab, COTANGENT * LANES + c, stores)
         add_to_lane(slab, GRADIENT * LANES + c, parameters)
         if everything:

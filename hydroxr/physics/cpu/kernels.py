@@ -66,7 +66,7 @@ _SOURCES = (*_PHYSICS, elementary, rows, slabs, day, network, tile)
 def _load_static(table, like, part, memory):  # type: ignore[no-untyped-def]
     for i in range(N_PARAMETERS):
         array = entry(table, PARAMETERS + i)
-        if array[5] == 0:
+        if array[5] == 0 and array[0] != 0:
             load(array, like, 0, part, memory, PARAMETER + i)
 
 
@@ -116,7 +116,7 @@ def _load_series(table, like, begin, days, block, sums, n_series):  # type: igno
         array = entry(table, SERIES + i)
         if array[3] == 0:
             place = i * CHUNK * block.n_groups
-            load_common(array, like, begin, days, block, sums, place, 1, 1.0 / array[6])
+            load_common(array, like, begin, days, block, sums, place, 1, 1.0 / max(array[6], 1))
 
 
 # ---- the two kernels ----------------------------------------------------------------------------
@@ -143,9 +143,9 @@ def _make_forward(sources: str) -> Callable[..., None]:
 
         ``tables`` has one row per array (:data:`.slabs.TABLE_COLUMNS`). Its last two columns are, for
         a parameter, 1 if it is dynamic, and for a series, its row in the slab and the number of
-        components to average (0: none). ``held`` has the row of the dynamic parameters for each day.
-        ``checkpoints`` is an address, or 0 to keep none. ``network`` is None or a
-        :class:`.network.Network`. With ``everything`` all fluxes are computed, otherwise only the
+        components to average (0: none; in the adjoint, by weights). ``held`` has the row of the dynamic
+        parameters for each day. ``checkpoints`` is an address, or 0 to keep none. ``network`` is None or
+        a :class:`.network.Network`. With ``everything`` all fluxes are computed, otherwise only the
         runoff. ``width`` is the number of lanes over all groups, ``n_slabs`` the slabs per group.
         """
         assert len(sources) > 0
@@ -224,7 +224,9 @@ def _make_backward(sources: str) -> Callable[..., None]:
                 for offset in range(0, block.n_groups, tile_groups):
                     at_most = min(tile_groups, block.n_groups - offset)
                     tile = _part_of(block.group + offset, at_most, n_all, width, n_slabs, rows)
-                    advance_again(like, space, tile, offset, begin, days, held, table, own)
+                    advance_again(
+                        like, space, tile, offset, begin, days, held, table, n_series, everything, own
+                    )
                     retreat_tile(
                         like, space, tile, offset, begin, days, held, table, n_series, everything, own
                     )

@@ -10,7 +10,7 @@ again. NaNs in forcing, parameters or stores propagate to all values that depend
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from ...errors import DimensionError
+from ..arguments import mean_of_components
 from ..autograd import first_only, saveable
-from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES
+from ..equations import DAY_FLUXES, LANE_PARAMETERS, STORES
+from ..parameters import WEIGHT
 from ..threads import share
 
 _TILE = 16  # slabs that fit into the first-level cache of a core
@@ -30,6 +32,7 @@ _FEW = 32  # vectors of cells below which a partly empty one matters
 
 _FORCING = ("precipitation", "temperature", "potential evapotranspiration")
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+Tensors = Sequence[Tensor | None]  # forcing, LANE_PARAMETERS, stores; None for a parameter that is not given
 
 
 def accepts(like: Tensor) -> bool:
@@ -58,7 +61,7 @@ def run(
     parameters: Mapping[str, Tensor],
     stores: Mapping[str, Tensor],
     wanted: Sequence[str],
-    components: bool,
+    whole: Collection[str] = (),
     processes: Mapping[str, Any] | None = None,
     rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -69,22 +72,29 @@ def run(
     of all series and of the final stores exist with respect to all tensors.
     """
     names = tuple(dict.fromkeys(wanted))
-    tensors = (*forcing, *(parameters[name] for name in DAY_PARAMETERS), *(stores[name] for name in STORES))
+    whole = frozenset(whole)
+    if WEIGHT in parameters and _Problem.unfolds(forcing[0], parameters[WEIGHT]) and not whole >= {*names}:
+        series, final = run(forcing, parameters, stores, names, names, processes, rows)
+        for name in {*names} - whole:
+            series[name] = mean_of_components(series[name], parameters[WEIGHT])
+        return series, final
+    given = [parameters.get(name) for name in LANE_PARAMETERS]
+    tensors = (*forcing, *given, *(stores[name] for name in STORES))
     held = torch.arange(len(forcing[0])) if rows is None else rows
-    tensors = _checked(tensors, len(forcing[0]) if rows is None else None)
+    leaves = _checked(tensors, len(forcing[0]) if rows is None else None)
     weights = None
     if processes:
         weights = processes["effective_rainfall"].weights(forcing[0].dtype).to(forcing[0].device)
-    differentiated = tensors if weights is None else (*tensors, weights)
+    differentiated = [tensor for tensor in (*leaves, weights) if tensor is not None]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiated):
-        results = _Loop.apply(names, components, held, weights, *saveable(tensors))
+        results = _Loop.apply(names, whole, held, weights, *saveable(leaves))
     else:
-        results = _forward(names, components, held, weights, tensors, None)
+        results = _forward(names, whole, held, weights, leaves, None)
     series, final = results[: len(names)], results[len(names) :]
     return dict(zip(names, series, strict=True)), dict(zip(STORES, final, strict=True))
 
 
-def _checked(tensors: Sequence[Tensor], n_rows: int | None) -> tuple[Tensor, ...]:
+def _checked(tensors: Sequence[Any], n_rows: int | None) -> Tensors:
     """Return the tensors if their shapes, dtype and device are consistent; kernels read raw memory.
 
     Dynamic parameters must have ``n_rows`` rows (None: any number).
@@ -97,16 +107,18 @@ def _checked(tensors: Sequence[Tensor], n_rows: int | None) -> tuple[Tensor, ...
     like, (n_cells, n_components) = tensors[0], tensors[-1].shape
     days = like.shape[0]
     for place, tensor in enumerate(tensors):
-        name = (*_FORCING, *DAY_PARAMETERS, *STORES)[place]
+        if tensor is None:  # a parameter that not all models have
+            continue
+        name = (*_FORCING, *LANE_PARAMETERS, *STORES)[place]
         allowed: list[tuple[int, ...]] = [(days, n_cells)] if place < 3 else [(n_cells, n_components)]
-        if 3 <= place < 3 + len(DAY_PARAMETERS):
+        if 3 <= place < 3 + len(LANE_PARAMETERS) and name != WEIGHT:
             allowed.append((tensor.shape[0] if n_rows is None else n_rows, n_cells, n_components))
         if tuple(tensor.shape) not in allowed or tensor.dtype != like.dtype or tensor.device != like.device:
             raise DimensionError(
                 f"{name} is {tuple(tensor.shape)}, {tensor.dtype} on {tensor.device}; expected "
                 f"{' or '.join(map(str, allowed))}, {like.dtype} on {like.device}."
             )
-    return tuple(tensor.resolve_neg() for tensor in tensors)
+    return tuple(None if tensor is None else tensor.resolve_neg() for tensor in tensors)
 
 
 class _Loop(torch.autograd.Function):
@@ -114,16 +126,16 @@ class _Loop(torch.autograd.Function):
     def forward(
         ctx: Any,
         names: tuple[str, ...],
-        components: bool,
+        whole: Collection[str],
         held: Tensor,
         weights: Tensor | None,
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        ctx.names, ctx.components, ctx.held = names, components, held
-        ctx.checkpoints = _Problem(tensors, components).empty_checkpoints()
+        ctx.names, ctx.whole, ctx.held = names, whole, held
+        ctx.checkpoints = _Problem(tensors, whole).empty_checkpoints()
         ctx.save_for_backward(weights, *tensors)
-        return _forward(names, components, held, weights, tensors, ctx.checkpoints)
+        return _forward(names, whole, held, weights, tensors, ctx.checkpoints)
 
     @staticmethod
     @first_only
@@ -131,7 +143,7 @@ class _Loop(torch.autograd.Function):
         weights, *tensors = ctx.saved_tensors
         needed = ctx.needs_input_grad[4:]
         gradients = _backward(
-            ctx.names, ctx.components, ctx.held, weights, tensors, ctx.checkpoints, cotangents, needed
+            ctx.names, ctx.whole, ctx.held, weights, tensors, ctx.checkpoints, cotangents, needed
         )
         return (None, None, None, *gradients)
 
@@ -146,14 +158,16 @@ class _Problem:
     cells with one component. Means over components are taken afterwards.
     """
 
-    def __init__(self, tensors: Sequence[Tensor], components: bool) -> None:
+    def __init__(self, tensors: Tensors, whole: Collection[str]) -> None:
         from .rows import LANES
         from .slabs import CHUNK
 
+        assert tensors[0] is not None
+        assert tensors[-1] is not None
         self.like = tensors[0]
         self.n_days, self.n_cells = self.like.shape
         self.n_components = tensors[-1].shape[-1]
-        daily = components or any(tensor.ndim == 3 for tensor in tensors)
+        daily = bool(whole) or any(tensor is not None and tensor.ndim == 3 for tensor in tensors)
         self.across = self.n_components % LANES == 0 and (daily or self.n_cells < _FEW * LANES)
         self.unfolded = self.n_cells == 1 and not self.across
         if self.across:
@@ -170,6 +184,13 @@ class _Problem:
         self.n_blocks = -(-self.n_groups // self.groups)
         self._checkpoint = self.n_groups * self.n_slabs * len(STORES) * LANES
         self._n_chunks = -(-self.n_days // CHUNK)
+
+    @staticmethod
+    def unfolds(like: Tensor, parameter: Tensor) -> bool:
+        """Whether a run of this forcing with this parameter of components is ``unfolded``."""
+        from .rows import LANES
+
+        return like.shape[1] == 1 and parameter.shape[-1] % LANES != 0
 
     def empty_checkpoints(self) -> Tensor:
         return self.like.new_empty((self._n_chunks, self._checkpoint))
@@ -201,8 +222,9 @@ class _Problem:
             rows[:, 5:] = kinds
         return rows
 
-    def parameters(self, tensors: Sequence[Tensor]) -> np.ndarray:
-        return self.table(tensors, "component", [(int(tensor.ndim == 3), 0) for tensor in tensors])
+    def parameters(self, tensors: Tensors) -> np.ndarray:
+        kinds = [(int(tensor is not None and tensor.ndim == 3), 0) for tensor in tensors]
+        return self.table(tensors, "component", kinds)
 
     def execute(
         self,
@@ -246,22 +268,25 @@ class _Problem:
 
 def _forward(
     names: tuple[str, ...],
-    components: bool,
+    whole: Collection[str],
     held: Tensor,
     weights: Tensor | None,
-    tensors: Sequence[Tensor],
+    tensors: Tensors,
     checkpoints: Tensor | None,
 ) -> tuple[Tensor, ...]:
     """Run the forward kernel; return the series, then the final stores."""
     from .slabs import STORE
 
-    problem = _Problem(tensors, components)
+    problem = _Problem(tensors, whole)
     forcing, parameters, initial = tensors[:3], tensors[3:-5], tensors[-5:]
-    whole = components or problem.unfolded
+    apart = [problem.unfolded or name in whole for name in names]
     shape = (problem.n_days, problem.n_cells, problem.n_components)
-    series = [problem.like.new_empty(shape if whole else shape[:2]) for _ in names]
+    series = [problem.like.new_empty(shape if each else shape[:2]) for each in apart]
     final = [problem.like.new_empty(shape[1:]) for _ in STORES]
-    kinds = [(_row(name, STORE), 0 if whole else problem.n_components) for name in names]
+    kinds = [
+        (_row(name, STORE), 0 if each else problem.n_components)
+        for name, each in zip(names, apart, strict=True)
+    ]
     tables = [
         problem.table(forcing, "time"),
         problem.parameters(parameters),
@@ -272,17 +297,19 @@ def _forward(
     ]
     everything = any(name in DAY_FLUXES for name in names)
     problem.execute("forward", len(names), tables, held, checkpoints, weights, everything)
-    if whole and not components:
-        series = [value.mean(-1) for value in series]
+    if problem.unfolded:
+        series = [
+            value if name in whole else value.mean(-1) for name, value in zip(names, series, strict=True)
+        ]
     return (*series, *final)
 
 
 def _backward(
     names: tuple[str, ...],
-    components: bool,
+    whole: Collection[str],
     held: Tensor,
     weights: Tensor | None,
-    tensors: Sequence[Tensor],
+    tensors: Tensors,
     checkpoints: Tensor,
     cotangents: Sequence[Tensor | None],
     needed: Sequence[bool],
@@ -293,15 +320,17 @@ def _backward(
     """
     from .slabs import STORE
 
-    problem = _Problem(tensors, components)
+    problem = _Problem(tensors, whole)
     shape = (problem.n_days, problem.n_cells, problem.n_components)
     given = [(name, value) for name, value in zip(names, cotangents, strict=False) if value is not None]
-    kinds = [(_row(name, STORE), 1 if components else problem.n_components) for name, _ in given]
+    of_mean = problem.n_components if tensors[3 + LANE_PARAMETERS.index(WEIGHT)] is None else 0
+    kinds = [(_row(name, STORE), 1 if name in whole else of_mean) for name, _ in given]
     # The gradient of a forcing is a sum over components. The kernel takes it, except for a single cell.
-    shapes = [shape if problem.unfolded else shape[:2]] * 3 + [tensor.shape for tensor in tensors[3:]]
+    shapes: list[tuple[int, ...]] = [shape if problem.unfolded else shape[:2]] * 3
+    shapes += [() if tensor is None else tuple(tensor.shape) for tensor in tensors[3:]]
     # A row of dynamic parameters that holds on no day is not written: its gradient is 0.
     like = problem.like
-    dynamic = {place for place, tensor in enumerate(tensors) if tensor.ndim == 3}
+    dynamic = {place for place, tensor in enumerate(tensors) if tensor is not None and tensor.ndim == 3}
     gradients = [
         None if not need else (like.new_zeros if place in dynamic else like.new_empty)(size)
         for place, (size, need) in enumerate(zip(shapes, needed, strict=True))
@@ -327,4 +356,4 @@ def _row(name: str, first_store: int) -> int:
     if name in STORES:
         return first_store + STORES.index(name)
     fluxes = (*DAY_FLUXES, "runoff")
-    return first_store + len(STORES) + len(DAY_PARAMETERS) + fluxes.index(name)
+    return first_store + len(STORES) + len(LANE_PARAMETERS) + fluxes.index(name)

@@ -26,6 +26,7 @@ from .slabs import (
     COTANGENT,
     FLUX,
     GRADIENT,
+    INPUTS_OF_DAY,
     N_STORES,
     RUNOFF,
     STORE,
@@ -257,7 +258,7 @@ def advance_with_network(slab, weather, everything, network, like):  # type: ign
     """Advance one slab by one day; write all fluxes with ``everything``, otherwise only the runoff."""
     copy_rows(weather, 0, slab, WEATHER * LANES, 3)
     for c in range(LANES):
-        v = get_lane(slab, WEATHER * LANES + c, FLUX)
+        v = get_lane(slab, WEATHER * LANES + c, INPUTS_OF_DAY)
         snow = _snow(v[0], v[1], v[3], v[4], v[16], v[17], v[18], v[19])
         set_lane(slab, INPUT * LANES + c, (v[9], v[8], v[5], v[5] / v[9], snow[2] + snow[6]))
         set_lane(slab, STORE * LANES + c, snow[:2])
@@ -265,7 +266,7 @@ def advance_with_network(slab, weather, everything, network, like):  # type: ign
             set_lane(slab, FLUX * LANES + c, snow[2:])
     _network_output(slab, at(network.weights, like), network.hidden)
     for c in range(LANES):
-        v = get_lane(slab, WEATHER * LANES + c, FLUX)
+        v = get_lane(slab, WEATHER * LANES + c, INPUTS_OF_DAY)
         inflow, output = get_lane(slab, (OUTPUT - 1) * LANES + c, 2)
         share, _ = _share(output)
         stores, fluxes = _land(
@@ -286,13 +287,13 @@ def retreat_with_network(slab, before, weather, everything, network, like, lanes
     copy_rows(weather, 0, slab, WEATHER * LANES, 3)
     copy_rows(before, 0, slab, STORE * LANES, N_STORES)
     for c in range(LANES):
-        v = get_lane(slab, WEATHER * LANES + c, FLUX)
+        v = get_lane(slab, WEATHER * LANES + c, INPUTS_OF_DAY)
         snow = _snow(v[0], v[1], v[3], v[4], v[16], v[17], v[18], v[19])
         set_lane(slab, INPUT * LANES + c, (v[9], v[8], v[5], v[5] / v[9], snow[2] + snow[6]))
     weights = at(network.weights, like)
     _network_output(slab, weights, network.hidden)
     for c in range(LANES):
-        v = get_lane(slab, WEATHER * LANES + c, FLUX)
+        v = get_lane(slab, WEATHER * LANES + c, INPUTS_OF_DAY)
         inflow, output = get_lane(slab, (OUTPUT - 1) * LANES + c, 2)
         share, slope = _share(output)
         (runoff,) = get_lane(slab, RUNOFF * LANES + c, 1)
@@ -338,7 +339,7 @@ def retreat_with_network(slab, before, weather, everything, network, like, lanes
             set_lane(slab, (WEATHER_GRADIENT + 2) * LANES + c, (d_pet,))
     _network_adjoint(slab, weights, network.hidden, at(network.gradient, like), lanes)
     for c in range(LANES):
-        v = get_lane(slab, WEATHER * LANES + c, FLUX)
+        v = get_lane(slab, WEATHER * LANES + c, INPUTS_OF_DAY)
         d_inflow, d_FC, d_BETA, d_soil, d_ratio, d_input = get_lane(slab, D_INFLOW * LANES + c, 6)
         d_inflow = d_inflow + d_input
         d_ratio = d_ratio / v[9]

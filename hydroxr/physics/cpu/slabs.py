@@ -21,8 +21,20 @@ from typing import NamedTuple
 from numba import njit
 
 from ...support.compiled import OPTIONS, inlined
-from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES
-from .rows import LANES, ahead, at, copy_row, copy_rows, pick_row, prefetch, sum_rows, total_of_row
+from ..equations import DAY_FLUXES, DAY_PARAMETERS, LANE_PARAMETERS, STORES
+from ..parameters import WEIGHT
+from .rows import (
+    LANES,
+    add_products,
+    ahead,
+    at,
+    copy_row,
+    copy_rows,
+    pick_row,
+    prefetch,
+    sum_rows,
+    total_of_row,
+)
 
 CHUNK = 32  # days between two checkpoints; their weather is fetched together
 
@@ -30,16 +42,18 @@ CHUNK = 32  # days between two checkpoints; their weather is fetched together
 WEATHER = 0
 STORE = WEATHER + 3
 PARAMETER = STORE + len(STORES)
-FLUX = PARAMETER + len(DAY_PARAMETERS)  # in the adjoint, cotangents of the fluxes
+INPUTS_OF_DAY = PARAMETER + len(DAY_PARAMETERS)  # number of rows that a day reads
+WEIGHT_PLACE = LANE_PARAMETERS.index(WEIGHT)
+FLUX = PARAMETER + len(LANE_PARAMETERS)  # in the adjoint, cotangents of the fluxes
 RUNOFF = FLUX + len(DAY_FLUXES)
 FORWARD_ROWS = RUNOFF + 1
 COTANGENT = FORWARD_ROWS  # of the stores
 GRADIENT = COTANGENT + len(STORES)  # of the parameters
-WEATHER_GRADIENT = GRADIENT + len(DAY_PARAMETERS)
+WEATHER_GRADIENT = GRADIENT + len(LANE_PARAMETERS)
 SPARE = WEATHER_GRADIENT  # free until the adjoint of the day writes there
 BACKWARD_ROWS = WEATHER_GRADIENT + 3
 
-N_STORES, N_PARAMETERS, N_FLUXES = len(STORES), len(DAY_PARAMETERS), len(DAY_FLUXES)
+N_STORES, N_PARAMETERS, N_FLUXES = len(STORES), len(LANE_PARAMETERS), len(DAY_FLUXES)
 
 # Address (0: no array); strides between days, between groups, between the slabs of a group, and between
 # lanes; two more numbers that depend on the array, see the kernels.
@@ -166,6 +180,18 @@ def add_up(memory, like, part, row, divisor, sums, place):  # type: ignore[no-un
 
 
 @njit(**OPTIONS)
+def add_up_weighted(memory, like, part, row, sums, place):  # type: ignore[no-untyped-def]
+    """Sum a row times the weights of the lanes over the slabs of each group."""
+    step = part.rows * LANES
+    weights = (PARAMETER + WEIGHT_PLACE) * LANES
+    for g in range(part.n_groups):
+        to, start = (place + g) * LANES, g * part.n_slabs * step
+        for c in range(LANES):
+            sums[to + c] = 0.0
+        add_products(memory, start + row * LANES, memory, start + weights, step, part.n_slabs, sums, to)
+
+
+@njit(**OPTIONS)
 def save_common(array, like, day, days, part, sums, place):  # type: ignore[no-untyped-def]
     """Write the rows of the groups on some days into an array.
 
@@ -217,6 +243,17 @@ def add_common(rows, place, memory, part, row):  # type: ignore[no-untyped-def]
         for s in range(g * part.n_slabs, (g + 1) * part.n_slabs):
             for c in range(LANES):
                 memory[(s * part.rows + row) * LANES + c] += rows[(place + g) * LANES + c]
+
+
+@njit(**OPTIONS)
+def add_common_times(rows, place, memory, part, factor, row):  # type: ignore[no-untyped-def]
+    """Add the row of each group, times a row of its slabs, to another row of all its slabs."""
+    for g in range(part.n_groups):
+        for s in range(g * part.n_slabs, (g + 1) * part.n_slabs):
+            start = s * part.rows * LANES
+            for c in range(LANES):
+                value = rows[(place + g) * LANES + c] * memory[start + factor * LANES + c]
+                memory[start + row * LANES + c] += value
 
 
 @njit(**OPTIONS)

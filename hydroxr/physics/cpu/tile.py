@@ -25,9 +25,12 @@ from .slabs import (
     SPARE,
     STORE,
     WEATHER_GRADIENT,
+    WEIGHT_PLACE,
     add_common,
+    add_common_times,
     add_spare,
     add_up,
+    add_up_weighted,
     announce,
     clear,
     copy_stores,
@@ -81,6 +84,12 @@ def _coming(held, begin, d, days):  # type: ignore[no-untyped-def]
 
 
 @njit(**OPTIONS)
+def is_weighted(table):  # type: ignore[no-untyped-def]
+    """Whether components have weights in means."""
+    return entry(table, PARAMETERS + WEIGHT_PLACE)[0] != 0
+
+
+@njit(**OPTIONS)
 def advance_tile(like, space, tile, offset, begin, days, held, table, n_series, everything, network):  # type: ignore[no-untyped-def]
     """Advance a tile through ``days`` days; its first group is group ``offset`` of the block."""
     memory = at(space.slabs + offset * tile.n_slabs * tile.rows * LANES * size_of(like), like)
@@ -94,25 +103,46 @@ def advance_tile(like, space, tile, offset, begin, days, held, table, n_series, 
             array = entry(table, SERIES + i)
             if array[6] == 0:
                 save(array, like, begin + d, tile, memory, array[5])
+            elif is_weighted(table):
+                add_up_weighted(memory, like, tile, array[5], sums, i * CHUNK * space.n_groups + group)
             else:
                 place = i * CHUNK * space.n_groups + group
                 add_up(memory, like, tile, array[5], array[6], sums, place)
 
 
 @njit(**OPTIONS)
-def advance_again(like, space, tile, offset, begin, days, held, table, network):  # type: ignore[no-untyped-def]
-    """Recompute the stores before each day of a chunk from the checkpoint at its first day."""
+def advance_again(like, space, tile, offset, begin, days, held, table, n_series, everything, network):  # type: ignore[no-untyped-def]
+    """Recompute the stores before each day of a chunk from the checkpoint at its first day.
+
+    On the way the weights of components get their gradients: cotangents of means times what was averaged.
+    """
     memory = at(space.slabs + offset * tile.n_slabs * tile.rows * LANES * size_of(like), like)
     weather, trail = at(space.weather, like), at(space.trail, like)
     n_slabs = tile.n_groups * tile.n_slabs
+    of_weights = is_weighted(table) and entry(table, D_PARAMETERS + WEIGHT_PLACE)[0] != 0
     for d in range(days):
         kept = ahead(trail, d * n_slabs * N_STORES * LANES)
         copy_stores(memory, STORE, tile.rows, kept, 0, N_STORES, n_slabs)
-        if d < days - 1:
+        if d < days - 1 or of_weights:
             if d == 0 or held[begin + d] != held[begin + d - 1]:
                 _load_dynamic(table, like, held[begin + d], tile, memory, _coming(held, begin, d, days))
             group = d * space.n_groups + offset
-            advance_all(memory, ahead(weather, group * 3 * LANES), tile, False, network, like)
+            advance_all(
+                memory, ahead(weather, group * 3 * LANES), tile, everything and of_weights, network, like
+            )
+            if of_weights:
+                _add_to_weights(like, space, tile, memory, group, table, n_series)
+
+
+@njit(**OPTIONS)
+def _add_to_weights(like, space, tile, memory, place, table, n_series):  # type: ignore[no-untyped-def]
+    """Add a day's cotangents of weighted means, times what was averaged, to the gradients of the weights."""
+    for i in range(n_series):
+        array = entry(table, SERIES + i)
+        if array[6] == 0:
+            rows = i * CHUNK * space.n_groups + place
+            sums = at(space.sums, like)
+            add_common_times(sums, rows, memory, tile, array[5], GRADIENT + WEIGHT_PLACE)
 
 
 @njit(**OPTIONS)
@@ -127,7 +157,12 @@ def _load_cotangents(like, space, tile, memory, day, place, table, n_series):  #
         array = entry(table, SERIES + i)
         row = array[5] if array[5] >= FLUX else array[5] - STORE + COTANGENT
         is_common, is_flux = array[3] == 0, row < COTANGENT
-        if is_common and is_flux:
+        if array[6] == 0:
+            if is_flux:
+                clear(memory, tile, row, row + 1)
+            rows = i * CHUNK * space.n_groups + place
+            add_common_times(sums, rows, memory, tile, PARAMETER + WEIGHT_PLACE, row)
+        elif is_common and is_flux:
             set_common(sums, i * CHUNK * space.n_groups + place, memory, tile, row)
         elif is_common:
             add_common(sums, i * CHUNK * space.n_groups + place, memory, tile, row)

@@ -115,6 +115,8 @@ def _sum_page(page, target, n_rows, begin, days, n_days, n_cells, n_components, 
 
 
 def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., None]:
+    one = number(1.0)
+
     def forward(  # type: ignore[no-untyped-def]
         precipitation,
         temperature,
@@ -123,6 +125,7 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
         daily,
         held,
         network,
+        weights,
         initial,
         series,
         final,
@@ -137,6 +140,7 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
         n_wanted,
         whole,
         keep,
+        weighted,
     ):
         """Advance a lane through all days.
 
@@ -145,6 +149,7 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
         daily: dynamic parameters (parameter, row, lane), selected by the bits of ``dynamic``
         held: row of the dynamic parameters on each day (time,)
         initial, final: (store, lane)
+        weights: of the components in means (lane,), read if ``weighted``
         series: (series, time, cell), or lane instead of cell if ``whole``; selected by ``wanted``
         kept: stores before each day (time, store, lane), written if ``keep``
         """
@@ -158,6 +163,8 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
         lane, lanes = cell * n_components + component, n_cells * n_components
         room = _room(n_components)
         days_a_page = max(1, _PAGE // max(1, n_wanted))
+        weight = weights[lane] if weighted else one
+        divisor = one if weighted else number(n_components)
         _load(values, static, ~dynamic, lane, lanes)
         stores = _five(initial, lane, lanes)
         weather = (precipitation[cell], temperature[cell], pet[cell])
@@ -176,14 +183,13 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
                 if wanted >> i & 1:
                     if not whole:
                         row = passed * n_wanted + slot
-                        page[(row * cells + here) * room + component] = everything[i]
+                        page[(row * cells + here) * room + component] = weight * everything[i]
                     elif active:
                         series[(slot * n_days + day) * lanes + lane] = everything[i]
                     slot += 1
             passed += 1
             if n_wanted > 0 and not whole and (passed == days_a_page or day == n_days - 1):
                 begin = day + 1 - passed
-                divisor = number(n_components)
                 _sum_page(page, series, n_wanted, begin, passed, n_days, n_cells, n_components, divisor)
                 passed = 0
         if active:
@@ -192,7 +198,9 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
     return forward
 
 
-def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[..., None]:
+def _make_backward(
+    number: Any, kind: Any, day_of: Function, adjoint_of: Function, weighted: bool
+) -> Callable[..., None]:
     zero, one = number(0.0), number(1.0)
 
     def backward(  # type: ignore[no-untyped-def]
@@ -203,12 +211,14 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
         daily,
         held,
         network,
+        weights,
         kept,
         d_series,
         d_final,
         d_weather,
         d_static,
         d_daily,
+        d_weights,
         d_initial,
         d_output,
         inflows,
@@ -228,8 +238,8 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
         """The adjoint of ``forward``, from the last day to the first.
 
         d_weather: (forcing, time, cell), selected by the bits of ``of_weather``
-        d_static, d_daily, d_initial: like ``static``, ``daily`` and ``initial``; ``d_daily`` starts at 0
-        and is only written if ``of_daily``
+        d_static, d_daily, d_weights, d_initial: like ``static``, ``daily``, ``weights`` and ``initial``;
+        ``d_daily`` starts at 0 and is only written if ``of_daily``
         d_output, inflows: (time, lane), written if ``of_network``: the cotangent of the output of NN_r
         before the sigmoid, and the inflow
         """
@@ -247,6 +257,9 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
         room = _room(n_components)
         days_a_page = max(1, _PAGE // max(1, n_weather))
         share = one if whole else one / number(n_components)
+        d_weight = zero
+        if weighted:  # known when the kernel is compiled
+            share = weights[lane]
         of_day, of_place = (lanes, lane) if whole else (n_cells, cell)
         _load(values, static, ~dynamic, lane, lanes)
         for i in range(_N_PARAMETERS):
@@ -269,8 +282,17 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
             place = day * of_day + of_place
             for i in range(_N_SERIES):
                 if wanted >> i & 1:
-                    given[i] = d_series[place] * share
+                    given[i] = d_series[place]
                     place += n_days * of_day
+            if weighted:
+                after, fluxes = day_of(network, hidden, before + _thirteen(values))
+                averaged = after + fluxes + (fluxes[9] + fluxes[10] + fluxes[11],)
+                for i in range(_N_SERIES):
+                    if wanted >> i & 1:
+                        d_weight += given[i] * averaged[i]
+            for i in range(_N_SERIES):
+                if wanted >> i & 1:
+                    given[i] *= share
             a, b, c, d, e = d_stores
             d_stores = (a + given[0], b + given[1], c + given[2], d + given[3], e + given[4])
             runoff = given[17]
@@ -300,16 +322,20 @@ def _make_backward(number: Any, kind: Any, adjoint_of: Function) -> Callable[...
         if active:
             _save(gradients, d_static, ~dynamic, lane, lanes)
             _put_five(d_stores, d_initial, lane, lanes)
+            if weighted:
+                d_weights[lane] = d_weight
 
     return backward
 
 
 # ---- compiling and launching ------------------------------------------------------------------------
 
-_ARGUMENTS = {"forward": (11, 10), "backward": (16, 12)}  # pointers and integers
+_ARGUMENTS = {"forward": (12, 11), "backward": (18, 12)}  # pointers and integers
 
 
-def built(kind: str, dtype: torch.dtype, with_network: bool) -> tuple[Callable[..., None], Any]:
+def built(
+    kind: str, dtype: torch.dtype, with_network: bool, weighted: bool = False
+) -> tuple[Callable[..., None], Any]:
     """A kernel's Python function, and the signature to compile it for."""
     number = NUMBERS[dtype]
     real = types.float64 if dtype == torch.float64 else types.float32
@@ -318,13 +344,13 @@ def built(kind: str, dtype: torch.dtype, with_network: bool) -> tuple[Callable[.
     signature = types.void(*[types.CPointer(real)] * n_pointers, *[types.int64] * n_integers)
     if kind == "forward":
         return _make_forward(number, real, day), signature
-    return _make_backward(number, real, adjoint), signature
+    return _make_backward(number, real, day, adjoint, weighted), signature
 
 
 @cache
-def compiled(kind: str, dtype: torch.dtype, with_network: bool) -> Any:
-    """The ``forward`` or ``backward`` kernel for float32 or float64."""
-    function, signature = built(kind, dtype, with_network)
+def compiled(kind: str, dtype: torch.dtype, with_network: bool, weighted: bool = False) -> Any:
+    """The ``forward`` or ``backward`` kernel for float32 or float64; the latter also for weighted means."""
+    function, signature = built(kind, dtype, with_network, weighted)
     if SIMULATED:
         return cuda.jit(function)
     kernel = cuda.jit(signature, lto=False)(function)
@@ -358,7 +384,12 @@ def blocks(n_cells: int, n_components: int) -> tuple[int, int]:
 
 
 def launch(
-    kind: str, n_rows: int, sizes: tuple[int, int, int], tensors: Sequence[Tensor], numbers: Sequence[int]
+    kind: str,
+    n_rows: int,
+    sizes: tuple[int, int, int],
+    tensors: Sequence[Tensor],
+    numbers: Sequence[int],
+    weighted: bool,
 ) -> None:
     """Start a kernel on torch's current stream, without waiting for it.
 
@@ -369,7 +400,7 @@ def launch(
     like = tensors[0]
     room = sizes[2] | 1
     page = max(_PAGE, n_rows) * (n_threads // sizes[2]) * room * like.element_size()
-    which = (kind, like.dtype, tensors[6].numel() >= N_WEIGHTS)
+    which = (kind, like.dtype, tensors[6].numel() >= N_WEIGHTS, weighted and kind == "backward")
     if SIMULATED:
         arrays = [tensor.detach().reshape(-1).numpy() for tensor in tensors]
         compiled(*which)[n_blocks, n_threads, 0, page](*arrays, *sizes, *numbers)

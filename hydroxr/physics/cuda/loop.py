@@ -8,15 +8,17 @@ stores propagate to all values that depend on them. The same input gives the sam
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..arguments import mean_of_components
 from ..autograd import first_only, saveable
 from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES
+from ..parameters import WEIGHT
 from ..runoff_network import INPUTS
 
 SERIES = (*STORES, *DAY_FLUXES, "runoff")  # in the order of the kernels
@@ -49,7 +51,7 @@ def run(
     parameters: Mapping[str, Tensor],
     stores: Mapping[str, Tensor],
     wanted: Sequence[str],
-    components: bool,
+    whole: Collection[str] = (),
     processes: Mapping[str, Any] | None = None,
     rows: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -62,9 +64,14 @@ def run(
     from .kernels import MOST_COMPONENTS
 
     names = tuple(dict.fromkeys(wanted))
+    weights = parameters.get(WEIGHT)
+    if whole and not set(whole) >= set(names):  # the kernels have either means or components
+        each, last = run(forcing, parameters, stores, names, names, processes, rows)
+        means = {name: mean_of_components(each[name], weights) for name in names if name not in whole}
+        return each | means, last
     n_components = stores[STORES[0]].shape[-1]
     if n_components > MOST_COMPONENTS:
-        return _run_as_cells(forcing, parameters, stores, names, components, processes, rows)
+        return _run_as_cells(forcing, parameters, stores, names, whole, processes, rows)
     ordered = tuple(name for name in SERIES if name in names)
     static = [parameters[name] for name in DAY_PARAMETERS if parameters[name].ndim == 2]
     daily = [parameters[name] for name in DAY_PARAMETERS if parameters[name].ndim == 3]
@@ -76,6 +83,7 @@ def run(
         # All arrays of a kernel have one dtype, which represents these whole numbers exactly.
         (torch.arange(len(like)) if rows is None else rows).to(like),
         _weights(processes, like),
+        like.new_zeros(1) if weights is None else weights.contiguous(),
         torch.stack([stores[name] for name in STORES]),
     )
     task = _Task(
@@ -84,7 +92,8 @@ def run(
         dynamic=_bits([parameters[name].ndim == 3 for name in DAY_PARAMETERS]),
         wanted=_bits([name in names for name in SERIES]),
         n_wanted=len(names),
-        whole=components,
+        whole=bool(whole),
+        weighted=weights is not None and not whole,
     )
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         series, final = _Loop.apply(task, *saveable(tensors))
@@ -103,6 +112,7 @@ class _Task(NamedTuple):
     wanted: int  # one bit per wanted series
     n_wanted: int
     whole: bool  # record every component, not the mean
+    weighted: bool  # whether components have weights in means
 
 
 class _Loop(torch.autograd.Function):
@@ -129,9 +139,10 @@ def _forward(task: _Task, tensors: Sequence[Tensor], keep: bool) -> tuple[Tensor
     series = like.new_empty((task.n_wanted, *shape))
     final = like.new_empty((len(STORES), *task.sizes[1:]))
     kept = like.new_empty((task.sizes[0], len(STORES), *task.sizes[1:]) if keep else 1)
-    numbers = (task.n_rows, task.dynamic, _hidden(tensors[6]), task.wanted, task.n_wanted, task.whole, keep)
+    which = (task.n_rows, task.dynamic, _hidden(tensors[6]), task.wanted, task.n_wanted)
+    numbers = [int(x) for x in (*which, task.whole, keep, task.weighted)]
     n_rows = 0 if task.whole else task.n_wanted
-    launch("forward", n_rows, task.sizes, (*tensors, series, final, kept), [int(x) for x in numbers])
+    launch("forward", n_rows, task.sizes, (*tensors, series, final, kept), numbers, task.weighted)
     return series, final, kept
 
 
@@ -152,6 +163,7 @@ def _backward(
     d_weather = like.new_empty((n_weather, *task.sizes[:2])) if n_weather else nothing
     d_static = torch.empty_like(static)
     d_daily = torch.zeros_like(daily) if for_daily else nothing
+    d_weights = torch.empty_like(saved[7]) if task.weighted else nothing
     d_initial = like.new_empty((len(STORES), *task.sizes[1:]))
     d_output = like.new_empty(task.sizes) if for_network else nothing
     inflow = like.new_empty(task.sizes) if for_network else nothing
@@ -159,17 +171,17 @@ def _backward(
         nothing if d_series is None else d_series.contiguous(),
         torch.zeros_like(d_initial) if d_final is None else d_final.contiguous(),
     )
-    gradients = (d_weather, d_static, d_daily, d_initial, d_output, inflow)
+    gradients = (d_weather, d_static, d_daily, d_weights, d_initial, d_output, inflow)
     wanted = 0 if d_series is None else task.wanted
     numbers = (task.n_rows, task.dynamic, _hidden(network), wanted, task.whole)
     flags = (_bits(for_weather), n_weather, for_daily, for_network)
     tensors = (*saved, *cotangents, *gradients)
-    launch("backward", n_weather, task.sizes, tensors, [int(x) for x in (*numbers, *flags)])
+    launch("backward", n_weather, task.sizes, tensors, [int(x) for x in (*numbers, *flags)], task.weighted)
     rows = iter(d_weather)
     results = [next(rows) if need else None for need in for_weather]
     d_network = _network_gradient(task, saved, d_output, inflow) if for_network else None
     d_parameters = [d_static if needed[3] else None, d_daily if for_daily else None]
-    return [*results, *d_parameters, None, d_network, d_initial]
+    return [*results, *d_parameters, None, d_network, d_weights if task.weighted else None, d_initial]
 
 
 # ---- NN_r ---------------------------------------------------------------------------------------
@@ -192,7 +204,7 @@ def _network_gradient(task: _Task, saved: Sequence[Tensor], d_output: Tensor, in
     A thread of the kernel has too few registers for it, so matrix products compute it from saved values,
     some days at a time.
     """
-    static, daily, held, network, kept = saved[3:]
+    static, daily, held, network, _, kept = saved[3:]
     units = network[:-1].view(-1, _N_WEIGHTS)
     columns = []
     for place in (1, 0):  # FC, BETA
@@ -226,18 +238,21 @@ def _run_as_cells(
     parameters: Mapping[str, Tensor],
     stores: Mapping[str, Tensor],
     names: tuple[str, ...],
-    components: bool,
+    whole: Collection[str],
     processes: Mapping[str, Any] | None,
     rows: Tensor | None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Run each component as a cell, when there are more components than threads in a block."""
     n_cells, n_components = stores[STORES[0]].shape
     repeated = tuple(series.repeat_interleave(n_components, dim=1) for series in forcing)
-    flat = {name: value.flatten(-2)[..., None] for name, value in parameters.items()}
+    flat = {name: parameters[name].flatten(-2)[..., None] for name in DAY_PARAMETERS}
     start = {name: stores[name].reshape(-1, 1) for name in STORES}
     precipitation, temperature, pet = repeated
-    series, final = run((precipitation, temperature, pet), flat, start, names, True, processes, rows)
+    series, final = run((precipitation, temperature, pet), flat, start, names, names, processes, rows)
     results = {name: value.view(-1, n_cells, n_components) for name, value in series.items()}
-    if not components:
-        results = {name: value.mean(-1) for name, value in results.items()}
+    weights = parameters.get(WEIGHT)
+    results = {
+        name: value if name in whole else mean_of_components(value, weights)
+        for name, value in results.items()
+    }
     return results, {name: value.view(n_cells, n_components) for name, value in final.items()}

@@ -11,7 +11,7 @@ from ...errors import ParameterError, StateError
 from ...inputs.ranges import days_of_zero_pet
 from ...models.specs import FILTER_STATE, LSTM_STATE, DeltaHBV
 from ...physics.equations import CHANNEL, STORES
-from ...physics.parameters import ROUTING
+from ...physics.parameters import WEIGHT
 from .job import CARRIED, CARRY, OFFSET_ROWS, ZERO_PET, Job, core_dims, places, width
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def _unpacked(carry: np.ndarray | None, job: Job) -> dict[str, np.ndarray]:
     if carry is None:
         return {}
     parts = {name: carry[:, place] for name, place in places(job.received).items()}
-    return {name: part if core_dims(name, (), False) else part[:, 0] for name, part in parts.items()}
+    return {
+        name: part if core_dims(name, (), False, job.per_cell) else part[:, 0] for name, part in parts.items()
+    }
 
 
 def _packed(parts: Mapping[str, torch.Tensor], n_cells: int, job: Job) -> np.ndarray:
@@ -178,7 +180,7 @@ def _run_hbv(given: dict[str, np.ndarray], device: str, job: Job) -> dict[str, n
         )
         out |= {name: _array(value.movedim(0, 1)) for name, value in series.items()}
         if "initial_storage" in job.outputs:
-            out["initial_storage"] = _array(total_storage(start))
+            out["initial_storage"] = _array(total_storage(start, arranged.get(WEIGHT)))
     if CARRY in job.outputs:
         parts = {f"state:{name}": value for name, value in (state | final).items()}
         parts |= {f"parameter:{name}": value for name, value in arranged.items()}
@@ -212,8 +214,8 @@ def _of_all_components(parts: dict[str, torch.Tensor], job: Job) -> dict[str, to
 
 def _parameter(value: torch.Tensor, name: str, job: Job) -> torch.Tensor:
     """A given parameter as the physics has it: time first, components last."""
-    dims = job.input_dims[name] if name in job.inputs else core_dims(name, (), False)
-    if "component" not in dims and name.removeprefix("parameter:") not in ROUTING:
+    dims = job.input_dims[name] if name in job.inputs else core_dims(name, (), False, job.per_cell)
+    if "component" not in dims and name.removeprefix("parameter:") not in job.per_cell:
         value = value[..., None]
     return value.movedim(1, 0) if "time" in dims else value
 

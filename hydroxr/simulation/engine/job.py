@@ -18,7 +18,7 @@ from ...conventions.variables import FORCING
 from ...inputs.time_axis import days_of_year
 from ...models.specs import FILTER_STATE, LSTM_STATE
 from ...physics.equations import CHANNEL, STORES
-from ...physics.parameters import ROUTING
+from ...physics.parameters import PER_CELL
 from .model_reference import ModelReference
 
 ZERO_PET = "zero_pet"  # part of a carry: days from the first on whose PET is 0, or -1 where there is one with
@@ -85,6 +85,8 @@ class Job:
         Of the carry that comes in, and of the one that goes out.
     components : bool
         Outputs a component.
+    per_cell : tuple of str
+        Parameters with one value per cell.
     budget : float, optional
         Bytes of working memory; default :data:`hydroxr.simulation.engine.block.BUDGET`.
     one_of_many : bool
@@ -105,6 +107,7 @@ class Job:
     received: Layout = ()
     carried: Layout = ()
     components: bool = False
+    per_cell: tuple[str, ...] = PER_CELL
     missing: str = "raise"
     dtype: str = "float32"
     device: str = "cpu"
@@ -144,15 +147,20 @@ class Job:
         return self.model is not None and "attributes" in self.inputs
 
 
-def core_dims(name: str, dynamic: tuple[str, ...], components: bool) -> tuple[str, ...]:
-    """Dimensions of an output, or of a part of a carry, beside those of space."""
+def core_dims(
+    name: str, dynamic: tuple[str, ...], components: bool, per_cell: tuple[str, ...] = PER_CELL
+) -> tuple[str, ...]:
+    """Dimensions of an output, or of a part of a carry, beside those of space.
+
+    ``per_cell`` names the parameters that have one value per cell.
+    """
     kind, _, bare = name.rpartition(":")
     if name == CARRY:
         return (CARRY,)
     if name == ZERO_PET:
         return ()
     if kind == "parameter":
-        if bare in ROUTING:
+        if bare in per_cell:
             return ()
         return ("time", "component") if bare in dynamic else ("component",)
     if kind == "state":
@@ -167,9 +175,11 @@ def core_dims(name: str, dynamic: tuple[str, ...], components: bool) -> tuple[st
     return ("time", "component") if per_component else ("time",)
 
 
-def layout(names: tuple[str, ...], sizes: dict[str, int]) -> Layout:
+def layout(names: tuple[str, ...], sizes: dict[str, int], per_cell: tuple[str, ...] = PER_CELL) -> Layout:
     """The layout of a carry with these ``state:...`` and static ``parameter:...``."""
-    return tuple((name, int(np.prod([sizes[dim] for dim in core_dims(name, (), False)]))) for name in names)
+    return tuple(
+        (name, int(np.prod([sizes[dim] for dim in core_dims(name, (), False, per_cell)]))) for name in names
+    )
 
 
 def width(parts: Layout) -> int:

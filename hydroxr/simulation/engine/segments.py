@@ -164,7 +164,7 @@ def _walk_window(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> tuple
         for name in spec.parameters
         if name not in spec.dynamic and f"parameter:{name}" not in arrays
     )
-    parameters = layout(static, job.sizes)
+    parameters = layout(static, job.sizes, job.per_cell)
     states = layout(tuple(f"state:{name}" for name in LSTM_STATE), job.sizes)
     if not static:
         return None, ()

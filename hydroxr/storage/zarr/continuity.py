@@ -12,6 +12,7 @@ from zarr.abc.store import Store
 
 from ...analysis.water_balance import FLUXES, stated_errors, total_storage
 from ...conventions.attributes import FIRST_DAY, LAST_START, START, start_of
+from ...conventions.dimensions import component_mean
 from ...conventions.labels import in_same_terms
 from ...conventions.stamps import days
 from ...conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
@@ -86,7 +87,7 @@ def _opened(store: Store, consolidated: bool = True) -> xr.Dataset:
 def _mean(ds: xr.Dataset) -> xr.Dataset:
     """Over the components, in double precision."""
     ds = ds[[name for name in (*STATES, *FLUXES, "initial_storage") if name in ds]].astype(float)
-    return ds.mean("component", skipna=False) if "component" in ds.dims else ds
+    return component_mean(ds) if "component" in ds.dims else ds
 
 
 def _days(step: xr.Dataset) -> float:

@@ -30,7 +30,7 @@ class ConstantParameters(nn.Module):
 
     def forward(self, cells: Tensor) -> dict[str, Tensor]:
         """Parameters of ``cells``: (batch, component), or (batch,) for the routing."""
-        return to_parameters(torch.sigmoid(self.logits[cells]), self.description)
+        return to_parameters(self.logits[cells], self.description)
 
 
 GivesParameters = ConstantParameters | FilterNetwork | ParameterNetwork

@@ -269,8 +269,8 @@ from hydroxr.physics.cuda.kernels import compiled
 loose = re.compile(r"\\b(mul|add|sub)[.]f(32|64)")  # may be fused
 for dtype in (torch.float32, torch.float64):
     for with_network in (False, True):
-        for kind in ("forward", "backward"):
-            (kernel,) = compiled(kind, dtype, with_network).overloads.values()
+        for kind, weighted in (("forward", False), ("backward", False), ("backward", True)):
+            (kernel,) = compiled(kind, dtype, with_network, weighted).overloads.values()
             text = kernel.library.get_asm_str(cc=(9, 0))
             print(kind, dtype, with_network, "local_depot" in text, bool(loose.search(text)))
 """
@@ -286,8 +286,20 @@ def test_the_kernels_compile_for_a_gpu():
         pytest.skip(f"no compiler for GPUs: {done.stdout.strip()}")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 12
     assert all(line.endswith("False False") for line in lines), done.stdout
+
+
+@pytest.mark.parametrize(("days", "cells", "components"), [(9, 3, 3), (5, 1, 16), (2, 2, 300), (40, 9, 1)])
+@pytest.mark.parametrize("nnr", [0, 3])
+def test_weighted_means(days: int, cells: int, components: int, nnr: int) -> None:
+    """Means by weights, and the gradients of these; also where some series stay apart by component."""
+    case = Case(68, days, cells, components, "freeze-thaw", dynamic=("BETA",))
+    drawn = torch.rand((cells, components), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    leaves = leaves_of(case) | {"WEIGHT": drawn / drawn.sum(-1, keepdim=True)}
+    agree(case, leaves, network=network(2, nnr) if nnr else None)
+    agree(case, leaves, wanted=("runoff", "snowpack"), components=("runoff",))
+    agree(case, leaves, wanted=("runoff",))
 
 
 @needs_gpu
