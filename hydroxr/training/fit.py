@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from .loop.protocol import Protocol
 
 # Parameters of the outflow of groundwater. Feng et al. (2022), section 3.3: "groundwater recession
-# parameters" should not be dynamic.
-_RECESSION = ("K0", "K1", "K2", "PERC", "UZL")
+# parameters" should not be dynamic. K0 and UZL shape quick flow; the group's later δHBV2.0 has a dynamic K0.
+_RECESSION = ("K1", "K2", "PERC")
 _NAMED = 10_000  # a model lists the names of up to so many cells
 _MANY = 3  # dynamic parameters; the paper has at most two
 

@@ -92,7 +92,7 @@ def test_every_loss_is_learned_with(kind: str, loss: Any) -> None:
 @pytest.mark.parametrize(
     ("dynamic", "words"),
     [
-        (("K0",), "K0 shape.*groundwater recession parameters should not be dynamic"),
+        (("K1",), "K1 shape.*groundwater recession parameters should not be dynamic"),
         (("BETA", "K2", "PERC"), "K2, PERC shape the recession"),
         (("BETA", "BETAET", "FC", "LP"), "with 4 dynamic parameters.*LSTM"),
     ],
