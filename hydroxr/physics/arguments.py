@@ -70,7 +70,7 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
     n_days, n_cells = shape
     _check_unambiguous({name: tuple(value.shape) for name, value in given.items()}, n_days, n_cells)
     arranged = {name: _with_components(name, value, n_days, n_cells) for name, value in given.items()}
-    counts = {name: value.shape[-1] for name, value in arranged.items() if value.ndim > 1}
+    counts = {name: value.shape[-1] for name, value in arranged.items() if name not in PER_CELL}
     n_components = max(counts.values())
     if n_components < 1:
         raise ParameterError("the parameters have 0 components; expected at least one.")
@@ -81,14 +81,23 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
             )
     for name in counts:
         arranged[name] = arranged[name].expand(*arranged[name].shape[:-1], n_components)
-    if any(name in counts for name in ROUTING):  # for each component
+    if any(arranged[name].ndim > 1 for name in ROUTING if name in arranged):  # for each component
         for name in ROUTING:
-            arranged[name] = arranged[name].view(n_cells, -1).expand(-1, n_components)
+            arranged[name] = _of_each(name, arranged[name].reshape(n_cells, -1), n_components)
     if "BETAET" not in arranged:
         arranged["BETAET"] = torch.ones_like(
             arranged["BETA"] if arranged["BETA"].ndim == 2 else arranged["BETA"][0]
         )
     return arranged
+
+
+def _of_each(name: str, value: Tensor, n_components: int) -> Tensor:
+    if value.shape[-1] not in (1, n_components):
+        raise ParameterError(
+            f"{name} has shape {tuple(value.shape)}; expected (space,) or (space, component) with space = "
+            f"{len(value)} and component = {n_components}."
+        )
+    return value.expand(-1, n_components)
 
 
 def check_parameters(arranged: Mapping[str, Tensor]) -> None:
