@@ -137,7 +137,7 @@ class SimulationMethods:
         from ..simulation.simulate import simulate
 
         options = (variables, components, return_state, missing, dtype, device, backend, members)
-        more = {"memory": memory, "spinup": spinup, "offsets": offsets}
+        more: dict[str, Any] = {"memory": memory, "spinup": spinup, "offsets": offsets}
         return simulate(self._ds, model_or_parameters, initial_state, *options, **more)
 
     def plan(

@@ -97,6 +97,10 @@ def _derived(
     return Variable(name, "derived", long_name, units, standard_name, **rest)
 
 
+def _factor(name: str, long_name: str, comment: str | None = None) -> Variable:
+    return Variable(name, "factor", long_name, "1", valid_min=0.0, comment=comment)
+
+
 def _state(name: str, symbol: str | None, long_name: str, standard_name: str | None = None) -> Variable:
     return Variable(name, "state", long_name, AMOUNT, standard_name, END_OF_DAY, symbol, valid_min=0.0)
 
@@ -335,29 +339,13 @@ _ROWS = (
         "change of all water in the model over the last repetition of the spin-up",
         AMOUNT,
     ),
-    Variable(
+    _factor(
         "precipitation_correction",
-        "factor",
         "factor by which the model multiplies precipitation",
-        "1",
-        valid_min=0.0,
-        comment="Rainfall, snowfall and the water balance are those of the corrected precipitation.",
+        "Rainfall, snowfall and the water balance are those of the corrected precipitation.",
     ),
-    Variable(
-        "pet_correction",
-        "factor",
-        "factor by which the model multiplies potential evapotranspiration",
-        "1",
-        valid_min=0.0,
-    ),
-    Variable(
-        "component_weight",
-        "factor",
-        "weight of the component in the mean of the cell",
-        "1",
-        valid_min=0.0,
-        valid_max=1.0,
-    ),
+    _factor("pet_correction", "factor by which the model multiplies potential evapotranspiration"),
+    _factor("component_weight", "weight of the component in the mean of the cell"),
     Variable(
         "forcing_flag",
         "flag",

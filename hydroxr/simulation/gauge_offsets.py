@@ -56,9 +56,10 @@ def offset_rows(attributes: xr.DataArray, model: Model, ds: xr.Dataset, space: S
 def _by_label(model: Model, ds: xr.Dataset, space: Space) -> xr.DataArray:
     """The same by label alone."""
     (dim,) = model.cells.sizes
-    shape = tuple(ds.sizes[each] for each in space)
+    if not space and dim in ds.coords:  # a selection left one cell
+        return _by_label(model, ds.expand_dims(dim), (dim,)).squeeze(dim)
     if tuple(space) != (dim,):
-        return xr.DataArray(np.full(shape, -1, dtype="int32"), dims=space)
+        return xr.DataArray(np.full([ds.sizes[each] for each in space], -1, dtype="int32"), dims=space)
     cells = model.cells.assign(row=(dim, np.arange(model.cells.sizes[dim])))
     here = ds if dim in ds.indexes else ds.assign_coords({dim: np.arange(ds.sizes[dim])})
     theirs, mine = in_same_terms(cells, here)

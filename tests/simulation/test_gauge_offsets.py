@@ -56,6 +56,7 @@ def test_offsets_follow_labels(ds: xr.Dataset, model: Model) -> None:
     """In another order, for some cells, and from a file, which has numbers for labels."""
     whole = flow(ds, model)
     np.testing.assert_array_equal(flow(ds.isel(basin=[2, 0]), model), whole[[2, 0]])
+    np.testing.assert_array_equal(flow(ds.isel(basin=1), model), whole[1])
     named = ds.assign_coords(basin=["first", "second", "third"])
     of_names = named.hbv.fit(SPEC, **FIT)
     numbered = named.assign_coords(basin_id=("basin", named["basin"].values), basin=np.arange(3))
