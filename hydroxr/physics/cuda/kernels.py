@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES, Function
 from .day import N_WEIGHTS, NUMBERS, SIMULATED, cuda, device, make_plain, make_with_network
+from .memory import add, five, load, put_five, room_of, save, sum_page, thirteen
 
 MOST_COMPONENTS = 256  # threads per block, at the largest number of registers per thread
 
@@ -34,81 +35,6 @@ _N_STORES, _N_PARAMETERS = len(STORES), len(DAY_PARAMETERS)
 _N_SERIES = _N_STORES + len(DAY_FLUXES) + 1
 
 cuda.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a batch may be small
-
-
-# ---- between a thread and memory ------------------------------------------------------------------
-
-
-@device
-def _load(values, source, chosen, start, step):  # type: ignore[no-untyped-def]
-    """Read the values that the bits of ``chosen`` select from packed memory."""
-    for i in range(_N_PARAMETERS):
-        if chosen >> i & 1:
-            values[i] = source[start]
-            start += step
-
-
-@device
-def _save(values, target, chosen, start, step):  # type: ignore[no-untyped-def]
-    for i in range(_N_PARAMETERS):
-        if chosen >> i & 1:
-            target[start] = values[i]
-            start += step
-
-
-@device
-def _add(values, target, chosen, start, step):  # type: ignore[no-untyped-def]
-    for i in range(_N_PARAMETERS):
-        if chosen >> i & 1:
-            target[start] += values[i]
-            start += step
-
-
-@device
-def _five(source, start, step):  # type: ignore[no-untyped-def]
-    """Read the values of the five stores."""
-    a, b, c = source[start], source[start + step], source[start + 2 * step]
-    return a, b, c, source[start + 3 * step], source[start + 4 * step]
-
-
-@device
-def _put_five(values, target, start, step):  # type: ignore[no-untyped-def]
-    target[start] = values[0]
-    target[start + step] = values[1]
-    target[start + 2 * step] = values[2]
-    target[start + 3 * step] = values[3]
-    target[start + 4 * step] = values[4]
-
-
-@device
-def _thirteen(v):  # type: ignore[no-untyped-def]
-    return v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12]
-
-
-@device
-def _room(n_components):  # type: ignore[no-untyped-def]
-    """Length of a cell in a row of the page: odd, so that threads that sum cells use different banks."""
-    return n_components | 1
-
-
-@device
-def _sum_page(page, target, n_rows, begin, days, n_days, n_cells, n_components, divisor):  # type: ignore[no-untyped-def]
-    """Sum a page over components and divide by ``divisor``; the page has ``n_rows`` rows per day."""
-    cuda.syncthreads()
-    cells = cuda.blockDim.x // n_components
-    first = cuda.blockIdx.x * cells
-    here = min(cells, n_cells - first)
-    room = _room(n_components)
-    for job in range(cuda.threadIdx.x, days * n_rows * here, cuda.blockDim.x):
-        cell = job % here
-        row = job // here
-        start = (row * cells + cell) * room
-        total = page[start]
-        for component in range(1, n_components):
-            total += page[start + component]
-        place = (row % n_rows) * n_days + begin + row // n_rows
-        target[place * n_cells + first + cell] = total / divisor
-    cuda.syncthreads()
 
 
 # ---- the two kernels ------------------------------------------------------------------------------
@@ -161,22 +87,22 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
         cell = min(cuda.blockIdx.x * cells + here, n_cells - 1)
         active = cuda.blockIdx.x * cells + here < n_cells  # idle lanes go along, for the barriers
         lane, lanes = cell * n_components + component, n_cells * n_components
-        room = _room(n_components)
+        room = room_of(n_components)
         days_a_page = max(1, _PAGE // max(1, n_wanted))
         weight = weights[lane] if weighted else one
         divisor = one if weighted else number(n_components)
-        _load(values, static, ~dynamic, lane, lanes)
-        stores = _five(initial, lane, lanes)
+        load(values, static, ~dynamic, lane, lanes)
+        stores = five(initial, lane, lanes)
         weather = (precipitation[cell], temperature[cell], pet[cell])
         passed = 0  # days on the page
         for day in range(n_days):
             today = weather
             place = min(day + 1, n_days - 1) * n_cells + cell  # read one day early
             weather = (precipitation[place], temperature[place], pet[place])
-            _load(values, daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
+            load(values, daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
             if keep and active:
-                _put_five(stores, kept, day * _N_STORES * lanes + lane, lanes)
-            stores, fluxes = day_of(network, hidden, today + stores + _thirteen(values))
+                put_five(stores, kept, day * _N_STORES * lanes + lane, lanes)
+            stores, fluxes = day_of(network, hidden, today + stores + thirteen(values))
             everything = stores + fluxes + (fluxes[9] + fluxes[10] + fluxes[11],)
             slot = 0
             for i in range(_N_SERIES):
@@ -190,18 +116,34 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
             passed += 1
             if n_wanted > 0 and not whole and (passed == days_a_page or day == n_days - 1):
                 begin = day + 1 - passed
-                _sum_page(page, series, n_wanted, begin, passed, n_days, n_cells, n_components, divisor)
+                sum_page(page, series, n_wanted, begin, passed, n_days, n_cells, n_components, divisor)
                 passed = 0
         if active:
-            _put_five(stores, final, lane, lanes)
+            put_five(stores, final, lane, lanes)
 
     return forward
+
+
+def _make_product(zero: Any, day_of: Function) -> Function:
+    @device
+    def product(network, hidden, inputs, given, wanted):  # type: ignore[no-untyped-def]
+        """Cotangents of means times what was averaged on a day: the gradient of the weight of a lane."""
+        stores, fluxes = day_of(network, hidden, inputs)
+        averaged = stores + fluxes + (fluxes[9] + fluxes[10] + fluxes[11],)
+        total = zero
+        for i in range(_N_SERIES):
+            if wanted >> i & 1:
+                total += given[i] * averaged[i]
+        return total
+
+    return product
 
 
 def _make_backward(
     number: Any, kind: Any, day_of: Function, adjoint_of: Function, weighted: bool
 ) -> Callable[..., None]:
     zero, one = number(0.0), number(1.0)
+    product = _make_product(zero, day_of)
 
     def backward(  # type: ignore[no-untyped-def]
         precipitation,
@@ -254,42 +196,36 @@ def _make_backward(
         cell = min(cuda.blockIdx.x * cells + here, n_cells - 1)
         active = cuda.blockIdx.x * cells + here < n_cells
         lane, lanes = cell * n_components + component, n_cells * n_components
-        room = _room(n_components)
+        room = room_of(n_components)
         days_a_page = max(1, _PAGE // max(1, n_weather))
-        share = one if whole else one / number(n_components)
+        share = weights[lane] if weighted else one if whole else one / number(n_components)
         d_weight = zero
-        if weighted:  # known when the kernel is compiled
-            share = weights[lane]
         of_day, of_place = (lanes, lane) if whole else (n_cells, cell)
-        _load(values, static, ~dynamic, lane, lanes)
+        load(values, static, ~dynamic, lane, lanes)
         for i in range(_N_PARAMETERS):
             gradients[i] = zero
         for i in range(_N_SERIES):
             given[i] = zero
-        d_stores = _five(d_final, lane, lanes)
+        d_stores = five(d_final, lane, lanes)
         last = n_days - 1
         place = last * n_cells + cell
         weather = (precipitation[place], temperature[place], pet[place])
-        stores = _five(kept, last * _N_STORES * lanes + lane, lanes)
+        stores = five(kept, last * _N_STORES * lanes + lane, lanes)
         coming = last % days_a_page  # days still to be written to the page
         for day in range(last, -1, -1):
             before = weather + stores
             ahead = max(day - 1, 0)
             place = ahead * n_cells + cell
             weather = (precipitation[place], temperature[place], pet[place])
-            stores = _five(kept, ahead * _N_STORES * lanes + lane, lanes)
-            _load(values, daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
+            stores = five(kept, ahead * _N_STORES * lanes + lane, lanes)
+            load(values, daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
             place = day * of_day + of_place
             for i in range(_N_SERIES):
                 if wanted >> i & 1:
                     given[i] = d_series[place]
                     place += n_days * of_day
             if weighted:
-                after, fluxes = day_of(network, hidden, before + _thirteen(values))
-                averaged = after + fluxes + (fluxes[9] + fluxes[10] + fluxes[11],)
-                for i in range(_N_SERIES):
-                    if wanted >> i & 1:
-                        d_weight += given[i] * averaged[i]
+                d_weight += product(network, hidden, before + thirteen(values), given, wanted)
             for i in range(_N_SERIES):
                 if wanted >> i & 1:
                     given[i] *= share
@@ -299,13 +235,13 @@ def _make_backward(
             d_fluxes = (given[5], given[6], given[7], given[8], given[9], given[10], given[11], given[12])
             d_flows = (given[13], given[14] + runoff, given[15] + runoff, given[16] + runoff)
             d_stores, d_parameters, d_today, d_total, inflow = adjoint_of(
-                network, hidden, before + _thirteen(values) + d_stores + d_fluxes + d_flows
+                network, hidden, before + thirteen(values) + d_stores + d_fluxes + d_flows
             )
             for i in range(_N_PARAMETERS):
                 today[i] = d_parameters[i]
                 gradients[i] += d_parameters[i]
             if of_daily and active:
-                _add(today, d_daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
+                add(today, d_daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
             if of_network and active:
                 d_output[day * lanes + lane] = d_total
                 inflows[day * lanes + lane] = inflow
@@ -318,10 +254,10 @@ def _make_backward(
             if n_weather > 0 and coming < 0:
                 days = min(days_a_page, n_days - day)
                 coming = days_a_page - 1
-                _sum_page(page, d_weather, n_weather, day, days, n_days, n_cells, n_components, one)
+                sum_page(page, d_weather, n_weather, day, days, n_days, n_cells, n_components, one)
         if active:
-            _save(gradients, d_static, ~dynamic, lane, lanes)
-            _put_five(d_stores, d_initial, lane, lanes)
+            save(gradients, d_static, ~dynamic, lane, lanes)
+            put_five(d_stores, d_initial, lane, lanes)
             if weighted:
                 d_weights[lane] = d_weight
 

@@ -1,0 +1,80 @@
+"""Between a GPU thread and memory: packed arrays, and pages of shared memory; imports numba.cuda."""
+
+from __future__ import annotations
+
+from ..equations import DAY_PARAMETERS
+from .day import cuda, device
+
+N_PARAMETERS = len(DAY_PARAMETERS)
+
+
+@device
+def load(values, source, chosen, start, step):  # type: ignore[no-untyped-def]
+    """Read the values that the bits of ``chosen`` select from packed memory."""
+    for i in range(N_PARAMETERS):
+        if chosen >> i & 1:
+            values[i] = source[start]
+            start += step
+
+
+@device
+def save(values, target, chosen, start, step):  # type: ignore[no-untyped-def]
+    for i in range(N_PARAMETERS):
+        if chosen >> i & 1:
+            target[start] = values[i]
+            start += step
+
+
+@device
+def add(values, target, chosen, start, step):  # type: ignore[no-untyped-def]
+    for i in range(N_PARAMETERS):
+        if chosen >> i & 1:
+            target[start] += values[i]
+            start += step
+
+
+@device
+def five(source, start, step):  # type: ignore[no-untyped-def]
+    """Read the values of the five stores."""
+    a, b, c = source[start], source[start + step], source[start + 2 * step]
+    return a, b, c, source[start + 3 * step], source[start + 4 * step]
+
+
+@device
+def put_five(values, target, start, step):  # type: ignore[no-untyped-def]
+    target[start] = values[0]
+    target[start + step] = values[1]
+    target[start + 2 * step] = values[2]
+    target[start + 3 * step] = values[3]
+    target[start + 4 * step] = values[4]
+
+
+@device
+def thirteen(v):  # type: ignore[no-untyped-def]
+    return v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12]
+
+
+@device
+def room_of(n_components):  # type: ignore[no-untyped-def]
+    """Length of a cell in a row of the page: odd, so that threads that sum cells use different banks."""
+    return n_components | 1
+
+
+@device
+def sum_page(page, target, n_rows, begin, days, n_days, n_cells, n_components, divisor):  # type: ignore[no-untyped-def]
+    """Sum a page over components and divide by ``divisor``; the page has ``n_rows`` rows per day."""
+    cuda.syncthreads()
+    cells = cuda.blockDim.x // n_components
+    first = cuda.blockIdx.x * cells
+    here = min(cells, n_cells - first)
+    room = room_of(n_components)
+    for job in range(cuda.threadIdx.x, days * n_rows * here, cuda.blockDim.x):
+        cell = job % here
+        row = job // here
+        start = (row * cells + cell) * room
+        total = page[start]
+        for component in range(1, n_components):
+            total += page[start + component]
+        place = (row % n_rows) * n_days + begin + row // n_rows
+        target[place * n_cells + first + cell] = total / divisor
+    cuda.syncthreads()
