@@ -111,7 +111,6 @@ def _river(name: str, long_name: str, units: str) -> Variable:
 
 
 _ROWS = (
-    # Inputs.
     _forcing(
         "prcp",
         "precipitation",
@@ -301,11 +300,7 @@ _ROWS = (
         valid_min=0.0,
     ),
     _derived(
-        "baseflow_index",
-        "baseflow index: share of baseflow in streamflow",
-        "1",
-        valid_min=0.0,
-        valid_max=1.0,
+        "baseflow_index", "baseflow index: share of baseflow in streamflow", "1", valid_min=0.0, valid_max=1.0
     ),
     Variable(
         "streamflow_spread",
@@ -346,13 +341,7 @@ _ROWS = (
     ),
     _factor("pet_correction", "factor by which the model multiplies potential evapotranspiration"),
     _factor("component_weight", "weight of the component in the mean of the cell"),
-    Variable(
-        "forcing_flag",
-        "flag",
-        "whether missing forcing was filled on that day",
-        "1",
-        "status_flag",
-    ),
+    Variable("forcing_flag", "flag", "whether missing forcing was filled on that day", "1", "status_flag"),
     Variable(
         "attribute_flag",
         "flag",
@@ -360,12 +349,7 @@ _ROWS = (
         "1",
         "quality_flag",
     ),
-    Variable(
-        "offset_flag",
-        "flag",
-        "whether the parameters of the cell have the offsets that the model learned for it",
-        "1",
-    ),
+    Variable("offset_flag", "flag", "whether the parameters have the offsets learned for the cell", "1"),
 )
 
 VARIABLES: dict[str, Variable] = {row.name: row for row in _ROWS}
