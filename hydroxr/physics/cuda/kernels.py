@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES, Function
 from .day import N_WEIGHTS, NUMBERS, SIMULATED, cuda, device, make_plain, make_with_network
-from .memory import add, five, load, put_five, room_of, save, sum_page, thirteen
+from .memory import add, five, load, put_five, room_of, save, thirteen
 
 MOST_COMPONENTS = 256  # threads per block, at the largest number of registers per thread
 
@@ -35,6 +35,27 @@ _N_STORES, _N_PARAMETERS = len(STORES), len(DAY_PARAMETERS)
 _N_SERIES = _N_STORES + len(DAY_FLUXES) + 1
 
 cuda.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a batch may be small
+
+
+# numba's simulator knows the threads only of functions in the file of a kernel.
+@device
+def sum_page(page, target, n_rows, begin, days, n_days, n_cells, n_components, divisor):  # type: ignore[no-untyped-def]
+    """Sum a page over components and divide by ``divisor``; the page has ``n_rows`` rows per day."""
+    cuda.syncthreads()
+    cells = cuda.blockDim.x // n_components
+    first = cuda.blockIdx.x * cells
+    here = min(cells, n_cells - first)
+    room = room_of(n_components)
+    for job in range(cuda.threadIdx.x, days * n_rows * here, cuda.blockDim.x):
+        cell = job % here
+        row = job // here
+        start = (row * cells + cell) * room
+        total = page[start]
+        for component in range(1, n_components):
+            total += page[start + component]
+        place = (row % n_rows) * n_days + begin + row // n_rows
+        target[place * n_cells + first + cell] = total / divisor
+    cuda.syncthreads()
 
 
 # ---- the two kernels ------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""Between a GPU thread and memory: packed arrays, and pages of shared memory; imports numba.cuda."""
+"""Between a GPU thread and memory: packed arrays of values; imports numba.cuda."""
 
 from __future__ import annotations
 
 from ..equations import DAY_PARAMETERS
-from .day import cuda, device
+from .day import device
 
 N_PARAMETERS = len(DAY_PARAMETERS)
 
@@ -58,23 +58,3 @@ def thirteen(v):  # type: ignore[no-untyped-def]
 def room_of(n_components):  # type: ignore[no-untyped-def]
     """Length of a cell in a row of the page: odd, so that threads that sum cells use different banks."""
     return n_components | 1
-
-
-@device
-def sum_page(page, target, n_rows, begin, days, n_days, n_cells, n_components, divisor):  # type: ignore[no-untyped-def]
-    """Sum a page over components and divide by ``divisor``; the page has ``n_rows`` rows per day."""
-    cuda.syncthreads()
-    cells = cuda.blockDim.x // n_components
-    first = cuda.blockIdx.x * cells
-    here = min(cells, n_cells - first)
-    room = room_of(n_components)
-    for job in range(cuda.threadIdx.x, days * n_rows * here, cuda.blockDim.x):
-        cell = job % here
-        row = job // here
-        start = (row * cells + cell) * room
-        total = page[start]
-        for component in range(1, n_components):
-            total += page[start + component]
-        place = (row % n_rows) * n_days + begin + row // n_rows
-        target[place * n_cells + first + cell] = total / divisor
-    cuda.syncthreads()
