@@ -17,6 +17,7 @@ DAILY_MEAN = "time: mean"
 END_OF_DAY = "time: point (at the end of the time bounds)"
 NAME_TABLE = "CF Standard Name Table v93"
 
+_CORRECTED = "Rainfall, snowfall and the water balance are those of the corrected precipitation."
 Role = Literal[
     "forcing", "observation", "flux", "state", "derived", "ensemble", "budget", "factor", "flag", "river"
 ]
@@ -334,11 +335,7 @@ _ROWS = (
         "change of all water in the model over the last repetition of the spin-up",
         AMOUNT,
     ),
-    _factor(
-        "precipitation_correction",
-        "factor by which the model multiplies precipitation",
-        "Rainfall, snowfall and the water balance are those of the corrected precipitation.",
-    ),
+    _factor("precipitation_correction", "factor by which the model multiplies precipitation", _CORRECTED),
     _factor("pet_correction", "factor by which the model multiplies potential evapotranspiration"),
     _factor("component_weight", "weight of the component in the mean of the cell"),
     Variable("forcing_flag", "flag", "whether missing forcing was filled on that day", "1", "status_flag"),

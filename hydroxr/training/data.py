@@ -189,9 +189,7 @@ def _untrained(inputs: Inputs, spec: Spec, names: tuple[str, ...], gauged: np.nd
     if isinstance(spec, LSTMStreamflow):
         own = inputs.own_units
         return Model(spec, {}, names, categories, forcing_units=own, attribute_units=units)
-    cells = xr.Dataset()
-    if spec.keeps_cells:
-        cells = _fitted_cells(inputs, gauged, spec)
+    cells = _fitted_cells(inputs, gauged, spec) if spec.keeps_cells else xr.Dataset()
     return Model(spec, {}, names, categories, cells, attribute_units=units)
 
 
@@ -386,10 +384,8 @@ def _fitted_cells(inputs: Inputs, gauged: np.ndarray, spec: DeltaHBV) -> xr.Data
     """Coordinates of the cells that a model has numbers for."""
     space = inputs.space
     if spec.gauge_offsets and len(space) != 1:
-        raise DimensionError(
-            f"gauge_offsets belong to labels in one dimension of space, and there are {len(space)}: "
-            f"{tuple(map(str, space))}. Make the cells a list, ds.stack(cell={[str(dim) for dim in space]})"
-            ".reset_index('cell'), or use gauge_offsets=False."
+        raise DescriptionError(
+            f"gauge_offsets need cells in one dimension of space, and there are {len(space)}."
         )
     cells = space_coords(inputs.ds, space)
     if gauged.all():

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.errors import DescriptionError, DimensionError, StateError
+from hydroxr.errors import DescriptionError, StateError
 from hydroxr.models.model import Model
 from hydroxr.training.loop.modules import make_optimizer
 from hydroxr.training.loop.protocol import make_protocol
@@ -139,7 +139,7 @@ def test_where_they_cannot_be(grid: xr.Dataset) -> None:
     for network in ("lstm", "constant"):
         with pytest.raises(DescriptionError, match="gauge_offsets shift what attributes alone give"):
             hx.DeltaHBV(network=network, gauge_offsets=True)
-    with pytest.raises(DimensionError, match="one dimension of space, and there are 2"):
+    with pytest.raises(DescriptionError, match="one dimension of space, and there are 2"):
         grid.hbv.fit(SPEC, **FIT)
 
 
