@@ -52,13 +52,13 @@ def constant_model() -> Model:
 @pytest.fixture(scope="session")
 def static_model() -> Model:
     """A regional model with static parameters, 2 components, 4 hidden units."""
-    return labelled.make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
+    return labelled.make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4, network="lstm"), **FIT)
 
 
 @pytest.fixture(scope="session")
 def dynamic_model() -> Model:
     """A regional model with dynamic BETA and BETAET, 2 components, 4 hidden units."""
-    spec = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET"))
+    spec = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET"), network="lstm")
     return labelled.make_dataset().hbv.fit(spec, **FIT)
 
 

@@ -80,8 +80,7 @@ def _add_description(fit: argparse.ArgumentParser) -> None:
         choices=commands.MODELS,
         help="a model of Feng et al. (2022), instead of --components, --dynamic and --network: HBV with one "
         "component (d1) or 16 (dn), with dynamic BETA (dn-bt), BETAET (dn-gt) or both (dn-bt-gt), with a "
-        "network "
-        "for runoff (dn-nnr), or an LSTM that predicts streamflow alone (lstm)",
+        "network for runoff (dn-nnr), or an LSTM that predicts streamflow alone (lstm)",
     )
     fit.add_argument("--components", type=int, help="parallel HBV components per cell (default: 16)")
     fit.add_argument(
@@ -92,9 +91,9 @@ def _add_description(fit: argparse.ArgumentParser) -> None:
     )
     fit.add_argument(
         "--network",
-        choices=("lstm", "filters", "mlp", "constant"),
-        help="one network for all cells: the paper's LSTM, filters without recurrence, or mlp for static "
-        "parameters alone; or a constant parameter set per cell (default: lstm)",
+        choices=("filters", "mlp", "lstm", "constant"),
+        help="one network for all cells: filters without recurrence, mlp for static parameters alone, or the "
+        "paper's LSTM; or a constant parameter set per cell (default: filters with --dynamic, else mlp)",
     )
     fit.add_argument(
         "--forcing",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, asdict, dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from ..conventions.attributes import HBV, STREAMFLOW_ALONE
@@ -51,13 +52,14 @@ class DeltaHBV:
         Width of NN_r, a small network that replaces the equation of effective rainfall. It is learned
         together with g_A and is the same for all cells and components. 0 or False: the equation.
         True: 16.
-    network : {"lstm", "filters", "mlp", "constant"}
-        ``"lstm"``: the paper's g_A, an LSTM that maps forcing and attributes to parameters, one
-        network for all cells (regional). ``"filters"``: regional as well, and without recurrence: static
-        parameters from attributes alone, dynamic ones from running means of the forcing, every five
-        days. ``"mlp"``: the same without dynamic parameters. Both have ``BETAET`` always, TT from -5 to
-        2.5 degC, and CFMAX from 2 to 10 mm/degC/day. ``"constant"``: one parameter set per cell, fitted
-        directly, for one or a few gauges; it uses no attributes and cannot simulate other cells.
+    network : {"filters", "mlp", "lstm", "constant"}, optional
+        Default: ``"filters"`` with dynamic parameters, ``"mlp"`` without. Both are regional (one network for
+        all cells) and without recurrence. They take static parameters from attributes alone, and
+        ``"filters"`` takes dynamic ones from running means of the forcing, every five days. Both have
+        ``BETAET`` always, TT from -5 to 2.5 degC, and CFMAX from 2 to 10 mm/degC/day. ``"lstm"``: the
+        paper's g_A, a regional LSTM that maps forcing and attributes to parameters. ``"constant"``: one
+        parameter set per cell, fitted directly, for one or a few gauges; it uses no attributes and cannot
+        simulate other cells.
     hidden : int
         Width of g_A (256 in the paper), or of the first of two layers that map attributes to parameters.
     dropout : float, optional
@@ -103,7 +105,7 @@ class DeltaHBV:
     dynamic: tuple[str, ...] = ()
     runoff_network: int = 0
     _: KW_ONLY
-    network: Literal["lstm", "filters", "mlp", "constant"] = "lstm"
+    network: Literal["filters", "mlp", "lstm", "constant"] | None = None
     hidden: int = 256
     dropout: float | None = None
     gauge_offsets: bool = False
@@ -123,7 +125,9 @@ class DeltaHBV:
                 raise DescriptionError(
                     f"parameter {name!r} cannot be dynamic; choose from {', '.join(allowed)}."
                 )
-        known = ("lstm", "filters", "mlp", "constant")
+        if self.network is None:
+            object.__setattr__(self, "network", "filters" if self.dynamic else "mlp")
+        known = ("filters", "mlp", "lstm", "constant")
         if self.network not in known:
             raise DescriptionError(
                 f"network {self.network!r} is not known; expected {', '.join(map(repr, known))}."
@@ -154,13 +158,14 @@ class DeltaHBV:
     @classmethod
     def ladder(cls) -> dict[str, DeltaHBV]:
         """The paper's models by name, from the plain HBV to dynamic parameters and NN_r."""
+        paper = partial(cls, network="lstm")
         return {
-            "d1": cls(components=1),
-            "dn": cls(),
-            "dn-bt": cls(dynamic=("BETA",)),
-            "dn-gt": cls(dynamic=("BETAET",)),
-            "dn-bt-gt": cls(dynamic=("BETA", "BETAET")),
-            "dn-nnr": cls(runoff_network=True),
+            "d1": paper(components=1),
+            "dn": paper(),
+            "dn-bt": paper(dynamic=("BETA",)),
+            "dn-gt": paper(dynamic=("BETAET",)),
+            "dn-bt-gt": paper(dynamic=("BETA", "BETAET")),
+            "dn-nnr": paper(runoff_network=True),
         }
 
     @property

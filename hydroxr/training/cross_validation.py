@@ -126,7 +126,7 @@ def _check_options(
     if not spec.regional:
         raise DescriptionError(
             f"network {spec.network!r} has parameters only for the cells that it was fitted to, none for "
-            "held-out cells; cross-validate a regional model: hx.DeltaHBV(network='lstm')."
+            "held-out cells; cross-validate a regional model: hx.DeltaHBV()."
         )
     check_client(client, "fold")
     if not isinstance(options.get("validation"), slice | None):

@@ -159,7 +159,7 @@ def test_a_write_does_not_go_on_with_another_area(ds: xr.Dataset, tmp_path: Path
 def test_ensembles_have_them_too(ds: xr.Dataset) -> None:
     """Variables are derived from the mean of the members, and from each member."""
     short = ds.isel(time=slice(0, 60))
-    spec = hx.DeltaHBV(components=2, hidden=4)
+    spec = hx.DeltaHBV(components=2, hidden=4, network="lstm")
     ensemble = Ensemble(tuple(untrained(spec, seed=seed) for seed in (0, 1)))
     each = [
         member_run["snowpack"] + member_run["snow_liquid_water"]

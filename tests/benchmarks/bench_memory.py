@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=256)
     given = parser.parse_args()
     ds = dataset(given.basins, given.years)
-    model = untrained(hx.DeltaHBV(dynamic=("BETA", "BETAET"), hidden=given.hidden), ds)
+    model = untrained(hx.DeltaHBV(dynamic=("BETA", "BETAET"), hidden=given.hidden, network="lstm"), ds)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     started = time.perf_counter()
     sim = ds.hbv.simulate(model)

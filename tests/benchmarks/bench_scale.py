@@ -46,7 +46,7 @@ def untrained(hidden: int, window: int, ds: xr.Dataset) -> Model:
     from hydroxr.models.parameter_network import ParameterNetwork
 
     names = tuple(name for name in ATTRIBUTES if ds[name].dtype.kind == "f")
-    spec = hx.DeltaHBV(components=16, hidden=hidden)
+    spec = hx.DeltaHBV(components=16, hidden=hidden, network="lstm")
     torch.manual_seed(0)
     network = ParameterNetwork(spec, len(names))
     network.set_normalisation(

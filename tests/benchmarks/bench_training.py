@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    spec = DeltaHBV(dynamic=("BETA", "BETAET"), hidden=options.hidden, dropout=0.5)
+    spec = DeltaHBV(dynamic=("BETA", "BETAET"), hidden=options.hidden, dropout=0.5, network="lstm")
     data = make_data()
     print(f"auto is {lstm_precision('auto', 'cpu', options.hidden)} here; {options.threads} threads")
     for precision in options.precision:

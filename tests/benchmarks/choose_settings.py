@@ -85,7 +85,7 @@ def main() -> None:
 def judge(ds: xr.Dataset, name: str, checkpoint: Path) -> dict[str, float]:
     """Train a variant; return its median scores over the basins in the validation years."""
     spec = hx.LSTMStreamflow(hidden=HIDDEN) if name in LSTM else hx.DeltaHBV.ladder()["dn-bt-gt"]
-    spec = spec if name in LSTM else hx.DeltaHBV(dynamic=spec.dynamic, hidden=HIDDEN)
+    spec = spec if name in LSTM else hx.DeltaHBV(dynamic=spec.dynamic, hidden=HIDDEN, network="lstm")
     options = START | {**DELTA, **LSTM}[name]
     model = ds.hbv.fit(spec, time=TRAINED, validation=VALIDATION, checkpoint=checkpoint, **options)
     wanted = ("streamflow",) if name in LSTM else ("streamflow", "runoff", "baseflow")

@@ -109,7 +109,10 @@ def results() -> dict[str, xr.Dataset]:
     for kind, made in (("grid", make_grid(60)), ("projected", projected())):
         out[kind], out[f"{kind}_state"] = made.hbv.simulate(make_parameters(made), return_state=True)
     out["virtual"] = hx.virtual_continent(cells=4, years=1)
-    models = [untrained(hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",)), seed=seed) for seed in (0, 1)]
+    models = [
+        untrained(hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), network="lstm"), seed=seed)
+        for seed in (0, 1)
+    ]
     out["ensemble"] = gaps.hbv.simulate(Ensemble(tuple(models)), missing="fill")
     out["members"] = ds.hbv.simulate(Ensemble(tuple(models)), members=True)
     out["dynamic_parameters"] = ds.hbv.parameters(models[0])

@@ -187,16 +187,16 @@ def test_streamflow_of_another_name_is_judged_if_it_is_named() -> None:
 def test_a_regional_model_without_attributes_is_told_what_is_missing() -> None:
     """As ``fit`` would."""
     with pytest.raises(MissingAttributeError, match=r"Table A1.*attributes=\["):
-        sound().hbv.check(hx.DeltaHBV())
+        sound().hbv.check(hx.DeltaHBV(network="lstm"))
     sound().hbv.check(hx.DeltaHBV(network="constant"))
     own = sound().assign(height=("basin", [1.0, 2.0, 3.0, 4.0]))
-    own.hbv.check(hx.DeltaHBV(), attributes=["height"])
+    own.hbv.check(hx.DeltaHBV(network="lstm"), attributes=["height"])
 
 
 def test_codes_among_attributes_are_remarked() -> None:
     """-999 m is no elevation."""
     ds = sound().assign(elev_mean=("basin", [100.0, 200.0, -999.0, 400.0], {"units": "m"}))
-    (remark,) = ds.hbv.check(hx.DeltaHBV()).improbable
+    (remark,) = ds.hbv.check(hx.DeltaHBV(network="lstm")).improbable
     assert "elev_mean is -999" in remark
 
 

@@ -178,11 +178,14 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_is_computed(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], hx.DeltaHBV()),
-        (["--components", "2", "--dynamic", "BETA"], hx.DeltaHBV(2, ("BETA",))),
-        (["--model", "d1", "--hidden", "8"], hx.DeltaHBV(1, hidden=8)),
-        (["--model", "dn-bt-gt", "--dropout", "0.1"], hx.DeltaHBV(dynamic=("BETA", "BETAET"), dropout=0.1)),
-        (["--model", "dn-nnr"], hx.DeltaHBV(runoff_network=True)),
+        ([], hx.DeltaHBV(network="mlp")),
+        (["--components", "2", "--dynamic", "BETA"], hx.DeltaHBV(2, ("BETA",), network="filters")),
+        (["--model", "d1", "--hidden", "8"], hx.DeltaHBV(1, hidden=8, network="lstm")),
+        (
+            ["--model", "dn-bt-gt", "--dropout", "0.1"],
+            hx.DeltaHBV(dynamic=("BETA", "BETAET"), dropout=0.1, network="lstm"),
+        ),
+        (["--model", "dn-nnr"], hx.DeltaHBV(runoff_network=True, network="lstm")),
         (["--model", "lstm", "--forcing", "prcp", "vp"], hx.LSTMStreamflow(forcing=("prcp", "vp"))),
     ],
 )

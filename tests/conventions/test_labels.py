@@ -169,5 +169,5 @@ def test_what_is_no_label() -> None:
 def test_models_of_one_regional_network_do_not_ask_for_names() -> None:
     """A regional model has no cells: every basin is simulated."""
     ds = named()
-    sim = ds.hbv.simulate(untrained(DeltaHBV(components=2, hidden=4)), variables=FLOW)
+    sim = ds.hbv.simulate(untrained(DeltaHBV(components=2, hidden=4, network="lstm")), variables=FLOW)
     assert sim.sel(basin="C").sizes == {"time": 60, "bnds": 2}

@@ -90,5 +90,5 @@ def test_the_error_for_absent_attributes_shows_the_call() -> None:
     ds = two_years().drop_vars("p_mean")
     call = r"gives p_mean: ds\.merge\(hx\.climate_attributes\(ds, time=\.\.\.\)\)"
     with pytest.raises(MissingAttributeError, match=call):
-        ds.hbv.fit(hx.DeltaHBV(components=1, hidden=4), attributes=["p_mean"], iterations=1)
+        ds.hbv.fit(hx.DeltaHBV(components=1, hidden=4, network="lstm"), attributes=["p_mean"], iterations=1)
     assert "p_mean" in ds.merge(hx.climate_attributes(ds))

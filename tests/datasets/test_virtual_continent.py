@@ -105,7 +105,9 @@ def test_the_sea_is_skipped(grid: xr.Dataset, kind: str) -> None:
     if kind == "parameters":
         given = make_parameters(grid).where(grid["mask"] == 1).drop_vars("mask", errors="ignore")
     else:
-        spec = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",) if kind == "dynamic" else ())
+        spec = hx.DeltaHBV(
+            components=2, hidden=4, dynamic=("BETA",) if kind == "dynamic" else (), network="lstm"
+        )
         given = untrained(spec, period=("1980-10-01", "1980-11-09"))
     sim, state = grid.hbv.simulate(given, return_state=True)
     sim = sim.compute()

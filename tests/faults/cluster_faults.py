@@ -34,7 +34,7 @@ from hydroxr.errors import StoreError
 from tests.faults.store_faults import equal
 from tests.support.labelled import untrained
 
-SPEC = hx.DeltaHBV(components=4, hidden=64, dynamic=("BETA",))
+SPEC = hx.DeltaHBV(components=4, hidden=64, dynamic=("BETA",), network="lstm")
 VARIABLES = ("streamflow", "baseflow", "soil_moisture")
 PERIOD = ("1980-10-01", "1980-12-31")
 READY = "ready"

@@ -31,9 +31,9 @@ from hydroxr.models.specs import Spec
 from tests.support.labelled import make_dataset
 
 KINDS: dict[str, tuple[Spec, dict[str, Any]]] = {
-    "static": (hx.DeltaHBV(components=2, hidden=8), {}),
+    "static": (hx.DeltaHBV(components=2, hidden=8, network="lstm"), {}),
     "dynamic, validated": (
-        hx.DeltaHBV(components=2, hidden=8, dynamic=("BETA", "BETAET")),
+        hx.DeltaHBV(components=2, hidden=8, dynamic=("BETA", "BETAET"), network="lstm"),
         {"validation": slice("2000-03-21", "2000-05-29"), "validate_every": 3},
     ),
     "constant": (hx.DeltaHBV(components=4, network="constant"), {}),

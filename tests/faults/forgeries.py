@@ -45,7 +45,7 @@ class Executes:
 
 def save_sound(folder: Path) -> Path:
     """A model and an ensemble."""
-    spec = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), runoff_network=3)
+    spec = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), runoff_network=3, network="lstm")
     model = untrained(spec)
     facts = attribute_facts(np.array([[1.0, 2.0, np.nan], [3.0, 4.0, 5.0]]), model.attributes)
     model = dataclasses.replace(model, training={**model.training, **facts, "cells": 2, "basins": ["a", "b"]})

@@ -37,7 +37,7 @@ def test_attributes_that_a_model_needs_must_be_there(ds: xr.Dataset, static_mode
 
 def test_attributes_that_are_chosen_must_be_there(ds: xr.Dataset) -> None:
     """Chosen ones that are absent are named; without any of the paper's, one must choose."""
-    spec = hx.DeltaHBV(components=1, hidden=4)
+    spec = hx.DeltaHBV(components=1, hidden=4, network="lstm")
     with pytest.raises(MissingAttributeError, match=r"slope_mean.*attributes=\["):
         ds.hbv.fit(spec, attributes=["p_mean", "slope_mean"], **FIT)
     with pytest.raises(MissingAttributeError, match=r"Table A1.*attributes=\[.*constant"):
@@ -47,7 +47,7 @@ def test_attributes_that_are_chosen_must_be_there(ds: xr.Dataset) -> None:
 def test_attributes_do_not_vary_in_time(ds: xr.Dataset, static_model: Model) -> None:
     """A series is no attribute; in fit this is said before anything is read."""
     with raise_if_dask_computes(), pytest.raises(DimensionError, match=r"'tmean'.*'time'"):
-        ds.chunk().hbv.fit(hx.DeltaHBV(components=1, hidden=4), attributes=["tmean"], **FIT)
+        ds.chunk().hbv.fit(hx.DeltaHBV(components=1, hidden=4, network="lstm"), attributes=["tmean"], **FIT)
     with pytest.raises(DimensionError, match=r"'elev_mean'.*'time'"):
         ds.assign(elev_mean=ds["tmean"]).hbv.simulate(static_model)
 

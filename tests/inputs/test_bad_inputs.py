@@ -231,7 +231,7 @@ def test_attributes_that_are_no_numbers_are_refused(ds: xr.Dataset, name: str) -
     values, kind, message = ATTRIBUTES[name]
     dtype = object if isinstance(values, list) and any(isinstance(each, str) for each in values) else None
     bad = ds.assign(elev_mean=("basin", np.array(values, dtype=dtype)))
-    spec = hx.DeltaHBV(components=1, hidden=2)
+    spec = hx.DeltaHBV(components=1, hidden=2, network="lstm")
     for call in (lambda: bad.hbv.check(spec), lambda: bad.hbv.fit(spec, **FIT)):
         with pytest.raises(kind, match=message):
             call()

@@ -10,7 +10,7 @@ import hydroxr as hx
 from hydroxr.errors import CoordinateError, ParameterError, StateError
 from tests.support.labelled import assert_same_values, make_dataset, make_grid, make_parameters, untrained
 
-REGIONAL = hx.DeltaHBV(components=2, hidden=4)
+REGIONAL = hx.DeltaHBV(components=2, hidden=4, network="lstm")
 
 
 @pytest.mark.parametrize("lazy", [False, True])
@@ -95,5 +95,5 @@ def test_static_parameters_have_no_time() -> None:
     """Not either where another coordinate of the input has it."""
     ds = make_dataset(60, 3).assign_coords(season=("time", np.arange(60)))
     assert "time" not in ds.hbv.parameters(untrained(REGIONAL)).dims
-    dynamic = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",))
+    dynamic = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), network="lstm")
     assert "season" in ds.hbv.parameters(untrained(dynamic)).coords

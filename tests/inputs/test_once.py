@@ -16,8 +16,8 @@ from hydroxr.models.ensemble import Ensemble
 from tests.conftest import FIT
 from tests.support.labelled import make_dataset, make_parameters, untrained, with_extremes
 
-SPEC = hx.DeltaHBV(components=2, hidden=4)
-DYNAMIC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",))
+SPEC = hx.DeltaHBV(components=2, hidden=4, network="lstm")
+DYNAMIC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), network="lstm")
 DERIVED = {"prcp", "tmean", "pet", "tmin", "tmax", "lat"}  # PET and temperature follow from extremes
 FLOW = {"streamflow", "area"}
 

@@ -51,14 +51,16 @@ def test_hargreaves_and_training_take_any_calendar(ds: xr.Dataset, calendar: str
     """A model is fitted and its parameter window found again."""
     days = xr.date_range("2000-01-01", periods=60, calendar=calendar, use_cftime=True)
     other = with_extremes(ds).assign_coords(time=days)
-    model = other.hbv.fit(hx.DeltaHBV(components=1, hidden=4), **FIT)
+    model = other.hbv.fit(hx.DeltaHBV(components=1, hidden=4, network="lstm"), **FIT)
     assert "the training period" in other.hbv.simulate(model).attrs["hydroxr_parameter_window"]
 
 
 def test_a_model_of_one_calendar_runs_on_another(ds: xr.Dataset) -> None:
     """Trained up to 30 February, it simulates years that have none."""
     days = xr.date_range("2000-01-01", periods=60, calendar="360_day", use_cftime=True)
-    model = ds.assign_coords(time=days).hbv.fit(hx.DeltaHBV(components=1, hidden=4), **FIT | {"time": None})
+    model = ds.assign_coords(time=days).hbv.fit(
+        hx.DeltaHBV(components=1, hidden=4, network="lstm"), **FIT | {"time": None}
+    )
     assert model.training["period"][1] == "2000-02-30"
     assert "first days" in ds.hbv.simulate(model).attrs["hydroxr_parameter_window"]
 

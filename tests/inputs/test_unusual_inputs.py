@@ -108,7 +108,7 @@ TEXT: dict[str, Any] = {
 @pytest.mark.parametrize("lazy", [False, True])
 def test_numbers_stored_as_text_are_numbers(ds: xr.Dataset, kind: str, lazy: bool) -> None:
     """A model trained with them is the model trained with numbers, and runs on either."""
-    spec = hx.DeltaHBV(components=1, hidden=2)
+    spec = hx.DeltaHBV(components=1, hidden=2, network="lstm")
     numbers = ds.assign(elev_mean=("basin", [120.5, 300.0, 95.2], {"units": "m"}))
     values = TEXT[kind] if isinstance(TEXT[kind], np.ndarray) else np.array(TEXT[kind], dtype=object)
     text = ds.assign(elev_mean=("basin", values, {"units": "m"}))
@@ -122,7 +122,7 @@ def test_numbers_stored_as_text_are_numbers(ds: xr.Dataset, kind: str, lazy: boo
 
 def test_attributes_in_other_units_are_converted(ds: xr.Dataset, tmp_path: Any) -> None:
     """Feet and metres; a saved model remembers; what cannot be an elevation is refused."""
-    spec = hx.DeltaHBV(components=1, hidden=2)
+    spec = hx.DeltaHBV(components=1, hidden=2, network="lstm")
     model = ds.hbv.fit(spec, **{**FIT, "iterations": 1, "attributes": ["elev_mean", "p_mean"]})
     model.save(tmp_path / "model")
     loaded = hx.load_model(tmp_path / "model")
@@ -140,7 +140,7 @@ def test_attributes_in_other_units_are_converted(ds: xr.Dataset, tmp_path: Any) 
 def test_gaps_and_codes_among_training_attributes_are_told(ds: xr.Dataset) -> None:
     """Counted, by name."""
     ds["elev_mean"][1] = -999.0
-    spec = hx.DeltaHBV(components=1, hidden=2)
+    spec = hx.DeltaHBV(components=1, hidden=2, network="lstm")
     message = r"elev_mean is -999 in 1 of 3 cells.*frac_forest is missing in 1 of 3 cells"
     with pytest.warns(hx.errors.HydroxrWarning, match=message):
         ds.hbv.fit(spec, **{**FIT, "iterations": 1})

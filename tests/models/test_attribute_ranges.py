@@ -104,7 +104,7 @@ def test_text_that_training_did_not_have_is_flagged(ds: xr.Dataset) -> None:
     text = ds["geol_class_1st"].values
     with_gap = ds.assign(geol_class_1st=("basin", ["", *text[1:]]))
     for training in (ds, with_gap):
-        model = training.hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
+        model = training.hbv.fit(hx.DeltaHBV(components=2, hidden=4, network="lstm"), **FIT)
         strange = ds.assign(geol_class_1st=("basin", ["of the moon", *text[1:]]))
         with pytest.warns(
             HydroxrWarning, match="1 of 3 cells.*geol_class_1st is text in 1 that the training does not have"
@@ -180,7 +180,7 @@ def test_missing_text_is_missing_whatever_its_type(ds: xr.Dataset, kind: str) ->
     text = list(ds["geol_class_1st"].values)
     nothing = {"object": (None, np.nan, ""), "U": ("nan", ""), "T": (np.nan, "")}[kind]
     dtype = np.dtypes.StringDType(na_object=np.nan) if kind == "T" else kind
-    model = ds.hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
+    model = ds.hbv.fit(hx.DeltaHBV(components=2, hidden=4, network="lstm"), **FIT)
     flows = []
     for value in nothing:
         values = np.array([value, *text[1:]], dtype=dtype)
@@ -198,7 +198,7 @@ def test_missing_text_is_missing_whatever_its_type(ds: xr.Dataset, kind: str) ->
 def test_a_mask_over_some_dimensions_of_space() -> None:
     """The mask holds along the other dimensions, as everywhere."""
     grid = make_grid()
-    model = make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
+    model = make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4, network="lstm"), **FIT)
     far = grid.assign(elev_mean=grid["elev_mean"] + 9000)
     along = xr.DataArray([1] + [0] * (grid.sizes["lat"] - 1), dims="lat")
     for mask in (along, xr.DataArray(1)):
@@ -226,7 +226,7 @@ def test_lazy_flags_of_members_and_seas() -> None:
     grid = make_grid()
     land = xr.ones_like(grid["elev_mean"], dtype=int).drop_attrs()
     land[0, 0] = 0
-    ensemble = make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT, seeds=2)
+    ensemble = make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4, network="lstm"), **FIT, seeds=2)
     far = grid.assign(mask=land, elev_mean=grid["elev_mean"] + 9000)
     sim = far.chunk(lat=1).hbv.simulate(ensemble)
     np.testing.assert_array_equal(sim["attribute_flag"].transpose(*land.dims).values & 2, 2 * land.values)
@@ -235,7 +235,7 @@ def test_lazy_flags_of_members_and_seas() -> None:
 def test_a_grid_and_an_ensemble(ds: xr.Dataset) -> None:
     """The flag has the dimensions of space, and an ensemble that of any member."""
     grid = make_grid()
-    model = make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT, seeds=2)
+    model = make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4, network="lstm"), **FIT, seeds=2)
     with pytest.warns(HydroxrWarning, match="of 6 cells"):
         sim = grid.assign(elev_mean=grid["elev_mean"] + 9000).hbv.simulate(model)
     assert sim["attribute_flag"].sizes == {"lat": grid.sizes["lat"], "lon": grid.sizes["lon"]}
@@ -244,7 +244,7 @@ def test_a_grid_and_an_ensemble(ds: xr.Dataset) -> None:
 
 def test_members_that_know_different_cells(ds: xr.Dataset) -> None:
     """The marks of any of them are kept, as whole numbers."""
-    spec = hx.DeltaHBV(components=2, hidden=4)
+    spec = hx.DeltaHBV(components=2, hidden=4, network="lstm")
     members = [ds.isel(basin=cells).hbv.fit(spec, **FIT) for cells in ([0, 1, 2], [0, 2])]
     ensemble = hx.Ensemble(tuple(members))
     for options in ({}, {"members": True}):
@@ -259,7 +259,7 @@ def test_members_that_know_different_cells(ds: xr.Dataset) -> None:
 def test_the_sea_is_not_marked() -> None:
     """Cells that are not simulated are not judged."""
     grid = make_grid()
-    model = grid.hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT)
+    model = grid.hbv.fit(hx.DeltaHBV(components=2, hidden=4, network="lstm"), **FIT)
     land = xr.ones_like(grid["elev_mean"], dtype=int).drop_attrs()
     land[0, 0] = 0
     far = grid.assign(mask=land, elev_mean=grid["elev_mean"].where(land == 1))

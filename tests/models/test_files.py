@@ -76,9 +76,9 @@ def test_no_damage_passes(tmp_path: Path) -> None:
 
 
 SPECS = {
-    "static": hx.DeltaHBV(components=3, hidden=5),
-    "dynamic": hx.DeltaHBV(components=1, hidden=2, dynamic=("BETA", "BETAET")),
-    "NN_r": hx.DeltaHBV(components=2, hidden=4, runoff_network=7),
+    "static": hx.DeltaHBV(components=3, hidden=5, network="lstm"),
+    "dynamic": hx.DeltaHBV(components=1, hidden=2, dynamic=("BETA", "BETAET"), network="lstm"),
+    "NN_r": hx.DeltaHBV(components=2, hidden=4, runoff_network=7, network="lstm"),
     "filters": hx.DeltaHBV(components=3, network="filters", hidden=5, dynamic=("BETA", "K1", "PERC")),
     "mlp": hx.DeltaHBV(components=2, network="mlp", hidden=4, runoff_network=3),
     "LSTM": hx.LSTMStreamflow(hidden=3, forcing=("prcp", "dayl")),
@@ -118,7 +118,7 @@ def test_where_a_model_comes_from_is_in_its_file(ds: xr.Dataset, static_model: M
     assert training["last_loss"] == pytest.approx(float(static_model.history["loss"][-1]))
     again = make_dataset()
     again["prcp"][0, 20] += 1.0
-    spec = hx.DeltaHBV(components=2, hidden=4)
+    spec = hx.DeltaHBV(components=2, hidden=4, network="lstm")
     hashes = {each.hbv.fit(spec, **FIT).training["data_sha256"] for each in (ds, again)}
     assert len(hashes) == 2
     assert training["data_sha256"] in hashes
@@ -152,7 +152,7 @@ def test_cells_without_a_name(constant_model: Model, tmp_path: Path) -> None:
 def test_no_attribute_stands_twice(static_model: Model) -> None:
     """The error comes before a training begins."""
     with pytest.raises(DescriptionError, match=r"p_mean, p_mean; expected names that differ"):
-        make_dataset().hbv.fit(hx.DeltaHBV(), **FIT, attributes=["p_mean", "p_mean"])
+        make_dataset().hbv.fit(hx.DeltaHBV(network="lstm"), **FIT, attributes=["p_mean", "p_mean"])
 
 
 NO_PATHS = {"None": None, "a number": 3, "bytes": b"model", "too long": "a" * 5000, "too deep": "a/" * 5000}
@@ -221,7 +221,7 @@ FORGED = (
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint of a training."""
     folder = tmp_path_factory.mktemp("begun")
-    make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT, checkpoint=folder)
+    make_dataset().hbv.fit(hx.DeltaHBV(components=2, hidden=4, network="lstm"), **FIT, checkpoint=folder)
     return folder / CHECKPOINT_FILE
 
 
@@ -239,5 +239,5 @@ def test_a_checkpoint_that_nobody_should_trust(how: str, begun: Path, ds: xr.Dat
         makers.get(how, lambda path: path.symlink_to("nothing"))(path)
     for option in ("checkpoint", "resume"):
         with model_faults.alarm(30), pytest.raises(CheckpointError):
-            ds.hbv.fit(hx.DeltaHBV(components=2, hidden=4), **FIT, **{option: tmp_path})
+            ds.hbv.fit(hx.DeltaHBV(components=2, hidden=4, network="lstm"), **FIT, **{option: tmp_path})
     assert not (tmp_path / "executed").exists()

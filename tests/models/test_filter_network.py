@@ -93,4 +93,4 @@ def test_parameters_are_the_static_ones_and_departures() -> None:
     assert (constant == constant.isel(time=0)).all()
     assert SPEC.range_of("TT") == (-5.0, 2.5)
     assert SPEC.range_of("CFMAX") == (2.0, 10.0)
-    assert hx.DeltaHBV().range_of("TT") == (-2.5, 2.5)
+    assert hx.DeltaHBV(network="lstm").range_of("TT") == (-2.5, 2.5)

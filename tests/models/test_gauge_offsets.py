@@ -145,4 +145,4 @@ def test_where_they_cannot_be(grid: xr.Dataset) -> None:
 
 def test_a_description_without_them_says_nothing_of_them() -> None:
     """So that models from before keep their checksum."""
-    assert "gauge_offsets" not in hx.DeltaHBV().to_dict()
+    assert "gauge_offsets" not in hx.DeltaHBV(network="lstm").to_dict()

@@ -53,8 +53,8 @@ def test_the_ladder_has_the_paper_s_models() -> None:
 
 def test_betaet_is_a_parameter_only_where_it_is_dynamic() -> None:
     """Without it evapotranspiration is linear."""
-    assert "BETAET" not in hx.DeltaHBV(dynamic=("BETA",)).parameters
-    assert "BETAET" in hx.DeltaHBV(dynamic=("BETAET",)).parameters
+    assert "BETAET" not in hx.DeltaHBV(dynamic=("BETA",), network="lstm").parameters
+    assert "BETAET" in hx.DeltaHBV(dynamic=("BETAET",), network="lstm").parameters
 
 
 def test_descriptions_are_equal_if_they_describe_the_same() -> None:
@@ -85,7 +85,7 @@ def test_descriptions_cannot_be_changed() -> None:
         ({"dropout": 1.0}, "dropout is 1.0.*below 1"),
         ({"dropout": -0.1}, "dropout is -0.1"),
         ({"dropout": float("nan")}, "dropout is nan"),
-        ({"network": "transformer"}, "'transformer'.*'lstm', 'filters', 'mlp', 'constant'"),
+        ({"network": "transformer"}, "'transformer'.*'filters', 'mlp', 'lstm', 'constant'"),
         ({"dynamic": ("BETTA",)}, "'BETTA'.*BETA, FC"),
         ({"dynamic": ("UH_SHAPE",)}, "'UH_SHAPE' cannot be dynamic"),
         ({"network": "constant", "dynamic": ("BETA",)}, "constant.*network='filters' or 'lstm'"),
@@ -451,3 +451,10 @@ def test_swapped_weights_of_another_model_are_refused(
     shutil.copy(other / WEIGHTS_FILE, one / WEIGHTS_FILE)
     with pytest.raises(ModelFileError, match="checksum"):
         hx.load_model(one)
+
+
+def test_the_default_network_has_no_recurrence() -> None:
+    """With dynamic parameters or without; the paper's models keep the paper's network."""
+    assert hx.DeltaHBV().network == "mlp"
+    assert hx.DeltaHBV(dynamic="BETA").network == "filters"  # type: ignore[arg-type]
+    assert {spec.network for spec in hx.DeltaHBV.ladder().values()} == {"lstm"}

@@ -32,7 +32,7 @@ def inputs(days: int = DAYS, seed: int = 0) -> tuple[Tensor, Tensor]:
 def make(hidden: int = 8, seed: int = 1, **options: Any) -> ParameterNetwork:
     """A network with random weights, normalised to :func:`inputs`."""
     torch.manual_seed(seed)
-    network = ParameterNetwork(DeltaHBV(components=2, hidden=hidden, **options), ATTRIBUTES)
+    network = ParameterNetwork(DeltaHBV(components=2, hidden=hidden, network="lstm", **options), ATTRIBUTES)
     network.set_normalisation(*inputs())
     return network
 
@@ -94,10 +94,10 @@ def test_parameters_are_a_sigmoid_of_the_last_layer_in_their_ranges() -> None:
 @pytest.mark.parametrize(
     ("spec", "size"),
     [
-        (DeltaHBV(components=1), 14),
-        (DeltaHBV(components=16), 194),
-        (DeltaHBV(components=16, dynamic=("BETAET",)), 210),
-        (DeltaHBV(components=16, dynamic=("BETA", "BETAET")), 210),
+        (DeltaHBV(components=1, network="lstm"), 14),
+        (DeltaHBV(components=16, network="lstm"), 194),
+        (DeltaHBV(components=16, dynamic=("BETAET",), network="lstm"), 210),
+        (DeltaHBV(components=16, dynamic=("BETA", "BETAET"), network="lstm"), 210),
     ],
 )
 def test_size_of_the_output(spec: DeltaHBV, size: int) -> None:
@@ -110,7 +110,7 @@ def test_size_of_the_output(spec: DeltaHBV, size: int) -> None:
 @pytest.mark.parametrize(("unit", "bound"), [(0.0, "lower"), (1.0, "upper")])
 def test_zero_and_one_are_the_ends_of_the_ranges(unit: float, bound: str) -> None:
     """The map is linear between them."""
-    spec = DeltaHBV(components=3, dynamic=("BETAET",))
+    spec = DeltaHBV(components=3, dynamic=("BETAET",), network="lstm")
     parameters = to_parameters(torch.full((2, spec.size), unit), spec)
     assert list(parameters) == list(TABLE)
     for name, value in parameters.items():

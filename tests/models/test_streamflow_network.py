@@ -202,6 +202,6 @@ def test_parameter_networks_are_drawn_as_before() -> None:
     torch.manual_seed(2)
     drawn = [StreamflowNetwork(LSTMStreamflow(4, ("prcp", "tmean", "pet")), 2).state_dict()]
     torch.manual_seed(2)
-    drawn.append(ParameterNetwork(DeltaHBV(hidden=4), 2).state_dict())
+    drawn.append(ParameterNetwork(DeltaHBV(hidden=4, network="lstm"), 2).state_dict())
     for name in ("encode.weight", "encode.bias", "weight_input", "weight_hidden", "bias_hidden"):
         assert torch.equal(drawn[0][name], drawn[1][name])

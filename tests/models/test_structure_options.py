@@ -110,12 +110,12 @@ def test_ranges_are_chosen(ds: xr.Dataset) -> None:
 )
 def test_ranges_that_are_refused(ranges: Any, words: str) -> None:
     with pytest.raises(DescriptionError, match=words):
-        hx.DeltaHBV(ranges=ranges)
+        hx.DeltaHBV(ranges=ranges, network="lstm")
 
 
 def test_a_description_without_options_says_nothing_of_them() -> None:
     """So that models from before keep their checksum."""
-    values = hx.DeltaHBV().to_dict()
+    values = hx.DeltaHBV(network="lstm").to_dict()
     assert set(values) == {"components", "dynamic", "network", "hidden", "dropout"}
     with pytest.raises(DescriptionError, match="'PCORR' cannot be dynamic"):
-        hx.DeltaHBV(dynamic=("PCORR",), precipitation_correction=True)
+        hx.DeltaHBV(dynamic=("PCORR",), precipitation_correction=True, network="lstm")

@@ -51,7 +51,7 @@ def make_simulation(seed: int, symbol: str) -> xr.Dataset:
         "lat": ("basin", [44.6, 37.4, 43.6]),
         "lon": ("basin", [-67.9, -78.6, -90.6]),
     }
-    spec = hx.LSTMStreamflow() if symbol == "LSTM" else hx.DeltaHBV()
+    spec = hx.LSTMStreamflow() if symbol == "LSTM" else hx.DeltaHBV(network="lstm")
     attrs = {"hydroxr_model": symbol, "hydroxr_description": json.dumps(spec.to_dict())}
     return xr.Dataset(data, coords, attrs)
 

@@ -294,7 +294,7 @@ def test_ungauged_basins(tmp_path: Path) -> None:
     assert results["run"].values.tolist() == ["dn/seed0-pub"]
     ds = make_data().isel(basin=[0, 1, 2, 4])
     by_hand = ds.hbv.cross_validate(
-        hx.DeltaHBV(hidden=4), "pub_fold", simulate_time=TEST, time=TRAINING, **FAST
+        hx.DeltaHBV(hidden=4, network="lstm"), "pub_fold", simulate_time=TEST, time=TRAINING, **FAST
     ).hbv.evaluate(ds)
     np.testing.assert_allclose(results["nse"][0], by_hand["nse"], rtol=1e-5)
     table = (tmp_path / "table.md").read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ def test_which_runs_there_are() -> None:
     means = chosen_runs(splits=("ensemble",))
     assert {run.name for run in means} == {"dn-bt-gt/ensemble", "lstm/ensemble"}
     assert chosen_runs(["d1"], [4], ("time", "pur")) == (Run("d1", 4), Run("d1", 4, "pur"))
-    assert specification("dn-nnr", 8) == hx.DeltaHBV(runoff_network=True, hidden=8)
+    assert specification("dn-nnr", 8) == hx.DeltaHBV(runoff_network=True, hidden=8, network="lstm")
     for wrong in ({"models": ["dn-tb"]}, {"splits": ("space",)}):
         with pytest.raises(DescriptionError, match="not known"):
             chosen_runs(**wrong)

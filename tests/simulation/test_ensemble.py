@@ -22,7 +22,7 @@ from tests.support.labelled import assert_same_values, make_dataset, raise_if_da
 
 SPECS = {
     "constant": hx.DeltaHBV(components=2, network="constant"),
-    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET")),
+    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET"), network="lstm"),
 }
 KINDS = tuple(SPECS)
 SEEDS = (3, 1, 4)
@@ -303,5 +303,5 @@ def test_a_worker_decides_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("hydroxr.training.fit.check_client", lambda *given: None)
     options = {"seeds": 2, "client": object(), "warmup": 5, "window": 20, "iterations": 1}
     with pytest.raises(TimeoutError):
-        make_dataset().hbv.fit(hx.DeltaHBV(components=1, hidden=4), **options)
+        make_dataset().hbv.fit(hx.DeltaHBV(components=1, hidden=4, network="lstm"), **options)
     assert told == {"device": "auto", "precision": "auto"}

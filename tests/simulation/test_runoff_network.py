@@ -15,8 +15,8 @@ from tests.conftest import FIT
 from tests.support.labelled import assert_same_values
 
 SPECS = {
-    "lstm": hx.DeltaHBV(components=2, hidden=4, runoff_network=16),
-    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), runoff_network=16),
+    "lstm": hx.DeltaHBV(components=2, hidden=4, runoff_network=16, network="lstm"),
+    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), runoff_network=16, network="lstm"),
     "constant": hx.DeltaHBV(components=2, network="constant", runoff_network=16),
 }
 
@@ -29,17 +29,17 @@ def model(request: pytest.FixtureRequest, ds: xr.Dataset) -> Model:
 
 def test_the_description_knows_it() -> None:
     """A width, True for the usual one, and the paper's symbol."""
-    assert hx.DeltaHBV(runoff_network=True).runoff_network == 16
-    assert hx.DeltaHBV(runoff_network=False) == hx.DeltaHBV()
-    assert hx.DeltaHBV(16, ("BETA", "BETAET"), True).symbol == "δn(γt,βt,NNr)"
-    assert hx.DeltaHBV(runoff_network=True).size == 194
+    assert hx.DeltaHBV(runoff_network=True, network="lstm").runoff_network == 16
+    assert hx.DeltaHBV(runoff_network=False, network="lstm") == hx.DeltaHBV(network="lstm")
+    assert hx.DeltaHBV(16, ("BETA", "BETAET"), True, network="lstm").symbol == "δn(γt,βt,NNr)"
+    assert hx.DeltaHBV(runoff_network=True, network="lstm").size == 194
     with pytest.raises(hx.HydroxrError, match="runoff_network is -1"):
-        hx.DeltaHBV(runoff_network=-1)
+        hx.DeltaHBV(runoff_network=-1, network="lstm")
 
 
 def test_a_model_without_it_is_described_as_before_it_existed() -> None:
     """Checksums of older models stay valid."""
-    assert "runoff_network" not in hx.DeltaHBV().to_dict()
+    assert "runoff_network" not in hx.DeltaHBV(network="lstm").to_dict()
     for spec in SPECS.values():
         assert hx.DeltaHBV(**spec.to_dict()) == spec
 

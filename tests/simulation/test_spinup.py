@@ -68,11 +68,13 @@ def test_repetitions_bring_storages_into_balance(ds: xr.Dataset) -> None:
 
 def test_a_model_keeps_its_static_parameters(ds: xr.Dataset) -> None:
     """Of all days of the input, not those of the days that are repeated; an ensemble spins up each member."""
-    model = untrained(hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",)))
+    model = untrained(hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), network="lstm"))
     sim, state = ds.hbv.simulate(model, variables=V, spinup=1, return_state=True)
     static = ds.hbv.parameters(model)
     np.testing.assert_allclose(state["FC"], static["FC"], rtol=1e-6)
-    both = Ensemble((model, untrained(hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",)), seed=1)))
+    both = Ensemble(
+        (model, untrained(hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), network="lstm"), seed=1))
+    )
     members = ds.hbv.simulate(both, variables=V, spinup=1, members=True)
     np.testing.assert_allclose(members["streamflow"].isel(member=0), sim["streamflow"], rtol=1e-5)
     assert members["spinup_storage_change"].dims == ("member", "basin")

@@ -14,8 +14,8 @@ from tests.conftest import FIT
 
 SPECS = {
     "constant": hx.DeltaHBV(components=2, network="constant"),
-    "static": hx.DeltaHBV(components=2, hidden=4),
-    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET")),
+    "static": hx.DeltaHBV(components=2, hidden=4, network="lstm"),
+    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET"), network="lstm"),
     "filters": hx.DeltaHBV(components=2, network="filters", hidden=4, dynamic=("BETA", "BETAET")),
 }
 KINDS = tuple(SPECS)

@@ -20,8 +20,8 @@ from hydroxr.training import cross_validation
 from tests.conftest import FIT
 from tests.support.labelled import assert_same_values, make_dataset
 
-SPEC = hx.DeltaHBV(components=2, hidden=4)
-DYNAMIC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",))
+SPEC = hx.DeltaHBV(components=2, hidden=4, network="lstm")
+DYNAMIC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), network="lstm")
 LABELS = [3, 1, 3, 2, 1]  # not in order, as folds drawn at random are not
 
 

@@ -25,7 +25,7 @@ from hydroxr.training import cross_validation
 from tests.conftest import FIT
 from tests.support.labelled import make_dataset, make_grid
 
-SPEC = hx.DeltaHBV(components=2, hidden=4)
+SPEC = hx.DeltaHBV(components=2, hidden=4, network="lstm")
 LABELS = [3, 1, 3, 2, 1]  # not in order, as folds drawn at random are not
 
 

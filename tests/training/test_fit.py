@@ -28,8 +28,8 @@ from tests.support.labelled import (
 
 SPECS = {
     "constant": hx.DeltaHBV(components=2, network="constant"),
-    "static": hx.DeltaHBV(components=2, hidden=4),
-    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET")),
+    "static": hx.DeltaHBV(components=2, hidden=4, network="lstm"),
+    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET"), network="lstm"),
     "filters": hx.DeltaHBV(components=2, network="filters", hidden=4, dynamic=("BETA", "BETAET")),
 }
 
@@ -81,7 +81,7 @@ def test_a_constant_model_finds_what_made_the_streamflow() -> None:
 @pytest.mark.parametrize("dynamic", [(), ("BETA",)])
 def test_the_loss_of_a_regional_model_falls(dynamic: tuple[str, ...]) -> None:
     """To under a half in forty iterations."""
-    spec = hx.DeltaHBV(components=1, hidden=8, dropout=0.0, dynamic=dynamic)
+    spec = hx.DeltaHBV(components=1, hidden=8, dropout=0.0, dynamic=dynamic, network="lstm")
     options = {
         "iterations": 40,
         "batch": 8,

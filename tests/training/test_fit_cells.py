@@ -44,7 +44,7 @@ def test_rows_of_one_label_are_held_out_together(ds: xr.Dataset) -> None:
         fit(ds, validation=[True, False, False])
     with pytest.raises(CoordinateError, match="separates rows of basin 7"):
         ds.assign(pub_fold=("basin", [1, 2, 2])).hbv.cross_validate(
-            hx.DeltaHBV(components=1, hidden=2), progress=False
+            hx.DeltaHBV(components=1, hidden=2, network="lstm"), progress=False
         )
 
 

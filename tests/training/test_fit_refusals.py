@@ -22,8 +22,8 @@ from tests.support.labelled import (
 SERIES = ("prcp", "tmean", "pet", "streamflow")
 SPECS = {
     "constant": hx.DeltaHBV(components=2, network="constant"),
-    "static": hx.DeltaHBV(components=2, hidden=4),
-    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET")),
+    "static": hx.DeltaHBV(components=2, hidden=4, network="lstm"),
+    "dynamic": hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET"), network="lstm"),
 }
 
 

@@ -89,10 +89,14 @@ def test_the_description() -> None:
     spec = hx.LSTMStreamflow()
     assert (spec.symbol, spec.hidden, spec.dropout) == ("LSTM", 256, None)
     assert spec.forcing == ("prcp", "tmean", "srad", "vp", "dayl")
-    for each in (spec, hx.LSTMStreamflow(np.int64(8), ["vp", "prcp"], 0.1), hx.DeltaHBV(dynamic="BETA")):
+    for each in (
+        spec,
+        hx.LSTMStreamflow(np.int64(8), ["vp", "prcp"], 0.1),
+        hx.DeltaHBV(dynamic="BETA", network="lstm"),
+    ):
         assert description_from(json.loads(json.dumps(each.to_dict()))) == each
     assert spec.to_dict()["kind"] == "LSTMStreamflow"
-    assert "kind" not in hx.DeltaHBV().to_dict()
+    assert "kind" not in hx.DeltaHBV(network="lstm").to_dict()
     assert hash(spec) == hash(hx.LSTMStreamflow(256))
 
 

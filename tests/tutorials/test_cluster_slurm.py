@@ -15,7 +15,7 @@ from tests.support.labelled import assert_same_values, untrained
 from tests.tutorials.scripts import load_script
 
 SCRIPT = Path(__file__).parents[2] / "tutorials" / "cluster_slurm.py"
-SPEC = hx.DeltaHBV(components=2, hidden=4)
+SPEC = hx.DeltaHBV(components=2, hidden=4, network="lstm")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from hydroxr.errors import MissingForcingError
 from tests.support.labelled import assert_same_values, make_dataset, untrained
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-5}  # mm
-SPEC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",))
+SPEC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), network="lstm")
 
 
 @pytest.fixture(scope="module")

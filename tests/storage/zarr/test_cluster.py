@@ -25,7 +25,7 @@ from hydroxr.support.dask_cluster import _Threads
 from hydroxr.support.dask_graphs import cluster_client
 from tests.support.labelled import assert_same_values, make_dataset, make_parameters, untrained
 
-SPEC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",))
+SPEC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), network="lstm")
 
 
 class Counted:

@@ -171,7 +171,7 @@ def test_a_precision_that_is_asked_for_is_taken() -> None:
 @pytest.mark.parametrize("dynamic", [(), ("BETA", "BETAET")])
 def test_a_training_in_bfloat16_is_close_to_one_in_float32(ds: xr.Dataset, dynamic: tuple[str, ...]) -> None:
     """The first losses agree within 1 %; weights are float32, and the precision is recorded."""
-    spec = hx.DeltaHBV(components=2, hidden=8, dropout=0.0, dynamic=dynamic)
+    spec = hx.DeltaHBV(components=2, hidden=8, dropout=0.0, dynamic=dynamic, network="lstm")
     options: dict[str, Any] = FIT | {"learning_rate": 0.01, "iterations": 5}
     models = [ds.hbv.fit(spec, precision=name, **options) for name in ("float32", "bfloat16")]
     losses = [model.history["loss"].values for model in models]

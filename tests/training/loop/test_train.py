@@ -42,10 +42,10 @@ def test_the_paper_s_protocol_trains(ds: xr.Dataset, kind: str) -> None:
 
 def test_dropout_is_the_protocol_s_unless_the_description_has_its_own(ds: xr.Dataset) -> None:
     """The model's description has the dropout of the training; an argument of fit comes first."""
-    spec = hx.DeltaHBV(components=2, hidden=4)
+    spec = hx.DeltaHBV(components=2, hidden=4, network="lstm")
     assert spec.dropout is None
     assert fit(ds).description.dropout == 0.1
-    own = hx.DeltaHBV(components=2, hidden=4, dropout=0.25)
+    own = hx.DeltaHBV(components=2, hidden=4, dropout=0.25, network="lstm")
     model = ds.hbv.fit(own, **FIT)
     assert model.description.dropout == model.training["dropout"] == 0.25
     assert ds.hbv.fit(own, preset="paper", **FIT).description.dropout == 0.25
@@ -101,7 +101,7 @@ def test_the_paper_s_warning_of_dynamic_parameters_is_passed_on(
     ds: xr.Dataset, dynamic: tuple[str, ...], words: str
 ) -> None:
     """One warning, at the line of the call, with the reason."""
-    spec = hx.DeltaHBV(components=1, hidden=2, dynamic=dynamic)
+    spec = hx.DeltaHBV(components=1, hidden=2, dynamic=dynamic, network="lstm")
     with pytest.warns(HydroxrWarning, match=words) as caught:
         ds.hbv.fit(spec, **FIT | {"iterations": 1})
     assert len(caught) == 1
