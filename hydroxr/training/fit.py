@@ -130,7 +130,7 @@ def fit(
         inputs, spec, attributes, time, protocol, validation, missing
     )
     cells = learned.observed.shape[1]
-    protocol = for_many_cells(protocol, spec.network, changes, cells).for_data(cells, len(days))
+    protocol = for_many_cells(protocol, str(spec.network), changes, cells).for_data(cells, len(days))
     facts = attribute_facts(learned.attributes, model.attributes) if spec.regional else {}
     period = [str(day)[:10] for day in (days[0], days[-1])]
     model = replace(model, training={"period": period, "days": len(days), **facts})

@@ -72,7 +72,8 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 def model_hash(content: dict[str, Any], raw: bytes) -> str:
     """The checksum of a model with that JSON and those weights."""
-    names = ("attributes", "categories", "cells", *(["forcing_units"] if "forcing_units" in content else []))
+    optional = (name for name in ("forcing_units", "attribute_units") if name in content)
+    names = ("attributes", "categories", "cells", *optional)
     identity = {name: content[name] for name in names}
     identity["parameter_window"] = {name: content["training"].get(name) for name in ("period", "days")}
     dynamic = content["description"].get("dynamic")
