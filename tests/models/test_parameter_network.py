@@ -107,11 +107,11 @@ def test_size_of_the_output(spec: DeltaHBV, size: int) -> None:
     assert ParameterNetwork(spec, 35).encode.in_features == 38
 
 
-@pytest.mark.parametrize(("unit", "bound"), [(0.0, "lower"), (1.0, "upper")])
-def test_zero_and_one_are_the_ends_of_the_ranges(unit: float, bound: str) -> None:
-    """The map is linear between them."""
+@pytest.mark.parametrize(("output", "bound"), [(-1e4, "lower"), (1e4, "upper")])
+def test_the_ends_of_the_output_are_the_ends_of_the_ranges(output: float, bound: str) -> None:
+    """Through a sigmoid."""
     spec = DeltaHBV(components=3, dynamic=("BETAET",), network="lstm")
-    parameters = to_parameters(torch.full((2, spec.size), unit), spec)
+    parameters = to_parameters(torch.full((2, spec.size), output), spec)
     assert list(parameters) == list(TABLE)
     for name, value in parameters.items():
         assert value.shape == ((2,) if name.startswith("UH_") else (2, 3))
