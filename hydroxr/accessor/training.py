@@ -125,7 +125,7 @@ class TrainingMethods:
         time : slice, optional
             Training period, such as ``slice("1980-10-01", "1995-09-30")``. Default: all days.
         iterations : int, optional
-            Steps of the optimiser; default 1500 for a regional model, 300 or more for a constant one.
+            Steps of the optimiser; default 1500 for a regional model, 300 for a constant one, or more.
         batch : int, optional
             Windows per iteration; default 100, for a constant model 100 to 600.
         window, warmup : int, optional

@@ -17,6 +17,7 @@ from hydroxr.models.ensemble import Ensemble
 from hydroxr.models.files import ENSEMBLE_FILE
 from hydroxr.simulation.simulate import run_period
 from hydroxr.training.loop.losses import paper_loss
+from hydroxr.training.loop.session import Training
 from tests.conftest import FIT
 from tests.support.labelled import assert_same_values, make_dataset, raise_if_dask_computes
 
@@ -220,22 +221,26 @@ def test_what_is_no_ensemble(ensembles: dict[str, Ensemble], ds: xr.Dataset) -> 
         ds.hbv.simulate(ensembles["dynamic"].members[0], members=True)
 
 
-def test_members_have_checkpoints_of_their_own(tmp_path: Path) -> None:
+def test_members_have_checkpoints_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that is repeated goes on with the member that was interrupted."""
-    count = 0
+    steps: list[None] = []
+    real = Training.step
 
-    def loss(simulated: Any, observed: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == 5:
+    def step(training: Training, *given: Any) -> None:
+        steps.append(None)
+        if len(steps) == 5:
             raise KeyboardInterrupt
-        return paper_loss(simulated, observed)
+        real(training, *given)
 
-    with pytest.warns(HydroxrWarning, match="interrupted after 1 of 3"):
-        part = train("constant", loss=loss, checkpoint=tmp_path / "run")
+    monkeypatch.setattr(Training, "step", step)
+    with (
+        pytest.warns(HydroxrWarning, match="interrupted after 1 of 3"),
+        pytest.warns(HydroxrWarning, match="the ensemble has 2 of 3 members"),
+    ):
+        part = train("constant", loss="paper", checkpoint=tmp_path / "run")
     assert part.seeds == [3, 1]
-    whole = train("constant", loss=loss, checkpoint=tmp_path / "run")
-    assert count == 5 + 2 + 3
+    whole = train("constant", loss="paper", checkpoint=tmp_path / "run")
+    assert len(steps) == 5 + 2 + 3
     assert whole == train("constant", loss="paper")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["seed-1", "seed-3", "seed-4"]
 

@@ -117,7 +117,9 @@ def test_the_loss_is_that_of_the_windows_drawn(ds: xr.Dataset, kind: str) -> Non
     options = {"iterations": 1, "batch": 5, "window": 15, "warmup": 10, "seed": 3, "learning_rate": 1e-9}
     model = ds.hbv.fit(spec, progress=False, loss="paper", **options)
     observed = ds["streamflow"].transpose("time", "basin").values
-    cells, starts = WindowSampler(observed, batch=5, window=15, warmup=10, seed=3).draw()
+    cells, starts = WindowSampler(
+        observed, batch=5, window=15, warmup=10, seed=3, balanced=kind == "constant"
+    ).draw()
     simulated, target = [], []
     for cell, start in zip(cells, starts, strict=True):
         piece = ds.isel(basin=[cell], time=slice(start, start + 25))

@@ -84,9 +84,6 @@ class Protocol:
         Stop after this many validations in a row without improvement. None: never.
     seed : int
         Seed of weights, draws and dropout.
-    least_deviation : float
-        A standard deviation of forcing or attributes below it counts as 1 where they are normalised. This
-        depends on their units; 0 leaves only what is constant. The paper's is 0.001.
 
     Raises
     ------
@@ -112,7 +109,6 @@ class Protocol:
     validate_every: int = 100
     patience: int | None = None
     seed: int = 0
-    least_deviation: float = 0.0
 
     def __post_init__(self) -> None:
         kept: dict[str, Any] = {"loss": checked_loss(self.loss)}
@@ -131,13 +127,20 @@ class Protocol:
         if not isinstance(self.dropout, float | int | np.number) or not 0.0 <= self.dropout < 1.0:
             raise DescriptionError(f"dropout is {self.dropout!r}; expected a share from 0 to below 1.")
         kept["dropout"] = float(self.dropout)
-        kept["least_deviation"] = _number("least_deviation", self.least_deviation, zero=True)
         if (self.iterations is None) == (self.epochs is None):
             raise DescriptionError(
                 f"iterations is {self.iterations} and epochs is {self.epochs}; expected one of them."
             )
         for name, value in kept.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def least_deviation(self) -> float:
+        """A standard deviation below it counts as 1 where forcing and attributes are normalised.
+
+        The paper's is 0.001, whatever the units; without it only what is constant counts so.
+        """
+        return 1e-3 if self.preset == "paper" else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -244,7 +247,6 @@ def _paper(network: str) -> Protocol:
         dropout=0.5,
         clip=None,
         precision="float32",
-        least_deviation=1e-3,
     )
 
 
@@ -329,8 +331,8 @@ def _whole(name: str, value: Any) -> int:
     return int(value)
 
 
-def _number(name: str, value: Any, zero: bool = False) -> float:
+def _number(name: str, value: Any) -> float:
     is_number = isinstance(value, float | int | np.number) and not isinstance(value, bool)
-    if not is_number or not (np.isfinite(value) and (value > 0 or (zero and value == 0))):
-        raise DescriptionError(f"{name} is {value!r}; expected a number above 0{', or 0' * zero}.")
+    if not is_number or not (np.isfinite(value) and value > 0):
+        raise DescriptionError(f"{name} is {value!r}; expected a number above 0.")
     return float(value)

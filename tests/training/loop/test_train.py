@@ -104,5 +104,5 @@ def test_the_paper_s_warning_of_dynamic_parameters_is_passed_on(
     spec = hx.DeltaHBV(components=1, hidden=2, dynamic=dynamic, network="lstm")
     with pytest.warns(HydroxrWarning, match=words) as caught:
         ds.hbv.fit(spec, **FIT | {"iterations": 1})
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
+    (about,) = (each for each in caught if "dynamic" in str(each.message))
+    assert about.filename == __file__
