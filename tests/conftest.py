@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -10,6 +11,7 @@ from typing import Any
 # hundred times as long as the work takes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import psutil
 import pytest
 import xarray as xr
 
@@ -28,6 +30,18 @@ FIT: dict[str, Any] = {
     "learning_rate": 0.1,  # large, so that parameters differ between cells and days
     "progress": False,
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_machine() -> Iterator[None]:
+    """A training looks how busy the machine is; what else runs has no say in the tests."""
+
+    def idle(interval: float | None = None, percpu: bool = False) -> Any:
+        return [0.0] * (os.cpu_count() or 1) if percpu else 0.0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(psutil, "cpu_percent", idle)
+        yield
 
 
 @pytest.fixture

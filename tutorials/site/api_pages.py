@@ -158,7 +158,9 @@ def _modules() -> str:
         | {"hydroxr.errors"}
     )
     for name in names:
-        if name in documented or name.endswith(("__main__", "_version", "cuda.day", "cuda.kernels")):
+        if name in documented or name.endswith(
+            ("__main__", "_version", "cuda.day", "cuda.kernels", "cuda.memory")
+        ):
             continue
         module = importlib.import_module(name)
         head = [name, "-" * len(name)] if hasattr(module, "__path__") else [f".. rubric:: {name}"]

@@ -1,4 +1,4 @@
-"""The compiled kernels of :mod:`.routing`; importing this imports numba.
+"""The compiled kernels of :mod:`hydroxr.physics.rivers.routing`; importing this imports numba.
 
 Reaches are taken in their routing order (:func:`.topology.routing_order`), and each goes through a chunk of
 days before the next begins. The series that wait for a confluence stay in the processor's cache.
