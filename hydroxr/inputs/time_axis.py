@@ -58,7 +58,7 @@ def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> No
     if len(wrong):
         usual = float(np.median(steps))
         if abs(usual - 1.0) > _JITTER:
-            remedy = _TO_DAYS if usual < 1.0 else "Resample them."
+            remedy = _TO_DAYS if usual < 1.0 else "Take daily data: to resample these would invent days."
             raise TimeAxisError(f"'time' has steps of {usual:g} days; expected daily values. {remedy}")
         before, after, first, last = (str(index[place])[:10] for place in (wrong[0], wrong[0] + 1, 0, -1))
         more = f" ({len(wrong)} gaps in all)" if len(wrong) > 1 else ""
