@@ -30,10 +30,18 @@ from tests.support.labelled import (
         (lambda p: p.assign(K0=p["K0"] * np.nan), ParameterError, "K0.*finite"),
         (lambda p: p.assign(K0=p["K0"] + 1), ParameterError, "K0.*to 1"),
         (lambda p: p.assign(FC=p["FC"].expand_dims(depth=2)), DimensionError, "FC.*'depth'"),
-        (lambda p: p.assign(UH_SCALE=p["K0"]), DimensionError, "UH_SCALE.*'component'"),
-        (lambda p: p.isel(basin=[0, 2]), CoordinateError, "basin 20"),
-        (lambda p: p.assign_coords(basin=[10, 20, 31]), CoordinateError, "basin 30"),
-        (lambda p: p.drop_vars("basin").isel(basin=[0, 1]), CoordinateError, "'basin'"),
+        (
+            lambda p: p.assign(UH_SCALE=p["UH_SCALE"].expand_dims(depth=2)),
+            DimensionError,
+            "UH_SCALE.*'depth'",
+        ),
+        (lambda p: p.isel(basin=[0, 2]), CoordinateError, "basin g1"),
+        (
+            lambda p: p.assign_coords(basin_id=p["basin_id"].str.replace("g2", "g3")),
+            CoordinateError,
+            "basin g2",
+        ),
+        (lambda p: p.drop_vars("basin").isel(basin=[0, 1]), CoordinateError, "basin g2"),
     ],
 )
 @pytest.mark.parametrize("lazy", [False, True])
