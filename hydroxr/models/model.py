@@ -15,7 +15,7 @@ import xarray as xr
 from .._version import FORMAT, __version__
 from ..conventions.attributes import FORMAT_KEY, VERSION_KEY
 from ..errors import DescriptionError
-from ..physics.parameters import PARAMETERS, WEIGHT
+from ..physics.parameters import ALL_PARAMETERS, WEIGHT
 from ..support.atomic import write_file
 from ..support.checksums import sha256
 from .files import JSON_FILE, WEIGHTS_FILE, check_model_path, parse_json, replaced_folder
@@ -208,7 +208,7 @@ class Model:
                 values /= values.sum(-1, keepdims=True)
             start += width
             out[name] = (dims, values[..., 0]) if name in spec.per_cell else ((*dims, "component"), values)
-            out[name].attrs = PARAMETERS[name].attrs()
+            out[name].attrs = ALL_PARAMETERS[name].attrs()
         return out
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:

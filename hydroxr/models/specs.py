@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from ..conventions.attributes import HBV, STREAMFLOW_ALONE
 from ..conventions.variables import ATTRIBUTES, FORCING, OUTPUTS
 from ..errors import DescriptionError
-from ..physics.parameters import CORRECTIONS, PARAMETERS, PER_CELL, STATIC, WEIGHT
+from ..physics.parameters import ALL_PARAMETERS, CORRECTIONS, PER_CELL, STATIC, WEIGHT
 
 TIME_SCALES = (3.0, 10.0, 30.0, 100.0, 365.0)  # of the running means of each forcing, days
 RUNNING_MEANS = len(FORCING) * len(TIME_SCALES)
@@ -118,8 +118,8 @@ class DeltaHBV:
     def __post_init__(self) -> None:
         given = (self.dynamic,) if isinstance(self.dynamic, str) else tuple(self.dynamic)
         # In the order of the table, so that equal models are equal.
-        object.__setattr__(self, "dynamic", tuple(name for name in PARAMETERS if name in given))
-        allowed = [name for name in PARAMETERS if name not in STATIC]
+        object.__setattr__(self, "dynamic", tuple(name for name in ALL_PARAMETERS if name in given))
+        allowed = [name for name in ALL_PARAMETERS if name not in STATIC]
         for name in given:
             if name not in allowed:
                 raise DescriptionError(
@@ -204,7 +204,7 @@ class DeltaHBV:
     def symbol(self) -> str:
         """The paper's symbol: δ1, δn, δn(βt), δn(γt,βt), δn(NNr), ..."""
         base = "δ1" if self.components == 1 else "δn"
-        names = [f"{PARAMETERS[name].symbol}t" for name in reversed(self.dynamic)]
+        names = [f"{ALL_PARAMETERS[name].symbol}t" for name in reversed(self.dynamic)]
         if self.runoff_network:
             names.append("NNr")
         return f"{base}({','.join(names)})" if names else base
@@ -219,11 +219,11 @@ class DeltaHBV:
             "ECORR": self.pet_correction,
             "WEIGHT": self.component_weights,
         }
-        return tuple(name for name in PARAMETERS if optional.get(name, True))
+        return tuple(name for name in ALL_PARAMETERS if optional.get(name, True))
 
     def range_of(self, name: str) -> tuple[float, float]:
         """Lower and upper bound of a parameter that the network gives, in the units of the table."""
-        row = PARAMETERS[name]
+        row = ALL_PARAMETERS[name]
         own = {} if self.network in ("lstm", "constant") else _RANGES
         return dict(self.ranges).get(name, own.get(name, (row.lower, row.upper)))
 
@@ -372,7 +372,7 @@ def _checked_ranges(given: Any, names: tuple[str, ...]) -> tuple[tuple[str, tupl
                 f"ranges has {name!r}, which this model does not have or whose range is fixed; expected some "
                 f"of {', '.join(each for each in names if each != WEIGHT)}."
             )
-        row = PARAMETERS[name]
+        row = ALL_PARAMETERS[name]
         if not row.least <= low < high <= row.greatest or not -_LARGEST < low < high < _LARGEST:
             raise DescriptionError(
                 f"the range of {name} is {low:g} to {high:g} {row.units}; expected a lower and a higher "

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import DimensionError, ParameterError, StateError
 from .equations import CHANNEL, INITIAL_STORAGE, LEADS, SOIL_FLOOR, STORES
-from .parameters import PARAMETERS, PER_CELL, REQUIRED, ROUTING, WEIGHT, check_bounds
+from .parameters import ALL_PARAMETERS, PER_CELL, REQUIRED, ROUTING, WEIGHT, check_bounds
 
 _WEIGHT_GAP = 1e-4  # by which weights may miss 1
 
@@ -55,9 +55,9 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
     ParameterError
         If a parameter is unknown or missing, or its shape does not fit the forcing or the others.
     """
-    unknown = [name for name in given if name not in PARAMETERS]
+    unknown = [name for name in given if name not in ALL_PARAMETERS]
     if unknown:
-        raise ParameterError(f"parameter {unknown[0]!r} is not known; expected {', '.join(PARAMETERS)}.")
+        raise ParameterError(f"parameter {unknown[0]!r} is not known; expected {', '.join(ALL_PARAMETERS)}.")
     absent = [name for name in REQUIRED if name not in given]
     if absent:
         raise ParameterError(

@@ -59,7 +59,7 @@ _ROWS = (
     Parameter("WEIGHT", "w", "1", 0.0, 1.0, "weight of the component in all means", greatest=1.0),
 )
 
-PARAMETERS: dict[str, Parameter] = {row.name: row for row in _ROWS}
+ALL_PARAMETERS: dict[str, Parameter] = {row.name: row for row in _ROWS}
 
 ROUTING = ("UH_SHAPE", "UH_SCALE")  # one value per cell, or one per component
 CORRECTIONS = ("PCORR", "ECORR")  # one value per cell
@@ -68,7 +68,11 @@ WEIGHT = "WEIGHT"
 STATIC = (*PER_CELL, WEIGHT)  # never dynamic
 STRUCTURE = (*CORRECTIONS, WEIGHT)  # of options that the paper's models do not have
 OPTIONAL = ("BETAET", *ROUTING, *STRUCTURE)  # default: linear ET, no routing, no correction, equal weights
-REQUIRED = tuple(name for name in PARAMETERS if name not in OPTIONAL)
+REQUIRED = tuple(name for name in ALL_PARAMETERS if name not in OPTIONAL)
+# HBV's own: one value of each makes a model.
+PARAMETERS: dict[str, Parameter] = {
+    name: row for name, row in ALL_PARAMETERS.items() if name not in STRUCTURE
+}
 
 
 def check_bounds(name: str, least: float, greatest: float, dtype: str) -> None:
@@ -79,7 +83,7 @@ def check_bounds(name: str, least: float, greatest: float, dtype: str) -> None:
     ParameterError
         If the range exceeds the limits of the table.
     """
-    row = PARAMETERS[name]
+    row = ALL_PARAMETERS[name]
     # Compare in the precision of the values: 1e-3 in float32 differs from 1e-3 in float64.
     number = np.dtype(dtype).type
     if least < float(number(row.least)) or greatest > float(number(row.greatest)):

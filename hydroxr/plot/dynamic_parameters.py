@@ -9,7 +9,7 @@ import xarray as xr
 
 from ..conventions.dimensions import space_of
 from ..errors import DimensionError, MissingVariableError
-from ..physics.parameters import PARAMETERS
+from ..physics.parameters import ALL_PARAMETERS
 from .series import cell_title, displayed, select_period, stamps_of
 from .style import FAINT, PAGE, date_axis, fonts, matplotlib_part, panels_of, tidy
 
@@ -68,7 +68,7 @@ def dynamic_parameters(
     >>> chosen = ds.isel(basin=[3, 70, 400])  # doctest: +SKIP
     >>> dynamic_parameters(chosen.hbv.parameters(model), time="2002")  # doctest: +SKIP
     """
-    names = [name for name in PARAMETERS if name in parameters and "time" in parameters[name].dims]
+    names = [name for name in ALL_PARAMETERS if name in parameters and "time" in parameters[name].dims]
     if not names:
         raise MissingVariableError(
             "no parameter has the dimension 'time', so none is dynamic; expected parameters of a model "
@@ -149,7 +149,7 @@ def _draw(axes: Axes, cell: xr.Dataset, name: str) -> None:
         linewidth=1.1,
         label=f"median of {values.shape[1]} components",
     )
-    row = PARAMETERS[name]
+    row = ALL_PARAMETERS[name]
     symbol = row.symbol.replace("θ_", "")
     units = displayed(row.units)
     text = f"{symbol}  ({name})" if symbol != name else name

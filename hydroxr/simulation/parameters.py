@@ -14,7 +14,7 @@ from ..inputs.resolve import Inputs
 from ..models.ensemble import Ensemble
 from ..models.model import Model
 from ..models.specs import DeltaHBV
-from ..physics.parameters import PARAMETERS
+from ..physics.parameters import ALL_PARAMETERS
 from .engine import segments
 from .engine.job import layout
 from .ensemble import join_members
@@ -99,7 +99,7 @@ def _of_one(
         cf.coordinates(inputs.ds.drop_vars(STAMPS, errors="ignore"), over & {*space, "time"})
     )
     for name, array in out.data_vars.items():
-        array.attrs = PARAMETERS[str(name)].attrs()
+        array.attrs = ALL_PARAMETERS[str(name)].attrs()
     out.attrs = {**setup.attrs, PARAMETER_WINDOW: note}
     out = out.transpose(*cf.dimension_order(space), "component", missing_dims="ignore")
     return in_chunks(out, cut)

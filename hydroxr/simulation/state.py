@@ -10,7 +10,7 @@ import xarray as xr
 from ..conventions import cf
 from ..conventions.variables import AMOUNT, VARIABLES
 from ..physics.equations import CHANNEL
-from ..physics.parameters import PARAMETERS
+from ..physics.parameters import ALL_PARAMETERS
 from .engine.job import CARRY, Layout, core_dims, places
 
 
@@ -63,8 +63,8 @@ def state_dataset(
 
 
 def _attrs(name: str) -> dict[str, Any]:
-    if name in PARAMETERS:
-        return PARAMETERS[name].attrs()
+    if name in ALL_PARAMETERS:
+        return ALL_PARAMETERS[name].attrs()
     if name in VARIABLES:
         return {"long_name": f"{VARIABLES[name].long_name}, of each component", "units": AMOUNT}
     if name == CHANNEL:

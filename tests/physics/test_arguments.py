@@ -12,7 +12,7 @@ import torch
 from hydroxr.conventions.variables import OUTPUTS
 from hydroxr.errors import DimensionError, HydroxrError, MissingVariableError, ParameterError, StateError
 from hydroxr.physics import simulate
-from hydroxr.physics.parameters import PARAMETERS
+from hydroxr.physics.parameters import ALL_PARAMETERS
 from tests.support.oracle import STORES
 from tests.support.strategies import HBV_PARAMETERS, ROUTING, TABLE, Case
 
@@ -134,7 +134,7 @@ def test_a_parameter_that_is_not_finite_is_refused(case: Case, name: str, bad: f
 
 OUTSIDE = [
     (name, bound, bound + step)
-    for name, row in PARAMETERS.items()
+    for name, row in ALL_PARAMETERS.items()
     if name in TABLE
     for bound, step in ((row.least, -0.25), (row.greatest, 0.25))
     if np.isfinite(bound)
@@ -159,10 +159,10 @@ def test_one_bad_day_of_a_dynamic_parameter_is_refused(case: Case):
     refused(ParameterError, "K1", "1.5", args=with_parameter(case, "K1", value))
 
 
-@pytest.mark.parametrize("name", [name for name in TABLE if PARAMETERS[name].least == 0.0])
+@pytest.mark.parametrize("name", [name for name in TABLE if ALL_PARAMETERS[name].least == 0.0])
 def test_the_ends_of_a_domain_belong_to_it(case: Case, name: str):
     """Zero, and one where one is the greatest, are values like others, also outside the learned range."""
-    for value in (0.0, PARAMETERS[name].greatest):
+    for value in (0.0, ALL_PARAMETERS[name].greatest):
         if np.isfinite(value):
             args = with_parameter(case, name, np.full((CELLS, COMPONENTS), value))
             outputs, _ = simulate(*args, outputs=OUTPUTS)

@@ -14,11 +14,11 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from hydroxr.physics.parameters import PARAMETERS, STRUCTURE
+from hydroxr.physics.parameters import ALL_PARAMETERS, STRUCTURE
 from tests.support.oracle import LAGS, STORES
 
 ROUTING = ("UH_SHAPE", "UH_SCALE")
-TABLE = tuple(name for name in PARAMETERS if name not in STRUCTURE)  # of the paper
+TABLE = tuple(name for name in ALL_PARAMETERS if name not in STRUCTURE)  # of the paper
 HBV_PARAMETERS = tuple(name for name in TABLE if name not in ROUTING)
 WEATHER = (
     "temperate",
@@ -88,7 +88,7 @@ def weather(kind: str, days: int, cells: int, seed: int) -> tuple[np.ndarray, np
 
 def values(name: str, place: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Values of a parameter: inside its bounds, at the lower, at the upper, or a mixture."""
-    row = PARAMETERS[name]
+    row = ALL_PARAMETERS[name]
     inside = row.lower + (row.upper - row.lower) * rng.random(shape)
     choice = rng.integers(0, 3, shape) if place == "mixed" else np.full(shape, PLACES.index(place))
     return np.where(choice == 0, inside, np.where(choice == 1, row.lower, row.upper))

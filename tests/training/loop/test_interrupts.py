@@ -56,7 +56,7 @@ def test_an_update_of_the_weights_is_never_torn(
     """Pressed between the step of the optimiser and the entry in the history."""
     expected = fit(ds)
     with monkeypatch.context() as patch:
-        press(patch, torch.optim.Adam, "step", 3)
+        press(patch, torch.optim.AdamW, "step", 3)
         with pytest.warns(HydroxrWarning, match="interrupted after 3 of 5"):
             fit(ds, checkpoint=tmp_path / "run")
     same(fit(ds, checkpoint=tmp_path / "run"), expected)
@@ -93,7 +93,7 @@ def test_an_interrupt_that_no_signal_brings_leaves_the_last_checkpoint(
     """Within an update there is no way back, so nothing is written and nothing returned."""
     options = {"checkpoint": tmp_path / "run", "checkpoint_every": 1}
     with monkeypatch.context() as patch:
-        real, count = torch.optim.Adam.step, 0
+        real, count = torch.optim.AdamW.step, 0
 
         def step(*given: Any) -> Any:
             nonlocal count
@@ -102,7 +102,7 @@ def test_an_interrupt_that_no_signal_brings_leaves_the_last_checkpoint(
             if count == 3:
                 raise KeyboardInterrupt
 
-        patch.setattr(torch.optim.Adam, "step", step)
+        patch.setattr(torch.optim.AdamW, "step", step)
         with pytest.raises(KeyboardInterrupt):
             fit(ds, **options)
     same(fit(ds, **options), fit(ds))
@@ -134,7 +134,7 @@ def test_ctrl_c_in_the_last_iteration_of_a_member_ends_the_ensemble(
     """The member is whole; the others are not trained."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        press(monkeypatch, torch.optim.Adam, "step", 5)
+        press(monkeypatch, torch.optim.AdamW, "step", 5)
         with pytest.warns(HydroxrWarning, match="the ensemble has 1 of 3 members") as caught:
             ensemble = fit(ds, seeds=3)
     finally:
@@ -151,7 +151,7 @@ def test_ctrl_c_in_the_last_iteration_of_a_fold_ends_the_cross_validation(
     folds = xr.DataArray([1, 2, 3], dims="basin")
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        press(monkeypatch, torch.optim.Adam, "step", 2)
+        press(monkeypatch, torch.optim.AdamW, "step", 2)
         with pytest.raises(KeyboardInterrupt, match=r"after fold '1'.*a repeated call continues"):
             ds.hbv.cross_validate(SPECS["static"], folds, models=tmp_path / "models", **options)
     finally:
