@@ -85,7 +85,7 @@ def climate_attributes(ds: xr.Dataset, time: slice | None = None) -> xr.Dataset:
         dask_gufunc_kwargs={"output_sizes": {"attribute": len(CLIMATE_ATTRIBUTES) + len(_SEASONS)}},
     )
     comment = f"computed from {str(days[0])[:10]} to {str(days[-1])[:10]}"
-    out = xr.Dataset()
+    out, table = xr.Dataset(), table.reset_coords(drop=True)  # merges with any Dataset of these cells
     for place, name in enumerate((*CLIMATE_ATTRIBUTES, *_SEASONS)):
         values = table.isel(attribute=place)
         out[name] = values if name in CLIMATE_ATTRIBUTES else _season_names(values)
