@@ -20,6 +20,7 @@ from ..errors import (
 )
 from ..inputs.attributes import missing_as_empty
 from ..inputs.cells import select_cells, space_names
+from ..inputs.find import nearest
 
 _SHOWN = 5  # names in a message
 
@@ -89,7 +90,7 @@ def fold_labels(ds: xr.Dataset, dim: Hashable, folds: str | xr.DataArray) -> tup
     elif folds not in ds.variables:
         raise MissingVariableError(
             f"{folds!r}, by which cells are to be divided into folds, is not in the Dataset; it has "
-            f"{', '.join(sorted(map(str, ds.variables)))}. Name another, folds='...', or give a DataArray."
+            f"{nearest(ds.variables, (folds,))}. Name another, folds='...', or give a DataArray."
         )
     else:
         name, array = folds, ds[folds]
