@@ -91,4 +91,5 @@ def test_the_error_for_absent_attributes_shows_the_call() -> None:
     call = r"gives p_mean: ds\.merge\(hx\.climate_attributes\(ds, time=\.\.\.\)\)"
     with pytest.raises(MissingAttributeError, match=call):
         ds.hbv.fit(hx.DeltaHBV(components=1, hidden=4, network="lstm"), attributes=["p_mean"], iterations=1)
-    assert "p_mean" in ds.merge(hx.climate_attributes(ds))
+    named = ds.assign_coords(basin_name=("basin", ["a", "b"]))
+    assert "p_mean" in named.merge(hx.climate_attributes(named))
