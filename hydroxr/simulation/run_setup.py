@@ -37,16 +37,9 @@ from ..inputs.cells import select_cells
 from ..inputs.resolve import Inputs
 from ..models.model import Model
 from ..models.specs import LSTM_STATE, RUNNING_MEANS, DeltaHBV, LSTMStreamflow
+from ..physics import parameters as table
 from ..physics.equations import CHANNEL, LEADS, STORES
-from ..physics.parameters import (
-    ALL_PARAMETERS,
-    CORRECTIONS,
-    PER_CELL,
-    REQUIRED,
-    ROUTING,
-    STATIC,
-    check_bounds,
-)
+from ..physics.parameters import CORRECTIONS, PER_CELL, REQUIRED, ROUTING, STATIC, check_bounds
 from .engine.job import CARRIED, CARRY, OFFSET_ROWS, Days, Job, core_dims, layout
 from .engine.model_reference import ModelReference
 from .gauge_offsets import has_offsets, offset_rows
@@ -261,10 +254,10 @@ class RunSetup:
             raise ParameterError(
                 f"the parameters lack {', '.join(absent)}; every one of {', '.join(REQUIRED)} is needed."
             )
-        unknown = [str(name) for name in given.data_vars if name not in ALL_PARAMETERS]
+        unknown = [str(name) for name in given.data_vars if name not in table.ALL_PARAMETERS]
         if unknown:
             raise ParameterError(
-                f"{unknown[0]!r} is not a parameter; expected {', '.join(ALL_PARAMETERS)}. Drop it: "
+                f"{unknown[0]!r} is not a parameter; expected {', '.join(table.ALL_PARAMETERS)}. Drop it: "
                 "parameters.drop_vars(...)."
             )
         pair = [name for name in ROUTING if name in given]
