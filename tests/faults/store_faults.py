@@ -77,7 +77,8 @@ def kill(write: Callable[[], object], delay: float) -> bool:
 
 
 def equal(found: xr.Dataset, expected: xr.Dataset) -> bool:
-    """All values and labels, to the last bit."""
+    """All values and labels, to the last bit, whatever opened the files."""
+    found, expected = labelled(found), labelled(expected)
     return all(
         name in found and np.array_equal(found[name].values, array.values, equal_nan=array.dtype.kind == "f")
         for name, array in expected.variables.items()

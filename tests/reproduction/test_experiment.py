@@ -185,11 +185,11 @@ def test_an_interrupted_run_goes_on(
     """From its checkpoint, to the same scores to the last bit."""
     step, count = training.Training.step, []
 
-    def interrupted(self: Any) -> None:
+    def interrupted(self: Any, *given: Any) -> None:
         count.append(1)
         if len(count) == 3:
             raise KeyboardInterrupt
-        step(self)
+        step(self, *given)
 
     monkeypatch.setattr(training.Training, "step", interrupted)
     with pytest.warns(hx.HydroxrWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
