@@ -10,7 +10,7 @@ import xarray as xr
 
 from ..conventions.attributes import FIRST_DAY, has_water_balance, stated
 from ..conventions.dimensions import component_mean
-from ..conventions.stamps import days
+from ..conventions.stamps import by_day
 from ..conventions.units import same_units
 from ..conventions.variables import AMOUNT, FLUX, STATES
 from ..errors import DescriptionError, EmptySelectionError, MissingVariableError, TimeAxisError, UnitsError
@@ -19,7 +19,7 @@ from ..inputs.time_axis import check_time
 FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")
 # Tolerance for rounding, in units in the last place of the water that moved and was stored. Measured errors
 # in ten years of 50 cells, in single and double precision, are at most a twentieth of it.
-_ROUNDINGS = 16
+ROUNDINGS = 16
 # A leak could hide in stated errors of packed or rounded variables above this share of the precipitation.
 _SHARE = 0.01
 
@@ -35,6 +35,7 @@ def water_balance(sim: xr.Dataset, by: str | None = None) -> xr.Dataset:
             "the simulation comes from an LSTM, which has no evapotranspiration and no storages, and so no "
             "water balance; expected one of a δ model: ds.hbv.fit(hx.DeltaHBV(...))."
         )
+    sim = by_day(sim)
     absent = [name for name in (*FLUXES, *STATES, "initial_storage") if name not in sim]
     if absent:
         raise MissingVariableError(
@@ -119,7 +120,7 @@ def _check(sim: xr.Dataset) -> None:
 def _ends_of_days(sim: xr.Dataset, stored: xr.DataArray, at_start: Any) -> tuple[xr.DataArray, xr.DataArray]:
     """Storage at the end of each day that counts, and at the end of the previous day."""
     before = stored.shift(time=1)
-    if sim["initial_storage"].attrs.get(FIRST_DAY) == str(days(sim["time"])[0])[:10]:
+    if sim["initial_storage"].attrs.get(FIRST_DAY) == str(sim.indexes["time"][0])[:10]:
         return stored, before.where(stored["time"] != stored["time"][0], at_start)
     later = slice(1, None)
     return stored.isel(time=later), before.isel(time=later)
@@ -139,7 +140,7 @@ def _tolerance(
 
 def _rounding_errors(sim: xr.Dataset, whole: xr.Dataset, names: tuple[str, ...]) -> Any:
     """Rounding error of the sum of some variables, each rounded to its own type."""
-    return sum(_ROUNDINGS * _precision(sim[name]) * abs(whole[name]) for name in names)
+    return sum(ROUNDINGS * _precision(sim[name]) * abs(whole[name]) for name in names)
 
 
 def _precision(array: xr.DataArray) -> float:

@@ -17,6 +17,7 @@ from ..analysis.derived import derive
 from ..analysis.water_balance import water_balance
 from ..conventions.attributes import MODEL, START, TRAINING
 from ..conventions.labels import is_text, series_of
+from ..conventions.stamps import days as days_meant
 from ..errors import EmptySelectionError, HydroxrError, StoreError, UnitsError
 from ..inputs.cells import Space, select_cells, space_labels, space_names
 from ..inputs.resolve import observed_streamflow
@@ -310,7 +311,7 @@ def _balance_of(sim: xr.Dataset) -> xr.Dataset | str:
     except HydroxrError as error:
         return str(error)
     # The balance of a later part of a run begins on the second day.
-    later = not balance.attrs["period"].startswith(str(sim.indexes["time"][0])[:10])
+    later = not balance.attrs["period"].startswith(str(days_meant(sim["time"])[0])[:10])
     return balance.assign_attrs(years=(sim.sizes["time"] - later) / 365.25)
 
 

@@ -1,8 +1,8 @@
 """Units of inputs and their conversion to the units of the model.
 
 pint reads them. It is pure Python, so it installs wherever Python does; cf-units lacks wheels for Linux
-on ARM, and xclim brings pint and much else. Loading it takes half a second, so this module does so when
-the first unit is read. cf-xarray's registry would do as well, but makes itself the registry of the whole
+on ARM, and xclim brings pint and much else. Loading it takes time, so this module does so when the first
+unit is read. cf-xarray's registry would do as well, but makes itself the registry of the whole
 process. Here stands only what pint does not know: names used in hydrology, CF's spelling of powers, and
 that a kilogram of water over a square metre is a millimetre deep (1000 kg m-3).
 """
@@ -56,6 +56,7 @@ _SPELLED: dict[Quantity, str] = {
 }
 
 # Lengths of months and years vary, so a rate per month has no fixed value per day.
+DISCHARGE_TO_DEPTH = 86400.0 * 1000.0 / 1e6  # m3 s-1 over km2 -> mm/day
 _TIMES = {"second", "minute", "hour", "day"}
 
 _TEMPERATURE = re.compile(

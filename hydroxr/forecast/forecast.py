@@ -22,7 +22,7 @@ from ..models.filter_network import Blocks
 from ..models.model import Model
 from ..models.specs import DeltaHBV
 from ..simulation.one_model import inputs_for
-from ..simulation.parameters import parameters
+from ..simulation.parameters import static_parameters
 from ..simulation.simulate import simulate
 from .ahead import INIT, MEMBER, VALID_TIME, days_ahead, forcing_ahead, positions_of
 
@@ -83,9 +83,7 @@ def states_at(
         return initial_state.isel({INIT: known.get_indexer(days.floor("D"))}).drop_vars(
             "time", errors="ignore"
         )
-    static = None
-    if initial_state is None and not isinstance(model, xr.Dataset) and _has_parameters(model):
-        static = parameters(inputs, model, static_only=True)
+    static = static_parameters(inputs, model, options) if initial_state is None else None
     states, first, state = [], 0, initial_state
     for place in places:
         part = inputs.of(inputs.ds.isel(time=slice(first, int(place) + 1)))
@@ -95,10 +93,6 @@ def states_at(
         states.append(state.drop_vars("time"))
         first = int(place) + 1
     return xr.concat(states, INIT, join="exact", data_vars="all", coords="minimal", compat="override")
-
-
-def _has_parameters(model: Model | Ensemble) -> bool:
-    return isinstance(model.description, DeltaHBV) and model.description.regional
 
 
 def _groups(model: Model | Ensemble | xr.Dataset, days: pd.Index, lead: int) -> list[np.ndarray]:

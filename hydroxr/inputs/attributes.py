@@ -13,7 +13,7 @@ from ..conventions.missing_values import look_missing, stated_missing
 from ..conventions.units import identity, same_units
 from ..conventions.variables import ATTRIBUTES, CLIMATE_ATTRIBUTES
 from ..errors import AttributeValueError, DimensionError, MissingAttributeError, UnitsError, warn
-from .cells import Space
+from .cells import Space, first_place
 
 NO_TEXT = ("", "nan", "None", "<NA>")  # count as missing
 TEXT = "OTU"  # kinds of types that hold text
@@ -222,9 +222,10 @@ def attribute_numbers(array: xr.DataArray, *, finite: bool = True) -> xr.DataArr
     if kind not in TEXT:
         array = stated_missing(array)
         if finite and kind == "f" and array.chunks is None and bool(np.isinf(array.values).any()):
+            where = first_place(array, np.isinf(array.values))
             raise AttributeValueError(
-                f"attribute {name!r} is infinite in {_row(array, np.isinf(array.values))}; expected finite "
-                "numbers: was something divided by zero?"
+                f"attribute {name!r} is infinite in {where}; expected finite numbers: was something "
+                "divided by zero?"
             )
         return array
     if array.chunks is not None:
@@ -239,9 +240,10 @@ def attribute_numbers(array: xr.DataArray, *, finite: bool = True) -> xr.DataArr
     if not given.any() or 2 * int((given & (like | ~strange)).sum()) < int(given.sum()):
         return array
     if strange.any():
+        where = first_place(array, strange)
         raise AttributeValueError(
-            f"attribute {name!r} is {str(text[strange][0])!r} in {_row(array, strange)}, which is no number, "
-            f"and it holds numbers elsewhere ({int(strange.sum())} of {strange.size} are none); expected "
+            f"attribute {name!r} is {str(text[strange][0])!r} in {where}, which is no number, and "
+            f"it holds numbers elsewhere ({int(strange.sum())} of {strange.size} are none); expected "
             "numbers with a decimal point, empty where missing."
         )
     return array.copy(data=numbers.reshape(text.shape))
@@ -262,13 +264,6 @@ def _parsed(values: np.ndarray) -> np.ndarray:
     """Text of a lazy attribute as numbers; NaN where missing."""
     text = missing_as_empty(values)
     return np.array([float(value) if value != "" else np.nan for value in text.flat]).reshape(text.shape)
-
-
-def _row(array: xr.DataArray, wrong: np.ndarray) -> str:
-    """Where the first wrong value is, by its labels."""
-    place = dict(zip(array.dims, np.unravel_index(int(wrong.argmax()), wrong.shape), strict=True))
-    first = array.isel(place)
-    return ", ".join(f"{dim} {first[dim].item() if dim in first.coords else at}" for dim, at in place.items())
 
 
 def attribute_units(ds: xr.Dataset, names: Sequence[str]) -> dict[str, str]:

@@ -147,6 +147,20 @@ def _check_names(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> 
             )
 
 
+def first_place(array: xr.DataArray, wrong: np.ndarray) -> str:
+    """Where the first of some values is, by its labels: ``"basin 01022500, time 1990-01-01"``."""
+    places = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    first = dict(zip(array.dims, places, strict=True))
+    return ", ".join(
+        f"{dim} {_label(array[dim].values[at]) if dim in array.coords else at}" for dim, at in first.items()
+    )
+
+
+def _label(value: object) -> str:
+    """A label as text, and a date without its time of day."""
+    return str(value)[:10] if isinstance(value, np.datetime64) or hasattr(value, "isoformat") else str(value)
+
+
 def cells_first(array: xr.DataArray) -> np.ndarray:
     """Values as (cell, time), cells in the order of the flattened space."""
     values = array.transpose(..., "time").values

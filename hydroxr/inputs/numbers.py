@@ -8,6 +8,7 @@ import xarray as xr
 
 from ..conventions.missing_values import stated_missing
 from ..errors import ValueRangeError
+from .cells import first_place
 
 
 def numbers_of(array: xr.DataArray) -> xr.DataArray:
@@ -41,14 +42,11 @@ def _parsed(array: xr.DataArray) -> np.ndarray:
     found = pd.to_numeric(flat, errors="coerce")
     wrong = found.isna() & flat.notna() & (flat.astype(str).str.strip() != "")
     if wrong.any():
-        place = np.unravel_index(int(np.argmax(wrong)), values.shape)
-        where = ", ".join(
-            f"{dim} {str(array[dim].values[at])[:10] if dim in array.coords else at}"
-            for dim, at in zip(array.dims, place, strict=True)
-        )
+        found_text = values.ravel()[int(np.argmax(wrong))]
+        where = first_place(array, wrong.to_numpy().reshape(values.shape))
         raise ValueRangeError(
-            f"{array.name!r} holds {values[place]!r} at {where} ({int(wrong.sum())} of {wrong.size} are "
+            f"{array.name!r} holds {found_text!r} at {where} ({int(wrong.sum())} of {wrong.size} are "
             "no numbers); expected numbers, NaN where there is none. If such text means a missing value, "
-            f"read the table with pd.read_csv(..., na_values=[{values[place]!r}])."
+            f"read the table with pd.read_csv(..., na_values=[{found_text!r}])."
         )
     return np.asarray(found, dtype=float).reshape(values.shape)

@@ -15,7 +15,7 @@ import numpy as np
 from ..conventions.missing_values import look_missing
 from ..conventions.variables import FORCING, VARIABLES
 from ..errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError, all_in_one
-from .cells import cells_first
+from .cells import cells_first, first_place
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -333,12 +333,10 @@ def checked_latitude(latitude: xr.DataArray, called: str) -> xr.DataArray:
     wrong = np.abs(latitude.values) > 90.0
     if not wrong.any():
         return latitude
-    place = dict(zip(latitude.dims, np.unravel_index(int(wrong.argmax()), wrong.shape), strict=True))
-    first = latitude.isel(place)
-    labels = [f"{dim} {first[dim].item()}" for dim in place if dim in first.coords]
-    where = f"at {', '.join(labels)} " if labels else ""
+    found = float(latitude.values.ravel()[int(wrong.argmax())])
+    where = f"at {first_place(latitude, wrong)} " if latitude.ndim else ""
     raise ValueRangeError(
-        f"latitude ({called!r}) is {first.item():g} degrees_north {where}({int(wrong.sum())} of {wrong.size} "
+        f"latitude ({called!r}) is {found:g} degrees_north {where}({int(wrong.sum())} of {wrong.size} "
         "out of range); expected -90 to 90: are latitude and longitude swapped?"
     )
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 from ..conventions.missing_values import stated_missing
 from ..conventions.stamps import by_day
-from ..conventions.units import convert, factor_offset, quantity_of
+from ..conventions.units import DISCHARGE_TO_DEPTH, convert, factor_offset, quantity_of
 from ..conventions.variables import FORCING, VARIABLES
 from ..conventions.weather import ROLES
 from ..errors import DimensionError, EmptySelectionError, HydroxrError, MissingVariableError, all_in_one
@@ -23,8 +23,6 @@ from .numbers import numbers_of
 from .pet.choose import computed, described
 from .ranges import checked_latitude
 from .time_axis import check_time, select_days
-
-_DISCHARGE_TO_DEPTH = 86400.0 * 1000.0 / 1e6  # m3 s-1 over km2 -> mm/day
 
 
 @dataclass(frozen=True, eq=False)
@@ -394,6 +392,6 @@ def _streamflow(inputs: Inputs) -> xr.DataArray:
             "convert it to mm/day; add one, with units km2, m2, ha, mi2 or acres."
         )
     factor, _ = factor_offset(units, "discharge", name=name)
-    out = (array * (factor * _DISCHARGE_TO_DEPTH) / inputs.required("area")).rename("streamflow")
+    out = (array * (factor * DISCHARGE_TO_DEPTH) / inputs.required("area")).rename("streamflow")
     out.attrs = row.attrs()
     return out

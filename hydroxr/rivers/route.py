@@ -22,6 +22,8 @@ from ..conventions.attributes import (
     has_water_balance,
     start_of,
 )
+from ..conventions.dimensions import component_mean
+from ..conventions.stamps import days
 from ..conventions.units import convert, factor_offset
 from ..conventions.variables import STATES, VARIABLES
 from ..errors import DescriptionError, MissingVariableError, StateError
@@ -77,7 +79,7 @@ def route(
     channel = (travel_time, x, scheme)
     variables, final = run(series, catchments, network.below, channel, state, whole)
     attrs = _attributes(sim, network, method, inflow, catchments, channel)
-    attrs |= {START: start_of(sim.indexes["time"][0], empty=initial_state is None)}
+    attrs |= {START: start_of(days(sim["time"])[0], empty=initial_state is None)}
     routed = xr.Dataset(variables)
     routed["initial_river_storage"] = (REACH, state.sum(1).astype(dtype))
     if unassigned == "drop":
@@ -158,7 +160,7 @@ def _series(sim: xr.Dataset, inflow: str, balance: bool | None) -> Series:
             f"{', '.join(map(repr, sim.data_vars))}. Simulate it, or choose inflow='streamflow' or 'runoff'."
         )
     check_time(sim)
-    flow = _mean(convert(sim[inflow], VARIABLES["streamflow"]))
+    flow = _of_cell(convert(sim[inflow], VARIABLES["streamflow"]))
     stores = [name for name in STATES if name != "channel_storage" or inflow == "streamflow"]
     fluxes = ("rainfall", "snowfall", "evapotranspiration")
     needed = (*fluxes, *stores, "initial_storage")
@@ -173,7 +175,7 @@ def _series(sim: xr.Dataset, inflow: str, balance: bool | None) -> Series:
         return Series(flow, None, None, None, None)
     for name in fluxes:
         factor_offset(sim[name].attrs.get("units"), "water flux", name=name)
-    parts = {name: _mean(sim[name].astype(float)) for name in needed}
+    parts = {name: _of_cell(sim[name].astype(float)) for name in needed}
     stored: Any = sum(parts[name] for name in stores)
     return Series(
         flow,
@@ -195,12 +197,14 @@ def _initial_water(sim: xr.Dataset, initial: xr.DataArray, inflow: str) -> xr.Da
     if not {"streamflow", "channel_storage", "runoff"} <= set(sim.data_vars):
         return initial
     first = sim[["streamflow", "channel_storage", "runoff"]].isel(time=0, drop=True).astype(float)
-    held = first["channel_storage"] + first["streamflow"] - _mean(first["runoff"])
+    held = first["channel_storage"] + first["streamflow"] - _of_cell(first["runoff"])
     return initial - held
 
 
-def _mean(array: xr.DataArray) -> xr.DataArray:
-    return array.mean("component", skipna=False) if "component" in array.dims else array
+def _of_cell(array: xr.DataArray) -> xr.DataArray:
+    """The mean over components, where there are some."""
+    mean: xr.DataArray = component_mean(array) if "component" in array.dims else array
+    return mean
 
 
 def _initial(
@@ -221,8 +225,8 @@ def _initial(
         )
     if json.loads(str(state.attrs.get(ROUTING, "{}"))).get("method") != method:
         raise StateError(f"the initial state is of another method; expected one of method={method!r}.")
-    last, first = state["time"].values, sim.indexes["time"][0]
-    if str(first - timedelta(days=1))[:10] != str(last)[:10]:
+    last, first = days(state["time"])[0], days(sim["time"])[0]
+    if first - timedelta(days=1) != last:
         raise StateError(
             f"the initial state is of the end of {str(last)[:10]}, and the run begins on {str(first)[:10]}; "
             "expected the day before."

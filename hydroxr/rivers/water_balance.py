@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..analysis.water_balance import ROUNDINGS
 from ..conventions.attributes import FIRST_DAY, NETWORK
+from ..conventions.stamps import by_day
 from ..conventions.variables import VOLUME
 from ..errors import DescriptionError, EmptySelectionError, MissingVariableError
 from ..inputs.time_axis import check_time
+from ..physics.rivers.scheme import DAY
 
 _FLUXES = {
     "precipitation": "upstream_precipitation",
@@ -18,9 +21,6 @@ _FLUXES = {
     "discharge": "discharge",
 }
 _STORED = ("upstream_storage", "initial_upstream_storage")
-_DAY = 86400.0  # s
-# Tolerance for rounding, in units in the last place of the water that moved and was stored; as for cells.
-_ROUNDINGS = 16
 
 
 def is_routed(ds: xr.Dataset) -> bool:
@@ -32,6 +32,7 @@ def water_balance(routed: xr.Dataset, by: str | None = None) -> xr.Dataset:
     """Check the balance at each reach; see :meth:`hydroxr.accessor.HBVAccessor.water_balance`."""
     if by not in (None, "year"):
         raise DescriptionError(f"by={by!r} is not known; expected 'year', or None for all days as one.")
+    routed = by_day(routed)
     absent = [name for name in (*_FLUXES.values(), *_STORED) if name not in routed]
     if absent:
         raise MissingVariableError(
@@ -39,7 +40,7 @@ def water_balance(routed: xr.Dataset, by: str | None = None) -> xr.Dataset:
             "variables, and without balance=False."
         )
     check_time(routed)
-    volumes = {name: routed[own].astype(float) * _DAY for name, own in _FLUXES.items()}
+    volumes = {name: routed[own].astype(float) * DAY for name, own in _FLUXES.items()}
     stored = routed["upstream_storage"].astype(float)
     before = stored.shift(time=1)
     initial = routed["initial_upstream_storage"]
@@ -63,14 +64,14 @@ def water_balance(routed: xr.Dataset, by: str | None = None) -> xr.Dataset:
     out["residual"] = out["precipitation"] - gone - out["storage_change"]
     # Each variable was rounded to its type; the simulation itself at least to single precision.
     precision = max(np.finfo(routed[name].dtype).eps for name in (*_FLUXES.values(), *_STORED))
-    out["tolerance"] = _ROUNDINGS * precision * (total["moved"] + 2 * grouped.max("time")["most"])
+    out["tolerance"] = ROUNDINGS * precision * (total["moved"] + 2 * grouped.max("time")["most"])
     for array in out.data_vars.values():
         array.attrs = {"units": VOLUME}
     out["closed"] = (abs(out["residual"]) <= out["tolerance"]) & np.isfinite(out["tolerance"])
     days = xr.ones_like(stored["time"], dtype="int32").drop_attrs()
     out["days"] = (days if by is None else days.groupby("time.year")).sum("time")
     if "unassigned_inflow" in routed:
-        lost = routed["unassigned_inflow"].sel(time=stored["time"]).astype(float) * _DAY
+        lost = routed["unassigned_inflow"].sel(time=stored["time"]).astype(float) * DAY
         out["unassigned"] = (lost if by is None else lost.groupby("time.year")).sum("time", skipna=False)
         out["unassigned"].attrs = {"units": VOLUME, "long_name": "inflow of cells without a reach"}
     for name, array in out.data_vars.items():

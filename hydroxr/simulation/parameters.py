@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import xarray as xr
 
@@ -46,6 +48,21 @@ def parameters(
             parts = [_of_one(inputs, member, *options) for member in model.members]
         return join_members(parts, model)
     return _of_one(inputs, model, *options)
+
+
+def static_parameters(
+    inputs: Inputs, given: Model | Ensemble | xr.Dataset, options: Mapping[str, Any]
+) -> xr.Dataset | None:
+    """Static parameters of a regional δ model from all days of the input, for runs over parts of it.
+
+    None where a run needs none: for given parameters, a constant model, an LSTM of streamflow.
+    """
+    if not isinstance(given, Model | Ensemble):
+        return None
+    spec = given.description
+    if not (isinstance(spec, DeltaHBV) and spec.regional):
+        return None
+    return parameters(inputs, given, static_only=True, offsets=options.get("offsets", True))
 
 
 def _hbv(model: Model | Ensemble) -> DeltaHBV:

@@ -14,12 +14,11 @@ from ..inputs.resolve import Inputs, inputs_of
 from ..inputs.time_axis import select_days
 from ..models.ensemble import Ensemble
 from ..models.model import Model
-from ..models.specs import DeltaHBV
 from ..support.devices import torch_device
 from .engine.plan import Plan
 from .ensemble import of_member, simulate_members
 from .one_model import check_options, checked_outputs, inputs_for, prepare, simulate_one
-from .parameters import parameters
+from .parameters import static_parameters
 from .spinup import SpinUp, spin_up
 
 
@@ -170,8 +169,8 @@ def _spun_up(
     """The spin-up and its last run, the state at its end, and the static parameters of all days."""
     plan = spin_up(inputs, spinup)
     static = options["static"]
-    if static is None and isinstance(given, Model | Ensemble) and _has_parameters(given):
-        static = parameters(inputs, given, static_only=True, offsets=options["offsets"])
+    if static is None:
+        static = static_parameters(inputs, given, options)
     run = given if isinstance(given, Model | Ensemble) else plan.parameters(given)
     options = {**options, "static": static, "components": False, "flag_attributes": False}
     done: Any = (None, None)
@@ -179,10 +178,6 @@ def _spun_up(
         done = _run(plan.inputs, run, done[1], [], return_state=True, **options)
         done = done[0], done[1].drop_vars("time")
     return (plan, done[0]), done[1], static
-
-
-def _has_parameters(model: Model | Ensemble) -> bool:
-    return isinstance(model.description, DeltaHBV) and model.description.regional
 
 
 def plan(
@@ -225,9 +220,7 @@ def run_period(ds: xr.Dataset, model: Model | Ensemble, period: slice | None, **
     inputs = inputs_of(ds)
     inputs.check_time()
     chosen = inputs.of(select_days(inputs.ds, period))
-    static = None
-    if _has_parameters(model):
-        static = parameters(inputs, model, static_only=True, offsets=options.get("offsets", True))
+    static = static_parameters(inputs, model, options)
     first = inputs.days.get_loc(chosen.days[0])
     state = None
     if first > 0:

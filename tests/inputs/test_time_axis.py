@@ -98,7 +98,10 @@ def test_time_bounds_tell_the_day_of_stamps_at_its_end(ds: xr.Dataset, tmp_path:
     np.testing.assert_array_equal(
         sim.hbv.aggregate_time("month")["streamflow"], expected.hbv.aggregate_time("month")["streamflow"]
     )
-    assert bool(sim.hbv.water_balance()["closed"].all())
+    for by in (None, "year"):
+        balance, same = (run.hbv.water_balance(by=by) for run in (sim, expected))
+        xr.testing.assert_allclose(balance, same, atol=1e-9)
+        assert balance.attrs == same.attrs
     for run, observed in ((sim, end), (sim, ds), (expected, end)):
         scores = run.hbv.evaluate(observed)["nse"]
         np.testing.assert_allclose(scores, expected.hbv.evaluate(ds)["nse"])

@@ -152,6 +152,43 @@ def test_a_run_goes_on_from_its_state(network: hx.RiverNetwork, tmp_path: Path) 
     assert bool(opened.hbv.water_balance()["closed"].all())
 
 
+def test_stamps_at_the_end_of_the_day_are_days(network: hx.RiverNetwork) -> None:
+    """Start, restart and balance are those of the same run with stamps at the beginning."""
+    start = forcing()
+    end = start.assign_coords(
+        time=start["time"] + np.timedelta64(1, "D"),
+        time_bnds=(
+            ("time", "bnds"),
+            np.stack([start["time"].values, start["time"].values + np.timedelta64(1, "D")], 1),
+        ),
+    )
+    routed = {}
+    for name, ds in {"start": start, "end": end}.items():
+        parameters = make_parameters(ds)
+        first, state = ds.isel(time=slice(0, 25)).hbv.simulate(parameters, return_state=True)
+        _, rivers = first.hbv.route(network, return_state=True)
+        second = ds.isel(time=slice(25, None)).hbv.simulate(parameters, initial_state=state)
+        routed[name] = second.hbv.route(network, initial_state=rivers)
+    for by in (None, "year"):
+        balances = [each.hbv.water_balance(by=by) for each in routed.values()]
+        xr.testing.assert_identical(*balances)
+        assert int(balances[0]["days"].sum()) == 35
+    assert routed["end"].attrs["hydroxr_start"] == routed["start"].attrs["hydroxr_start"]
+
+
+def test_components_count_by_their_weights(network: hx.RiverNetwork) -> None:
+    """Also in runoff and storages that are kept for each component."""
+    ds = forcing()
+    share = np.linspace(0.1, 0.9, ds.sizes["basin"])
+    parameters = make_parameters(ds)
+    parameters["WEIGHT"] = (("basin", "component"), np.stack([share, 1 - share], 1))
+    mean = ds.hbv.simulate(parameters, dtype="float64").hbv.route(network, inflow="runoff")
+    each = ds.hbv.simulate(parameters, dtype="float64", components=True)
+    routed = each.hbv.route(network, inflow="runoff")
+    np.testing.assert_allclose(routed["discharge"], mean["discharge"], rtol=1e-12)
+    assert_closed(routed, LABELS)
+
+
 def test_states_that_do_not_fit_are_refused(sim: xr.Dataset, network: hx.RiverNetwork) -> None:
     first, later = sim.isel(time=slice(0, 9)), sim.isel(time=slice(9, None))
     _, state = first.hbv.route(network, return_state=True)

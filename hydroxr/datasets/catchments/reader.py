@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ...conventions.units import convert, quantity_of
+from ...conventions.units import DISCHARGE_TO_DEPTH, convert, quantity_of
 from ...conventions.variables import VARIABLES
 from ...conventions.weather import ROLES
 from ...errors import DataFileError, DescriptionError
@@ -25,7 +25,6 @@ from .files import Table, column_of, files_of, header_of, read_series, read_tabl
 from .layouts import LAYOUTS, CatchmentLayout, Series
 
 _CAMELS_US = "camels-us"
-_DEPTH = 86.4  # mm/day of 1 m3 s-1 over 1 km2
 
 
 def open_catchments(
@@ -238,7 +237,7 @@ def _finished(ds: xr.Dataset, layout: CatchmentLayout) -> xr.Dataset:
         if quantity_of(array.attrs["units"]) == "discharge":
             if "area" not in ds:
                 continue  # stays in m3 s-1, which the caller can convert with an area
-            array = (array * _DEPTH / ds["area"]).astype("float32").assign_attrs(units="mm/day")
+            array = (array * DISCHARGE_TO_DEPTH / ds["area"]).astype("float32").assign_attrs(units="mm/day")
         ds[role] = convert(array, ROLES[role])
     if "streamflow" in ds and ds["streamflow"].attrs["units"] == VARIABLES["streamflow"].units:
         ds["streamflow"].attrs["long_name"] = "observed streamflow per unit area"

@@ -9,9 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .scheme import Scheme
-
-DAY = 86400.0  # s
+from .scheme import DAY, Scheme
 
 
 def coefficients(travel_time: Tensor, x: Tensor, scheme: Scheme) -> Tensor:

@@ -13,8 +13,7 @@ import numpy as np
 from numba import njit, types
 
 from ...support.compiled import OPTIONS, compile_cached, inlined
-
-DAY = 86400.0  # s
+from .scheme import DAY
 
 
 @inlined

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+DAY = 86400.0  # s
 METHODS = ("linear", "muskingum", "muskingum-cunge")
 MOST_STEPS = 16  # per day that reaches hand on; a shorter reach takes more within each of them
 

@@ -39,6 +39,8 @@ _ITERATIONS = {"lstm": 1500, "filters": 1500, "mlp": 1500, "streamflow": 1500, "
 _SCHEDULES = {"adam": "cosine", "adadelta": "constant"}
 _WINDOWS, _LARGEST = 5, 600  # constant parameters: windows per cell and iteration, and largest batch
 _COVERED = 0.99  # expected share of the (cell, day) pairs that an epoch of random windows covers
+_LOSS = {"nse": 1.0, "low_flow": 1.0}
+_WITH_KGE = {**_LOSS, "kge": 0.3}
 _LEAST = {"warmup": 0, "seed": 0}  # smallest whole number allowed; 1 for the others
 _MOST = {"seed": 2**64 - 1}  # the largest; torch takes no larger seed
 
@@ -200,10 +202,9 @@ def _default(network: str) -> Protocol:
 
     A KGE term costs an LSTM baseflow in short trainings, and other networks nothing.
     """
-    loss = {"nse": 1.0, "low_flow": 1.0}
     return Protocol(
         preset="default",
-        loss=loss | ({"kge": 0.3} if network in ("filters", "mlp") else {}),
+        loss=_WITH_KGE if network in ("filters", "mlp") else _LOSS,
         optimizer="adam",
         learning_rate=_RATES["adam", network],
         schedule="cosine",
@@ -223,7 +224,7 @@ def _long(network: str) -> Protocol:
     if network == "constant":
         return default
     long = replace(default, iterations=4500)
-    return replace(long, loss={"nse": 1.0, "low_flow": 1.0, "kge": 0.3}) if network != "streamflow" else long
+    return replace(long, loss=_WITH_KGE) if network != "streamflow" else long
 
 
 def _paper(network: str) -> Protocol:
@@ -266,8 +267,8 @@ def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protoco
     Parameters
     ----------
     preset : {"default", "long", "paper"}
-    network : {"lstm", "constant", "streamflow"}
-        Kind of the network: it gives parameters daily or once per cell, or streamflow itself.
+    network : {"filters", "mlp", "lstm", "constant", "streamflow"}
+        Kind of the network: it gives parameters, or streamflow itself.
     changes : dict
         Values by the names of :class:`Protocol`. None leaves the preset's value; for ``clip``, where
         None is a value, "preset" does.
