@@ -40,7 +40,7 @@ def between_grids(grid: Grid, target: Grid) -> Overlaps:
     rows, columns = grid.in_plane()
     target_rows, target_columns = target.in_plane()
     from_row, to_row, height = _common_intervals(rows, target_rows)
-    turns = (-1, 0, 1) if grid.geographic else (0,)
+    turns = (-1, 0, 1) if grid.angular else (0,)
     turned = [
         _common_intervals(columns, target_columns + turn * 2.0 * np.pi * EARTH_RADIUS) for turn in turns
     ]
@@ -60,7 +60,7 @@ def with_polygons(grid: Grid, polygons: np.ndarray) -> Overlaps:
     whole = np.asarray(shapely.area(polygons), dtype=float)
     numbers = np.arange(len(polygons))
     placed = [(polygons, numbers)]
-    if grid.geographic:
+    if grid.angular:
         for turn in (-1, 1):  # the same places once around the globe, west and east
             shift = np.array([turn * 2.0 * np.pi * EARTH_RADIUS, 0.0])
             placed.append((shapely.transform(polygons, lambda points, by=shift: points + by), numbers))
@@ -187,8 +187,7 @@ def polygons_in_plane(polygons: np.ndarray, crs: Any, grid: Grid) -> np.ndarray:
     polygons = shapely.segmentize(polygons, np.maximum(longest, 1e-12) / _PIECES)
     if crs == GEOGRAPHIC:
         _require_narrow(shapely, polygons)
-    known = (crs == GEOGRAPHIC and grid.geographic) or (crs is None and grid.crs is None)
-    if not known:
+    if crs != grid.crs:
         if crs is None or grid.crs is None:
             raise CoordinateError(
                 f"the projection of the {'grid' if grid.crs is None else 'polygons'} is unknown; expected a "
@@ -200,7 +199,8 @@ def polygons_in_plane(polygons: np.ndarray, crs: Any, grid: Grid) -> np.ndarray:
             polygons = shapely.transform(
                 polygons, lambda points: np.stack(change.transform(points[:, 0], points[:, 1]), axis=1)
             )
-    if grid.geographic:
+            polygons = _together(shapely, polygons) if grid.angular else polygons
+    if grid.angular:
         _require_narrow(shapely, polygons)
         polygons = shapely.transform(
             polygons, lambda points: np.stack([to_plane_x(points[:, 0]), to_plane_y(points[:, 1])], axis=1)
@@ -211,6 +211,14 @@ def polygons_in_plane(polygons: np.ndarray, crs: Any, grid: Grid) -> np.ndarray:
             f"{crs!r}. Check crs=..."
         )
     return np.asarray(shapely.make_valid(polygons, method="structure", keep_collapsed=False))
+
+
+def _together(shapely: Any, polygons: np.ndarray) -> np.ndarray:
+    """Polygons, in degrees, whose longitudes lie within half a turn of those of their first points."""
+    points, numbers = shapely.get_coordinates(polygons, return_index=True)
+    first = points[np.searchsorted(numbers, numbers), 0]
+    points[:, 0] = first + (points[:, 0] - first + 180.0) % 360.0 - 180.0
+    return np.asarray(shapely.set_coordinates(polygons.copy(), points))
 
 
 def _require_narrow(shapely: Any, polygons: np.ndarray) -> None:

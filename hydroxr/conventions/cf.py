@@ -18,6 +18,7 @@ from .._version import FORMAT, __version__
 from ..errors import DescriptionError, EmptySelectionError
 from . import acdd
 from .attributes import DIGEST, FORMAT_KEY, MODEL, MODEL_KIND, VERSION_KEY
+from .dimensions import grid_mapping_of
 from .labels import bytes_as_text, numbered, series_of
 from .stamps import STAMP, as_stamped, bounds_of, days
 from .variables import VARIABLES
@@ -26,15 +27,33 @@ CONVENTIONS = "CF-1.11, ACDD-1.3"
 REFERENCES = "Feng, D., Liu, J., Lawson, K., & Shen, C. (2022), doi:10.1029/2022WR032404"
 
 # Attributes of coordinates by name, unless the input gives them.
+_LATITUDE = {"standard_name": "latitude", "units": "degrees_north", "long_name": "latitude"}
+_LONGITUDE = {"standard_name": "longitude", "units": "degrees_east", "long_name": "longitude"}
 _COORDINATES: dict[str, dict[str, str]] = {
-    "lat": {"standard_name": "latitude", "units": "degrees_north", "long_name": "latitude"},
-    "lon": {"standard_name": "longitude", "units": "degrees_east", "long_name": "longitude"},
+    "lat": _LATITUDE,
+    "latitude": _LATITUDE,
+    "lon": _LONGITUDE,
+    "longitude": _LONGITUDE,
+    "rlat": {"standard_name": "grid_latitude", "units": "degrees", "long_name": "latitude, rotated"},
+    "rlon": {"standard_name": "grid_longitude", "units": "degrees", "long_name": "longitude, rotated"},
     "y": {"standard_name": "projection_y_coordinate", "units": "m", "long_name": "projected y"},
     "x": {"standard_name": "projection_x_coordinate", "units": "m", "long_name": "projected x"},
     "time": {"standard_name": "time", "long_name": "time", "axis": "T", "bounds": "time_bnds"},
     "component": {"long_name": "component of the model"},
 }
-_AXES = {"lat": "Y", "y": "Y", "lon": "X", "x": "X"}
+# GDAL and QGIS place a grid by its grid mapping, which a grid of latitude and longitude may lack in CF.
+_WGS84: dict[str, Any] = {
+    "grid_mapping_name": "latitude_longitude",
+    "longitude_of_prime_meridian": 0.0,
+    "semi_major_axis": 6378137.0,
+    "inverse_flattening": 298.257223563,
+    "crs_wkt": 'GEOGCRS["WGS 84",DATUM["World Geodetic System 1984",ELLIPSOID["WGS 84",6378137,298.257223563,'
+    'LENGTHUNIT["metre",1]]],PRIMEM["Greenwich",0],CS[ellipsoidal,2],AXIS["latitude",north],'
+    'AXIS["longitude",east],ANGLEUNIT["degree",0.0174532925199433],ID["EPSG",4326]]',
+}
+_AXES = dict.fromkeys(("lat", "latitude", "rlat", "y"), "Y") | dict.fromkeys(
+    ("lon", "longitude", "rlon", "x"), "X"
+)
 _LEFTMOST = ("member", "component", "lead", "hidden_unit", "running_mean")
 _SUMMARY = (
     "Water fluxes and storages of each catchment or cell from the hydrological model HBV, whose parameters "
@@ -102,6 +121,7 @@ def label(
         given = bounds_of(source)
         bounds = time_bounds(ds["time"]) if given is None else given
         ds = as_stamped(ds.assign_coords(time_bnds=(("time", "bnds"), bounds)))
+        ds["time"].encoding = _time_encoding(ds)  # or else xarray gives the bounds units of their own
     label_coordinates(ds)
     ds = ds.transpose(*dimension_order(space), ..., missing_dims="ignore")
     now = timestamp()
@@ -198,6 +218,20 @@ def label_coordinates(ds: xr.Dataset) -> None:
             array.attrs = {**usual, **array.attrs}
 
 
+def _with_grid_mapping(ds: xr.Dataset) -> xr.Dataset:
+    """``ds`` with the grid mapping ``crs`` (WGS 84) if it is a grid of latitude and longitude without one."""
+    kinds = {
+        str(array.attrs.get("standard_name")): name for name, array in ds.coords.items() if name in ds.dims
+    }
+    plane = {kinds.get("latitude"), kinds.get("longitude")}
+    on_it = [array for array in ds.data_vars.values() if plane <= set(array.dims)]
+    if not on_it or any(grid_mapping_of(array) for array in on_it) or "crs" in ds.variables:
+        return ds
+    for array in on_it:
+        array.attrs["grid_mapping"] = "crs"
+    return ds.assign_coords(crs=((), np.int32(0), {"long_name": "projection of the grid", **_WGS84}))
+
+
 def time_bounds(time: xr.DataArray) -> np.ndarray:
     """Midnight before and after each time stamp, (time, 2)."""
     first = days(time)
@@ -216,9 +250,10 @@ def model_attrs(symbol: str, kind: str, more: Mapping[str, Any]) -> dict[str, An
 def for_file(ds: xr.Dataset) -> xr.Dataset:
     """Prepare ``ds`` for a file: strict CF, attributes of ACDD, encodings.
 
-    A text index becomes numbers, and its labels a coordinate with ``cf_role``. Coordinates have no
-    ``_FillValue``. Time is in days of its calendar, or in the largest smaller unit that represents all time
-    stamps exactly. The valid range gets the type of the data.
+    A text index becomes numbers, and its labels a coordinate with ``cf_role``. A grid of latitude and
+    longitude gets the grid mapping of WGS 84. Coordinates have no ``_FillValue``. Time is in days of its
+    calendar, or in the largest smaller unit that represents all time stamps exactly. The valid range gets the
+    type of the data.
 
     Raises
     ------
@@ -235,6 +270,7 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
         raise EmptySelectionError(f"there is nothing to write: the selection along {empty[0]!r} is empty.")
     ds = numbered(ds.copy())
     label_coordinates(ds)
+    ds = _with_grid_mapping(ds)
     now = timestamp()
     written = {"title": "Written by hydroxr", "history": f"{now}: written with hydroxr {__version__}"}
     ds.attrs = {**written, **ds.attrs, "Conventions": CONVENTIONS}
@@ -252,12 +288,8 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
         if name in ds.coords or name in bounds or array.dtype.kind not in "f":
             array.encoding["_FillValue"] = None
     if "time" in ds.coords:
-        first = ds["time"].values.ravel()[0]
-        unit = _time_unit(ds)
-        units = f"{unit} since {str(first)[:10]}"  # set here because xarray cannot infer it for lazy bounds
-        dtype = "float64" if unit == "days" else "int64"
         for name in {"time", "time_bnds"} & set(ds.coords):
-            ds[name].encoding |= {"units": units, "calendar": ds["time"].dt.calendar, "dtype": dtype}
+            ds[name].encoding |= _time_encoding(ds)  # xarray cannot infer it for lazy bounds
         ds["time"].attrs["units_metadata"] = "leap_seconds: none"
     named = any(array.attrs.get("cf_role") == "timeseries_id" for array in ds.coords.values())
     if named and "time" in ds.dims:
@@ -301,6 +333,14 @@ def check_netcdf(ds: xr.Dataset) -> None:
                     f"the attribute {key!r} of {owner} is {value!r}, a type that NetCDF lacks; expected text "
                     "or numbers."
                 )
+
+
+def _time_encoding(ds: xr.Dataset) -> dict[str, Any]:
+    """Units, calendar and type of the time stamps in a file."""
+    unit, time = _time_unit(ds), ds["time"]
+    first = str(time.values.ravel()[0])[:10]
+    dtype = "float64" if unit == "days" else "int64"
+    return {"units": f"{unit} since {first}", "calendar": time.dt.calendar, "dtype": dtype}
 
 
 def _time_unit(ds: xr.Dataset) -> str:

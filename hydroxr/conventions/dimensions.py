@@ -1,4 +1,4 @@
-"""Dimensions of space and all others, and the mean over components."""
+"""Dimensions of space and all others, the grid mapping, and the mean over components."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ COMPONENT_WEIGHT = "component_weight"  # coordinate of results: weights of compo
 def space_of(array: xr.DataArray | xr.Dataset) -> tuple[Hashable, ...]:
     """The dimensions of space, in order: for example ``("basin",)`` or ``("lat", "lon")``."""
     return tuple(dim for dim in array.dims if dim not in NOT_SPACE)
+
+
+def grid_mapping_of(array: xr.DataArray) -> str | None:
+    """The name of the grid mapping of a variable; the first of several, as in ``crs: y x``."""
+    name = array.attrs.get("grid_mapping", array.encoding.get("grid_mapping"))
+    return name.split(":")[0].strip() if isinstance(name, str) else None
 
 
 def component_mean(values: Any, *, skipna: bool | None = False, keep_attrs: bool = False) -> Any:

@@ -12,7 +12,7 @@ from dask.base import tokenize
 from ..analysis.derived import DAILY_SOURCES, model_outputs
 from ..conventions import acdd, cf
 from ..conventions.attributes import FIRST_DAY, PARAMETER_WINDOW, START, TOKEN, start_of
-from ..conventions.dimensions import COMPONENT_WEIGHT
+from ..conventions.dimensions import COMPONENT_WEIGHT, grid_mapping_of
 from ..conventions.variables import OUTPUTS
 from ..errors import DescriptionError, MissingVariableError
 from ..inputs.resolve import Inputs, resolve
@@ -122,8 +122,8 @@ def _factors(setup: RunSetup, components: bool) -> list[str]:
 def _with_grid_mapping(sim: xr.Dataset, inputs: Inputs) -> xr.Dataset:
     """Copy the grid mapping of the precipitation as a coordinate that each variable names (CF, 5.6)."""
     ds, precipitation = inputs.ds, inputs.variable("prcp")
-    name = precipitation.attrs.get("grid_mapping", precipitation.encoding.get("grid_mapping"))
-    if not isinstance(name, str) or name not in ds.variables or ds[name].ndim:
+    name = grid_mapping_of(precipitation)
+    if name is None or name not in ds.variables or ds[name].ndim:
         return sim
     sim = sim.assign_coords({name: ds[name].variable.copy()})
     for array in sim.data_vars.values():

@@ -59,7 +59,11 @@ def read(path: Path, way: str, **options: Any) -> xr.Dataset:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_values_and_attributes_come_back(sim: xr.Dataset, way: str, tmp_path: Path) -> None:
-    """All variables, coordinates, units, names, cell methods, bounds and global attributes."""
+    """All variables, coordinates, units, names, cell methods, bounds and global attributes.
+
+    Limits need the type of their variable (CF 2.5.1), which JSON does not keep: stores have none.
+    """
+    left_out = ("valid_min", "valid_max") if way == "to_zarr" else ()
     back = read(write(sim, way, tmp_path / "sim"), way)
     assert set(back.data_vars) == {*OUTPUTS, "initial_storage"}
     assert back["streamflow"].dtype == np.float32
@@ -68,7 +72,7 @@ def test_values_and_attributes_come_back(sim: xr.Dataset, way: str, tmp_path: Pa
         expected = {
             key: value
             for key, value in variable.attrs.items()
-            if key not in ("units", "bounds") or name != "time"
+            if (key not in ("units", "bounds") or name != "time") and key not in left_out
         }
         stored = back[name].attrs | ({"bounds": "time_bnds"} if name == "time" else {})
         assert stored.items() >= expected.items(), name

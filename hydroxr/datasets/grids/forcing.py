@@ -10,6 +10,7 @@ from typing import Any
 
 import xarray as xr
 
+from ...conventions.dimensions import grid_mapping_of
 from ...conventions.units import convert, quantity_of
 from ...conventions.weather import ROLES
 from ...errors import DataFileError, DescriptionError, TimeAxisError
@@ -109,7 +110,7 @@ def open_forcing(
     static = [name for name in ds.data_vars if "time" not in ds[name].dims]
     result = result.assign({name: ds[name] for name in static if name not in result})
     result.attrs = dict(ds.attrs) | {"comment": "; ".join(done)}
-    return _located(result, next((each for name in taken if (each := _mapping(ds[name]))), None))
+    return _located(result, next((each for name in taken if (each := grid_mapping_of(ds[name]))), None))
 
 
 def _opened(data: Paths, engine: str | None) -> xr.Dataset:
@@ -186,11 +187,6 @@ def _plain(ds: xr.Dataset, layout: GridLayout) -> xr.Dataset:
         )
     ds = ds.drop_vars([*_DROPPED, *_ALONG_TIME], errors="ignore")
     return ds if ds.indexes["time"].is_monotonic_increasing else ds.sortby("time")
-
-
-def _mapping(array: xr.DataArray) -> str | None:
-    """The name of the grid mapping of a variable."""
-    return array.attrs.get("grid_mapping", array.encoding.get("grid_mapping"))
 
 
 def _located(ds: xr.Dataset, mapping: str | None) -> xr.Dataset:

@@ -84,7 +84,7 @@ def model_and_cells(attrs: Mapping[str, Any], ds: xr.Dataset) -> dict[str, str]:
             for key, value in array.attrs.items():
                 if key in _MEANING or str(key).startswith(PREFIX):
                     out[f"{key} of {name}"] = stable_json(value)
-        elif name in ds.coords and "time" not in array.dims:
+        elif name in ds.coords and "time" not in array.dims and "grid_mapping_name" not in array.attrs:
             out[f"coordinate {name}"] = array_digest(array.values)
     return out
 

@@ -33,6 +33,10 @@ def prepare(ds: xr.Dataset) -> xr.Dataset:
         # Zarr 3 has a specification for text of any length, none for text of fixed length.
         loaded = ds[name].load()
         ds[name] = loaded.astype(object) if loaded.dtype.kind == "U" else loaded
+    for array in ds.variables.values():  # CF wants limits in the type of the data, which JSON does not keep
+        array.attrs = {
+            key: value for key, value in array.attrs.items() if key not in ("valid_min", "valid_max")
+        }
     return evenly_chunked(ds)
 
 
