@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -9,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from ..conventions.variables import ATTRIBUTES, FORCING, VARIABLES
-from ..errors import HydroxrError, ImprobableValueError, MissingVariableError, all_in_one
+from ..errors import EmptySelectionError, HydroxrError, ImprobableValueError, MissingVariableError, all_in_one
+from ..inputs.ranges import checked_latitude
 from ..inputs.resolve import Inputs, inputs_of, potential_evapotranspiration
 from ..models.specs import Spec, check_spec
 from .attributes import attribute_faults, attribute_remarks, chosen_attributes
@@ -43,13 +45,18 @@ def check(
         errors.append(error)
     unreadable = attribute_faults(inputs, names)
     errors += unreadable
+    errors += _misplaced(inputs, errors)
     land = _land(inputs)
+    if not land.any():
+        raise EmptySelectionError("the mask is False everywhere; expected a cell to simulate.")
     summary = summarise(inputs, arrays | _beside(inputs, arrays), land)
     errors += [fault.error() for fault in summary.faults.values()]
     told = facts(summary) + inputs.unused
     if not land.all():
         told.insert(0, f"{int((~land).sum())} cells are outside of the mask: they are not simulated")
-    improbable = doubts(summary) + ([] if unreadable else attribute_remarks(inputs, names))
+    improbable = (
+        _repeated(inputs) + doubts(summary) + ([] if unreadable else attribute_remarks(inputs, names))
+    )
     if errors:
         raise _with_remarks(all_in_one(errors), improbable)
     if strict and improbable:
@@ -86,6 +93,18 @@ def _forcing(inputs: Inputs, errors: list[HydroxrError]) -> dict[str, xr.DataArr
             if str(error) not in map(str, errors):
                 errors.append(error)
     return found
+
+
+def _misplaced(inputs: Inputs, errors: list[HydroxrError]) -> list[HydroxrError]:
+    """The fault of latitudes beyond the poles, unless it is among the ``errors``."""
+    name = inputs.name("lat")
+    if name is None or inputs.ds[name].dtype.kind not in "iuf":
+        return []
+    try:
+        checked_latitude(inputs.ds[name], name)
+    except HydroxrError as error:
+        return [] if str(error) in map(str, errors) else [error]
+    return []
 
 
 def _observed(inputs: Inputs, arrays: dict[str, xr.DataArray], errors: list[HydroxrError]) -> str:
@@ -135,6 +154,14 @@ def _land(inputs: Inputs) -> np.ndarray:
         return np.ones(inputs.cell_count, dtype=bool)
     missing = {dim: inputs.ds.sizes[dim] for dim in inputs.space if dim not in inputs.mask.dims}
     return inputs.mask.expand_dims(missing).transpose(*inputs.space).values.ravel()
+
+
+def _repeated(inputs: Inputs) -> list[str]:
+    """A remark on cells of one name."""
+    (name, times), *_ = Counter(inputs.cell_names).most_common(1)
+    if times == 1:
+        return []
+    return [f"{name} is the name of {times} cells; expected one name for each: are cells repeated?"]
 
 
 def _roles(inputs: Inputs, arrays: dict[str, xr.DataArray]) -> dict[str, str]:

@@ -70,7 +70,7 @@ class Statistics:
         whole = np.where(there, values, 0.0)
         mean = _ratio(whole.sum(axis=1, dtype=float), known)
         sorted_end = np.sort(np.partition(np.where(there, values, -np.inf), max(days - 2, 0), axis=1)[:, -2:])
-        change = np.diff(values, axis=1)
+        change = np.diff(np.where(there, values, np.nan), axis=1)
         angle = 2 * np.pi * days_of_year / _YEAR
         anomaly = np.where(there, values - np.nan_to_num(mean)[:, None], 0.0)
         longest, end = _longest_run(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cftime
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -85,6 +86,8 @@ def _check_dates(index: pd.Index) -> None:
             "'days since 2000-01-01', decode them: xr.decode_cf(ds); else give it dates: "
             f"ds.assign_coords(time=pd.date_range('2000-01-01', periods={len(index)}))."
         )
+    elif len(index) and isinstance(index[0], cftime.datetime):
+        raise TimeAxisError("'time' holds dates of several calendars; expected one: xr.date_range(...).")
     else:
         zoned = len(index) > 0 and getattr(index[0], "tzinfo", None) is not None
         found = f"holds {'dates with a time zone' if zoned else 'text'} ({index.dtype}), such as {index[0]!r}"

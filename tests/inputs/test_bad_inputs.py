@@ -52,6 +52,14 @@ def word(name: str, text: Any) -> Change:
     return change
 
 
+def stating(name: str, **attrs: Any) -> Change:
+    return lambda ds: ds.assign({name: ds[name].assign_attrs(attrs)})
+
+
+def cftime_days(calendar: str, number: int) -> np.ndarray:
+    return np.asarray(xr.date_range("2001-01-01", periods=number, calendar=calendar, use_cftime=True).values)
+
+
 UNITS: dict[str, Row] = {
     "none": (units("prcp", ""), errors.UnitsError, "'prcp' has no 'units'"),
     "nonsense": (units("prcp", "bananas"), errors.UnitsError, "'bananas'"),
@@ -61,11 +69,6 @@ UNITS: dict[str, Row] = {
     "a month": (units("pet", "mm/month"), errors.UnitsError, "'mm/month'"),
     "a list": (units("prcp", ["mm", "day"]), errors.UnitsError, "'prcp'"),
     "a number": (units("prcp", 1), errors.UnitsError, "'prcp'"),
-    "an area in km": (
-        lambda ds: units("streamflow", "m3/s")(ds).assign(area=((), 5.0, {"units": "km"})),
-        errors.UnitsError,
-        "'area'",
-    ),
     "kelvin as degC": (
         lambda ds: ds.assign(tmean=(ds["tmean"] + 273.15).assign_attrs(units="degC")),
         errors.UnitsError,
@@ -102,6 +105,26 @@ TIME: dict[str, Row] = {
         errors.TimeAxisError,
         "missing dates",
     ),
+    "numbers with units": (
+        lambda ds: ds.assign_coords(time=("time", np.arange(60), {"units": "days since 2000-01-01"})),
+        errors.TimeAxisError,
+        r"xr.decode_cf\(ds\)",
+    ),
+    "a time zone": (times(lambda index: index.tz_localize("UTC")), errors.TimeAxisError, "tz_localize"),
+    "periods": (times(lambda index: index.to_period("D")), errors.TimeAxisError, "to_timestamp"),
+    "two calendars": (
+        times(lambda index: np.r_[cftime_days("360_day", 30), cftime_days("noleap", 30)]),
+        errors.TimeAxisError,
+        "several calendars",
+    ),
+    "bounds of another day": (
+        lambda ds: ds.assign_coords(
+            time_bnds=(("time", "nv"), ds["time"].values[:, None] + np.array([3, 4], "timedelta64[D]"))
+        ),
+        errors.TimeAxisError,
+        "time bounds",
+    ),
+    "another name": (lambda ds: ds.rename(time="valid_time"), errors.DimensionError, "'valid_time'"),
     "no days": (lambda ds: ds.isel(time=slice(0, 0)), errors.EmptySelectionError, "no days"),
 }
 
@@ -115,6 +138,16 @@ MISSING: dict[str, Row] = {
     "nothing": (lambda ds: ds[[]], errors.MissingVariableError, "precipitation"),
     "two of a kind": (lambda ds: ds.assign(pr=ds["prcp"]), errors.AmbiguousVariableError, "'prcp'.*'pr'"),
     "no cells": (lambda ds: ds.isel(basin=slice(0, 0)), errors.EmptySelectionError, "no cells"),
+    "a stated code": (
+        lambda ds: value("prcp", -9999.0)(ds).pipe(stating("prcp", _FillValue=-9999.0)),
+        errors.MissingForcingError,
+        "'prcp'.*g1 on 2000-01-06",
+    ),
+    "beyond the stated range": (
+        lambda ds: value("prcp", 700.0)(ds).pipe(stating("prcp", valid_range=[0.0, 650.0])),
+        errors.MissingForcingError,
+        "'prcp'.*g1 on 2000-01-06",
+    ),
     "an unknown latitude": (
         lambda ds: with_extremes(ds).assign_coords(
             lat=("basin", [45.0, np.nan, 50.0], {"units": "degrees_north"})
@@ -199,19 +232,65 @@ ROWS = [
 def test_bad_inputs_are_refused(
     ds: xr.Dataset, change: Change, kind: type[hx.HydroxrError], message: str
 ) -> None:
-    """By ``check``, and by ``simulate`` where streamflow is not what is wrong; lazily what metadata tell."""
+    """By ``check`` and ``simulate``; lazily what metadata tell."""
     parameters = make_parameters(ds)
     bad = change(ds)
     with pytest.raises(hx.HydroxrError, match=f"(?s){message}") as found:
         bad.hbv.check()
     assert type(found.value) is kind
-    if message == "'area'":  # of the streamflow, which a simulation does not need
-        return
     with pytest.raises(hx.HydroxrError, match=f"(?s){message}"):
         bad.hbv.simulate(parameters)
-    if kind not in (errors.MissingForcingError, errors.ValueRangeError) and "looks like" not in message:
+    read = kind in (errors.MissingForcingError, errors.ValueRangeError)
+    if not read and "looks like" not in message and "bounds" not in message:
         with raise_if_dask_computes(), pytest.raises(hx.HydroxrError, match=f"(?s){message}"):
             bad.chunk().hbv.simulate(parameters)
+
+
+def flow_of(number: float, units: str = "mm/day", area: float = 100.0, of_area: str = "km2") -> Change:
+    def change(ds: xr.Dataset) -> xr.Dataset:
+        ds["streamflow"][1, 5] = number
+        ds["streamflow"].attrs["units"] = units
+        return ds.assign(area=("basin", np.full(3, area), {"units": of_area}))
+
+    return change
+
+
+BESIDE: dict[str, Row] = {  # what a simulation does not need
+    "flow of -999": (flow_of(-999.0), errors.ValueRangeError, "streamflow.*-999.*g1.*coded as numbers"),
+    "flow of 9.97e36": (
+        flow_of(9.969209968386869e36),
+        errors.ValueRangeError,
+        "streamflow.*coded as numbers",
+    ),
+    "an area in m2 said to be km2": (flow_of(5.0, "m3/s", 700.0, "m2"), errors.ValueRangeError, "area"),
+    "no area": (flow_of(5.0, "m3/s", 0.0), errors.ValueRangeError, "inf.*catchment area"),
+    "flow as text": (word("streamflow", "Ice"), errors.ValueRangeError, "'streamflow' holds 'Ice'"),
+    "an area in km": (flow_of(5.0, "m3/s", 5.0, "km"), errors.UnitsError, "'area'"),
+    "beyond the pole": (
+        lambda ds: ds.assign_coords(lat=("basin", [45.0, 135.0, 50.0], {"units": "degrees_north"})),
+        errors.ValueRangeError,
+        "135 degrees_north.*swapped",
+    ),
+    "masked everywhere": (
+        lambda ds: ds.assign(mask=("basin", [False, False, False])),
+        errors.EmptySelectionError,
+        "mask",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_check_refuses_what_a_simulation_does_not_need(ds: xr.Dataset, name: str) -> None:
+    change, kind, message = BESIDE[name]
+    with pytest.raises(hx.HydroxrError, match=f"(?s){message}") as found:
+        change(ds).hbv.check()
+    assert type(found.value) is kind
+
+
+def test_labels_that_repeat_are_told(ds: xr.Dataset) -> None:
+    """Two rows of one name may be one place twice."""
+    twice = ds.drop_vars("basin_id").assign_coords(basin=["a", "a", "b"])
+    assert any("basin a is the name of 2 cells" in text for text in twice.hbv.check().improbable)
 
 
 ATTRIBUTES: dict[str, tuple[Any, type[hx.HydroxrError], str]] = {

@@ -35,6 +35,15 @@ def in_units(name: str, factor: float, offset: float, units: str) -> Change:
     return lambda ds: ds.assign({name: (ds[name].astype(float) * factor + offset).assign_attrs(units=units)})
 
 
+def ending(ds: xr.Dataset) -> xr.Dataset:
+    """Stamps at the end of the day that time bounds give."""
+    day = np.timedelta64(1, "D")
+    bounds = np.stack([ds["time"].values, ds["time"].values + day], 1)
+    ds = ds.assign_coords(time=ds["time"] + day, time_bnds=(("time", "nv"), bounds))
+    ds["time"].attrs["bounds"] = "time_bnds"
+    return ds
+
+
 UNUSUAL: dict[str, Change] = {
     "float64": for_all(lambda array: array.astype("float64")),
     "big-endian": for_all(lambda array: array.astype(">f4")),
@@ -63,6 +72,28 @@ UNUSUAL: dict[str, Change] = {
     "a calendar without leap days": lambda ds: ds.assign_coords(
         time=xr.date_range("2001-01-01", periods=60, calendar="noleap", use_cftime=True)
     ),
+    "a calendar of 360 days": lambda ds: ds.assign_coords(
+        time=xr.date_range("2001-01-01", periods=60, calendar="360_day", use_cftime=True)
+    ),
+    "the year 2400": lambda ds: ds.assign_coords(
+        time=xr.date_range("2400-01-01", periods=60, use_cftime=True)
+    ),
+    "jitter": lambda ds: ds.assign_coords(time=ds["time"] + np.arange(60) % 3 * np.timedelta64(1, "us")),
+    "stamps at the end of the day": ending,
+    "daily sums": lambda ds: ds.assign(prcp=ds["prcp"].assign_attrs(units="mm", cell_methods="time: sum")),
+    "rain and snow": lambda ds: ds.assign(rain=(ds["prcp"] / 4), snow=(ds["prcp"] * 0.75)).drop_vars("prcp"),
+    "a sign of degrees": lambda ds: ds.assign(tmean=ds["tmean"].assign_attrs(units=" °C")),
+    "units of NumPy": lambda ds: ds.assign(prcp=ds["prcp"].assign_attrs(units=np.str_("mm d**-1"))),
+    "double of 128 bits": for_all(lambda array: array.astype("longdouble")),
+    "a masked array": for_all(lambda array: array.copy(data=np.ma.masked_invalid(array.values))),
+    "objects of numbers": for_all(lambda array: array.astype(object)),
+    "text of numbers": lambda ds: ds.assign(pet=ds["pet"].astype(str).assign_attrs(units="mm/day")),
+    "a range that holds": for_all(lambda array: array.assign_attrs(valid_range=[-100.0, 1000.0])),
+    "text that is missing": lambda ds: ds.assign_coords(
+        river=("basin", np.array(["a", np.nan, None], dtype=object))
+    ),
+    "a mask of numbers": lambda ds: ds.assign(mask=("basin", [1, 1, 1])),
+    "a dimension of one": lambda ds: ds.expand_dims(realization=1),
     "other variables": lambda ds: ds.assign(colour=("basin", ["r", "g", "b"]), level=("z", [1.0, 2.0])),
     "a variable of objects": lambda ds: ds.assign(notes=("basin", np.array([{}, [], None], dtype=object))),
     "a dimension of another name": lambda ds: ds.rename(basin="Größe"),
@@ -85,6 +116,7 @@ def test_unusual_inputs_give_what_plain_ones_give(ds: xr.Dataset, name: str) -> 
     labels = labels.drop_vars("basin") if "no labels" in name else labels
     assert unusual.hbv.check().improbable == ()
     found = unusual.hbv.simulate(labels, variables=["streamflow"])["streamflow"]
+    found = found.squeeze("realization") if "realization" in found.dims else found
     space = next(dim for dim in found.dims if dim != "time")
     np.testing.assert_allclose(found.transpose(space, "time").values, expected.values, rtol=2e-4, atol=2e-5)
 
