@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -136,8 +137,11 @@ def _lazily(
             keys = [
                 [(arrays[key].name, *at, 0 if key == INITIAL else step) for key in names] for at in places
             ]
-            before = (name, number, step - 1) if step else (f"start-{token}", number)
-            entering = [(name, other, step) for other in above]
+            before = (f"after-{token}", number, step - 1) if step else (f"start-{token}", number)
+            entering = [(f"leaving-{token}", other, step) for other in above]
+            # So that the variables of a stretch need not wait in memory for those that follow it.
+            layer[f"after-{token}", number, step] = (itemgetter(1), (name, number, step))
+            layer[f"leaving-{token}", number, step] = (itemgetter(2), (name, number, step))
             layer[name, number, step] = (
                 _task,
                 (f"part-{token}", number),
@@ -235,12 +239,16 @@ class _Blocks:
 
 
 def _task(
-    part: Part, names: list[str], blocks: list[list[np.ndarray]], before: Any, above: list[Any], n_days: int
+    part: Part,
+    names: list[str],
+    blocks: list[list[np.ndarray]],
+    state: np.ndarray,
+    above: list[dict[str, dict[int, np.ndarray]]],
+    n_days: int,
 ) -> Any:
     """One part over one stretch of days."""
-    state = before[1] if isinstance(before, tuple) else before
     entering: dict[str, dict[int, np.ndarray]] = {}
-    for _, _, gone in above:
+    for gone in above:
         for thing, series in gone.items():
             entering.setdefault(thing, {}).update(series)
     flat = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -40,7 +41,9 @@ class Source:
         firsts = np.flatnonzero(np.diff(self.reach, prepend=-1))
         if len(firsts):
             scaled = values[self.cell] * (factor * self.area[:, None])
-            to[self.reach[firsts]] += np.add.reduceat(scaled, firsts, axis=0)
+            if len(firsts) < len(scaled):
+                scaled = np.add.reduceat(scaled, firsts, axis=0)
+            to[self.reach[firsts]] += scaled
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,7 @@ class Part:
         """
         lateral = self._gathered(blocks, FLOW, TO_DISCHARGE, n_days)
         used = np.arange(self.width) < self.scheme.sections[:, None]
-        parts = (lateral, self.travel_time, self.x)
-        found = self._route(*parts, self.scheme, state[used], entering.get(FLOW, {}), self.entering_steps)
+        found = self._route(self._reaches, lateral, state[used], entering.get(FLOW, {}))
         discharge, stored, after, leaving = found
         out = {"discharge": discharge, "river_storage": stored, "lateral_inflow": lateral}
         gone = {FLOW: leaving}
@@ -152,35 +154,34 @@ class Part:
 
     def _summed(self, values: np.ndarray, entering: Outflows) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         """Sum over all reaches above: routing without travel time."""
-        none = np.zeros(len(values))
-        ones = np.ones(len(values), dtype=int)
-        at_once = Scheme(True, ones, ones, ones, none)
-        once = np.ones(len(self.entering), dtype=int)
-        total, _, _, leaving = self._route(values, none, none, at_once, none, entering, once)
+        total, _, _, leaving = self._route(self._at_once, values, np.zeros(len(values)), entering)
         return total, leaving
 
+    @cached_property
+    def _reaches(self) -> Reaches:
+        downstream = np.concatenate([self.below, self.into])
+        return Reaches(downstream, self.scheme, self.entering_steps, self.leaving)
+
+    @cached_property
+    def _at_once(self) -> Reaches:
+        """The same reaches without travel time."""
+        ones = np.ones(len(self.below), dtype=int)
+        scheme = Scheme(True, ones, ones, ones, np.zeros(len(ones)))
+        return replace(self._reaches, scheme=scheme, steps_given=np.ones(len(self.entering), dtype=int))
+
     def _route(
-        self,
-        lateral: np.ndarray,
-        travel_time: np.ndarray,
-        x: np.ndarray,
-        scheme: Scheme,
-        storage: np.ndarray,
-        entering: Outflows,
-        steps: np.ndarray,
+        self, reaches: Reaches, lateral: np.ndarray, storage: np.ndarray, entering: Outflows
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[int, np.ndarray]]:
         import torch
 
-        reaches = Reaches(np.concatenate([self.below, self.into]), scheme, steps, self.leaving)
+        moves = 1.0 if reaches is self._reaches else 0.0
         series = [np.asarray(entering[int(place)]) for place in self.entering]
         given = np.concatenate(series) if series else np.zeros(0)
-        flow, k, share, water, outside = (
-            torch.from_numpy(np.array(array, dtype=float))
-            for array in (lateral, travel_time, x, storage, given)
-        )
+        parts = (moves * self.travel_time, moves * self.x, np.array(storage, dtype=float), given)
+        flow, k, share, water, outside = map(torch.from_numpy, (lateral, *parts))
         found = route(flow, k, share, reaches, water, outside)
         discharge, stored, after, taken = (tensor.numpy() for tensor in found)
-        ends = np.cumsum(scheme.steps[self.leaving] * lateral.shape[1])
+        ends = np.cumsum(reaches.scheme.steps[self.leaving] * lateral.shape[1])
         pieces = np.split(taken, ends[:-1]) if len(ends) else []
         leaving = {int(self.first + at): each for at, each in zip(self.leaving, pieces, strict=True)}
         return discharge, stored, after, leaving

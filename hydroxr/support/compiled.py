@@ -22,8 +22,10 @@ INLINED: Any = {"forceinline": True, **OPTIONS}
 
 inlined = njit(**INLINED)
 
-# Inside a power or a logarithm, products and sums may be fused.
-fused = njit(**{**INLINED, "fastmath": {"nsz", "contract"}})
+# Inside a power or a logarithm, and where nothing has a kink, products and sums may be fused.
+FUSED: dict[str, Any] = {**OPTIONS, "fastmath": {"nsz", "contract"}}
+
+fused = njit(**{**INLINED, **FUSED})
 
 
 def compile_cached(function: Callable[..., Any], signature: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from .coefficients import coefficients
 from .scheme import MOST_STEPS, Scheme
 from .topology import routing_order
 
-_CHUNK = 64  # days that a reach goes through at once: a series of a chunk fits into the nearest cache
-_RECORDED = 2**24  # inflows that the adjoint keeps at a time
+_CHUNK = 128  # days that a reach goes through at once: a series of a chunk fits into the nearest cache
+_KEPT = 2**26  # inflows that the adjoint keeps; if there are more, chunks of days run again
+_RECORDED = 2**24  # inflows of a chunk that runs again
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,19 @@ class Reaches:
         """The number of the first section of each reach."""
         return np.concatenate([[0], np.cumsum(self.scheme.sections)[:-1]]).astype(int)
 
-    def tables(self, n_days: int, chunk: int) -> tuple[tuple[np.ndarray, ...], np.ndarray, int, int]:
-        """What the kernels want: their tree, the order, the length of ``taken`` and of the record."""
+    @cached_property
+    def order(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions in routing order; whether no water comes from above; whether none came below before."""
+        order = np.ascontiguousarray(routing_order(self.downstream), dtype=np.int64)
+        number = len(self.downstream)
+        inside = self.downstream >= 0
+        fresh = np.bincount(self.downstream[inside], minlength=number) == 0
+        leads = np.zeros(number, dtype=bool)
+        leads[order[np.unique(self.downstream[order], return_index=True)[1]]] = True
+        return order, fresh, leads & inside
+
+    def tables(self, n_days: int, chunk: int) -> tuple[tuple[Any, ...], int, int]:
+        """What the kernels want: their tree and its marks, the length of ``taken`` and of a record."""
         scheme, number = self.scheme, len(self.scheme.steps)
         steps = np.concatenate([scheme.steps, self.steps_given])
         sections = np.concatenate([scheme.sections, np.zeros_like(self.steps_given)])
@@ -66,11 +79,10 @@ class Reaches:
         place[self.taken] = ends - steps[self.taken] * n_days
         before = np.concatenate([[0], np.cumsum(steps * sections * chunk)])
         nodes = np.concatenate([[0], np.cumsum(sections)[:-1]])
-        tree = (steps, sections, nodes, self.downstream, place, before[:-1])
-        order = routing_order(self.downstream)
+        order, fresh, leads = self.order
+        tree = (order, steps, sections, nodes, self.downstream, place, before[:-1])
         return (
-            tuple(np.ascontiguousarray(each, dtype=np.int64) for each in tree),
-            np.ascontiguousarray(order, dtype=np.int64),
+            (tuple(np.ascontiguousarray(each, dtype=np.int64) for each in tree), (fresh, leads)),
             int(ends[-1]) if len(ends) else 0,
             int(before[-1]),
         )
@@ -119,7 +131,8 @@ def route(
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         result: tuple[Tensor, Tensor, Tensor, Tensor] = _Routing.apply(*saveable(tensors), reaches)
         return result
-    return _forward(*tensors, reaches, None)
+    nothing = lateral.new_empty((-(-lateral.shape[1] // _CHUNK), 0))
+    return _forward(*tensors, reaches, _CHUNK, lateral.new_empty((0, 0)), nothing)
 
 
 class _Routing(torch.autograd.Function):
@@ -127,11 +140,14 @@ class _Routing(torch.autograd.Function):
     def forward(
         ctx: Any, lateral: Tensor, storage: Tensor, table: Tensor, given: Tensor, reaches: Reaches
     ) -> tuple[Tensor, ...]:
-        chunk = _chunk(lateral, reaches)
-        checkpoints = lateral.new_empty((-(-lateral.shape[1] // chunk), len(storage)))
+        chunk, n_kept = _sizes(lateral, reaches)
+        n_chunks = -(-lateral.shape[1] // chunk)
+        checkpoints = lateral.new_empty((n_chunks, len(storage)))
+        # NumPy asks for huge pages; torch's small ones take longer to be filled than the record itself.
+        kept = torch.from_numpy(np.empty((n_chunks, n_kept if n_chunks * n_kept <= _KEPT else 0)))
+        out = _forward(lateral, storage, table, given, reaches, chunk, checkpoints, kept)
         ctx.reaches = reaches
-        out = _forward(lateral, storage, table, given, reaches, checkpoints)
-        ctx.save_for_backward(lateral, table, given, checkpoints)
+        ctx.save_for_backward(lateral, table, given, checkpoints, kept)
         return out
 
     @staticmethod
@@ -139,20 +155,21 @@ class _Routing(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         from .kernels import compiled
 
-        lateral, table, given, checkpoints = ctx.saved_tensors
-        chunk = _chunk(lateral, ctx.reaches)
-        tree, order, _, n_kept = ctx.reaches.tables(lateral.shape[1], chunk)
+        lateral, table, given, checkpoints, kept = ctx.saved_tensors
+        chunk, n_kept = _sizes(lateral, ctx.reaches)
+        again = kept.shape[1] < n_kept
         of_discharge, of_stored, of_storage, of_taken = (_array(tensor) for tensor in cotangents)
         d_storage = np.array(of_storage)
         gradients = tuple(np.zeros(tensor.shape) for tensor in (lateral, table, given))
         compiled("backward")(
             _array(lateral),
             _array(checkpoints),
-            (_array(table), tree, order),
+            (_array(table), *ctx.reaches.tables(lateral.shape[1], chunk)[0]),
             _array(given),
-            _work(order, chunk),
+            _work(ctx.reaches, chunk),
             chunk,
-            n_kept,
+            np.empty((1, n_kept)) if again else _array(kept),
+            again,
             (of_discharge, of_stored, of_taken),
             d_storage,
             gradients,
@@ -167,24 +184,26 @@ def _forward(
     table: Tensor,
     given: Tensor,
     reaches: Reaches,
-    checkpoints: Tensor | None,
+    chunk: int,
+    checkpoints: Tensor,
+    kept: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     from .kernels import compiled
 
-    chunk = _CHUNK if checkpoints is None else _chunk(lateral, reaches)
-    tree, order, n_taken, _ = reaches.tables(lateral.shape[1], chunk)
+    tree, n_taken, _ = reaches.tables(lateral.shape[1], chunk)
     after = np.array(storage.detach().numpy())
     discharge, stored = np.empty(lateral.shape), np.empty(lateral.shape)
     taken = np.empty(n_taken)
     compiled("forward")(
         _array(lateral),
         after,
-        (_array(table), tree, order),
+        (_array(table), *tree),
         (_array(given), taken),
         (discharge, stored),
-        _work(order, chunk),
+        _work(reaches, chunk),
         chunk,
-        np.empty((0, 0)) if checkpoints is None else checkpoints.numpy(),
+        checkpoints.numpy(),
+        kept.numpy(),
     )
     return (
         torch.from_numpy(discharge),
@@ -194,15 +213,16 @@ def _forward(
     )
 
 
-def _chunk(lateral: Tensor, reaches: Reaches) -> int:
-    """Days of a chunk of which the adjoint can keep everything."""
+def _sizes(lateral: Tensor, reaches: Reaches) -> tuple[int, int]:
+    """Days of a chunk, and the inflows of its sections and steps, all of which the adjoint can keep."""
     a_day = int((reaches.scheme.steps * reaches.scheme.sections).sum())
-    return max(1, min(_CHUNK, _RECORDED // max(1, a_day), lateral.shape[1]))
+    chunk = max(1, min(_CHUNK, _RECORDED // max(1, a_day), lateral.shape[1]))
+    return chunk, a_day * chunk
 
 
-def _work(order: np.ndarray, chunk: int) -> np.ndarray:
+def _work(reaches: Reaches, chunk: int) -> np.ndarray:
     """Room for the series of a chunk: those that wait for a confluence, and those in hand."""
-    return np.empty((int(np.log2(len(order) + 1)) + 5, chunk * MOST_STEPS))
+    return np.empty((int(np.log2(len(reaches.downstream) + 1)) + 6, chunk * MOST_STEPS))
 
 
 def _array(tensor: Tensor) -> np.ndarray:
