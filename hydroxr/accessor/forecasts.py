@@ -101,15 +101,16 @@ class ForecastMethods:
 
         For each date and cell the state at the beginning of a window, and the weather in it, are changed
         until the simulation agrees with the observations, weighed by the errors of both (variational
-        assimilation, with the exact gradient). No observation after a date is used. Data are loaded.
+        assimilation, with the exact gradient). No observation after a date is used. Lazy if the Dataset is.
 
         Parameters
         ----------
         model : Model
             A δ model.
         observed : Dataset or DataArray, optional
-            Streamflow, and any storages by the names of :meth:`simulate`, such as ``soil_moisture`` [mm];
-            missing values are allowed. Default: the streamflow of the Dataset.
+            Streamflow, and any storages by the names of :meth:`simulate`, such as ``soil_moisture``,
+            ``snow_water_equivalent`` and ``terrestrial_water_storage``, with units; missing values are
+            allowed. Default: the streamflow of the Dataset.
         window : int or str
             Days before the end of ``init`` in which observations count.
         init : date or sequence of dates
@@ -123,13 +124,14 @@ class ForecastMethods:
             Standard deviation of observations, as a share of the value plus the window's mean; a mapping
             has one for each variable.
         iterations : int
-            Of the minimiser, at most.
+            Runs of each window with its gradient, at most.
 
         Returns
         -------
         Dataset
             The states ``(init, space..., component)`` that :meth:`forecast` takes as ``initial_state``.
-            ``..._increment`` (mm) is what the analysis added, in the mean over components;
+            ``..._increment`` (mm) is what the analysis added, in the mean over components. Static
+            parameters do not have ``init``.
             ``storage_before`` and ``window_...`` complete the water balance. ``cost`` and
             ``cost_of_background`` tell how much better the observations are met.
 

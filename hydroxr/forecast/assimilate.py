@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 
-from ..conventions.variables import AMOUNT, OUTPUTS, VARIABLES
+from ..conventions.stamps import by_day
+from ..conventions.stamps import days as stamped
+from ..conventions.units import convert
+from ..conventions.variables import AMOUNT, STATES, VARIABLES, Variable
 from ..errors import DescriptionError, EmptySelectionError, MissingObservationError
 from ..inputs.cells import select_cells
+from ..inputs.numbers import numbers_of
 from ..inputs.resolve import Inputs, inputs_of, observed_streamflow
 from ..models.model import Model
 from ..models.specs import DeltaHBV
 from ..physics.equations import CHANNEL, STORES
+from ..simulation.engine.model_reference import ModelReference
 from ..simulation.one_model import inputs_for
 from ..simulation.parameters import parameters
+from ..simulation.states import states_of_days
 from .ahead import INIT, positions_of
-from .forecast import states_at
-from .minimise import minimise
-from .window import CONTROLS, Window
+from .problems import SCALARS, Problems
+from .window import CONTROLS
 
 _ITERATIONS = 25
-_PROBLEMS = 4000  # pairs of date and cell in one batch: some 100 MB with 30 days and 16 components
+_STORED = (*STATES, "snow_water_equivalent", "terrestrial_water_storage")  # storages that may be observed
 _SPREAD_EVERY = 30  # days between the states that give the spread of the stores
-_LEAST_SPREAD = 1e-3  # mm
-_LEAST_ERROR = 1e-3  # mm/day or mm
 
 
 def assimilate(
@@ -60,8 +63,13 @@ def assimilate(
             f"record, which starts on {str(inputs.days[0])[:10]}; choose a later date or a shorter window."
         )
     found = _observations(inputs, observed, observation_error)
-    problem = _Problem(inputs, model, ends, days, found, controls)
-    return problem.solved(iterations)
+    problems, arrays, background = _problems(inputs, model, ends, days, found, controls)
+    out = _solved(replace(problems, iterations=int(iterations)), arrays, background)
+    out.attrs |= {
+        "title": "Analysed states at the end of the day 'init'",
+        "hydroxr_assimilation": f"{days} days before init; controls: {', '.join(controls)}",
+    }
+    return out.assign_coords({INIT: (INIT, inputs.days[ends])})
 
 
 def _days(window: int | str) -> int:
@@ -89,14 +97,16 @@ def _observations(
             if isinstance(given, xr.DataArray)
             else given
         )
-        ds = select_cells(ds, inputs.ds, inputs.space, "the observations")
-        series = {str(name): ds[name] for name in ds.data_vars if name in OUTPUTS and name != "streamflow"}
+        ds = by_day(select_cells(ds, inputs.ds, inputs.space, "the observations"))
+        stored = [name for name in _STORED if name in ds]
+        series = {name: convert(numbers_of(ds[name]), _in_units(name)) for name in stored}
         if "streamflow" in ds or not series:
             series["streamflow"] = observed_streamflow(ds)
     out: Observations = {}
     for name, array in series.items():
-        values = array.reindex(time=inputs.days).transpose("time", *inputs.space)
-        if not bool(values.notnull().any()):
+        values = array.assign_coords(time=stamped(array["time"])).reindex(time=stamped(inputs.ds["time"]))
+        values = values.transpose("time", *inputs.space)
+        if values.chunks is None and not bool(values.notnull().any()):
             raise MissingObservationError(f"{name} has no observation on the days of the record.")
         relative = share if isinstance(share, int | float) else share.get(name)
         if relative is None or not relative > 0:
@@ -105,111 +115,74 @@ def _observations(
     return out
 
 
-class _Problem:
-    """All pairs of date and cell, as arrays."""
+def _in_units(name: str) -> Variable:
+    """A storage as an input with units."""
+    return replace(VARIABLES[name], quantity="water amount")
 
-    def __init__(
-        self,
-        inputs: Inputs,
-        model: Model,
-        ends: np.ndarray,
-        days: int,
-        observations: Observations,
-        controls: tuple[str, ...],
-    ) -> None:
-        self.inputs, self.model, self.controls = inputs, model, controls
-        self.space, self.days, self.ends = inputs.space, days, ends
-        begins = ends - days
-        sampled = np.arange(min(begins[0], _SPREAD_EVERY), len(inputs.days), _SPREAD_EVERY)
-        places = np.unique(np.concatenate([begins, ends, sampled]))
-        states = states_at(inputs, model, places, None, {"dtype": "float64"}).compute()
-        known = {int(place): number for number, place in enumerate(places)}
-        self.background = states.isel({INIT: [known[int(place)] for place in ends]})
-        self.start = states.isel({INIT: [known[int(place)] for place in begins]})
-        self.spread = states[list(STORES)].isel({INIT: [known[int(p)] for p in sampled]}).std(INIT)
-        self.forcing = [inputs.forcing[name].compute() for name in ("prcp", "tmean", "pet")]
-        self.parameters = parameters(inputs, model).compute()
-        self.observations = {
-            name: (values.compute(), share) for name, (values, share) in observations.items()
-        }
-        runoff = model.runoff_network()
-        self.processes = {} if runoff is None else {"effective_rainfall": runoff}
 
-    def solved(self, iterations: int) -> xr.Dataset:
-        """The analysis of all problems, in batches."""
-        n_cells = self.inputs.cell_count
-        results: dict[str, list[np.ndarray]] = {}
-        every = np.arange(len(self.ends) * n_cells)
-        for batch in np.array_split(every, max(1, -(-len(every) // _PROBLEMS))):
-            for name, values in self._batch(batch // n_cells, batch % n_cells, iterations):
-                results.setdefault(name, []).append(values)
-        shape = (len(self.ends), *(self.inputs.ds.sizes[dim] for dim in self.space))
-        out = self.background.copy()
-        for name, parts in results.items():
-            values = np.concatenate(parts)
-            dims = (INIT, *self.space, *(out[name].dims[-1:] if name in out else ()))
-            out[name] = (dims, values.reshape(*shape, *values.shape[1:]), _attrs(name))
-        out.attrs |= {
-            "title": "Analysed states at the end of the day 'init'",
-            "hydroxr_assimilation": f"{self.days} days before init; controls: {', '.join(self.controls)}",
-        }
-        return out.assign_coords({INIT: (INIT, self.inputs.days[self.ends])})
+def _problems(
+    inputs: Inputs, model: Model, ends: np.ndarray, days: int, found: Observations, controls: tuple[str, ...]
+) -> tuple[Problems, list[xr.DataArray], xr.Dataset]:
+    """All pairs of date and cell, their arrays, and the states of the plain run."""
+    begins = ends - days
+    sampled = np.arange(min(begins[0], _SPREAD_EVERY), len(inputs.days), _SPREAD_EVERY)
+    places = np.unique(np.concatenate([begins, ends, sampled]))
+    states = states_of_days(inputs, model, places, INIT, dtype="float64")
 
-    def _batch(
-        self, dates: np.ndarray, cells: np.ndarray, iterations: int
-    ) -> Iterator[tuple[str, np.ndarray]]:
-        """Results of some problems by name, (problem, ...)."""
-        window = self._window(dates, cells)
-        start = window.background
-        controls, cost = minimise(window.cost, start, iterations)
-        with torch.no_grad():
-            _, _, after, _ = window.run(controls, ("streamflow",))
-            accounts = window.accounts(controls)
-            before = window.cost(start)
-        seen = sum(torch.isfinite(values).sum(0) for values in window.observed.values())
-        kept = {name: after[name] for name in (*STORES, CHANNEL) if name in after}
-        more = {"cost": cost, "cost_of_background": before, "observations": seen}
-        for name, values in (kept | accounts | more).items():
-            yield name, torch.as_tensor(values).numpy()
+    def at(positions: np.ndarray) -> xr.Dataset:
+        return states.isel({INIT: np.searchsorted(places, positions)})
 
-    def _window(self, dates: np.ndarray, cells: np.ndarray) -> Window:
-        """The window of each problem, (time, problem)."""
-        rows = (self.ends[dates] - self.days + 1)[None] + np.arange(self.days)[:, None]
+    background, start = at(ends), at(begins)
+    arrays = {f"forcing:{name}": inputs.forcing[name] for name in ("prcp", "tmean", "pet")}
+    arrays |= {f"observed:{name}": values for name, (values, _) in found.items()}
+    spec = model.description
+    assert isinstance(spec, DeltaHBV)
+    static = [name for name in spec.parameters if name in states and INIT not in states[name].dims]
+    arrays |= {f"parameter:{name}": states[name] for name in static}
+    if spec.dynamic:
+        daily = parameters(inputs, model)
+        arrays |= {f"parameter:{name}": daily[name] for name in spec.dynamic}
+    kept = [name for name in (*STORES, CHANNEL) if name in states]
+    arrays |= {f"state:{name}": start[name] for name in kept}
+    arrays |= {f"spread:{name}": at(sampled)[name].std(INIT) for name in STORES}
+    span = slice(int(begins[0]) + 1, int(ends[-1]) + 1)
+    arrays = {
+        name: array.isel(time=span) if "time" in array.dims else array for name, array in arrays.items()
+    }
+    order = ("time", INIT, "component", "lead")
+    shared = Problems(
+        names=tuple(arrays),
+        results=(*kept, *SCALARS),
+        dims={name: tuple(dim for dim in order if dim in array.dims) for name, array in arrays.items()},
+        first=begins - begins[0],
+        days=days,
+        errors={name: share for name, (_, share) in found.items()},
+        controls=controls,
+        iterations=0,
+        runoff_of=ModelReference(model) if spec.runoff_network else None,
+    )
+    return shared, [array.drop_vars(list(array.coords)) for array in arrays.values()], background
 
-        def series(array: xr.DataArray) -> torch.Tensor:
-            values = array.transpose("time", *self.space, ...).values
-            values = values.reshape(len(values), -1, *values.shape[1 + len(self.space) :])
-            return torch.from_numpy(values[rows, cells].astype(float))
 
-        def fixed(array: xr.DataArray, *where: np.ndarray) -> torch.Tensor:
-            lead = [INIT] if INIT in array.dims else []
-            values = array.transpose(*lead, *self.space, ...).values
-            first = len(lead) + len(self.space)
-            values = values.reshape(*values.shape[: len(lead)], -1, *values.shape[first:])
-            return torch.from_numpy(values[(*where, cells)].astype(float))
-
-        names = [str(name) for name in self.parameters.data_vars]
-        given = {
-            name: series(array) if "time" in array.dims else fixed(array)
-            for name, array in ((name, self.parameters[name]) for name in names)
-        }
-        stores = [name for name in (*STORES, CHANNEL) if name in self.start]
-        observed = {name: series(values) for name, (values, _) in self.observations.items()}
-        error = {}
-        for name, (_, share) in self.observations.items():
-            size = observed[name].abs()
-            mean = torch.nan_to_num(size.nanmean(0))  # of the window: later observations have no say
-            error[name] = (share * (torch.nan_to_num(size) + mean)).clamp_min(_LEAST_ERROR)
-        return Window(
-            forcing=tuple(series(array) for array in self.forcing),  # type: ignore[arg-type]
-            parameters=given,
-            state={name: fixed(self.start[name], dates) for name in stores},
-            spread={name: fixed(self.spread[name]).clamp_min(_LEAST_SPREAD) for name in STORES},
-            observed=observed,
-            error=error,
-            controls=self.controls,
-            processes=self.processes,
-        )
+def _solved(problems: Problems, arrays: list[xr.DataArray], background: xr.Dataset) -> xr.Dataset:
+    """The background with the analyses in the place of its states; lazy where anything is."""
+    core = [problems.dims[name] for name in problems.names]
+    if any(array.chunks is not None for array in arrays):
+        arrays = [array.chunk(dict.fromkeys(dims, -1)) for array, dims in zip(arrays, core, strict=True)]
+    states = {name: (INIT, *problems.dims[f"state:{name}"][1:]) for name in problems.results[: -len(SCALARS)]}
+    results = xr.apply_ufunc(
+        problems.solve,
+        *arrays,
+        input_core_dims=core,
+        output_core_dims=[states.get(name, (INIT,)) for name in problems.results],
+        dask="parallelized",
+        output_dtypes=[np.dtype("float64")] * len(problems.results),
+        keep_attrs=False,
+    )
+    out = background.copy()
+    for name, array in zip(problems.results, results, strict=True):
+        out[name] = array.transpose(INIT, ...).assign_attrs(_attrs(name))
+    return out
 
 
 def _attrs(name: str) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from ..models.filter_network import Blocks
 from ..models.model import Model
 from ..models.specs import DeltaHBV
 from ..simulation.one_model import inputs_for
-from ..simulation.parameters import static_parameters
 from ..simulation.simulate import simulate
+from ..simulation.states import states_of_days
 from .ahead import INIT, MEMBER, VALID_TIME, days_ahead, forcing_ahead, positions_of
 
 LEAD = "lead"
@@ -83,16 +83,7 @@ def states_at(
         return initial_state.isel({INIT: known.get_indexer(days.floor("D"))}).drop_vars(
             "time", errors="ignore"
         )
-    static = static_parameters(inputs, model, options) if initial_state is None else None
-    states, first, state = [], 0, initial_state
-    for place in places:
-        part = inputs.of(inputs.ds.isel(time=slice(first, int(place) + 1)))
-        _, state = simulate(
-            part, model, initial_state=state, variables=[], static=static, return_state=True, **options
-        )
-        states.append(state.drop_vars("time"))
-        first = int(place) + 1
-    return xr.concat(states, INIT, join="exact", data_vars="all", coords="minimal", compat="override")
+    return states_of_days(inputs, model, places, INIT, initial_state, **options)
 
 
 def _groups(model: Model | Ensemble | xr.Dataset, days: pd.Index, lead: int) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from hydroxr.errors import CoordinateError, DescriptionError, EmptySelectionErro
 from hydroxr.forecast.minimise import minimise
 from hydroxr.forecast.window import CONTROLS, Window
 from hydroxr.physics.equations import CHANNEL, STORES
-from tests.support.labelled import make_dataset, untrained
+from tests.support.labelled import make_dataset, raise_if_dask_computes, untrained
 
 INIT = ["2000-06-10", "2000-09-01", "2000-12-28"]
 SPEC = hx.DeltaHBV(components=2, network="filters", hidden=4, dynamic=("BETA", "BETAET"))
@@ -142,6 +142,55 @@ def test_storages_can_be_observed(ds: xr.Dataset, model: hx.Model, truth: xr.Dat
     plain = ds.hbv.simulate(model)["soil_moisture"].sel(time=INIT[0])
     found = analysis["soil_moisture"].mean("component").isel(init=0)
     assert float(abs(found - known).max()) < 0.2 * float(abs(plain - known).max())
+
+
+def test_snow_is_observed_in_other_units_at_noon(ds: xr.Dataset, model: hx.Model) -> None:
+    """Snow water equivalent in cm is that of the model in mm: where it agrees, nothing is added."""
+    snow = ds.hbv.simulate(model, variables=["snow_water_equivalent"], dtype="float64")[
+        "snow_water_equivalent"
+    ]
+    noon = snow.assign_coords(time=snow["time"] + np.timedelta64(12, "h")) / 10
+    observed = noon.assign_attrs(units="cm").rename("snow_water_equivalent")
+    analysis = ds.hbv.assimilate(model, observed, WINDOW, "2000-12-28")
+    assert (analysis["observations"] == WINDOW).all()
+    assert (analysis["cost"] < 1e-6).all()
+    twice = ds.hbv.assimilate(
+        model, (2 * noon).assign_attrs(observed.attrs).rename(observed.name), 20, INIT[2]
+    )
+    few, many = (each["snowpack"].mean("component") for each in (analysis, twice))
+    assert few.max() > 10
+    assert (many >= 1.3 * few).all()
+    assert twice["snowpack"].attrs["units"] == "kg m-2"
+    assert "standard_name" not in twice["snowpack"].attrs  # not that of an input
+
+
+def test_models_with_weights_and_corrections_close_their_balance(ds: xr.Dataset) -> None:
+    """Means are weighted, and precipitation counts as the model receives it."""
+    spec = hx.DeltaHBV(
+        components=2,
+        network="mlp",
+        hidden=4,
+        component_weights=True,
+        component_routing=True,
+        precipitation_correction=True,
+    )
+    analysis = ds.hbv.assimilate(untrained(spec), window=WINDOW, init=INIT[:2], iterations=5)
+    added = sum(analysis[f"{name}_increment"] for name in STORES) + analysis["precipitation_increment"]
+    went = analysis["window_evapotranspiration"] + analysis["window_streamflow"]
+    stored = sum((analysis[name] * analysis["WEIGHT"]).sum("component") for name in STORES)
+    after = stored + analysis[CHANNEL].sum("lead")
+    expected = analysis["storage_before"] + analysis["window_precipitation"] + added - went
+    np.testing.assert_allclose(expected, after, rtol=0, atol=1e-4)
+
+
+def test_lazy_data_give_the_same_in_blocks(ds: xr.Dataset, model: hx.Model) -> None:
+    lazy = ds.chunk(basin=2, time=150)
+    with raise_if_dask_computes():
+        analysis = lazy.hbv.assimilate(model, window=WINDOW, init=INIT[:2], iterations=4)
+    assert analysis["soil_moisture"].chunksizes["basin"] == (2, 1)
+    found = analysis.compute(scheduler="synchronous")
+    expected = ds.hbv.assimilate(model, window=WINDOW, init=INIT[:2], iterations=4)
+    xr.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_what_cannot_be_assimilated_is_refused(ds: xr.Dataset, model: hx.Model) -> None:

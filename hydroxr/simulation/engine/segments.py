@@ -7,8 +7,9 @@ have thirty times the tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
@@ -45,7 +46,7 @@ def run(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> dict[str, xr.D
     """
     if not job.outputs:
         return {}
-    job = replace(job, inputs=tuple(arrays), sizes=job.sizes | {CARRY: width(job.carried)})
+    job = _complete(job, arrays)
     if plan.in_memory:
         return _apply(_bare(forcing), _bare(arrays), job)
     import dask
@@ -57,6 +58,34 @@ def run(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> dict[str, xr.D
         if len(plan.edges) == 1:
             return _apply(_of_days(forcing, 0, plan.days), arrays, job)
         return _in_order(forcing, arrays, job, plan)
+
+
+def carries(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan, ends: Sequence[int]) -> list[xr.DataArray]:
+    """What a run hands on after the days before each of the positions ``ends``, (space..., carry).
+
+    The run is cut at them, whether it is lazy or not; see :func:`run`.
+    """
+    import dask
+
+    job = replace(_complete(job, arrays), outputs=(CARRY,))
+    edges = list(pairwise(sorted({0, *ends, *(first for first, _ in plan.edges if first < max(ends))})))
+    with dask.config.set({"array.rechunk.method": "tasks"}):
+        if plan.in_memory:
+            forcing, arrays = _bare(forcing), _bare(arrays)
+        else:
+            job = replace(job, budget=plan.machine.working, one_of_many=True)
+            forcing, arrays = _in_blocks(forcing, plan), _in_blocks(arrays, plan)
+        parts = _segments(forcing, arrays, job, plan, edges)
+        own = slice(width(job.carried))
+        return [
+            part[CARRY].isel({CARRY: own})
+            for (_, last), part in zip(edges, parts, strict=True)
+            if last in ends
+        ]
+
+
+def _complete(job: Job, arrays: Arrays) -> Job:
+    return replace(job, inputs=tuple(arrays), sizes=job.sizes | {CARRY: width(job.carried)})
 
 
 def _bare(arrays: Arrays) -> dict[str, xr.DataArray]:
@@ -74,11 +103,14 @@ def _in_blocks(arrays: Arrays, plan: Plan) -> dict[str, xr.DataArray]:
     }
 
 
-def _of_days(arrays: Arrays, first: int, last: int) -> dict[str, xr.DataArray]:
-    """These days, in one chunk; other core dimensions in one chunk as well."""
+def _of_days(arrays: Arrays, first: int, last: int, in_memory: bool = False) -> dict[str, xr.DataArray]:
+    """These days, in one chunk where lazy; other core dimensions in one chunk as well."""
     out = {}
     for name, array in arrays.items():
         part = array.isel(time=slice(first, last)) if "time" in array.dims else array
+        if in_memory:
+            out[name] = part
+            continue
         whole = [
             dim
             for dim in part.dims
@@ -90,6 +122,21 @@ def _of_days(arrays: Arrays, first: int, last: int) -> dict[str, xr.DataArray]:
 
 def _in_order(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> dict[str, xr.DataArray]:
     """Each segment with the carry of the one before; outputs one after the other."""
+    results = list(_segments(forcing, arrays, job, plan, plan.edges))
+    out = {
+        name: xr.concat([part[name] for part in results], "time", join="override", coords="minimal")
+        if "time" in job.output_dims[name]
+        else results[0][name]
+        for name in job.outputs
+        if name != CARRY
+    }
+    return out | ({CARRY: results[-1][CARRY]} if CARRY in job.outputs else {})
+
+
+def _segments(
+    forcing: Arrays, arrays: Arrays, job: Job, plan: Plan, edges: Sequence[tuple[int, int]]
+) -> Iterator[dict[str, xr.DataArray]]:
+    """Results of each segment that has some, with its carry; the first of them has what has no time."""
     carry: xr.DataArray | None = None
     received: Layout = ()
     own = job.carried
@@ -97,9 +144,8 @@ def _in_order(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> dict[str
         job = replace(job, carried=(*own, (ZERO_PET, 1)))
     if job.needs_network and job.window[1] > plan.segment:
         carry, received = _walk_window(forcing, arrays, job, plan)
-    results: list[dict[str, xr.DataArray]] = []
-    for number, (first, last) in enumerate(plan.edges):
-        is_last = number == len(plan.edges) - 1
+    for number, (first, last) in enumerate(edges):
+        is_last = number == len(edges) - 1
         some = dict(arrays) if number == 0 else _still_needed(arrays, job)
         if carry is not None:
             some[CARRY] = carry.rename({CARRY: _RECEIVED})
@@ -113,16 +159,10 @@ def _in_order(forcing: Arrays, arrays: Arrays, job: Job, plan: Plan) -> dict[str
         step = replace(step, received=received, window=job.window if number == 0 else (0, 0))
         step = replace(step, carried=own if is_last else job.carried)
         step = replace(step, sizes=step.sizes | {CARRY: width(step.carried)})
-        results.append(_apply(_of_days(forcing, first, last), _of_days(some, first, last), step))
-        carry, received = results[-1].get(CARRY), job.carried
-    out = {
-        name: xr.concat([part[name] for part in results], "time", join="override", coords="minimal")
-        if "time" in job.output_dims[name]
-        else results[0][name]
-        for name in job.outputs
-        if name != CARRY
-    }
-    return out | ({CARRY: results[-1][CARRY]} if CARRY in job.outputs else {})
+        whole = plan.in_memory
+        result = _apply(_of_days(forcing, first, last, whole), _of_days(some, first, last, whole), step)
+        carry, received = result.get(CARRY), job.carried
+        yield result
 
 
 def _step(job: Job, arrays: Arrays, outputs: tuple[str, ...], first: int, last: int) -> Job:
