@@ -19,6 +19,7 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 import xarray as xr
+from xarray.conventions import decode_cf_variable, encode_cf_variable
 
 from ..._version import __version__
 from ...conventions import acdd
@@ -39,7 +40,7 @@ from ..packing import to_write
 from .blocks import write_region
 from .continuity import check_seam, check_start, check_written_seam
 from .identity import fingerprint, graph_names, model_and_cells, source_of
-from .layout import is_lazy, prepare
+from .layout import NUMERIC, is_lazy, prepare
 from .location import Place, Recorder
 from .manifest import (
     LOCK,
@@ -232,6 +233,8 @@ def append_run(
     chunks: dict[str, int] = {}
     for name, dims in variables.items():
         out[name] = out[name].transpose(*dims)
+        if out[name].dtype.kind not in NUMERIC:
+            out[name] = (dims, _as_stored(out[name], old[name]))
         array = group[name]
         assert isinstance(array, zarr.Array)
         for dim, chunk in zip(dims, array.shards or array.chunks, strict=True):
@@ -252,10 +255,7 @@ def append_run(
 
 
 def coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndarray]]:
-    """Coordinates over time, as numbers of the store's."""
-    from xarray.coding.times import encode_cf_datetime
-
-    units = {key: old["time"].encoding[key] for key in ("units", "calendar")}
+    """Coordinates over time, as the store has them."""
     for name in map(str, old.coords):
         if "time" not in old[name].dims:
             continue
@@ -263,20 +263,40 @@ def coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndar
             raise MissingVariableError(
                 f"the run to append lacks the coordinate {name!r}, which the store has."
             )
-        array = new[name].transpose(*old[name].dims)
-        values = array.values
-        if name in ("time", "time_bnds"):
-            # As whole days, which it would choose by itself, the hour of the stamps is lost.
-            dtype = np.dtype(old[name].encoding.get("dtype", "float64"))
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Times can't be serialized faithfully")
-                values, used, _ = encode_cf_datetime(values, **units, dtype=dtype)
-            if used.partition(" ")[0] != units["units"].partition(" ")[0]:
-                raise TimeAxisError(
-                    f"the store has {name!r} in {units['units']}, and the run to append has parts of these; "
-                    "expected stamps at the same time of the day."
-                )
-        yield name, values
+        yield name, _as_stored(new[name].transpose(*old[name].dims), old[name])
+
+
+def _as_stored(new: xr.DataArray, old: xr.DataArray) -> np.ndarray:
+    """Values with the units, calendar and type of the store, from which they are read as they are.
+
+    Raises
+    ------
+    TimeAxisError, CoordinateError
+        Where the store's units or type cannot express them.
+    """
+    coding = {key: old.encoding[key] for key in ("units", "calendar") if key in old.encoding}
+    dtype = np.dtype(old.encoding.get("dtype", old.dtype)) if coding else old.dtype
+    given = new.variable.copy(deep=False)
+    given.attrs, given.encoding = {}, {**coding, "dtype": dtype} if coding else {}
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Time.* can't be serialized faithfully")
+            values = encode_cf_variable(given).values if coding else given.values
+            stored = xr.Variable(given.dims, values.astype(dtype), coding)
+            dates = xr.coders.CFDatetimeCoder(use_cftime=given.dtype.kind == "O" or None)
+            how: Any = {"decode_times": dates, "decode_timedelta": True}
+            read = decode_cf_variable(str(old.name), stored, **how) if coding else stored
+        floats = given.dtype.kind == read.dtype.kind == "f"  # these may be rounded
+        exact = read.equals(given.astype(read.dtype) if floats else given)
+    except (ValueError, TypeError, OverflowError):
+        exact = False
+    if not exact:
+        kind = " of ".join(filter(None, [str(dtype), coding.get("units")]))
+        raise (TimeAxisError if old.name in ("time", "time_bnds") else CoordinateError)(
+            f"the store has {old.name!r} as {kind}, which cannot express the values of the run to append, "
+            f"such as {np.ravel(given.values)[0]}; expected the same type, calendar and time of the day."
+        )
+    return stored.values
 
 
 def longer(place: Place, root: dict[str, bytes], old: xr.Dataset, new: xr.Dataset) -> dict[str, bytes]:

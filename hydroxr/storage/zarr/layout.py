@@ -19,7 +19,7 @@ from .manifest import BlockGrid
 LAYOUTS = (None, "series", "maps")
 _CHUNK = 4 * 2**20  # bytes of a chunk before compression, as the layouts want it
 _BLOCK = 64 * 2**20  # bytes of all variables in a block of data in memory
-_NUMERIC = "fiub"  # kinds of numbers that are written block by block
+NUMERIC = "fiub"  # kinds of numbers that are written block by block
 
 
 def is_lazy(ds: xr.Dataset) -> bool:
@@ -29,7 +29,7 @@ def is_lazy(ds: xr.Dataset) -> bool:
 
 def prepare(ds: xr.Dataset) -> xr.Dataset:
     """What Zarr can take: even chunks, text in memory and of any length."""
-    for name in [name for name, array in ds.variables.items() if array.dtype.kind not in _NUMERIC]:
+    for name in [name for name, array in ds.variables.items() if array.dtype.kind not in NUMERIC]:
         # Zarr 3 has a specification for text of any length, none for text of fixed length.
         loaded = ds[name].load()
         ds[name] = loaded.astype(object) if loaded.dtype.kind == "U" else loaded
@@ -58,7 +58,7 @@ def blockwise_names(ds: xr.Dataset) -> list[str]:
     """The variables that are written block by block: the lazy ones, else the data."""
     if is_lazy(ds):
         return [str(name) for name, array in ds.variables.items() if array.chunks is not None]
-    return [str(name) for name, array in ds.data_vars.items() if array.ndim and array.dtype.kind in _NUMERIC]
+    return [str(name) for name, array in ds.data_vars.items() if array.ndim and array.dtype.kind in NUMERIC]
 
 
 def lay_out(ds: xr.Dataset, layout: str | None) -> tuple[BlockGrid, dict[str, int]]:

@@ -265,3 +265,54 @@ def test_a_reader_never_sees_a_part_of_what_is_appended(
     assert reader.returncode == 0, errors
     assert int(out.split()[0]) >= 1
     assert out.strip().endswith("100] []")
+
+
+DAY = np.timedelta64(1, "D")
+ALONG_TIME: dict[str, Any] = {
+    "dates": np.datetime64("1999-12-31", "ns") + np.arange(100) * DAY,
+    "microseconds": np.datetime64("2000-01-01", "us") + np.arange(100) * np.timedelta64(86_400_000_001, "us"),
+    "lengths": (np.arange(100) * DAY).astype("timedelta64[s]"),
+    "cftime": xr.date_range("2001-03-01", periods=100, calendar="noleap", use_cftime=True).values,
+    "bool": np.arange(100) % 3 == 0,
+    "text": np.array(["1"] * 57 + ["a longer one"] * 43),
+    "small": np.arange(100, dtype="int8"),
+}
+
+
+@pytest.mark.parametrize("zarr_format", [3, 2])
+def test_everything_along_time_is_in_the_encoding_of_the_store(
+    ds: xr.Dataset, zarr_format: int, tmp_path: Path
+) -> None:
+    """Coordinates of every type, and data that are dates, read back as they were given."""
+    ds = ds.assign_coords({name: ("time", values) for name, values in ALONG_TIME.items()})
+    parts = [part.assign(date=part["dates"].reset_coords(drop=True)) for part in stretches(ds)[:3]]
+    path = parts[0].hbv.to_zarr(tmp_path / "run.zarr", zarr_format=zarr_format)
+    for part in parts[1:]:
+        part.hbv.to_zarr(path, append_dim="time")
+    found = hx.open_run(path, verify=True)
+    for name, values in {**ALONG_TIME, "date": ALONG_TIME["dates"]}.items():
+        np.testing.assert_array_equal(found[name].values, values[:80], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("dates", ALONG_TIME["microseconds"]),  # the store has whole days
+        ("dates", ALONG_TIME["cftime"]),
+        ("lengths", ALONG_TIME["lengths"] + np.timedelta64(1, "s")),
+        ("small", np.arange(100) + 200),
+        ("small", np.arange(100) / 2),
+        ("small", ALONG_TIME["dates"]),
+        ("bool", np.arange(100)),
+    ],
+)
+def test_what_the_encoding_of_the_store_cannot_express_is_refused(
+    ds: xr.Dataset, name: str, values: np.ndarray, tmp_path: Path
+) -> None:
+    """By name, and the store is as it was."""
+    ds = ds.assign_coords({each: ("time", array) for each, array in ALONG_TIME.items()})
+    first, later, *_ = stretches(ds)
+    path = first.hbv.to_zarr(tmp_path / "run.zarr")
+    with pytest.raises(CoordinateError, match=f"'{name}' as"):
+        later.assign_coords({name: ("time", values[40:57])}).hbv.to_zarr(path, append_dim="time")
+    np.testing.assert_array_equal(hx.open_run(path, verify=True)["time"], first["time"])
