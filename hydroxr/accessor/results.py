@@ -262,7 +262,8 @@ class ResultMethods:
     ) -> Any:
         """Write to a Zarr store block by block, with checksums of the chunks: complete, or not there.
 
-        A folder is written next to ``path`` as ``NAME.partial-ID`` and renamed when it is complete. In an
+        A folder is written next to ``path`` as ``NAME.partial-ID`` and renamed when it is complete. If
+        another program has taken the name by then, it stays there, complete, and an error says so. In an
         object store the metadata of the root is written last, so that nobody finds an incomplete store;
         nothing there prevents two programs from writing to one path at once. Missing text (None) becomes
         empty text.
@@ -282,9 +283,10 @@ class ResultMethods:
         resume : bool
             Continue an earlier call for the same run, and keep the finished blocks if this call ends early.
             With ``overwrite``, blocks of another run are given up. The run is the same if names, shapes,
-            attributes (including the checksum of the model), coordinates, path and date of the input, and
-            the operations on a lazy simulation are the same; values are not read again. A complete store
-            is left as it is.
+            attributes (including the checksum of the model), coordinates, the path of the input with sizes
+            and dates of its files and chunks, and the operations on a lazy simulation are the same; values
+            are not read again. If the input has changed since, all blocks are computed anew, with a warning.
+            A complete store is left as it is.
         append_dim : "time", optional
             Add the days of the Dataset to the complete store at ``path``, with its layout and encoding.
             Readers see the earlier days until all new days are there. Repeat the call to finish one
@@ -318,6 +320,8 @@ class ResultMethods:
         ------
         StoreError
             If ``path`` exists, holds another run, is being written, or writing fails.
+        TypeError
+            If ``path`` is neither text, nor a path, nor a zarr store.
         TimeAxisError, CoordinateError, StateError
             If days to append do not follow the stored ones, have other cells, or start from other water.
         DescriptionError
@@ -351,7 +355,7 @@ class ResultMethods:
     ) -> Path:
         """Write a compressed CF NetCDF-4 file with checksums of its content: complete, or not there.
 
-        The file is written next to ``path`` and renamed when it is complete.
+        The file is written in a folder ``NAME.partial-ID`` next to ``path``, and renamed when it is complete.
 
         Parameters
         ----------
@@ -372,7 +376,9 @@ class ResultMethods:
         Raises
         ------
         StoreError
-            If ``path`` exists and ``overwrite`` is false, or writing fails.
+            If ``path`` is a URL, exists and ``overwrite`` is false, or writing fails.
+        TypeError
+            If ``path`` is neither text nor a path.
         DescriptionError
             If a name, or the type of a variable or an attribute, cannot be written.
         """

@@ -21,7 +21,7 @@ from ..models.files import check_model_path
 from ..models.load import load_model
 from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
 from ..simulation.simulate import run_period
-from ..storage.zarr.location import check_target
+from ..storage.target import check_target
 from .report import write_report
 from .summary import summary
 

@@ -12,6 +12,7 @@ import xarray as xr
 from ..conventions.attributes import FORMAT_KEY, MANIFEST, VERSION_KEY
 from ..conventions.labels import labelled
 from ..errors import DamagedStoreError, IncompleteStoreError, StoreError
+from .target import partial_folders
 from .zarr.location import Place, Recorder
 from .zarr.manifest import FOLDER, Entry, Files, WritePlan, entry, plans, read_manifest, read_root, unseal
 
@@ -135,8 +136,6 @@ def _announced(place: Place) -> dict[str, list[Entry]]:
 
 def _raise_absent(place: Place) -> None:
     """There is nothing under the name; perhaps a write to it goes on or was ended."""
-    from .zarr.run import partial_folders
-
     assert place.folder is not None
     for folder in partial_folders(place.folder):
         inside = Place.of(folder / place.folder.name)

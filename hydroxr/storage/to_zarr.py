@@ -27,10 +27,14 @@ def to_zarr(
     storage_options: Mapping[str, Any] | None = None,
 ) -> Any:
     """Write ``ds`` as a Zarr store; see :meth:`hydroxr.accessor.HBVAccessor.to_zarr`."""
+    from .target import check_target
     from .zarr.icechunk import append_transaction, write_transaction
     from .zarr.location import Place
 
     place = Place.of(path, storage_options)
+    place.check_writable()
+    if place.folder is not None:
+        check_target(place.folder, overwrite=overwrite or resume or append_dim is not None)
     if append_dim is not None:
         from .zarr.append import append
 

@@ -45,6 +45,29 @@ def replace(new: Path, target: Path) -> None:
     shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
+def publish(new: Path, target: Path) -> None:
+    """Give ``new`` the name ``target``, which nothing has.
+
+    Raises
+    ------
+    FileExistsError
+        If something has it by now: it is not replaced.
+    """
+    try:
+        if new.is_dir():
+            new.rename(target)  # the system replaces nothing but an empty folder
+            return
+        os.link(new, target)
+    except OSError:
+        if os.path.lexists(target):
+            raise FileExistsError(f"{target} exists") from None
+        if new.is_dir():
+            raise
+        os.rename(new, target)  # a file system without links
+        return
+    new.unlink()
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until the disk has the names in a folder, where the system can say so."""
     with suppress(OSError, AttributeError):
@@ -126,11 +149,11 @@ def remove_folder(folder: Path, *, busy: bool = False) -> bool:
     gone = 0
     for _ in range(_TRIES):
         shutil.rmtree(folder, ignore_errors=True)
-        gone = 0 if folder.exists() else gone + 1
+        gone = 0 if os.path.exists(folder) else gone + 1
         if gone > (10 if busy else 0):
             break
         time.sleep(0.1)
-    return not folder.exists()
+    return not os.path.exists(folder)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ of cells costs a handful of tasks, and nothing is read before the block's turn.
 
 from __future__ import annotations
 
+import gc
 import pickle
 import sys
 from collections import Counter
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from itertools import product
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ Key = Any
 Graph = Mapping[Key, Any]
 
 _COPIED = 100_000  # bytes of data that parts have a copy of, instead of waiting for it
+_OPAQUE = {"distributed", "numba", "torch"}  # packages whose objects refer to all kinds of things
 _INPUTS = 10  # of a part that others need; with more, as the mean of all blocks, its tasks run apart
 
 
@@ -220,6 +223,22 @@ def read_again(array: xr.DataArray) -> xr.DataArray:
     name = renamed(data.name)[0]
     graph = HighLevelGraph.from_collections(name, layer, ())
     return array.copy(data=Array(graph, name, chunks=data.chunks, dtype=data.dtype))
+
+
+def held(array: Any, kind: type) -> list[Any]:
+    """Objects of a type that the graph of a dask array refers to, wherever they are inside others."""
+    found, seen, left = [], set(), [*array.dask.layers.values()]
+    while left:
+        one = left.pop()
+        package = type(one).__module__.partition(".")[0]
+        if id(one) in seen or package in _OPAQUE or isinstance(one, type | ModuleType):
+            continue
+        seen.add(id(one))
+        if isinstance(one, kind):
+            found.append(one)
+        else:  # a function refers to all of its module by its globals
+            left += gc.get_referents(one.__closure__ if isinstance(one, FunctionType) else one)
+    return found
 
 
 def futures(*collections: Any) -> dict[Key, Any]:

@@ -75,7 +75,6 @@ def write_transaction(run: ZarrRun, place: Place, *, overwrite: bool, resume: bo
             f"{place.name} has Zarr format 3, and keeps nothing of a run that was not committed; expected "
             "zarr_format=3 and resume=False."
         )
-    _check_writable(place)
     with _in_session(place), _for_workers(run.ds, place) as (place, fork):
         if place.get(_ROOT) is not None and place.sizes():
             if not overwrite:
@@ -99,7 +98,6 @@ def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool
     StoreError, StateError, TimeAxisError and others as of :func:`hydroxr.storage.zarr.append.append`
     """
     check_append(dim, as_it_is=as_it_is)
-    _check_writable(place)
     root = place.get(_ROOT)
     if root is None:
         raise StoreError(f"{place.name} holds no run; days can only be added to a run that to_zarr wrote.")
@@ -136,13 +134,6 @@ def _checked(ds: xr.Dataset, place: Place, progress: bool) -> tuple[ZarrRun, xr.
     if not is_lazy(ds):
         check_seam(place, for_file(ds))
     return append_run(out, old, place, {"zarr_format": 3}, {}, progress), old
-
-
-def _check_writable(place: Place) -> None:
-    if place.store.read_only:
-        raise StoreError(
-            f"{place.name} is for reading only; expected that of repository.writable_session('main')."
-        )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
+from zarr.storage import FsspecStore, LocalStore
 
 from ...conventions.attributes import (
     FORMAT_KEY,
@@ -20,12 +21,16 @@ from ...conventions.attributes import (
     VERSION_KEY,
 )
 from ...support.checksums import array_digest, sha256, stable_json
+from ...support.dask_graphs import held
+from .location import sync
 from .manifest import BlockGrid
 
 # When and by which hydroxr; the kind of model, which stores of earlier versions lack, follows from the model.
 _OF_THE_WRITER = ("history", "date_created", "date_modified", MODEL_KIND)
 # What stretches of one run may differ in.
 _OF_A_STRETCH = (VERSION_KEY, FORMAT_KEY, START, LAST_START, SPINUP, MANIFEST, MODEL_KIND)
+# What file systems of fsspec tell of a file that changes with its content.
+_TOLD = ("size", "ETag", "etag", "mtime", "LastModified", "last_modified", "md5Hash", "created")
 # What makes numbers of the same name comparable; words in which one is described may change.
 _MEANING = ("units", "standard_name", "cell_methods", "flag_values", "flag_masks", "flag_meanings")
 
@@ -97,14 +102,45 @@ def graph_names(ds: xr.Dataset) -> str:
 def source_of(ds: xr.Dataset) -> str | None:
     """Digest of path and date of the file or store that the Dataset came from; of an address, its etag.
 
-    Of a simulation that is lazy also the names of its arrays, which dask makes from inputs and model, and
-    of what was made of them since: ``assign`` keeps the token.
+    Sizes and dates of all chunks of Zarr arrays count that lazy variables are computed from. Of a simulation
+    that is lazy also the names of its arrays, which dask makes from inputs and model, and of what was made of
+    them since: ``assign`` keeps the token.
     """
     found = [text for text in (_file_of(ds), ds.encoding.get(TOKEN)) if text]
     if ds.encoding.get(TOKEN):
         found.append(sha256(graph_names(ds))[:32])
+    found += sorted({_state(array) for array in zarr_arrays(ds)})
     # A path or an address may hold what is for nobody else to read.
     return sha256("; ".join(found))[:32] if found else None
+
+
+def zarr_arrays(ds: xr.Dataset) -> list[Any]:
+    """The Zarr arrays that lazy variables are computed from."""
+    from zarr import Array
+
+    lazy = [array.data for array in ds.variables.values() if array.chunks is not None]
+    return [array for data in lazy for array in held(data, Array)]
+
+
+def _state(array: Any) -> str:
+    """Names, sizes and dates of what a Zarr array has on this machine, or at an address that tells them."""
+    store, path = array.store_path.store, array.store_path.path
+    try:
+        if isinstance(store, LocalStore):
+            folder = store.root / path
+            found = [
+                (file.relative_to(folder).as_posix(), file.stat().st_size, file.stat().st_mtime_ns)
+                for file in folder.rglob("*")
+                if file.is_file()
+            ]
+            return stable_json([str(folder.resolve()), *sorted(found)])
+        if isinstance(store, FsspecStore):
+            files = sync(store.fs._find(f"{store.path}/{path}", detail=True))
+            told = [[name, *(info.get(key) for key in _TOLD)] for name, info in sorted(files.items())]
+            return stable_json([str(array.store_path), *told])
+    except Exception:  # whatever the place has against being asked: its name is left
+        pass
+    return str(array.store_path)
 
 
 def _file_of(ds: xr.Dataset) -> str | None:

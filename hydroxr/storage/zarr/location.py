@@ -26,11 +26,12 @@ from zarr.abc.store import (
 )
 from zarr.buffer import default_buffer_prototype
 from zarr.core.sync import sync  # zarr has no public way to wait for a store
-from zarr.storage import FsspecStore, LocalStore, WrapperStore
+from zarr.storage import FsspecStore, LocalStore, WrapperStore, ZipStore
 
 from ...errors import StoreError
-from ...support.atomic import UNFINISHED, put_files, remove_folder
+from ...support.atomic import UNFINISHED, put_files
 from ...support.checksums import without_secrets
+from ...support.paths import is_url, local_path
 
 _AT_ONCE = 32  # requests to an object store
 
@@ -54,12 +55,22 @@ class Place:
 
     @classmethod
     def of(cls, path: Any, storage_options: Mapping[str, Any] | None = None) -> Place:
-        """The place that a path, a URL or a store of zarr means."""
+        """The place that a path, a URL or a store of zarr means.
+
+        Raises
+        ------
+        TypeError, StoreError
+            If it is none of them, or cannot be reached.
+        """
+        if isinstance(path, ZipStore):
+            raise StoreError(
+                f"{path} is a zip file, which takes each key once; expected a folder: unpack it."
+            )
         if isinstance(path, Store):
-            folder = Path(path.root) if isinstance(path, LocalStore) else None
+            folder = local_path(path.root) if isinstance(path, LocalStore) else None
             inside = type(path).__module__.partition(".")[0] == "icechunk"
             return cls(path, folder, "the session of icechunk" if inside else str(path))
-        if isinstance(path, str) and "://" in path and not path.startswith("file://"):
+        if is_url(path):
             options, name = dict(storage_options or {}), without_secrets(path)
             try:
                 return cls(FsspecStore.from_url(path, storage_options=options), None, name)
@@ -68,13 +79,24 @@ class Place:
                     f"{name} cannot be reached: {error}. Expected a path, or a URL that fsspec knows and "
                     "whose package is installed."
                 ) from error
-        folder = Path(str(path).removeprefix("file://"))
+        folder = local_path(path)
         return cls(LocalStore(folder), folder, str(folder))
 
     @property
     def transactional(self) -> bool:
         """Whether the store is of a session of icechunk, which takes nothing but arrays and groups."""
         return type(self.store).__module__.partition(".")[0] == "icechunk"
+
+    def check_writable(self) -> None:
+        """Refuse a store that is for reading.
+
+        Raises
+        ------
+        StoreError
+        """
+        if self.store.read_only:
+            expected = "repository.writable_session('main')" if self.transactional else "a store to write to"
+            raise StoreError(f"{self.name} is for reading only; expected {expected}.")
 
     def get(self, key: str) -> bytes | None:
         """The bytes of a key; None where there is none."""
@@ -217,28 +239,3 @@ async def _together(calls: list[Any]) -> list[Any]:
 
 async def _collect(names: AsyncIterator[str]) -> list[str]:
     return [name async for name in names]
-
-
-PARTIAL = ".partial-"  # in the name of what is being written
-
-
-def check_target(target: Path, *, overwrite: bool) -> None:
-    """Refuse a path under which no result can be written.
-
-    Raises
-    ------
-    StoreError
-    """
-    if target.exists() and not overwrite:
-        raise StoreError(f"{target} exists; choose another path, or overwrite=True to replace it.")
-    if target.is_dir() and not any((target / name).is_file() for name in ("zarr.json", ".zgroup")):
-        raise StoreError(
-            f"{target} is a folder and no Zarr store of hydroxr: it is not replaced. Choose another path."
-        )
-
-
-def remains(folder: Path) -> str:
-    """Remove what an ended write left, and say in words what is left all the same."""
-    if remove_folder(folder, busy=True):
-        return "Nothing of it is left."
-    return f"What was written is left in {folder}, which could not be removed; remove it."

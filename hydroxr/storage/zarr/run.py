@@ -21,13 +21,13 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from ...conventions.attributes import MANIFEST
-from ...errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
-from ...support.atomic import only_writer, remove_folder, replace, sync_folder
+from ...errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError, warn
 from ..packing import to_write
+from ..target import partial_folders, tidy_beside, written_beside
 from .blocks import BlockWriter, write_blocks
-from .identity import fingerprint, source_of
+from .identity import fingerprint, source_of, zarr_arrays
 from .layout import encodings, lay_out, prepare
-from .location import PARTIAL, Place, Recorder, check_target, remains
+from .location import Place, Recorder
 from .manifest import (
     FOLDER,
     ROOT_KEYS,
@@ -46,7 +46,12 @@ _GROUPS = {
     2: {f"{FOLDER}/.zgroup": b'{"zarr_format": 2}'},
     3: {f"{FOLDER}/zarr.json": b'{"zarr_format": 3, "node_type": "group", "attributes": {}}'},
 }
+_INPUT = "input"  # what of a fingerprint tells the input, and when it was changed
 _METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
+
+
+class _MetAnotherError(StoreError):
+    """Raised if two programs write to one object store."""
 
 
 @dataclass
@@ -76,31 +81,16 @@ class ZarrRun:
 
 def write_folder(run: ZarrRun, target: Path, *, overwrite: bool, resume: bool) -> Path:
     """Write ``run`` to a folder; see :func:`hydroxr.storage.to_zarr.to_zarr`."""
-    check_target(target, overwrite=overwrite or resume)
     if resume and target.exists() and not overwrite:
         _check_is_run(Place.of(target), run)
-        _tidy_beside(target)
+        tidy_beside(target)
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     folder = _leftover(target, run, overwrite=overwrite) if resume else None
-    folder = folder or target.with_name(f"{target.name}{PARTIAL}{uuid4().hex[:12]}")
-    place = Place.of(folder / target.name)
-    done = False
-    try:
-        folder.mkdir(exist_ok=True)
-        with only_writer(folder / "lock", str(target)), _kept(place, resume):
+    with written_beside(target, overwrite=overwrite, folder=folder, keep=resume) as path:
+        place = Place.of(path)
+        with _kept(place, resume):
             write_place(run, place)
             place.sweep()
-            replace(folder / target.name, target)
-            sync_folder(target.parent)
-            done = True
-    except OSError as error:
-        left = f"What was written is in {folder}; resume=True goes on." if resume else remains(folder)
-        raise StoreError(f"{target} could not be written: {error}. {left}") from error
-    finally:
-        if done or not resume:  # another writer may be at work in it
-            remove_folder(folder, busy=not done)
-    _tidy_beside(target)
     return target
 
 
@@ -129,8 +119,8 @@ def write_object_store(run: ZarrRun, place: Place, *, overwrite: bool, resume: b
     try:
         with _kept(place, resume):
             write_place(run, place)
-    except BaseException:
-        if not resume:
+    except BaseException as error:
+        if not (resume or isinstance(error, _MetAnotherError)):
             place.delete(place.sizes())
         raise
 
@@ -166,6 +156,9 @@ def publish(place: Place, plan: WritePlan, before: Manifest | None = None) -> No
     IncompleteStoreError
         Where a block is not there after all.
     """
+    published = read_root(place)
+    if before is None and published:
+        raise _met_another(place)
     done = plan.done(place)
     if len(done) < len(plan.grid):
         raise IncompleteStoreError(
@@ -189,7 +182,6 @@ def publish(place: Place, plan: WritePlan, before: Manifest | None = None) -> No
     )
     # As a group of Zarr it is nothing strange to those who list a store instead of its metadata.
     place.put({name: part, **_GROUPS[3 if "zarr.json" in root else 2]})
-    published = read_root(place)
     number = 0 if before is None else before.number + 1
     for keys in _moments(published, root):
         published |= {key: root[key] for key in keys}
@@ -265,7 +257,17 @@ def _begin(run: ZarrRun, place: Place) -> WritePlan:
     plan = WritePlan(uuid4().hex[:12], run.fingerprint, run.grid, root, files=files, options=run.options)
     place.put(head)
     place.put({plan.key: plan.sealed()})
+    if len(plans(place)) > 1:
+        place.delete([plan.key])
+        raise _met_another(place)
     return plan
+
+
+def _met_another(place: Place) -> StoreError:
+    return _MetAnotherError(
+        f"{place.name} is being written by another program, or was meanwhile; expected a path of its own for "
+        "each run. Find out with open_run(..., verify=True) whether the other one is whole."
+    )
 
 
 def _differs(found: Mapping[str, Any], run: ZarrRun) -> str:
@@ -273,9 +275,18 @@ def _differs(found: Mapping[str, Any], run: ZarrRun) -> str:
 
 
 def _check_plan(place: Place, run: ZarrRun) -> None:
-    """Refuse to go on with what is another run's; a place without a plan has not begun."""
+    """Refuse to go on with what is another run's; a place without a plan has not begun.
+
+    What was computed from an input that has changed since is of no use, and of no other run.
+    """
     for plan in plans(place):
-        if text := _differs(plan.fingerprint, run):
+        text = _differs(plan.fingerprint, run)
+        if text == _INPUT:
+            warn(
+                f"the input of the run has changed since {place.name} was begun: all of its blocks are "
+                "computed anew."
+            )
+        elif text:
             raise StoreError(
                 f"{place.name} holds an unfinished write of another run; they differ in {text}. Repeat the "
                 "call that began it, or write this run to another path."
@@ -286,6 +297,11 @@ def _check_is_run(place: Place, run: ZarrRun) -> None:
     """Refuse a complete store that is not this run."""
     manifest = read_manifest(place, read_root(place))
     text = "it has no manifest" if manifest is None else _differs(manifest.fingerprint, run)
+    if text == _INPUT:
+        raise StoreError(
+            f"{place.name} is complete, and is not this run: they differ in the input, which has changed "
+            "since. overwrite=True computes all of it anew, and then replaces the store."
+        )
     if text:
         raise StoreError(
             f"{place.name} exists and is not this run; they differ in {text}. Choose another path, or "
@@ -295,19 +311,11 @@ def _check_is_run(place: Place, run: ZarrRun) -> None:
 
 def _check_reads_elsewhere(run: ZarrRun, place: Place) -> None:
     """Refuse to remove what the run is still to be computed from."""
-    from zarr import Array
-
-    for array in run.ds.variables.values():
-        # What is not of dask is in memory by now: its fingerprint was taken.
-        for task in array.data.dask.to_dict().values() if array.chunks is not None else ():
-            found = getattr(task, "value", task)
-            while found is not None and not isinstance(found, Array):  # through xarray's wrappers
-                found = getattr(found, "array", getattr(found, "_array", None))
-            if found is not None and _same_store(found.store_path.store, place.store):
-                raise StoreError(
-                    f"{place.name} is what the run is computed from, lazily, and would be removed first; "
-                    "write to another path, or ds.load() before."
-                )
+    if any(_same_store(array.store_path.store, place.store) for array in zarr_arrays(run.ds)):
+        raise StoreError(
+            f"{place.name} is what the run is computed from, lazily, and would be removed first; "
+            "write to another path, or ds.load() before."
+        )
 
 
 def _same_store(one: Store, other: Store) -> bool:
@@ -333,25 +341,11 @@ def _leftover(target: Path, run: ZarrRun, *, overwrite: bool) -> Path | None:
         except StoreError as error:
             differs = error
             continue
-        found += [(len(plan.done(place)), folder) for plan in plans(place)]
+        same = [plan for plan in plans(place) if not _differs(plan.fingerprint, run)]
+        found += [(len(plan.done(place)), folder) for plan in same]
     if not found and differs is not None and not overwrite:
         raise differs
     return max(found)[1] if found else None
-
-
-def partial_folders(target: Path) -> list[Path]:
-    """Folders in which a write to ``target`` is going on or was ended."""
-    start = f"{target.name}{PARTIAL}"
-    if not target.parent.is_dir():
-        return []
-    return sorted(path for path in target.parent.iterdir() if path.name.startswith(start) and path.is_dir())
-
-
-def _tidy_beside(target: Path) -> None:
-    """Remove what earlier writes to ``target`` left, now that it is complete; not what is being written."""
-    for folder in partial_folders(target):
-        with suppress(StoreError, OSError), only_writer(folder / "lock", str(folder)):
-            remove_folder(folder)
 
 
 @contextmanager
