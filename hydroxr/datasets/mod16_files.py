@@ -1,4 +1,4 @@
-"""Files of MOD16A2: NetCDF, Zarr, one GeoTIFF per composite and layer, or one HDF4-EOS granule per tile."""
+"""Files of MOD16: NetCDF, Zarr, one GeoTIFF per step and layer, or one HDF4-EOS granule per tile."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 import os
 import re
 from collections.abc import Iterable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,45 +17,60 @@ import pandas as pd
 import xarray as xr
 
 from ..errors import DataFileError
-from .mod16_values import CODES_END, LARGEST
+from .mod16_tables import open_tables
+from .mod16_values import LAYERS, NAME, Product
 
-# Layer of the product -> its name in hydroxr, and its long name.
-LAYERS = {
-    "ET_500m": ("evapotranspiration", "evapotranspiration"),
-    "PET_500m": ("pet", "potential evapotranspiration"),
-}
-_RASTERS, _NETCDF = (".tif", ".tiff", ".hdf"), (".nc", ".nc4")
+_RASTERS, _NETCDF, _TABLES = (".tif", ".tiff", ".hdf"), (".nc", ".nc4"), (".csv",)
 # MOD16A2GF.061_ET_500m_doy2010001_aid0001.tif; newer orders have the time of day after the day of year.
 _RASTER = re.compile(
-    r"(?P<product>M[OY]D16A2(?:GF)?)\.(?P<version>\d{3})_(?P<layer>[A-Za-z_]+_500m)_"
+    r"(?P<product>M[OY]D16A[23](?:GF)?)\.(?P<version>\d{3})_(?P<layer>[A-Za-z_]+_500m)_"
     r"doy(?P<year>\d{4})(?P<day>\d{3})(?:\d{6})?(?P<area>_aid\d+)?"
 )
 _GRANULE = re.compile(
-    r"(?P<product>M[OY]D16A2(?:GF)?)\.A(?P<year>\d{4})(?P<day>\d{3})\.(?P<tile>h\d\dv\d\d)\.(?P<version>\d{3})"
+    r"(?P<product>M[OY]D16A[23](?:GF)?)\.A(?P<year>\d{4})(?P<day>\d{3})\.(?P<tile>h\d\dv\d\d)\.(?P<version>\d{3})"
 )
-_SUBDATASET = 'HDF4_EOS:EOS_GRID:"{path}":MOD_Grid_MOD16A2:{layer}'
+# The sinusoidal grid of MODIS: its tiles, and the pixels of 500 m in each.
+_SINUSOIDAL = {
+    "grid_mapping_name": "sinusoidal",
+    "earth_radius": 6371007.181,
+    "longitude_of_central_meridian": 0.0,
+    "longitude_of_projection_origin": 0.0,
+    "false_easting": 0.0,
+    "false_northing": 0.0,
+}
+_WEST, _NORTH, _TILE, _PIXELS = -20015109.354, 10007554.677, 1111950.5196666666, 2400  # m
+_SUBDATASET = 'HDF4_EOS:EOS_GRID:"{path}":MOD_Grid_{product}:{layer}'
+
+_MAPPINGS = ("crs", "spatial_ref", "eos_cf_projection", "_HDFEOS_CRS")  # AppEEARS, GDAL, OPeNDAP
+_KINDS = (_RASTERS, _NETCDF, _TABLES)
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
-def open_files(path: Paths) -> xr.Dataset:
-    """Open files of any supported kind, lazily; layers have the names and values of the files."""
+def open_files(path: Paths, scale: float | None = None) -> xr.Dataset:
+    """Open files of any supported kind, lazily; layers have the names and values of the files.
+
+    The attribute ``product`` has the name of the product, if the files have it. ``scale`` is for tables.
+    """
     if not isinstance(path, str | os.PathLike):
-        return _open_all([Path(file) for file in path])
+        return _open_all([Path(file) for file in path], scale)
     place = Path(path)
     if not place.exists() and (found := sorted(glob.glob(str(place)))):
-        return _open_all([Path(file) for file in found])
+        return _open_all([Path(file) for file in found], scale)
     if not place.exists():
         raise DataFileError(
-            f"there is nothing at {place}; expected NetCDF, GeoTIFF or HDF4 files, or a Zarr."
+            f"there is nothing at {place}; expected NetCDF, GeoTIFF, HDF4 or CSV files, or a Zarr."
         )
     if place.is_dir() and not _is_zarr(place):
-        files = sorted(file for file in place.rglob("*") if file.suffix.lower() in _RASTERS)
-        files = files or sorted(file for file in place.rglob("*") if file.suffix.lower() in _NETCDF)
-        if not files:
-            raise DataFileError(f"{place} holds no GeoTIFF, HDF4 or NetCDF files; expected files of MOD16A2.")
-        return _open_all(files)
-    return _open_one(place) if _is_zarr(place) else _open_all([place])
+        every = sorted(file for file in place.rglob("*") if file.is_file())
+        kinds = ([file for file in every if file.suffix.lower() in kind] for kind in _KINDS)
+        files = next((files for files in kinds if files), None)
+        if files is None:
+            raise DataFileError(
+                f"{place} holds no GeoTIFF, HDF4, NetCDF or CSV files; expected files of MOD16."
+            )
+        return _open_all(files, scale)
+    return _open_one(place) if _is_zarr(place) else _open_all([place], scale)
 
 
 def _is_zarr(place: Path) -> bool:
@@ -75,14 +91,70 @@ def _open_one(place: Path) -> xr.Dataset:
         ds = xr.open_dataset(place, mask_and_scale=False, **how)
     except (OSError, ValueError) as error:
         raise DataFileError(f"{place} cannot be read: {error}") from error
+    back = {name: layer for layer, (name, _) in LAYERS.items() if name in ds and layer not in ds}
+    ds = ds.rename(back)
+    if place.is_file() and not LAYERS.keys() & set(ds.variables):
+        ds = _of_group(place, ds)
+    granule = _GRANULE.search(place.name)
+    if "time" not in ds.dims and granule:  # a granule is one step
+        ds = ds.expand_dims(time=[_date(granule)])
     if "time" not in ds.dims:
         raise DataFileError(f"{place} has dimensions {tuple(ds.dims)}; expected 'time' among them.")
+    named = NAME.search(place.name) or NAME.search(str(ds.attrs.get("title", "")))
+    ds.attrs = {"product": named[0]} if named else {}
     ds = ds.chunk({dim: "auto" if dim == "time" else -1 for dim in ds.dims})  # whole maps
-    back = {name: layer for layer, (name, _) in LAYERS.items() if name in ds and layer not in ds}
-    return ds.rename(back)
+    return ds
 
 
-def _open_all(files: list[Path]) -> xr.Dataset:
+def _of_group(place: Path, root: xr.Dataset) -> xr.Dataset:
+    """The layers of a granule that an OPeNDAP server (DAP4) gave, with the groups of HDF-EOS.
+
+    Coordinates may lie in the groups around, or be those of the whole tile, which has none of its own.
+    """
+    paths = [path for path in _groups(place) if LAYERS.keys() & set(path[1])]
+    if len(paths) != 1:
+        return root
+    parts = [part for part in paths[0][0].split("/") if part]
+    around = [root] + [
+        xr.open_dataset(place, group="/".join(parts[:end]), engine="netcdf4", mask_and_scale=False)
+        for end in range(1, len(parts) + 1)
+    ]
+    ds = around[-1][[name for name in LAYERS if name in around[-1]]]
+    for dim in [dim for dim in ds.dims if dim not in ds.coords]:
+        found = [each[dim].variable for each in around if dim in each.variables]
+        ds = ds.assign_coords({dim: found[-1]} if found else _of_tile(place, dim, ds.sizes[dim]))
+    mappings = {name: each[name].variable for each in around for name in _MAPPINGS if name in each.variables}
+    return ds.assign_coords(mappings or {"spatial_ref": ((), 0, _SINUSOIDAL)})
+
+
+def _groups(place: Path) -> list[tuple[str, list[str]]]:
+    """Path and names of variables of each group."""
+    import netCDF4
+
+    def within(group: Any) -> list[tuple[str, list[str]]]:
+        deeper = [each for child in group.groups.values() for each in within(child)]
+        return [(group.path, list(group.variables)), *deeper]
+
+    with netCDF4.Dataset(place) as file:
+        return within(file)
+
+
+def _of_tile(place: Path, dim: Any, size: int) -> dict[Any, Any]:
+    """Rows or columns of a whole tile, m, by its name."""
+    granule = _GRANULE.search(place.name)
+    row, column = str(dim).lower().startswith("y"), str(dim).lower().startswith("x")
+    if size != _PIXELS or granule is None or not (row or column):
+        raise DataFileError(
+            f"{place} has no coordinates along {dim!r}, and its {size} pixels are not those of a whole tile; "
+            "expected them. Order the coordinates with the layers."
+        )
+    across, down = int(granule["tile"][1:3]), int(granule["tile"][4:6])
+    middles = (np.arange(_PIXELS) + 0.5) * _TILE / _PIXELS
+    metres = _NORTH - down * _TILE - middles if row else _WEST + across * _TILE + middles
+    return {dim: (dim, metres, {"units": "m"})}
+
+
+def _open_all(files: list[Path], scale: float | None) -> xr.Dataset:
     kinds = {file.suffix.lower() for file in files}
     if kinds and kinds <= set(_NETCDF):
         return _joined([_open_one(file) for file in files])
@@ -90,8 +162,11 @@ def _open_all(files: list[Path]) -> xr.Dataset:
         return _open_rasters(files)
     if kinds == {".hdf"}:
         return _open_granules(files)
+    if kinds == set(_TABLES):
+        return open_tables(files, scale)
     raise DataFileError(
-        f"the files have the suffixes {', '.join(sorted(kinds)) or 'none'}; expected .tif, .hdf or .nc alone."
+        f"the files have the suffixes {', '.join(sorted(kinds)) or 'none'}; expected .tif, .hdf, .nc or .csv "
+        "alone."
     )
 
 
@@ -105,6 +180,7 @@ def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
             f"the files hold different layers: {', '.join(sorted(set.union(*layers)))} are not in all; "
             "expected the same layers in each. Open the files of each layer separately."
         )
+    _require_one({part.attrs.get("product") for part in parts}, "products")
     layer = min(layers[0])
     mappings = [name for name in [grid_mapping(parts[0], layer)] if name is not None]
     kept = [part[[*sorted(layers[0]), *mappings]].set_coords(mappings) for part in parts]
@@ -119,7 +195,7 @@ def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
 def grid_mapping(raw: xr.Dataset, layer: str) -> str | None:
     """Name of the grid mapping of a layer, if there is one."""
     attrs = raw[layer].attrs | raw[layer].encoding
-    names = (attrs.get("grid_mapping"), "crs", "spatial_ref")
+    names = (attrs.get("grid_mapping"), *_MAPPINGS)
     return next((str(name) for name in names if name is not None and name in raw.variables), None)
 
 
@@ -134,19 +210,25 @@ def _open_rasters(files: list[Path]) -> xr.Dataset:
             "names such as MOD16A2GF.061_ET_500m_doy2010001_aid0001.tif."
         )
     for part, what in (("product", "products"), ("version", "versions"), ("area", "areas")):
-        found = sorted({str(match[part]) for _, match in named})
-        if len(found) > 1:
-            raise DataFileError(
-                f"the files belong to {len(found)} {what}: {', '.join(found)}; expected one. Pass a list of "
-                "the files of one."
-            )
-    grid = _grid(rasterio, str(named[0][0]))
+        _require_one({match[part] for _, match in named}, what)
+    product = Product.of_name(named[0][1]["product"])
+    grid = _grid(rasterio, str(named[0][0]), product)
     out = {}
     for layer in dict.fromkeys(match["layer"] for _, match in named):
         dated = sorted((_date(match), str(file)) for file, match in named if match["layer"] == layer)
         _require_once([date for date, _ in dated], layer)
         out[layer] = _stack(dated, grid)
-    return xr.merge(list(out.values()), join="outer", compat="override", fill_value=CODES_END)
+    merged = xr.merge(list(out.values()), join="outer", compat="override", fill_value=product.fill)
+    return merged.assign_attrs(product=product.name)
+
+
+def _require_one(found: set[str | None], what: str) -> None:
+    """Refuse files of several products, versions or areas."""
+    if len(found) > 1:
+        raise DataFileError(
+            f"the files belong to {len(found)} {what}: {', '.join(sorted(map(str, found)))}; expected one. "
+            "Pass a list of the files of one."
+        )
 
 
 def _open_granules(files: list[Path]) -> xr.Dataset:
@@ -166,16 +248,20 @@ def _open_granules(files: list[Path]) -> xr.Dataset:
             f"none of the {len(files)} files has a name of a MOD16A2 granule (first {files[0].name}); "
             "expected names such as MOD16A2GF.A2010001.h10v05.061.2020256154955.hdf."
         )
+    _require_one({match["product"] for _, match in named}, "products")
+    product = Product.of_name(named[0][1]["product"])
+    subdataset = partial(_SUBDATASET.format, product=product.name.replace("GF", "").replace("MYD", "MOD"))
     tiles = []
     for tile in sorted({match["tile"] for _, match in named}):
         here = [(file, match) for file, match in named if match["tile"] == tile]
         rows = []
         for layer in LAYERS:
-            dated = sorted((_date(match), _SUBDATASET.format(path=file, layer=layer)) for file, match in here)
+            dated = sorted((_date(match), subdataset(path=file, layer=layer)) for file, match in here)
             _require_once([date for date, _ in dated], f"{layer} of {tile}")
-            rows.append(_stack(dated, _grid(rasterio, dated[0][1]), layer))
-        tiles.append(xr.merge(rows, compat="override", join="outer", fill_value=CODES_END))
-    return xr.combine_by_coords(tiles, fill_value=CODES_END, combine_attrs="override", join="outer")  # type: ignore[return-value]
+            rows.append(_stack(dated, _grid(rasterio, dated[0][1], product), layer))
+        tiles.append(xr.merge(rows, compat="override", join="outer", fill_value=product.fill))
+    whole = xr.combine_by_coords(tiles, fill_value=product.fill, combine_attrs="override", join="outer")
+    return whole.assign_attrs(product=product.name)  # type: ignore[return-value]
 
 
 def _rasterio() -> Any:
@@ -197,8 +283,8 @@ def _require_once(dates: list[pd.Timestamp], what: str) -> None:
         )
 
 
-def _grid(rasterio: Any, name: str) -> dict[str, Any]:
-    """Size, position, type and projection of a raster file."""
+def _grid(rasterio: Any, name: str, product: Product) -> dict[str, Any]:
+    """Size, position, type and projection of a raster file, and the product."""
     with _opened(rasterio, name) as raster:
         transform, crs = raster.transform, raster.crs
         if transform.b != 0.0 or transform.d != 0.0:
@@ -213,6 +299,7 @@ def _grid(rasterio: Any, name: str) -> dict[str, Any]:
             "dtype": raster.dtypes[0],
             "wkt": crs.to_wkt() if crs else "",
             "geographic": bool(crs and crs.is_geographic),
+            "product": product,
         }
 
 
@@ -243,7 +330,7 @@ def _stack(dated: list[tuple[pd.Timestamp, str]], grid: dict[str, Any], layer: s
     )
     for dim, unit, standard_name in zip(dims, units, names, strict=True):
         out[dim].attrs = {"standard_name": standard_name, "units": unit}
-    out[name].attrs = {"grid_mapping": "spatial_ref", "_FillValue": CODES_END}
+    out[name].attrs = {"grid_mapping": "spatial_ref", "_FillValue": grid["product"].fill}
     return out.assign_coords(spatial_ref=((), 0, _mapping_attrs(grid["wkt"])))
 
 
@@ -276,6 +363,7 @@ def _read(name: str, grid: dict[str, Any]) -> np.ndarray:
             )
         values = np.asarray(raster.read(1))
         own = raster.nodata
-    if own is None or np.isnan(own) or LARGEST < own <= CODES_END:
+    product: Product = grid["product"]
+    if own is None or np.isnan(own) or product.largest < own <= product.fill:
         return values
-    return np.where(values == own, values.dtype.type(CODES_END), values)
+    return np.where(values == own, values.dtype.type(product.fill), values)

@@ -194,7 +194,7 @@ def test_granules_are_put_side_by_side(tmp_path: Path, monkeypatch: pytest.Monke
 def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="nothing at"):
         hx.compare.open_mod16(tmp_path / "absent.nc")
-    with pytest.raises(DataFileError, match="holds no GeoTIFF, HDF4 or NetCDF"):
+    with pytest.raises(DataFileError, match="holds no GeoTIFF, HDF4, NetCDF or CSV"):
         hx.compare.open_mod16(tmp_path)
     (tmp_path / "broken.nc").write_bytes(b"CDF")
     with pytest.raises(DataFileError, match="cannot be read"):
