@@ -1,7 +1,6 @@
 """The table of variables: name, role, unit and CF attributes.
 
-Symbols are from Table 1 of Feng et al. (2022). Standard names are from the CF standard-name table;
-variables without a fitting name there have none.
+Symbols are from Table 1 of Feng et al. (2022), standard names from CF's table where it has one.
 """
 
 from __future__ import annotations
@@ -253,6 +252,7 @@ _ROWS = (
     ),
     _flux("effective_rainfall", "Peff", "effective rainfall: share of rain and melt that passes by the soil"),
     _flux("excess", "Ex", "soil water above field capacity, passed to the upper zone"),
+    _flux("capillary_rise", "Cap", "capillary rise from the lower zone to the soil"),
     _flux(
         "percolation",
         "Perc",

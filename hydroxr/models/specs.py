@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from ..conventions.attributes import HBV, STREAMFLOW_ALONE
-from ..conventions.variables import ATTRIBUTES, FORCING, OUTPUTS
+from ..conventions.variables import ATTRIBUTES, FORCING
 from ..errors import DescriptionError
-from ..physics.parameters import ALL_PARAMETERS, CORRECTIONS, PER_CELL, STATIC, WEIGHT
+from ..physics.parameters import ALL_PARAMETERS, CORRECTIONS, PER_CELL, STATIC, WEIGHT, outputs_with
 
 TIME_SCALES = (3.0, 10.0, 30.0, 100.0, 365.0)  # of the running means of each forcing, days
 RUNNING_MEANS = len(FORCING) * len(TIME_SCALES)
@@ -31,6 +31,7 @@ _LATER = (
     "component_routing",
     "precipitation_correction",
     "pet_correction",
+    "capillary_rise",
     "ranges",
 )
 _LARGEST = 1e6  # bound of a range
@@ -80,6 +81,8 @@ class DeltaHBV:
     precipitation_correction, pet_correction : bool
         Learn a factor of each cell's precipitation, or PET, from 0.78 to 1.28. The water balance closes with
         the corrected precipitation.
+    capillary_rise : bool
+        Let water rise from the lower zone into dry soil (HBV 1.1p of Song et al., 2024).
     ranges : mapping of (float, float)
         Lower and upper bounds of parameters, in place of the usual ones, such as ``{"TT": (-5, 5)}``. Kept as
         pairs of name and bounds, which compare and hash.
@@ -95,9 +98,8 @@ class DeltaHBV:
     'δn(γt,βt)'
     """
 
-    # Every description has these: daily inputs, simulated variables, name in titles, kind in attributes.
+    # Every description has these, and outputs: daily inputs, name in titles, kind in attributes.
     forcing: ClassVar[tuple[str, ...]] = FORCING
-    outputs: ClassVar[tuple[str, ...]] = OUTPUTS
     called: ClassVar[str] = "a differentiable HBV model"
     model_kind: ClassVar[str] = HBV
 
@@ -113,6 +115,7 @@ class DeltaHBV:
     component_routing: bool = False
     precipitation_correction: bool = False
     pet_correction: bool = False
+    capillary_rise: bool = False
     ranges: Any = ()
 
     def __post_init__(self) -> None:
@@ -125,6 +128,10 @@ class DeltaHBV:
                 raise DescriptionError(
                     f"parameter {name!r} cannot be dynamic; choose from {', '.join(allowed)}."
                 )
+        if "C" in given and not self.capillary_rise:
+            raise DescriptionError(
+                "C is dynamic, and the model lets no water rise; add capillary_rise=True, or leave C out."
+            )
         if self.network is None:
             object.__setattr__(self, "network", "filters" if self.dynamic else "mlp")
         known = ("filters", "mlp", "lstm", "constant")
@@ -217,9 +224,15 @@ class DeltaHBV:
             "BETAET": not linear,
             "PCORR": self.precipitation_correction,
             "ECORR": self.pet_correction,
+            "C": self.capillary_rise,
             "WEIGHT": self.component_weights,
         }
         return tuple(name for name in ALL_PARAMETERS if optional.get(name, True))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Variables that the model simulates."""
+        return outputs_with(self.parameters)
 
     def range_of(self, name: str) -> tuple[float, float]:
         """Lower and upper bound of a parameter that the network gives, in the units of the table."""

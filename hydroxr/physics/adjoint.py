@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .adjoint_processes import (
+    make_rise_adjoint,
     make_snow_adjoint,
     make_soil_adjoint,
     make_wetness_adjoint,
@@ -38,7 +39,9 @@ def make_part_adjoints(
         Each takes the arguments of its part, then the cotangents of its results. ``land_adjoint``
         returns the cotangent of the share of runoff, whether an equation or a network computed it.
     """
-    infiltration = make_processes(minimum, maximum, power, where, number, compiled).infiltration
+    parts = make_processes(minimum, maximum, power, where, number, compiled)
+    infiltration, demand, evaporation, rise = parts.infiltration, parts.demand, parts.evaporation, parts.rise
+    rise_adjoint = make_rise_adjoint(minimum, where, number, compiled)
     soil_adjoint = make_soil_adjoint(minimum, maximum, power, where, logarithm, number, compiled)
     zones_adjoint = make_zones_adjoint(minimum, maximum, where, number, compiled)
 
@@ -58,22 +61,26 @@ def make_part_adjoints(
         PERC,
         UZL,
         BETAET,
+        C,
         d_soil_moisture,
         d_upper,
         d_lower,
         d_effective_rainfall,
         d_excess,
         d_evapotranspiration,
+        d_capillary_rise,
         d_percolation,
         d_quick_flow,
         d_interflow,
         d_baseflow,
     ):
-        _, effective_rainfall, excess = infiltration(inflow, share, soil_moisture, FC)
+        soil_1, effective_rainfall, excess = infiltration(inflow, share, soil_moisture, FC)
+        soil_2, _ = evaporation(demand(pet, soil_1, FC, LP, BETAET), soil_1)
+        _, lower_1, _ = rise(soil_2, lower, FC, C)
         d_recharge, d_upper, d_lower, d_K0, d_K1, d_K2, d_PERC, d_UZL = zones_adjoint(
             effective_rainfall + excess,
             upper,
-            lower,
+            lower_1,
             K0,
             K1,
             K2,
@@ -85,6 +92,9 @@ def make_part_adjoints(
             d_quick_flow,
             d_interflow,
             d_baseflow,
+        )
+        d_soil_moisture, d_lower, d_FC_by_rise, d_C = rise_adjoint(
+            soil_2, lower, FC, C, d_soil_moisture, d_lower, d_capillary_rise
         )
         d_inflow, d_share, d_pet, d_soil_moisture, d_FC, d_LP, d_BETAET = soil_adjoint(
             inflow,
@@ -99,7 +109,7 @@ def make_part_adjoints(
             d_excess + d_recharge,
             d_evapotranspiration,
         )
-        parameters = (d_FC, d_K0, d_K1, d_K2, d_LP, d_PERC, d_UZL, d_BETAET)
+        parameters = (d_FC + d_FC_by_rise, d_K0, d_K1, d_K2, d_LP, d_PERC, d_UZL, d_BETAET, d_C)
         return d_inflow, d_share, d_pet, (d_soil_moisture, d_upper, d_lower), parameters
 
     return (
@@ -165,6 +175,7 @@ def make_adjoint(
         CFR,
         CWH,
         BETAET,
+        C,
         d_snowpack,
         d_liquid,
         d_soil_moisture,
@@ -178,6 +189,7 @@ def make_adjoint(
         d_effective_rainfall,
         d_excess,
         d_evapotranspiration,
+        d_capillary_rise,
         d_percolation,
         d_quick_flow,
         d_interflow,
@@ -203,19 +215,21 @@ def make_adjoint(
             PERC,
             UZL,
             BETAET,
+            C,
             d_soil_moisture,
             d_upper,
             d_lower,
             d_effective_rainfall,
             d_excess,
             d_evapotranspiration,
+            d_capillary_rise,
             d_percolation,
             d_quick_flow,
             d_interflow,
             d_baseflow,
         )
         d_soil_moisture, d_upper, d_lower = d_stores
-        d_FC, d_K0, d_K1, d_K2, d_LP, d_PERC, d_UZL, d_BETAET = d_land
+        d_FC, d_K0, d_K1, d_K2, d_LP, d_PERC, d_UZL, d_BETAET, d_C = d_land
         d_soil_by_wetness, d_BETA, d_FC_by_wetness = wetness_adjoint(
             soil_moisture, BETA, FC, wetness, d_wetness
         )
@@ -251,6 +265,7 @@ def make_adjoint(
             d_CFR,
             d_CWH,
             d_BETAET,
+            d_C,
         )
         return stores, parameters, (d_precipitation, d_temperature, d_pet)
 

@@ -153,7 +153,7 @@ def make_soil_adjoint(
         # Forward.
         soil_1 = soil_moisture + inflow - inflow * wetness
         over = soil_1 - FC
-        soil_2 = soil_1 - maximum(over, zero)
+        soil_2 = where(over >= zero, FC, soil_1)
         capacity = LP * FC
         ratio = soil_2 / capacity
         base = minimum(ratio, one)
@@ -182,6 +182,26 @@ def make_soil_adjoint(
         return d_inflow, d_wetness, efficiency * d_demand, d_soil_1, d_FC, d_capacity * FC, d_BETAET
 
     return soil_adjoint
+
+
+def make_rise_adjoint(
+    minimum: Function,
+    where: Function,
+    number: Callable[[float], Any],
+    compiled: Callable[[Function], Function],
+) -> Function:
+    zero, one = number(0.0), number(1.0)
+
+    @compiled
+    def rise_adjoint(soil_moisture, lower, FC, C, d_soil_moisture, d_lower, d_rise):  # type: ignore[no-untyped-def]
+        ratio = soil_moisture / FC
+        dryness = one - minimum(ratio, one)
+        d_rise = d_rise + d_soil_moisture - d_lower
+        d_ratio = where(ratio <= one, -d_rise * C * lower, zero) / FC
+        d_lower = d_lower + d_rise * C * dryness
+        return d_soil_moisture + d_ratio, d_lower, -d_ratio * ratio, d_rise * lower * dryness
+
+    return rise_adjoint
 
 
 def make_zones_adjoint(

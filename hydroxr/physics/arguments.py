@@ -35,7 +35,7 @@ def total_storage(state: Mapping[str, Any], weights: Any = None) -> Any:
 
 
 def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
-    """Give every parameter of the day a component axis, and BETAET its default.
+    """Give every parameter of the day a component axis, and BETAET and C their defaults.
 
     Parameters
     ----------
@@ -84,10 +84,9 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
     if any(arranged[name].ndim > 1 for name in ROUTING if name in arranged):  # for each component
         for name in ROUTING:
             arranged[name] = _of_each(name, arranged[name].reshape(n_cells, -1), n_components)
-    if "BETAET" not in arranged:
-        arranged["BETAET"] = torch.ones_like(
-            arranged["BETA"] if arranged["BETA"].ndim == 2 else arranged["BETA"][0]
-        )
+    like = arranged["BETA"] if arranged["BETA"].ndim == 2 else arranged["BETA"][0]
+    arranged.setdefault("BETAET", torch.ones_like(like))
+    arranged.setdefault("C", torch.zeros_like(like))
     return arranged
 
 

@@ -27,6 +27,7 @@ DAY_FLUXES = (
     "effective_rainfall",
     "excess",
     "evapotranspiration",
+    "capillary_rise",
     "percolation",
     "quick_flow",
     "interflow",
@@ -48,6 +49,7 @@ DAY_PARAMETERS = (
     "CFR",
     "CWH",
     "BETAET",
+    "C",
 )
 
 # Parameters of each component that the compiled loops know: those of the day, and its weight in means.
@@ -77,6 +79,7 @@ class Processes(NamedTuple):
     infiltration: Function
     demand: Function
     evaporation: Function
+    rise: Function
     capacity: Function
     zones: Function
 
@@ -129,11 +132,14 @@ def make_processes(
 
     @compiled
     def infiltration(inflow, wetness, soil_moisture, FC):  # type: ignore[no-untyped-def]
-        """Water that enters the soil: Table 1, row S_s, P_eff and E_x."""
+        """Water that enters the soil: Table 1, row S_s, P_eff and E_x.
+
+        Saturated soil holds FC exactly, so that rounding does not decide on which side of a bound it is.
+        """
         effective_rainfall = inflow * wetness
         soil_moisture = soil_moisture + inflow - effective_rainfall
-        excess = maximum(soil_moisture - FC, zero)
-        return soil_moisture - excess, effective_rainfall, excess
+        over = soil_moisture - FC
+        return where(over >= zero, FC, soil_moisture), effective_rainfall, maximum(over, zero)
 
     @compiled
     def demand(pet, soil_moisture, FC, LP, BETAET):  # type: ignore[no-untyped-def]
@@ -149,6 +155,15 @@ def make_processes(
         """
         evapotranspiration = minimum(demand, maximum(soil_moisture - floor, zero))
         return maximum(soil_moisture - evapotranspiration, floor), evapotranspiration
+
+    @compiled
+    def rise(soil_moisture, lower, FC, C):  # type: ignore[no-untyped-def]
+        """Water that rises from the lower zone into dry soil: Song et al. (2024), HBV 1.1p.
+
+        They take the minimum with the lower zone's water, which C of at most 1 never exceeds.
+        """
+        capillary_rise = C * lower * (one - minimum(soil_moisture / FC, one))
+        return soil_moisture + capillary_rise, lower - capillary_rise, capillary_rise
 
     @compiled
     def capacity(upper, PERC):  # type: ignore[no-untyped-def]
@@ -169,7 +184,7 @@ def make_processes(
         lower = lower - baseflow
         return upper, lower, percolation, quick_flow, interflow, baseflow
 
-    return Processes(snow, wetness, infiltration, demand, evaporation, capacity, zones)
+    return Processes(snow, wetness, infiltration, demand, evaporation, rise, capacity, zones)
 
 
 def make_parts(
@@ -193,22 +208,23 @@ def make_parts(
         ``share(inflow, soil_moisture, BETA, FC)``: the share of the inflow that runs off.
     land
         ``land(inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL,
-        BETAET) -> (stores, fluxes)``: the last three of :data:`STORES`, the last seven of
+        BETAET, C) -> (stores, fluxes)``: the last three of :data:`STORES`, the last eight of
         :data:`DAY_FLUXES`.
     """
     parts = make_processes(minimum, maximum, power, where, number, compiled)
     given = _held(replaced or {}, minimum, maximum, number)
-    infiltration, evaporation, zones = parts.infiltration, parts.evaporation, parts.zones
+    infiltration, evaporation, rise, zones = parts.infiltration, parts.evaporation, parts.rise, parts.zones
     demand_of = given.get("evapotranspiration", parts.demand)
     capacity_of = given.get("percolation", parts.capacity)
 
     @compiled
     def land(  # type: ignore[no-untyped-def]
-        inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL, BETAET
+        inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL, BETAET, C
     ):
         soil_moisture, effective_rainfall, excess = infiltration(inflow, share, soil_moisture, FC)
         demand = demand_of(pet, soil_moisture, FC, LP, BETAET)
         soil_moisture, evapotranspiration = evaporation(demand, soil_moisture)
+        soil_moisture, lower, capillary_rise = rise(soil_moisture, lower, FC, C)
         upper = upper + (effective_rainfall + excess)
         upper, lower, percolation, quick_flow, interflow, baseflow = zones(
             capacity_of(upper, PERC), upper, lower, K0, K1, K2, UZL
@@ -217,6 +233,7 @@ def make_parts(
             effective_rainfall,
             excess,
             evapotranspiration,
+            capillary_rise,
             percolation,
             quick_flow,
             interflow,
@@ -287,6 +304,7 @@ def make_day(
         CFR,
         CWH,
         BETAET,
+        C,
     ):
         snowpack, liquid, rainfall, snowfall, melt, refreezing, from_snow = snow(
             precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH
@@ -307,6 +325,7 @@ def make_day(
             PERC,
             UZL,
             BETAET,
+            C,
         )
         return (snowpack, liquid, *stores), (rainfall, snowfall, melt, refreezing, from_snow, *fluxes)
 

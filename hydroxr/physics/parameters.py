@@ -7,12 +7,14 @@ are the limits of the equations, which also apply to parameters that a user give
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 import numpy as np
 
+from ..conventions.variables import OUTPUTS
 from ..errors import ParameterError
 
 
@@ -56,6 +58,7 @@ _ROWS = (
     # Not in the paper. exp(-0.25) to exp(0.25) for the corrections.
     Parameter("PCORR", "P_corr", "1", 0.78, 1.28, "factor by which precipitation is multiplied"),
     Parameter("ECORR", "E_corr", "1", 0.78, 1.28, "factor by which potential ET is multiplied"),
+    Parameter("C", "θ_C", "1", 0.0, 1.0, "share of the lower zone that rises into dry soil", greatest=1.0),
     Parameter("WEIGHT", "w", "1", 0.0, 1.0, "weight of the component in all means", greatest=1.0),
 )
 
@@ -66,13 +69,18 @@ CORRECTIONS = ("PCORR", "ECORR")  # one value per cell
 PER_CELL = (*ROUTING, *CORRECTIONS)
 WEIGHT = "WEIGHT"
 STATIC = (*PER_CELL, WEIGHT)  # never dynamic
-STRUCTURE = (*CORRECTIONS, WEIGHT)  # of options that the paper's models do not have
-OPTIONAL = ("BETAET", *ROUTING, *STRUCTURE)  # default: linear ET, no routing, no correction, equal weights
+STRUCTURE = (*CORRECTIONS, "C", WEIGHT)  # of options that the paper's models do not have
+OPTIONAL = ("BETAET", *ROUTING, *STRUCTURE)  # default: linear ET, no routing, none of these
 REQUIRED = tuple(name for name in ALL_PARAMETERS if name not in OPTIONAL)
 # HBV's own: one value of each makes a model.
 PARAMETERS: dict[str, Parameter] = {
     name: row for name, row in ALL_PARAMETERS.items() if name not in STRUCTURE
 }
+
+
+def outputs_with(names: Collection[str]) -> tuple[str, ...]:
+    """The variables that HBV gives with the parameters ``names``: capillary rise only with ``C``."""
+    return OUTPUTS if "C" in names else tuple(name for name in OUTPUTS if name != "capillary_rise")
 
 
 def check_bounds(name: str, least: float, greatest: float, dtype: str) -> None:

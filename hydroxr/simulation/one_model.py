@@ -19,8 +19,8 @@ from ..inputs.resolve import Inputs, resolve
 from ..models.attribute_ranges import attribute_flag, knows_ranges
 from ..models.ensemble import Ensemble
 from ..models.model import Model
-from ..models.specs import LSTMStreamflow, Spec
-from ..physics.parameters import WEIGHT
+from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
+from ..physics.parameters import WEIGHT, outputs_with
 from .engine import segments
 from .engine.job import CARRY, OFFSET_ROWS, Job
 from .engine.plan import Plan, plan_run
@@ -198,25 +198,29 @@ def _describe(sim: xr.Dataset, inputs: Inputs, spec: Spec | None) -> None:
         sim["streamflow"].attrs["long_name"] = "streamflow per unit area"
 
 
-def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str]:
+def output_names(given: Model | Ensemble | Spec | xr.Dataset, variables: Sequence[str] | None) -> list[str]:
     """Names of the outputs to simulate: ``variables``, or all of the model.
 
     Parameters
     ----------
-    spec : DeltaHBV or LSTMStreamflow, optional
-        The description of the model; None for HBV with given parameters.
+    given : Model, Ensemble, DeltaHBV, LSTMStreamflow or Dataset
+        A model, its description, or the parameters of HBV.
 
     Raises
     ------
     MissingVariableError
         If the model has no such output.
     """
-    known = OUTPUTS if spec is None else spec.outputs
+    spec = given.description if isinstance(given, Model | Ensemble) else given
+    if isinstance(spec, DeltaHBV | LSTMStreamflow):
+        known = spec.outputs
+    else:
+        known = outputs_with([*spec] if isinstance(spec, xr.Dataset) else ())
     wanted = [variables] if isinstance(variables, str) else known if variables is None else variables
     unknown = [name for name in model_outputs(wanted) if name not in known]
     if not unknown:
         return list(dict.fromkeys(wanted))
-    if spec is not None and unknown[0] in OUTPUTS:
+    if isinstance(spec, LSTMStreamflow) and unknown[0] in OUTPUTS:
         raise MissingVariableError(
             f"{unknown[0]!r} is an output of HBV, and this model is {spec.called}, which gives only "
             f"{', '.join(known)}; select that, or use a δ model: hx.DeltaHBV(...)."
@@ -227,7 +231,7 @@ def output_names(spec: Spec | None, variables: Sequence[str] | None) -> list[str
 
 
 def checked_outputs(
-    spec: Spec | None, variables: Sequence[str] | None, components: bool, backend: str
+    given: Model | Ensemble | xr.Dataset, variables: Sequence[str] | None, components: bool, backend: str
 ) -> list[str]:
     """The model's own variables to simulate, those that derived ones need among them.
 
@@ -238,8 +242,8 @@ def checked_outputs(
     DescriptionError
         If the model does not support ``components`` or ``backend``.
     """
-    wanted = model_outputs(output_names(spec, variables))
-    if not isinstance(spec, LSTMStreamflow):
+    wanted = model_outputs(output_names(given, variables))
+    if not (isinstance(given, Model | Ensemble) and isinstance(given.description, LSTMStreamflow)):
         return wanted
     if components:
         raise DescriptionError("an LSTM of streamflow has no components of HBV; expected components=False.")

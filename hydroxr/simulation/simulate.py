@@ -117,8 +117,7 @@ def simulate(
     spinup
         Days to repeat before the run, see :func:`hydroxr.simulation.spinup.spin_up`.
     """
-    spec = model_or_parameters.description if isinstance(model_or_parameters, Model | Ensemble) else None
-    wanted = checked_outputs(spec, variables, components, backend)
+    wanted = checked_outputs(model_or_parameters, variables, components, backend)
     found = inputs_of(data)
     finish = derivation(found, variables)
     check_options(missing, dtype, backend)
@@ -200,8 +199,7 @@ def plan(
     if isinstance(given, Ensemble):
         initial_state = of_member(initial_state, 0, given, "the initial state")
         given = given.members[0]
-    spec = given.description if isinstance(given, Model) else None
-    wanted = checked_outputs(spec, variables, components, "auto")
+    wanted = checked_outputs(given, variables, components, "auto")
     check_options(missing, dtype, "auto")
     inputs = inputs_for(ds, model_or_parameters)
     run = prepare(inputs, given, initial_state, wanted, components=components, missing=missing, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Weights, hydrographs of components and corrections in labelled runs."""
+"""Weights and hydrographs of components, corrections and capillary rise in labelled runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.conventions.dimensions import component_mean
-from hydroxr.errors import DescriptionError
+from hydroxr.errors import DescriptionError, MissingVariableError
 from tests.conftest import FIT
 from tests.support.labelled import assert_same_values, in_two, make_parameters, untrained
 
@@ -20,6 +20,7 @@ ALL: dict[str, Any] = {
     "component_routing": True,
     "precipitation_correction": True,
     "pet_correction": True,
+    "capillary_rise": True,
 }
 SPEC = hx.DeltaHBV(components=2, network="filters", hidden=4, dynamic=("BETA", "BETAET"), **ALL)
 
@@ -38,6 +39,20 @@ def test_results_name_what_was_corrected(ds: xr.Dataset) -> None:
     parameters = ds.hbv.parameters(model)
     np.testing.assert_array_equal(parameters["PCORR"], factor)
     np.testing.assert_array_equal(parameters["ECORR"], sim["pet_correction"])
+
+
+def test_water_rises_where_the_model_lets_it(ds: xr.Dataset) -> None:
+    """It is a variable of such models alone, and C may vary from day to day."""
+    spec = hx.DeltaHBV(components=2, hidden=4, dynamic=("C",), capillary_rise=True)
+    sim = ds.hbv.simulate(untrained(spec))
+    assert bool((sim["capillary_rise"].sum("time") > 0).all())
+    assert sim.hbv.water_balance()["closed"].all()
+    without = untrained(hx.DeltaHBV(components=2, hidden=4))
+    assert "capillary_rise" not in ds.hbv.simulate(without)
+    with pytest.raises(MissingVariableError, match="'capillary_rise' is not an output of the model"):
+        ds.hbv.simulate(without, variables=["capillary_rise"])
+    with pytest.raises(DescriptionError, match=r"C is dynamic.*capillary_rise=True"):
+        hx.DeltaHBV(dynamic=("C",))
 
 
 def test_components_have_their_weights(ds: xr.Dataset) -> None:

@@ -29,7 +29,7 @@ RANGES = {
     "UH_SCALE": (0.5, 7.0, "day"),
 }
 # Of options that the paper's models do not have.
-OPTIONS = {"PCORR": (0.78, 1.28, "1"), "ECORR": (0.78, 1.28, "1"), "WEIGHT": (0, 1, "1")}
+OPTIONS = {"PCORR": (0.78, 1.28, "1"), "ECORR": (0.78, 1.28, "1"), "C": (0, 1, "1"), "WEIGHT": (0, 1, "1")}
 
 
 @pytest.mark.parametrize("name", ALL_PARAMETERS)

@@ -1,4 +1,4 @@
-"""What the paper's model does not have: weights and hydrographs of components, corrections of the forcing."""
+"""What the paper's model lacks: weights and hydrographs of components, corrections, capillary rise."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hydroxr.physics.arguments import total_storage
 from hydroxr.physics.cpu import loop as loop_cpu
 from tests.support import loops
 from tests.support.loops import agree, leaves_of, network
+from tests.support.oracle import simulate as oracle
 from tests.support.strategies import Case
 
 Tensors = dict[str, torch.Tensor]
@@ -27,9 +28,10 @@ def weights_of(cells: int, components: int) -> np.ndarray:
 
 
 def weighted(case: Case) -> Tensors:
-    """Leaves of a case with weights of components."""
+    """Leaves of a case with weights of components and capillary rise."""
     shares = torch.tensor(weights_of(case.cells, case.components))
-    return leaves_of(case) | {"WEIGHT": shares}
+    rising = torch.tensor(np.random.default_rng(6).random(tuple(shares.shape)))
+    return leaves_of(case) | {"WEIGHT": shares, "C": rising}
 
 
 SIZES = [(40, 9, 3), (70, 3, 16), (33, 1, 5), (5, 130, 2), (3, 1, 16)]
@@ -58,7 +60,7 @@ def full(case: Case) -> dict[str, np.ndarray]:
     size = (case.cells, case.components)
     own = {"UH_SHAPE": rng.uniform(0.5, 3.0, size), "UH_SCALE": rng.uniform(0.5, 3.0, size)}
     own |= {name: rng.uniform(0.8, 1.25, case.cells) for name in ("PCORR", "ECORR")}
-    return case.parameters | own | {"WEIGHT": weights_of(*size)}
+    return case.parameters | own | {"WEIGHT": weights_of(*size), "C": rng.random(size)}
 
 
 def total_change(case: Case, parameters: dict[str, np.ndarray], dtype: str, backend: str) -> np.ndarray:
@@ -84,6 +86,18 @@ def test_the_balance_closes_with_corrected_precipitation(dtype: str, most: float
     """On each day, with all options at once."""
     case = Case(13, 60, 3, 4, "freeze-thaw")
     assert abs(total_change(case, full(case), dtype, backend)).max() < most
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+def test_capillary_rise_is_that_of_the_publication(backend: str) -> None:
+    """All results and the last state are those of an implementation of its own."""
+    case = Case(18, 60, 3, 4)
+    parameters = case.parameters | {"C": np.random.default_rng(8).random((3, 4))}
+    found, last = simulate(*case.forcing, parameters, case.state(), OUTPUTS, backend=backend)
+    expected, end = oracle(*case.forcing, parameters, case.state())
+    for name, value in (expected | end).items():
+        np.testing.assert_allclose((found | last)[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
+    assert (found["capillary_rise"] > 0.01).any()
 
 
 def test_all_options_against_components_averaged_by_hand() -> None:
@@ -112,7 +126,7 @@ def test_gradients_of_all_options_are_exact(backend: str) -> None:
     """In float64, against finite differences; the weights are free to miss a sum of 1."""
     case = Case(15, 6, 2, 2, "wet")
     fixed = {name: torch.tensor(value) for name, value in full(case).items()}
-    names = ("PCORR", "ECORR", "UH_SHAPE", "UH_SCALE", "WEIGHT")
+    names = ("PCORR", "ECORR", "UH_SHAPE", "UH_SCALE", "WEIGHT", "C")
     state = {name: torch.tensor(value) for name, value in case.state().items()}
     forcing = [torch.tensor(value) for value in case.forcing]
     from hydroxr.physics.arguments import arrange_parameters

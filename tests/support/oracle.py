@@ -33,6 +33,7 @@ HBV_FLUXES = (
     "snow_infiltration",
     "effective_rainfall",
     "excess",
+    "capillary_rise",
     "percolation",
 )
 ROUTED = ("streamflow", "channel_storage")  # of the cell, not of a component
@@ -80,7 +81,12 @@ def day(p: float, t: float, pet: float, par: dict[str, float], state: dict[str, 
     evapotranspiration = soil - after
     soil = after
 
-    # 5. Upper and lower zone.
+    # 5. Capillary rise (HBV 1.1p of Song et al., 2024).
+    rise = min(lower, par.get("C", 0.0) * lower * (1.0 - min(soil / par["FC"], 1.0)))
+    soil = soil + rise
+    lower = lower - rise
+
+    # 6. Upper and lower zone.
     upper = upper + effective + excess
     percolation = min(upper, par["PERC"])
     upper = upper - percolation
@@ -105,6 +111,7 @@ def day(p: float, t: float, pet: float, par: dict[str, float], state: dict[str, 
         "snow_infiltration": infiltration,
         "effective_rainfall": effective,
         "excess": excess,
+        "capillary_rise": rise,
         "percolation": percolation,
         "snowpack": snowpack,
         "snow_liquid_water": liquid,

@@ -91,7 +91,7 @@ def _retreat(slab, before, weather, everything):  # type: ignore[no-untyped-def]
     for c in range(LANES):
         (runoff,) = get_lane(slab, RUNOFF * LANES + c, 1)
         none = type(runoff)(0.0)
-        fluxes = (none, none, none, none, none, none, none, none, none, none, none, none)
+        fluxes = (none, none, none, none, none, none, none, none, none, none, none, none, none)
         if everything:
             fluxes = get_lane(slab, FLUX * LANES + c, N_FLUXES)
         leaving = (fluxes[-3] + runoff, fluxes[-2] + runoff, fluxes[-1] + runoff)

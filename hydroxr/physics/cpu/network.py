@@ -249,8 +249,8 @@ def _share_of_precision(output):  # type: ignore[no-untyped-def]
 
 
 # ---- loops over lanes ---------------------------------------------------------------------------
-# The values v of a lane are in the order of the rows: 0-2 weather, 3-7 stores, and 8-20 BETA, FC, K0, K1,
-# K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET.
+# The values v of a lane are in the order of the rows: 0-2 weather, 3-7 stores, and 8-21 BETA, FC, K0, K1,
+# K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET, C.
 
 
 @inlined
@@ -270,7 +270,21 @@ def advance_with_network(slab, weather, everything, network, like):  # type: ign
         inflow, output = get_lane(slab, (OUTPUT - 1) * LANES + c, 2)
         share, _ = _share(output)
         stores, fluxes = _land(
-            inflow, share, v[2], v[5], v[6], v[7], v[9], v[10], v[11], v[12], v[13], v[14], v[15], v[20]
+            inflow,
+            share,
+            v[2],
+            v[5],
+            v[6],
+            v[7],
+            v[9],
+            v[10],
+            v[11],
+            v[12],
+            v[13],
+            v[14],
+            v[15],
+            v[20],
+            v[21],
         )
         set_lane(slab, (STORE + 2) * LANES + c, stores)
         if everything:
@@ -298,9 +312,9 @@ def retreat_with_network(slab, before, weather, everything, network, like, lanes
         share, slope = _share(output)
         (runoff,) = get_lane(slab, RUNOFF * LANES + c, 1)
         none = type(runoff)(0.0)
-        f = (none, none, none, none, none, none, none)
+        f = (none, none, none, none, none, none, none, none)
         if everything:
-            f = get_lane(slab, (FLUX + 5) * LANES + c, 7)
+            f = get_lane(slab, (FLUX + 5) * LANES + c, 8)
         d_soil, d_upper, d_lower = get_lane(slab, (COTANGENT + 2) * LANES + c, 3)
         of_land = (
             inflow,
@@ -317,6 +331,7 @@ def retreat_with_network(slab, before, weather, everything, network, like, lanes
             v[14],
             v[15],
             v[20],
+            v[21],
         )
         given = (
             d_soil,
@@ -326,9 +341,10 @@ def retreat_with_network(slab, before, weather, everything, network, like, lanes
             f[1],
             f[2],
             f[3],
-            f[4] + runoff,
+            f[4],
             f[5] + runoff,
             f[6] + runoff,
+            f[7] + runoff,
         )
         d_inflow, d_share, d_pet, stores, parameters = _land_adjoint(*(of_land + given))
         set_lane(slab, (COTANGENT + 2) * LANES + c, stores)

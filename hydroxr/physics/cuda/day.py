@@ -133,29 +133,30 @@ def make_with_network(number: Any) -> tuple[Function, Function]:
     @device
     def day(network, hidden, values):  # type: ignore[no-untyped-def]
         precipitation, temperature, pet, snowpack, liquid, soil_moisture, upper, lower = values[:8]
-        BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET = values[8:]
+        BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET, C = values[8:]
         snowpack, liquid, rainfall, snowfall, melt, refreezing, from_snow = snow(
             precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH
         )
         inflow = rainfall + from_snow
         share, _, _ = shares(network, hidden, inflow, soil_moisture, BETA, FC)
         stores, fluxes = land(
-            inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL, BETAET
+            inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL, BETAET, C
         )
         return (snowpack, liquid, *stores), (rainfall, snowfall, melt, refreezing, from_snow, *fluxes)
 
     @device
     def adjoint(network, hidden, values):  # type: ignore[no-untyped-def]
         precipitation, temperature, pet, snowpack, liquid, soil_moisture, upper, lower = values[:8]
-        BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET = values[8:21]
-        d_snowpack, d_liquid = values[21:23]
-        d_rainfall, d_snowfall, d_melt, d_refreezing, d_from_snow = values[26:31]
+        BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET, C = values[8:22]
+        d_snowpack, d_liquid = values[22:24]
+        d_rainfall, d_snowfall, d_melt, d_refreezing, d_from_snow = values[27:32]
         of_snow = (precipitation, temperature, snowpack, liquid, TT, CFMAX, CFR, CWH)
         _, _, rainfall, _, _, _, from_snow = snow(*of_snow)
         inflow = rainfall + from_snow
         share, slope, slopes = shares(network, hidden, inflow, soil_moisture, BETA, FC)
-        of_land = (inflow, share, pet, soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL, BETAET)
-        d_inflow, d_share, d_pet, d_stores, d_land = land_adjoint(*(of_land + values[23:26] + values[31:]))
+        soil = (soil_moisture, upper, lower, FC, K0, K1, K2, LP, PERC, UZL, BETAET, C)
+        of_land = (inflow, share, pet, *soil)
+        d_inflow, d_share, d_pet, d_stores, d_land = land_adjoint(*(of_land + values[24:27] + values[32:]))
         d_output = d_share * slope
         d_inflow = d_inflow + d_output * slopes[0]
         d_snows = (d_snowpack, d_liquid, d_rainfall + d_inflow, d_snowfall, d_melt, d_refreezing)
@@ -164,7 +165,7 @@ def make_with_network(number: Any) -> tuple[Function, Function]:
         )
         stores = (d_snowpack, d_liquid, d_stores[0] + d_output * slopes[1], d_stores[1], d_stores[2])
         before = (d_output * slopes[2], d_land[0] + d_output * slopes[3])
-        parameters = before + d_land[1:7] + (d_TT, d_CFMAX, d_CFR, d_CWH, d_land[7])
+        parameters = before + d_land[1:7] + (d_TT, d_CFMAX, d_CFR, d_CWH, d_land[7], d_land[8])
         return stores, parameters, (d_precipitation, d_temperature, d_pet), d_output, inflow
 
     return day, adjoint

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..equations import DAY_FLUXES, DAY_PARAMETERS, STORES, Function
 from .day import N_WEIGHTS, NUMBERS, SIMULATED, cuda, device, make_plain, make_with_network
-from .memory import add, five, load, put_five, room_of, save, thirteen
+from .memory import add, five, fourteen, load, put_five, room_of, save
 
 MOST_COMPONENTS = 256  # threads per block, at the largest number of registers per thread
 
@@ -123,8 +123,8 @@ def _make_forward(number: Any, kind: Any, day_of: Function) -> Callable[..., Non
             load(values, daily, dynamic, int(held[day]) * lanes + lane, n_rows * lanes)
             if keep and active:
                 put_five(stores, kept, day * _N_STORES * lanes + lane, lanes)
-            stores, fluxes = day_of(network, hidden, today + stores + thirteen(values))
-            everything = stores + fluxes + (fluxes[9] + fluxes[10] + fluxes[11],)
+            stores, fluxes = day_of(network, hidden, today + stores + fourteen(values))
+            everything = stores + fluxes + (fluxes[10] + fluxes[11] + fluxes[12],)
             slot = 0
             for i in range(_N_SERIES):
                 if wanted >> i & 1:
@@ -150,7 +150,7 @@ def _make_product(zero: Any, day_of: Function) -> Function:
     def product(network, hidden, inputs, given, wanted):  # type: ignore[no-untyped-def]
         """Cotangents of means times what was averaged on a day: the gradient of the weight of a lane."""
         stores, fluxes = day_of(network, hidden, inputs)
-        averaged = stores + fluxes + (fluxes[9] + fluxes[10] + fluxes[11],)
+        averaged = stores + fluxes + (fluxes[10] + fluxes[11] + fluxes[12],)
         total = zero
         for i in range(_N_SERIES):
             if wanted >> i & 1:
@@ -246,17 +246,17 @@ def _make_backward(
                     given[i] = d_series[place]
                     place += n_days * of_day
             if weighted:
-                d_weight += product(network, hidden, before + thirteen(values), given, wanted)
+                d_weight += product(network, hidden, before + fourteen(values), given, wanted)
             for i in range(_N_SERIES):
                 if wanted >> i & 1:
                     given[i] *= share
             a, b, c, d, e = d_stores
             d_stores = (a + given[0], b + given[1], c + given[2], d + given[3], e + given[4])
-            runoff = given[17]
+            runoff = given[18]
             d_fluxes = (given[5], given[6], given[7], given[8], given[9], given[10], given[11], given[12])
-            d_flows = (given[13], given[14] + runoff, given[15] + runoff, given[16] + runoff)
+            d_flows = (given[13], given[14], given[15] + runoff, given[16] + runoff, given[17] + runoff)
             d_stores, d_parameters, d_today, d_total, inflow = adjoint_of(
-                network, hidden, before + thirteen(values) + d_stores + d_fluxes + d_flows
+                network, hidden, before + fourteen(values) + d_stores + d_fluxes + d_flows
             )
             for i in range(_N_PARAMETERS):
                 today[i] = d_parameters[i]

@@ -50,8 +50,8 @@ def put_five(values, target, start, step):  # type: ignore[no-untyped-def]
 
 
 @device
-def thirteen(v):  # type: ignore[no-untyped-def]
-    return v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12]
+def fourteen(v):  # type: ignore[no-untyped-def]
+    return v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13]
 
 
 @device
