@@ -10,45 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import xarray as xr
 
 if TYPE_CHECKING:
-    from typing import TypedDict, Unpack
+    from typing import Unpack
 
     from distributed import Client
 
     from ..models.ensemble import Ensemble
     from ..models.model import Model
     from ..models.specs import Spec
-
-    class _Options(TypedDict, total=False):
-        """Options of ``fit`` that do not change the type of the result."""
-
-        attributes: Sequence[str] | None
-        time: slice | None
-        iterations: int | None
-        batch: int | None
-        window: int | None
-        warmup: int | None
-        seed: int
-        device: str
-        progress: bool
-        optimizer: Literal["adam", "adadelta"] | None
-        learning_rate: float | None
-        preset: Literal["default", "long", "paper"]
-        loss: str | Mapping[str, float] | Callable[..., Any] | None
-        validation: slice | xr.DataArray | Sequence[Any] | None
-        checkpoint: str | os.PathLike[str] | None
-        checkpoint_every: int | timedelta | None
-        resume: str | os.PathLike[str] | None
-        client: Client | None
-        schedule: Literal["cosine", "constant"] | None
-        epochs: int | None
-        warmup_gradient: bool | None
-        warmup_parameters: Literal["daily", "last day"] | None
-        dropout: float | None
-        clip: float | Literal["preset"] | None
-        precision: Literal["auto", "float32", "bfloat16"] | None
-        validate_every: int | None
-        patience: int | None
-        missing: Literal["raise", "drop"]
+    from ..training.options import FitOptions
 
 
 class TrainingMethods:
@@ -58,7 +27,7 @@ class TrainingMethods:
 
     @overload
     def fit(
-        self, spec: Spec, target: str = "streamflow", *, seeds: None = None, **options: Unpack[_Options]
+        self, spec: Spec, target: str = "streamflow", *, seeds: None = None, **options: Unpack[FitOptions]
     ) -> Model: ...
 
     @overload
@@ -68,7 +37,7 @@ class TrainingMethods:
         target: str = "streamflow",
         *,
         seeds: int | Sequence[int],
-        **options: Unpack[_Options],
+        **options: Unpack[FitOptions],
     ) -> Ensemble: ...
 
     def fit(
@@ -100,6 +69,7 @@ class TrainingMethods:
         warmup_gradient: bool | None = None,
         warmup_parameters: Literal["daily", "last day"] | None = None,
         dropout: float | None = None,
+        attribute_noise: float | None = None,
         clip: float | Literal["preset"] | None = "preset",
         precision: Literal["auto", "float32", "bfloat16"] | None = None,
         validate_every: int | None = None,
@@ -180,6 +150,9 @@ class TrainingMethods:
             Dynamic parameters during the warm-up: those of each day, or those of its last day.
         dropout : float, optional
             Share of the LSTM's weights that each pass drops. Default: that of ``spec``, or of the preset.
+        attribute_noise : float, optional
+            Noise that each pass adds to the attributes, in standard deviations; default 0. With 0.2 to 0.4 a
+            regional model does better in ungauged basins.
         clip : float, optional
             Largest norm of the gradient; None: no limit. Default "preset": 1, or None in preset "paper".
         precision : {"auto", "float32", "bfloat16"}, optional
@@ -241,6 +214,7 @@ class TrainingMethods:
             warmup_gradient=warmup_gradient,
             warmup_parameters=warmup_parameters,
             dropout=dropout,
+            attribute_noise=attribute_noise,
             clip=clip,
             precision=precision,
             validate_every=validate_every,
@@ -283,6 +257,7 @@ class TrainingMethods:
         warmup_gradient: bool | None = None,
         warmup_parameters: Literal["daily", "last day"] | None = None,
         dropout: float | None = None,
+        attribute_noise: float | None = None,
         clip: float | Literal["preset"] | None = "preset",
         precision: Literal["auto", "float32", "bfloat16"] | None = None,
         validate_every: int | None = None,
@@ -328,7 +303,7 @@ class TrainingMethods:
             As in :meth:`fit`.
         device, preset, loss, checkpoint_every, schedule, epochs, warmup_gradient, warmup_parameters, dropout
             As in :meth:`fit`.
-        clip, precision, validate_every, patience
+        attribute_noise, clip, precision, validate_every, patience
             As in :meth:`fit`.
         **unknown
             Not accepted; the error lists all options.
@@ -392,6 +367,7 @@ class TrainingMethods:
             warmup_gradient=warmup_gradient,
             warmup_parameters=warmup_parameters,
             dropout=dropout,
+            attribute_noise=attribute_noise,
             clip=clip,
             precision=precision,
             validate_every=validate_every,

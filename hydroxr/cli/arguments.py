@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PRESETS = ("default", "long", "paper")
 
+_NOISE_HELP = "noise of the attributes in training, in standard deviations (default: 0)"
 _TIME_HELP = "first and last day, such as 1980-10-01:1995-09-30 (default: all days)"
 
 
@@ -115,6 +116,7 @@ def _add_training(fit: argparse.ArgumentParser) -> None:
         "--iterations", type=int, help="training steps (default: 1500; with --network constant 300)"
     )
     fit.add_argument("--batch", type=int, help="windows per training step (default: 100)")
+    fit.add_argument("--attribute-noise", type=float, help=_NOISE_HELP)
     fit.add_argument(
         "--preset",
         choices=_PRESETS,
@@ -217,7 +219,10 @@ def _add_reproduce(commands_of: Commands) -> None:
     _data(reproduce)
     reproduce.add_argument("--out", type=Path, required=True, help="folder for models, scores and the table")
     reproduce.add_argument(
-        "--models", nargs="+", choices=commands.MODELS, help="models to train (default: all of the split)"
+        "--models",
+        nargs="+",
+        help="models to train (default: all of the paper in the split): those of 'fit --model', and filters, "
+        "mlp, gauged, gauged-corrected and ungauged, which the paper does not have",
     )
     reproduce.add_argument(
         "--seeds",
@@ -237,6 +242,7 @@ def _add_reproduce(commands_of: Commands) -> None:
     reproduce.add_argument("--hidden", type=int, default=256, help="width of the networks (default: 256)")
     reproduce.add_argument("--iterations", type=int, help="training steps (default: the preset's)")
     reproduce.add_argument("--preset", choices=_PRESETS, help="training protocol (default: default)")
+    reproduce.add_argument("--attribute-noise", type=float, help=_NOISE_HELP)
     reproduce.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     reproduce.add_argument(
         "--et",

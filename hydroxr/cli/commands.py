@@ -47,6 +47,7 @@ def fit(given: Namespace) -> None:
         batch=given.batch,
         seed=given.seed,
         preset=given.preset,
+        attribute_noise=given.attribute_noise,
         validation=given.validation,
         checkpoint=given.checkpoint,
     )
@@ -139,7 +140,7 @@ def reproduce(given: Namespace) -> None:
             done = (given.out / run.name / FACTS).is_file()
             print(f"{run.name:<24}{'done' if done else 'not done'}")
         return
-    options = {name: getattr(given, name) for name in ("preset", "iterations")}
+    options = {name: getattr(given, name) for name in ("preset", "iterations", "attribute_noise")}
     reproduce(
         open_data(given.data),
         given.out,

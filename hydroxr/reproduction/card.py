@@ -21,7 +21,8 @@ from ..models.pretrained import CARD
 from ..models.specs import DeltaHBV
 from .records import FACTS, settings_of
 from .records import SCORES as SCORES_FILE
-from .results import RESULTS
+from .results import SHIPPED
+from .runs import of_paper
 from .scores import OBSERVED_INDICES
 from .table import CORRELATIONS, summary
 
@@ -106,8 +107,9 @@ def ship_results(results: xr.Dataset, folder: str | os.PathLike[str]) -> Path:
     for each, array in kept.data_vars.items():
         if array.dtype == "float64":
             kept[each] = array.astype("float32")
-    kept.hbv.to_netcdf(Path(folder) / RESULTS, overwrite=True)
-    return Path(folder) / RESULTS
+    path = Path(folder) / SHIPPED["paper" if of_paper(results["model"].values) else "own"]
+    kept.hbv.to_netcdf(path, overwrite=True)
+    return path
 
 
 def card(name: str, model: Model, scores: xr.Dataset, data: str, tested: str, known: str) -> str:

@@ -116,8 +116,15 @@ def protocol_text(settings: dict[str, Any]) -> str:
     usual = {row.name: row.default for row in fields(Protocol)}
     others = [
         f"{name} {protocol[name]}"
-        for name in ("clip", "precision", "warmup_gradient", "warmup_parameters", "patience")
-        if protocol[name] != usual[name]
+        for name in (
+            "attribute_noise",
+            "clip",
+            "precision",
+            "warmup_gradient",
+            "warmup_parameters",
+            "patience",
+        )
+        if protocol.get(name, usual[name]) != usual[name]
     ]
     text = (
         f"preset {protocol['preset']!r}: loss {loss}; {protocol['optimizer']} with a rate of "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import xarray as xr
 
@@ -13,10 +14,16 @@ from ..inputs.cells import select_cells
 from ..models import pretrained
 from ..support.atomic import write_whole
 from .records import FACTS, SCORES, days_of, protocol_text, read_facts, settings_of
+from .runs import of_paper
 from .scores import observed_indices, observed_means, one_dataset
 from .table import markdown
 
 RESULTS = "results.nc"
+SHIPPED = {"paper": RESULTS, "own": "results_own.nc"}
+_TITLES = {
+    True: "Differentiable HBV models and an LSTM, trained and tested as in Feng et al. (2022)",
+    False: "Differentiable HBV models with networks without recurrence, tested as in Feng et al. (2022)",
+}
 TABLE = "table.md"
 
 
@@ -34,8 +41,9 @@ def collect(out: Path, ds: xr.Dataset, training: slice, test: slice) -> xr.Datas
     found = None
     while found != (now := _finished(out)):  # another process may finish a run meanwhile
         found = now
-        results = _collected(sorted(found), ds).assign_attrs(
-            title="Differentiable HBV models and an LSTM, trained and tested as in Feng et al. (2022)",
+        results = _collected(sorted(found), ds)
+        results = results.assign_attrs(
+            title=_TITLES[of_paper(results["model"].values)],
             training_period=" to ".join(days_of(training)),
             test_period=" to ".join(days_of(test)),
         )
@@ -63,14 +71,16 @@ def _collected(runs: Sequence[Path], ds: xr.Dataset) -> xr.Dataset:
     return one_dataset(parts, facts).merge(indices, compat="override", join="override")
 
 
-def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
-    """Open the scores of the models of Feng et al. (2022), trained and tested by hydroxr on CAMELS-US.
+def open_results(ds: xr.Dataset | None = None, models: Literal["paper", "own"] = "paper") -> xr.Dataset:
+    """Open the scores of models that hydroxr trained and tested on CAMELS-US.
 
     Parameters
     ----------
     ds : Dataset, optional
         Your copy of CAMELS (:func:`hydroxr.open_camels`). It adds what hydroxr may not distribute: positions,
         observed baseflow indices, mean precipitation and mean observed streamflow.
+    models : {"paper", "own"}
+        Those of Feng et al. (2022), or those with hydroxr's networks without recurrence.
 
     Returns
     -------
@@ -84,7 +94,7 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
     DataFileError
         If this installation has no results.
     DescriptionError
-        If ``ds`` is no Dataset.
+        If ``ds`` is no Dataset, or ``models`` is not known.
     CoordinateError
         If ``ds`` lacks one of the catchments.
     """
@@ -93,7 +103,9 @@ def open_results(ds: xr.Dataset | None = None) -> xr.Dataset:
             f"ds is {ds!r}; expected nothing, or your copy of CAMELS, hx.open_camels(folder): the results "
             f"come with hydroxr. Results of your own runs: hx.open_run('FOLDER/{RESULTS}')."
         )
-    path = pretrained.FOLDER / RESULTS
+    if models not in SHIPPED:
+        raise DescriptionError(f"models={models!r} is not known; expected 'paper' or 'own'.")
+    path = pretrained.FOLDER / SHIPPED[models]
     if not path.is_file():
         raise DataFileError(
             "this installation of hydroxr has no results; `python -m hydroxr reproduce` makes them from "

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import DescriptionError
 from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
 
-# The most important first, in case time does not suffice for all.
+# The paper's, the most important first, in case time does not suffice for all.
 MODELS = ("dn-bt-gt", "lstm", "dn", "d1", "dn-nnr", "dn-bt", "dn-gt")
+_UNGAUGED = DeltaHBV(dynamic=("BETA", "BETAET"), component_weights=True, component_routing=True)
+# Those with a network of their own: the defaults, and what suits catchments without and with a gauge best.
+OWN = {
+    "filters": DeltaHBV(dynamic=("BETA", "BETAET")),
+    "mlp": DeltaHBV(),
+    "ungauged": _UNGAUGED,
+    "gauged": replace(_UNGAUGED, gauge_offsets=True),
+    "gauged-corrected": replace(_UNGAUGED, gauge_offsets=True, precipitation_correction=True),
+}
 # Variable that divides the cells into folds; None: no folds.
 ENSEMBLE = "ensemble"
 SPLITS: dict[str, str | None] = {"time": None, ENSEMBLE: None, "pub": "pub_fold", "pur": "pur_region"}
@@ -24,7 +33,7 @@ class Run:
     Parameters
     ----------
     model : str
-        A name of ``DeltaHBV.ladder()``, or ``"lstm"``.
+        A name of ``DeltaHBV.ladder()``, ``"lstm"``, or a name of :data:`OWN`.
     seed : int
         Random seed.
     split : {"time", "ensemble", "pub", "pur"}
@@ -45,6 +54,11 @@ class Run:
         return f"{self.model}/seed{self.seed}" + ("" if self.split == "time" else f"-{self.split}")
 
 
+def of_paper(models: Iterable[str]) -> bool:
+    """Whether any of these models is the paper's."""
+    return any(model in MODELS for model in models)
+
+
 def group_of(name: str) -> tuple[str, str]:
     """Model and split of a run by its name; an ensemble belongs to the split "time"."""
     model, _, rest = name.partition("/")
@@ -61,10 +75,10 @@ def specification(model: str, hidden: int) -> Spec:
     """
     if model == "lstm":
         return LSTMStreamflow(hidden=hidden)
-    ladder = DeltaHBV.ladder()
-    if model not in ladder:
-        raise DescriptionError(f"model {model!r} is not known; expected one of {', '.join(MODELS)}.")
-    return replace(ladder[model], hidden=hidden)
+    known = DeltaHBV.ladder() | OWN
+    if model not in known:
+        raise DescriptionError(f"model {model!r} is not known; expected one of {', '.join((*MODELS, *OWN))}.")
+    return replace(known[model], hidden=hidden)
 
 
 def chosen_runs(
@@ -77,7 +91,7 @@ def chosen_runs(
     Parameters
     ----------
     models : sequence of str, optional
-        Default: all models in the split "time", fewer in the others.
+        Default: all models of the paper in the split "time", fewer in the others.
     seeds : sequence of int, optional
         Seeds of each model. Default: 0; in the split "time" 0, 1 and 2 for δn(γt,βt) and the LSTM.
     splits : sequence of str
@@ -88,7 +102,7 @@ def chosen_runs(
     DescriptionError
         If a model or a split is not known.
     """
-    for given, known in ((models or (), MODELS), (splits, tuple(SPLITS))):
+    for given, known in ((models or (), (*MODELS, *OWN)), (splits, tuple(SPLITS))):
         for name in given:
             if name not in known:
                 raise DescriptionError(f"{name!r} is not known; choose from {', '.join(known)}.")

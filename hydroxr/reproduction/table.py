@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import xarray as xr
 
-from .runs import MODELS, SPLITS, chosen_runs
+from .runs import MODELS, OWN, SPLITS, chosen_runs, of_paper
 
 # Feng et al. (2022), Table 2: median NSE, spatial correlation of Q2/Q with the BFI of Ladson et al.
 # (2013), median temporal correlation of ET with MOD16A2. 671 catchments, test period 1995-2010, Daymet.
@@ -28,6 +28,9 @@ _TITLES = {
 }
 _SEVERAL_MODELS = "Iterations are those of each model, minutes those of all together."
 _PAPER_HIDDEN = 256
+_OF_PAPER = (
+    " The paper's values are of 671 catchments, these of those with observations in the training period."
+)
 _NO_ET = (
     "ET: the temporal correlation with MOD16A2 needs that product, which is not part of CAMELS. "
     "`reproduce(..., et=...)`, or `--et FILE`, fills the column."
@@ -51,7 +54,11 @@ _HEADER = (
     "model",
     "seeds",
     "NSE",
+    "NSE 25 %",
+    "NSE 10 %",
     "KGE",
+    "log-NSE",
+    "bias %",
     "FLV %",
     "FHV %",
     "r(BFI L13)",
@@ -75,13 +82,18 @@ def summary(results: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     Dataset, (run,)
-        ``nse``, ``kge``, ``flv``, ``fhv``, ``et_correlation`` (medians, NaN where there is none),
+        ``nse``, ``kge``, ``log_nse``, ``flv``, ``fhv``, ``et_correlation`` (medians, NaN where there is
+        none), ``nse_25``, ``nse_10`` (NSE that a quarter, or a tenth, of the cells does not reach), ``bias``
+        (median, %),
         ``r_bfi_l13``, ``r_bfi_usgs`` (correlation of ΣQ2/ΣQ with the observed index),
         ``r_et_water_balance`` (of mean evapotranspiration with precipitation less observed streamflow);
         NaN where nothing says what was observed.
     """
     dim = _cell_dimension(results)
-    out = {name: results[name].median(dim) for name in ("nse", "kge", "flv", "fhv")}
+    out = {name: results[name].median(dim) for name in ("nse", "kge", "log_nse", "flv", "fhv")}
+    for percent in (25, 10):
+        out[f"nse_{percent}"] = results["nse"].quantile(percent / 100, dim).drop_vars("quantile")
+    out["bias"] = 100 * (results["beta"].median(dim) - 1)
     nothing = xr.full_like(results["nse"].isel({dim: 0}, drop=True), np.nan)
     out["et_correlation"] = results["et_correlation"].median(dim) if "et_correlation" in results else nothing
     with_water_balance = results
@@ -100,34 +112,35 @@ def summary(results: xr.Dataset) -> xr.Dataset:
 def markdown(results: xr.Dataset) -> str:
     """The table of the paper in Markdown: these results and the published values."""
     numbers = summary(results)
-    lines = _head(results)
+    with_paper = of_paper(results["model"].values)
+    lines = _head(results, with_paper)
     for split, title in _TITLES.items():
         part = numbers.isel(run=np.flatnonzero(results["split"].values == split))
         if not part.sizes["run"]:
             continue
-        published = split == "time"  # the paper has this split alone
+        published = with_paper and split == "time"  # the paper has this split alone
         header = _HEADER + _PAPER if published else _HEADER
-        lines += ["", f"## {title}", *([] if published else ["", _SEVERAL_MODELS])]
+        lines += ["", f"## {title}", *([] if split == "time" else ["", _SEVERAL_MODELS])]
         lines += ["", _row(header), _row("---" for _ in header)]
-        for name in (name for name in MODELS if name in part["model"].values):
+        for name in (name for name in (*MODELS, *OWN) if name in part["model"].values):
             lines.append(_model_row(part.isel(run=part["model"].values == name), name, published))
     protocols = _protocols(results)
     lines += ["", *protocols] if protocols else []
     done = set(map(str, results["run"].values))
-    absent = [run.name for run in chosen_runs(splits=tuple(SPLITS)) if run.name not in done]
+    absent = [run.name for run in chosen_runs(splits=tuple(SPLITS)) if with_paper and run.name not in done]
     notes = [f"Not done: {', '.join(absent)}."] if absent else []
     delta = numbers["model"].values != "lstm"  # an LSTM has none
     if bool(numbers["et_correlation"].isnull().values[delta].any()):
         notes.append(_NO_ET)
     notes += [
-        _NO_NLDAS,
+        *([_NO_NLDAS] if with_paper else []),
         f"Hardware: {_all_of(results, 'hardware')}.",
         f"Versions: {_all_of(results, 'versions')}.",
     ]
     return "\n".join(lines + [line for note in notes for line in ("", note)]) + "\n"
 
 
-def _head(results: xr.Dataset) -> list[str]:
+def _head(results: xr.Dataset, with_paper: bool) -> list[str]:
     """Title, periods and catchments."""
     dim = _cell_dimension(results)
     tested = results["nse"].notnull().any("run")
@@ -139,8 +152,7 @@ def _head(results: xr.Dataset) -> list[str]:
         f"Trained on {results.attrs.get('training_period', '?')}, tested on "
         f"{results.attrs.get('test_period', '?')}, {results.sizes[dim]} catchments; medians over the "
         f"catchments{without}, correlations over the catchments; several seeds: their mean, and the standard "
-        "deviation over them. The paper's values are of 671 catchments, these of those with observations in "
-        "the training period.",
+        "deviation over them." + (_OF_PAPER if with_paper else ""),
     ]
 
 
@@ -167,18 +179,20 @@ def _cell_dimension(results: xr.Dataset) -> str:
 
 
 def _model_row(part: xr.Dataset, name: str, published: bool) -> str:
-    symbol = str(part["symbol"].values[0])
+    symbol = str(part["symbol"].values[0]) + (f", {name}" if name in OWN else "")
     names = part["members"] if "members" in part.coords else part["seed"]
     seeds = ", ".join(str(seed) for seed in names.values)
     cells = [symbol, seeds]
-    cells += [_number(part[key].values, 3) for key in ("nse", "kge")]
-    cells += [_number(part[key].values, 1) for key in ("flv", "fhv")]
+    cells += [_number(part[key].values, 3) for key in ("nse", "nse_25", "nse_10", "kge", "log_nse")]
+    cells += [_number(part[key].values, 1) for key in ("bias", "flv", "fhv")]
     cells += [_number(part[key].values, 3) for key in (*CORRELATIONS, "et_correlation")]
     done = sorted({int(number) for number in part["iterations"].values})
     cells += [" to ".join(str(number) for number in dict.fromkeys([done[0], done[-1]]))]
     cells += [f"{part['seconds'].values.mean() / 60:.0f}"]
     if published:
-        cells += ["" if value is None else f"{value:.3f}" for value in PUBLISHED[name]]
+        cells += [
+            "" if value is None else f"{value:.3f}" for value in PUBLISHED.get(name, [None] * len(_PAPER))
+        ]
     return _row(cells)
 
 

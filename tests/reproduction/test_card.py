@@ -140,8 +140,26 @@ def test_results_of_all_runs_ship(
     assert summary(results.isel(basin=[0, 1, 3]))["r_et_water_balance"].isnull().all()
     with pytest.raises(CoordinateError, match=r"there is no basin .* in the Dataset"):
         hx.open_results(make_data().isel(basin=[0, 1]))
+    with pytest.raises(DescriptionError, match=r"models='mine' is not known"):
+        hx.open_results(models="mine")  # type: ignore[arg-type]
     with pytest.raises(DescriptionError, match=r"ds is 'path'.*open_camels.*FOLDER/results.nc"):
         hx.open_results("path")
+
+
+def test_results_of_models_that_the_paper_does_not_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have a file and a table of their own, without the paper's values; rows have the models' names."""
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    own = run(tmp_path / "runs", models=["mlp", "ungauged"], seeds=[0], attribute_noise=0.3)
+    assert ship_results(own, tmp_path).name == "results_own.nc"
+    text = markdown(hx.open_results(models="own"))
+    assert "| δn, mlp |" in text
+    assert "| δn(γt,βt), ungauged |" in text
+    assert "attribute_noise 0.3" in text
+    assert "paper: NSE" not in text
+    with pytest.raises(DataFileError, match="has no results"):
+        hx.open_results()
 
 
 def test_the_results_that_come_with_hydroxr() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import hydroxr as hx
@@ -22,6 +24,11 @@ def test_which_runs_there_are() -> None:
     assert {run.name for run in means} == {"dn-bt-gt/ensemble", "lstm/ensemble"}
     assert chosen_runs(["d1"], [4], ("time", "pur")) == (Run("d1", 4), Run("d1", 4, "pur"))
     assert specification("dn-nnr", 8) == hx.DeltaHBV(runoff_network=True, hidden=8, network="lstm")
+    assert chosen_runs(["gauged"]) == (Run("gauged"),)
+    gauged, ungauged = (specification(name, 8) for name in ("gauged", "ungauged"))
+    assert isinstance(gauged, hx.DeltaHBV)
+    assert (gauged.gauge_offsets, gauged.hidden) == (True, 8)
+    assert ungauged == replace(gauged, gauge_offsets=False)
     for wrong in ({"models": ["dn-tb"]}, {"splits": ("space",)}):
         with pytest.raises(DescriptionError, match="not known"):
             chosen_runs(**wrong)

@@ -76,6 +76,9 @@ class Protocol:
         Static parameters are always those of the last day of the window. An LSTM of streamflow ignores it.
     dropout : float
         Share of the LSTM's weights that are dropped in each pass.
+    attribute_noise : float
+        Standard deviation of noise that each pass adds to the attributes, in standard deviations of the
+        training cells. A network then relies less on what single cells have, and does better in others.
     clip : float, optional
         Largest norm of the gradient; longer gradients are shortened to it. None: no limit.
     precision : {"auto", "float32", "bfloat16"}
@@ -106,6 +109,7 @@ class Protocol:
     warmup_gradient: bool = True
     warmup_parameters: str = "daily"
     dropout: float = 0.1
+    attribute_noise: float = 0.0
     clip: float | None = 1.0
     precision: str = "auto"
     validate_every: int = 100
@@ -129,6 +133,7 @@ class Protocol:
         if not isinstance(self.dropout, float | int | np.number) or not 0.0 <= self.dropout < 1.0:
             raise DescriptionError(f"dropout is {self.dropout!r}; expected a share from 0 to below 1.")
         kept["dropout"] = float(self.dropout)
+        kept["attribute_noise"] = _number("attribute_noise", self.attribute_noise, or_zero=True)
         if (self.iterations is None) == (self.epochs is None):
             raise DescriptionError(
                 f"iterations is {self.iterations} and epochs is {self.epochs}; expected one of them."
@@ -300,6 +305,8 @@ def make_protocol(preset: str, network: str, changes: dict[str, Any]) -> Protoco
             **changes,
         }
     protocol = replace(base, **changes)
+    if protocol.attribute_noise and network == "constant":
+        raise DescriptionError("a constant network reads no attributes; expected attribute_noise=0.")
     wanted = [name for name in parts_of(protocol.loss) if name in OUTPUT_LOSSES]
     if wanted and network != "streamflow":
         raise DescriptionError(
@@ -332,8 +339,10 @@ def _whole(name: str, value: Any) -> int:
     return int(value)
 
 
-def _number(name: str, value: Any) -> float:
+def _number(name: str, value: Any, or_zero: bool = False) -> float:
     is_number = isinstance(value, float | int | np.number) and not isinstance(value, bool)
-    if not is_number or not (np.isfinite(value) and value > 0):
-        raise DescriptionError(f"{name} is {value!r}; expected a number above 0.")
+    if not is_number or not (np.isfinite(value) and (value > 0 or (or_zero and value == 0))):
+        raise DescriptionError(
+            f"{name} is {value!r}; expected a number above 0{', or 0' if or_zero else ''}."
+        )
     return float(value)

@@ -194,11 +194,19 @@ class Training:
         forcing = self.forcing[rows, places]
         observed = self.observed[rows[self.protocol.warmup :], places]
         if isinstance(self.module, StreamflowNetwork):
-            return observed, batch_output(self.module, forcing, self.attributes[places], self.protocol), {}
+            attributes = self._attributes()[places]
+            return observed, batch_output(self.module, forcing, attributes, self.protocol), {}
         features = None if self.features is None else self.features[block_days(rows), places]
-        parameters = batch_parameters(self.module, forcing, self.attributes, places, features)
+        parameters = batch_parameters(self.module, forcing, self._attributes(), places, features)
         streamflow = batch_streamflow(self.module, forcing, parameters, self.protocol)
         return observed, streamflow, dict(parameters)
+
+    def _attributes(self) -> Tensor:
+        """The attributes of all cells, (space, attribute), with the noise of the protocol."""
+        noise = self.protocol.attribute_noise
+        if not noise or isinstance(self.module, ConstantParameters):
+            return self.attributes
+        return self.attributes + noise * self.module.attribute_std * torch.randn_like(self.attributes)
 
     def _features(self) -> Tensor | None:
         """A filter network's inputs on all days: computed once from the whole record, not for each window."""

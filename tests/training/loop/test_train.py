@@ -11,9 +11,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.errors import (
-    HydroxrWarning,
-)
+from hydroxr.errors import DescriptionError, HydroxrWarning
 from tests.conftest import FIT
 from tests.support.labelled import make_dataset
 from tests.support.trainings import KINDS, LATER, SPECS, Trouble, fit
@@ -51,6 +49,22 @@ def test_dropout_is_the_protocol_s_unless_the_description_has_its_own(ds: xr.Dat
     assert ds.hbv.fit(own, preset="paper", **FIT).description.dropout == 0.25
     assert ds.hbv.fit(own, dropout=0.0, **FIT).description.dropout == 0.0
     assert model.hash != ds.hbv.fit(own, dropout=0.0, **FIT).hash
+
+
+@pytest.mark.parametrize("network", ["mlp", "lstm"])
+def test_noise_of_attributes_is_of_the_training_alone(ds: xr.Dataset, network: Any) -> None:
+    """It is drawn from the seed; a simulation has none."""
+    spec = hx.DeltaHBV(components=2, hidden=4, network=network)
+    noisy = ds.hbv.fit(spec, attribute_noise=0.4, **FIT)
+    assert noisy.training["attribute_noise"] == 0.4
+    assert noisy.hash == ds.hbv.fit(spec, attribute_noise=0.4, **FIT).hash
+    plain = ds.hbv.fit(spec, **FIT)
+    assert noisy.hash != plain.hash == ds.hbv.fit(spec, attribute_noise=0.0, **FIT).hash
+    xr.testing.assert_identical(ds.hbv.parameters(noisy), ds.hbv.parameters(noisy))
+    with pytest.raises(DescriptionError, match="attribute_noise is -1"):
+        ds.hbv.fit(spec, attribute_noise=-1, **FIT)
+    with pytest.raises(DescriptionError, match="a constant network reads no attributes"):
+        ds.hbv.fit(hx.DeltaHBV(components=2, network="constant"), attribute_noise=0.1, **FIT)
 
 
 def test_the_history_says_how_it_went(ds: xr.Dataset) -> None:
