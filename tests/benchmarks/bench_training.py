@@ -1,11 +1,10 @@
-"""Times of the parts of a training iteration: the parameter network, the physics, the loss, the optimiser.
+"""Times of the parts of a training iteration: gathering, parameter network, physics with loss, optimiser.
 
-    python tests/benchmarks/bench_training.py [--repeats N] [--threads N] [--hidden N] [--precision NAME ...]
+    python tests/benchmarks/bench_training.py [--repeats N] [--threads N] [--networks filters mlp lstm]
 
-By default 100 cells x 730 days x 16 components, with dynamic BETA and BETAET. The network alone (g_A:
-forward, daily parameters, backward) and the whole iteration take turns in one process. Printed are the
-medians, their ratio, the peak memory of an iteration above that of the data, and the cost of subnormal
-numbers in a training that does not flush them to zero.
+100 cells x 730 days x 16 components, as in a training. The parts and whole iterations of all networks take
+turns in one process. Printed are medians and the least of each, the peak memory of an iteration above that of
+the data, and, for the LSTM, the cost of subnormal numbers in a training that does not flush them to zero.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from hydroxr.models.specs import DeltaHBV
 from hydroxr.physics.threads import without_subnormals
 from hydroxr.training.loop.arrays import TrainingData
-from hydroxr.training.loop.batches import batch_parameters, batch_streamflow
+from hydroxr.training.loop.batches import batch_parameters, batch_streamflow, block_days
 from hydroxr.training.loop.process import kept_memory, lstm_precision
 from hydroxr.training.loop.protocol import make_protocol
 from hydroxr.training.loop.session import Training
@@ -34,6 +33,7 @@ from tests.benchmarks.bench_physics import high_water
 from tests.support.strategies import weather
 
 CELLS, DAYS, ATTRIBUTES = 120, 1100, 35
+PARTS = ("gather", "network", "physics", "optimizer", "iteration")
 
 
 def make_data() -> TrainingData:
@@ -50,20 +50,28 @@ class Parts:
 
     def __init__(self, training: Any) -> None:
         self.training = training
-        cells, starts = training.sampler.draw()
-        self.cells = torch.from_numpy(cells)
-        rows = training.days + torch.from_numpy(starts)
-        self.forcing = training.forcing[rows, self.cells]
-        self.target = training.observed[rows[training.protocol.warmup :], self.cells]
+        self.draw = training.sampler.draw()
+        self.gather()
         with torch.no_grad():
             self.parameters = {name: value.clone() for name, value in self._network().items()}
         self.cotangents = {name: torch.randn_like(value) * 1e-4 for name, value in self.parameters.items()}
 
+    def gather(self) -> None:
+        """The data of a batch."""
+        training, (cells, starts) = self.training, self.draw
+        self.cells = torch.from_numpy(cells)
+        rows = training.days + torch.from_numpy(starts)
+        self.forcing = training.forcing[rows, self.cells]
+        self.target = training.observed[rows[training.protocol.warmup :], self.cells]
+        known = training.features
+        self.features = None if known is None else known[block_days(rows), self.cells]
+
     def _network(self) -> Any:
-        return batch_parameters(self.training.module, self.forcing, self.training.attributes, self.cells)
+        given = (self.forcing, self.training.attributes, self.cells, self.features)
+        return batch_parameters(self.training.module, *given)
 
     def network(self) -> None:
-        """g_A, forward and backward."""
+        """The parameter network, forward and backward."""
         values = self._network()
         names = list(values)
         weights = [weight for weight in self.training.module.parameters() if weight.requires_grad]
@@ -112,47 +120,46 @@ def peak_of(task: Callable[[], None]) -> float:
     return high_water() - before
 
 
+def subnormals(parts: Parts) -> str:
+    """Seconds of an iteration with and without subnormal numbers."""
+    parts.shut_gates()
+    with kept_memory():
+        as_they_are = min(timed(parts.iteration) for _ in range(2))
+        with without_subnormals():
+            flushed = min(timed(parts.iteration) for _ in range(2))
+    return f"with a twentieth of the units shut {flushed:.2f} s, {as_they_are:.2f} s with subnormals"
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--hidden", type=int, default=256)
-    parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--networks", nargs="+", default=["filters", "mlp", "lstm"])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    spec = DeltaHBV(dynamic=("BETA", "BETAET"), hidden=options.hidden, dropout=0.5, network="lstm")
-    data = make_data()
-    print(f"auto is {lstm_precision('auto', 'cpu', options.hidden)} here; {options.threads} threads")
-    for precision in options.precision:
-        changes = {"precision": precision, "iterations": 10_000}
-        parts = Parts(Training(spec, data, make_protocol("default", "lstm", changes), "cpu", None))
+    data, tasks = make_data(), {}
+    for network in options.networks:
+        dynamic = () if network == "mlp" else ("BETA", "BETAET")
+        spec = DeltaHBV(dynamic=dynamic, dropout=0.1, network=network)
+        precision = lstm_precision("auto", "cpu", spec.hidden) if network == "lstm" else "float32"
+        changes = {"iterations": 10_000, "precision": precision}
+        parts = Parts(Training(spec, data, make_protocol("default", network, changes), "cpu", None))
         with kept_memory(), without_subnormals():
-            peak = peak_of(parts.iteration)
-        tasks = {"g_A": parts.network, "physics": parts.physics, "optimizer": parts.optimizer}
-        tasks["iteration"] = parts.iteration
-        times: dict[str, list[float]] = {name: [] for name in tasks}
-        with kept_memory(), without_subnormals():
-            for task in tasks.values():
-                task()
-            for _ in range(options.repeats):
-                for name, task in tasks.items():
-                    times[name].append(timed(task))
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        best = {name: min(values) for name, values in times.items()}
-        print(f"\n{precision}: first iteration's peak above the data {peak:.0f} MB")
-        for name in tasks:
-            print(f"{name:12}{1e3 * medians[name]:9.0f} ms median{1e3 * best[name]:9.0f} ms least")
-        print(
-            f"{'iteration / g_A':12}{medians['iteration'] / medians['g_A']:8.2f} of medians"
-            f"{best['iteration'] / best['g_A']:8.2f} of the least"
-        )
-        parts.shut_gates()
-        with kept_memory():
-            as_they_are = min(timed(parts.iteration) for _ in range(2))
-            with without_subnormals():
-                flushed = min(timed(parts.iteration) for _ in range(2))
-        print(f"with a twentieth of the units shut {flushed:.2f} s, {as_they_are:.2f} s with subnormals")
+            print(f"{network}, {precision}: {peak_of(parts.iteration):.0f} MB in an iteration")
+        tasks[network] = {name: getattr(parts, name) for name in PARTS}
+    times = {(network, name): [] for network in tasks for name in PARTS}  # type: ignore[var-annotated]
+    with kept_memory(), without_subnormals():
+        for repeat in range(options.repeats + 1):
+            for network, name in times:
+                seconds = timed(tasks[network][name])
+                if repeat:  # the first warms up
+                    times[network, name].append(seconds)
+    print(f"\n{options.threads} threads{'':14}median    least")
+    for (network, name), values in times.items():
+        print(f"{network:9}{name:12}{1e3 * statistics.median(values):9.1f} ms{1e3 * min(values):9.1f} ms")
+    if "lstm" in tasks:
+        print(subnormals(tasks["lstm"]["iteration"].__self__))
 
 
 if __name__ == "__main__":
