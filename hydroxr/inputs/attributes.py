@@ -14,6 +14,7 @@ from ..conventions.units import identity, same_units
 from ..conventions.variables import ATTRIBUTES, CLIMATE_ATTRIBUTES
 from ..errors import AttributeValueError, DimensionError, MissingAttributeError, UnitsError, warn
 from .cells import Space, first_place
+from .find import nearest
 
 NO_TEXT = ("", "nan", "None", "<NA>")  # count as missing
 TEXT = "OTU"  # kinds of types that hold text
@@ -39,8 +40,9 @@ def attribute_names(
     absent = [name for name in names if name not in ds]
     if absent:
         raise MissingAttributeError(
-            f"attributes {', '.join(absent)} are not in the Dataset; add them or name others: "
-            f"attributes=[...].{_climate_hint(absent)}"
+            f"attributes {', '.join(absent)} are not in the Dataset, which has "
+            f"{nearest(ds.data_vars, absent)}; add them or name others: attributes=[...]."
+            f"{_climate_hint(absent)}"
         )
     if not names:
         raise MissingAttributeError(

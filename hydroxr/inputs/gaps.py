@@ -19,8 +19,9 @@ def fill_gaps(
     make a wet week.
 
     Longer gaps are filled with a climatology: the mean of the known days of all years within 15 days of
-    the same day of the year. Where no day is known at that time of the year, precipitation is the mean of
-    all known days, and other forcing is interpolated.
+    the same day of the year. Where fewer than 15 days are known at that time of the year, precipitation is
+    the mean of all known days: one wet day beside a gap does not make a wet month. Where none is known,
+    other forcing is interpolated.
 
     Parameters
     ----------
@@ -52,7 +53,8 @@ def fill_gaps(
             invented = np.minimum(invented, wet.mean() if wet.size else 0.0)
         long = _lengths(gaps)[gaps] > LONG
         if long.any():
-            usual = _climatology(record, days_of_year[known])[days_of_year[gaps] - 1]
+            least = _AROUND if precipitation else 1
+            usual = _climatology(record, days_of_year[known], least)[days_of_year[gaps] - 1]
             if precipitation:
                 usual = np.where(np.isnan(usual), record.mean(), usual)
             invented = np.where(long & ~np.isnan(usual), usual, invented)
@@ -69,13 +71,13 @@ def _lengths(gaps: np.ndarray) -> np.ndarray:
     return out
 
 
-def _climatology(record: np.ndarray, days_of_year: np.ndarray) -> np.ndarray:
-    """The mean of known days by day of the year, (366,); NaN where none is within 15 days."""
+def _climatology(record: np.ndarray, days_of_year: np.ndarray, least: int) -> np.ndarray:
+    """The mean of known days by day of the year, (366,); NaN with fewer than ``least`` within 15 days."""
     sums, counts = (
         _around(np.bincount(days_of_year - 1, weights=weights, minlength=_DAYS))
         for weights in (record, np.ones(len(record)))
     )
-    return np.divide(sums, counts, out=np.full(_DAYS, np.nan), where=counts > 0.5)
+    return np.divide(sums, counts, out=np.full(_DAYS, np.nan), where=counts > least - 0.5)
 
 
 def _around(by_day: np.ndarray) -> np.ndarray:

@@ -208,7 +208,8 @@ def _missing(name: str, what: str, places: Places, empty_cells: bool) -> Fault:
         lambda places: (
             f"{title} is missing on {places}, first {places.first}; "
             f"expected a value for every day.{sea} Select complete cells or days, or fill this variable "
-            "alone (observed streamflow may have gaps); simulate can fill and flag forcing: missing='fill'."
+            "alone (observed streamflow may have gaps); simulate can fill and flag forcing, missing='fill', "
+            "and fit can leave such cells out, missing='drop'."
         ),
     )
 

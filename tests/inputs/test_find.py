@@ -8,11 +8,13 @@ import xarray as xr
 
 from hydroxr.errors import (
     AmbiguousVariableError,
+    MissingAttributeError,
     MissingVariableError,
 )
 from hydroxr.inputs import resolve
 from hydroxr.inputs.find import find, nearest
 from hydroxr.inputs.resolve import Inputs
+from hydroxr.models.specs import DeltaHBV
 from tests.support.labelled import (
     assert_same_values,
     make_parameters,
@@ -147,6 +149,9 @@ def test_messages_list_the_nearest_of_many_names(ds: xr.Dataset) -> None:
         many.assign(Prcpt=ds["prcp"]).hbv.check()
     assert "it has 'Prcpt'" in str(caught.value)
     assert "attribute_99" not in str(caught.value)
+    with pytest.raises(MissingAttributeError, match="has 'elev_mean'") as caught_too:
+        many.assign(prcp=ds["prcp"]).hbv.fit(DeltaHBV(components=1), attributes=["elev_meen"])
+    assert "attribute_99" not in str(caught_too.value)
     assert nearest(["a", "b"], ["c"]) == "'a', 'b'"
 
 

@@ -50,6 +50,15 @@ def test_wet_days_beside_a_gap_do_not_make_a_flood(gap: slice) -> None:
     assert total == pytest.approx(60 * RAIN.mean(), rel=0.5)
 
 
+def test_one_year_alone_has_no_climatology_of_a_gap() -> None:
+    """Within 15 days of it are the wet days beside it, and few others."""
+    rain, gap = RAIN[:400].copy(), slice(101, 161)
+    rain[[100, 161]] = 50.0
+    rain[gap] = np.nan
+    out, _ = fill_gaps(rain[None], OF_YEAR[:400], precipitation=True)
+    assert out[0, gap].mean() == pytest.approx(np.nanmean(rain), rel=0.1)
+
+
 def test_a_short_gap_of_precipitation_is_no_flood_either() -> None:
     """A day that is made up has at most the mean of wet days."""
     rain = RAIN.copy()
