@@ -31,12 +31,12 @@ def open_mod16(
         - A Zarr store.
         - GeoTIFF files: one, a list or a folder, with the year and day of year in the names, such as
           ``MOD16A2GF.061_ET_500m_doy2010001_aid0001.tif`` of AppEEARS.
-        - Granules such as ``MOD16A2GF.A2010001.h10v05.061.*.hdf``, if the GDAL of rasterio can read HDF4.
+        - HDF-EOS2 granules such as ``MOD16A2GF.A2010001.h10v05.061.*.hdf``.
         - CSV tables: point samples and area statistics of AppEEARS, or means over basins exported from Earth
           Engine (``ET``, ``PET``, the label, and a date or ``system:index``; or columns such as
           ``2010_01_01_ET``).
 
-        GeoTIFF and HDF4 need the extra ``modis``.
+        GeoTIFF needs the extra ``modis``; HDF-EOS2 needs ``hdf4``, or a rasterio whose GDAL reads HDF4.
     fill_codes : bool
         Whether to add ``fill_code``, the reason why a pixel has no evapotranspiration. Tables have none.
     product : str, optional
@@ -68,7 +68,7 @@ def open_mod16(
         If scale, offset or units contradict the definition of the product; when values are read, if they are
         impossible.
     ImportError
-        If the extra ``modis`` is needed and not installed.
+        If an extra is needed and not installed.
     """
     if product is not None and not NAME.fullmatch(product):
         raise DescriptionError(f"product is {product!r}; expected 'MOD16A2', 'MOD16A2GF' or 'MOD16A3GF'.")

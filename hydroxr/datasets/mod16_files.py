@@ -6,7 +6,7 @@ import glob
 import importlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from ..errors import DataFileError
+from .mod16_hdf4 import SINUSOIDAL, grid_of_granule, pyhdf, read_granule
 from .mod16_tables import open_tables
 from .mod16_values import LAYERS, NAME, Product
 
@@ -29,15 +30,7 @@ _RASTER = re.compile(
 _GRANULE = re.compile(
     r"(?P<product>M[OY]D16A[23](?:GF)?)\.A(?P<year>\d{4})(?P<day>\d{3})\.(?P<tile>h\d\dv\d\d)\.(?P<version>\d{3})"
 )
-# The sinusoidal grid of MODIS: its tiles, and the pixels of 500 m in each.
-_SINUSOIDAL = {
-    "grid_mapping_name": "sinusoidal",
-    "earth_radius": 6371007.181,
-    "longitude_of_central_meridian": 0.0,
-    "longitude_of_projection_origin": 0.0,
-    "false_easting": 0.0,
-    "false_northing": 0.0,
-}
+# Tiles of the sinusoidal grid of MODIS, and the pixels of 500 m in each.
 _WEST, _NORTH, _TILE, _PIXELS = -20015109.354, 10007554.677, 1111950.5196666666, 2400  # m
 _SUBDATASET = 'HDF4_EOS:EOS_GRID:"{path}":MOD_Grid_{product}:{layer}'
 
@@ -124,7 +117,7 @@ def _of_group(place: Path, root: xr.Dataset) -> xr.Dataset:
         found = [each[dim].variable for each in around if dim in each.variables]
         ds = ds.assign_coords({dim: found[-1]} if found else _of_tile(place, dim, ds.sizes[dim]))
     mappings = {name: each[name].variable for each in around for name in _MAPPINGS if name in each.variables}
-    return ds.assign_coords(mappings or {"spatial_ref": ((), 0, _SINUSOIDAL)})
+    return ds.assign_coords(mappings or {"spatial_ref": ((), 0, SINUSOIDAL)})
 
 
 def _groups(place: Path) -> list[tuple[str, list[str]]]:
@@ -233,15 +226,8 @@ def _require_one(found: set[str | None], what: str) -> None:
 
 def _open_granules(files: list[Path]) -> xr.Dataset:
     """HDF4-EOS granules of one or several tiles as one Dataset."""
-    rasterio = _rasterio()
-    with rasterio.Env() as env:
-        drivers = env.drivers()
-    if "HDF4" not in drivers:
-        raise DataFileError(
-            f"{files[0].name} is HDF4-EOS, which the GDAL {rasterio.__gdal_version__} of this rasterio "
-            "cannot read, since its wheels lack HDF4. Install rasterio and libgdal-hdf4 from conda-forge, or "
-            "order the data as NetCDF or GeoTIFF from AppEEARS (https://appeears.earthdatacloud.nasa.gov)."
-        )
+    by_gdal = pyhdf() is None
+    rasterio = _rasterio_with_hdf4(files[0]) if by_gdal else None
     named = [(file, match) for file in files if (match := _GRANULE.search(file.name))]
     if not named:
         raise DataFileError(
@@ -256,19 +242,41 @@ def _open_granules(files: list[Path]) -> xr.Dataset:
         here = [(file, match) for file, match in named if match["tile"] == tile]
         rows = []
         for layer in LAYERS:
-            dated = sorted((_date(match), subdataset(path=file, layer=layer)) for file, match in here)
+            dated = sorted((_date(match), str(file)) for file, match in here)
             _require_once([date for date, _ in dated], f"{layer} of {tile}")
-            rows.append(_stack(dated, _grid(rasterio, dated[0][1], product), layer))
+            if by_gdal:
+                dated = [(date, subdataset(path=file, layer=layer)) for date, file in dated]
+                rows.append(_stack(dated, _grid(rasterio, dated[0][1], product), layer))
+            else:
+                grid = grid_of_granule(Path(dated[0][1]), layer, product)
+                rows.append(_stack(dated, grid, layer, partial(read_granule, layer=layer)))
         tiles.append(xr.merge(rows, compat="override", join="outer", fill_value=product.fill))
     whole = xr.combine_by_coords(tiles, fill_value=product.fill, combine_attrs="override", join="outer")
     return whole.assign_attrs(product=product.name)  # type: ignore[return-value]
+
+
+def _rasterio_with_hdf4(file: Path) -> Any:
+    rasterio = _rasterio()
+    with rasterio.Env() as env:
+        drivers = env.drivers()
+    if "HDF4" not in drivers:
+        raise DataFileError(
+            f"{file.name} is HDF4-EOS, which the GDAL {rasterio.__gdal_version__} of this rasterio cannot "
+            "read, since its wheels lack HDF4. Install pyhdf, pip install 'hydroxr[hdf4]', or rasterio and "
+            "libgdal-hdf4 from conda-forge, or order the data as NetCDF or GeoTIFF from AppEEARS "
+            "(https://appeears.earthdatacloud.nasa.gov)."
+        )
+    return rasterio
 
 
 def _rasterio() -> Any:
     try:
         return importlib.import_module("rasterio")
     except ImportError as error:
-        raise ImportError("GeoTIFF and HDF4 files need rasterio: pip install 'hydroxr[modis]'.") from error
+        raise ImportError(
+            "GeoTIFF files need rasterio: pip install 'hydroxr[modis]'; HDF4 files need pyhdf: pip install "
+            "'hydroxr[hdf4]'."
+        ) from error
 
 
 def _date(match: re.Match[str]) -> pd.Timestamp:
@@ -297,7 +305,7 @@ def _grid(rasterio: Any, name: str, product: Product) -> dict[str, Any]:
             "x": transform.c + transform.a * (np.arange(raster.width) + 0.5),
             "transform": tuple(transform)[:6],
             "dtype": raster.dtypes[0],
-            "wkt": crs.to_wkt() if crs else "",
+            "mapping": _mapping_attrs(crs.to_wkt() if crs else ""),
             "geographic": bool(crs and crs.is_geographic),
             "product": product,
         }
@@ -310,13 +318,18 @@ def _opened(rasterio: Any, name: str) -> Any:
         raise DataFileError(f"{name} cannot be read: {error}") from error
 
 
-def _stack(dated: list[tuple[pd.Timestamp, str]], grid: dict[str, Any], layer: str = "") -> xr.Dataset:
+def _stack(
+    dated: list[tuple[pd.Timestamp, str]],
+    grid: dict[str, Any],
+    layer: str = "",
+    reader: Callable[..., np.ndarray] | None = None,
+) -> xr.Dataset:
     """The files of a layer concatenated in time, each read when needed."""
     import dask
     import dask.array as da
 
-    read = dask.delayed(_read, pure=True)
-    blocks = [da.from_delayed(read(name, grid), grid["shape"], grid["dtype"])[None] for _, name in dated]
+    read = dask.delayed(reader or _read, pure=True)
+    blocks = [da.from_delayed(read(name, grid=grid), grid["shape"], grid["dtype"])[None] for _, name in dated]
     matched = _RASTER.search(dated[0][1])
     name = layer or (matched["layer"] if matched else "")
     dims = ("lat", "lon") if grid["geographic"] else ("y", "x")
@@ -331,7 +344,7 @@ def _stack(dated: list[tuple[pd.Timestamp, str]], grid: dict[str, Any], layer: s
     for dim, unit, standard_name in zip(dims, units, names, strict=True):
         out[dim].attrs = {"standard_name": standard_name, "units": unit}
     out[name].attrs = {"grid_mapping": "spatial_ref", "_FillValue": grid["product"].fill}
-    return out.assign_coords(spatial_ref=((), 0, _mapping_attrs(grid["wkt"])))
+    return out.assign_coords(spatial_ref=((), 0, grid["mapping"]))
 
 
 def _mapping_attrs(wkt: str) -> dict[str, Any]:

@@ -154,13 +154,14 @@ def test_geotiffs_that_do_not_belong_together_are_refused(tmp_path: Path) -> Non
         hx.compare.open_mod16([folder / "evapotranspiration.tif"])
 
 
-def test_hdf4_is_read_or_the_way_out_is_told(tmp_path: Path) -> None:
+def test_hdf4_is_read_or_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rasterio = pytest.importorskip("rasterio")
+    monkeypatch.setattr("hydroxr.datasets.mod16_files.pyhdf", lambda: None)
     with rasterio.Env() as env:
         if "HDF4" in env.drivers():
             pytest.skip("this GDAL reads HDF4")
     (tmp_path / "MOD16A2GF.A2010001.h10v05.061.2020256154955.hdf").write_bytes(b"\x0e\x03\x13\x01")
-    with pytest.raises(DataFileError, match=r"HDF4.*conda-forge.*AppEEARS"):
+    with pytest.raises(DataFileError, match=r"HDF4.*hydroxr\[hdf4\].*conda-forge.*AppEEARS"):
         hx.compare.open_mod16(tmp_path)
 
 
@@ -182,6 +183,7 @@ def test_granules_are_put_side_by_side(tmp_path: Path, monkeypatch: pytest.Monke
                 with real(stand_in, "w", transform=place, crs=granules.WKT, **profile) as file:
                     file.write(values[(step + offset) % 6], 1)
                 named[f'HDF4_EOS:EOS_GRID:"{name}":MOD_Grid_MOD16A2:{layer}'] = stand_in
+    monkeypatch.setattr("hydroxr.datasets.mod16_files.pyhdf", lambda: None)
     monkeypatch.setattr(rasterio, "open", lambda name: real(named[str(name)]))
     monkeypatch.setattr(rasterio.Env, "drivers", lambda _: {"HDF4": "", "GTiff": ""})
     ds = hx.compare.open_mod16(sorted(tmp_path.glob("*.hdf")))
@@ -189,6 +191,34 @@ def test_granules_are_put_side_by_side(tmp_path: Path, monkeypatch: pytest.Monke
     np.testing.assert_allclose(ds["evapotranspiration"][..., 4:], expected(values[:3]), rtol=1e-6)
     np.testing.assert_allclose(ds["pet"][..., :4], expected(values[3:]), rtol=1e-6)
     assert (np.diff(ds["x"]) > 0).all()
+
+
+def test_granules_are_read_by_pyhdf(tmp_path: Path) -> None:
+    """Two tiles and two dates in HDF-EOS2, with the corners that it states."""
+    sd = pytest.importorskip("pyhdf.SD")
+    values = granules.raw(4)
+    for tile, west in (("h18v04", 0.0), ("h19v04", 4 * granules.PIXEL)):
+        for step, day in enumerate(("2010001", "2010009")):
+            name = tmp_path / f"MOD16A2GF.A{day}.{tile}.061.2020256154955.hdf"
+            file = sd.SD(str(name), sd.SDC.WRITE | sd.SDC.CREATE)
+            corners = (west, 5.0e6), (west + 4 * granules.PIXEL, 5.0e6 - 3 * granules.PIXEL)
+            words = ("UpperLeftPointMtrs", "LowerRightMtrs")
+            lines = [f"\t{word}=({x:.6f},{y:.6f})" for word, (x, y) in zip(words, corners, strict=True)]
+            setattr(file, "StructMetadata.0", "\n".join(lines))
+            for layer, offset in (("ET_500m", 0), ("PET_500m", 2)):
+                array = file.create(layer, sd.SDC.INT16, (3, 4))
+                array[:] = values[(step + offset) % 4]
+                array.endaccess()
+            file.end()
+    ds = hx.compare.open_mod16(tmp_path)
+    assert dict(ds.sizes) == {"time": 2, "y": 3, "x": 8, "bnds": 2}
+    np.testing.assert_allclose(ds["evapotranspiration"][..., 4:], expected(values[:2]), rtol=1e-6)
+    np.testing.assert_allclose(ds["pet"][..., :4], expected(values[2:]), rtol=1e-6)
+    np.testing.assert_allclose(ds["x"], granules.PIXEL * (np.arange(8) + 0.5), atol=1e-5)
+    assert ds["spatial_ref"].attrs["earth_radius"] == granules.RADIUS
+    (tmp_path / "MOD16A2GF.A2010017.h18v04.061.2020256154955.hdf").write_bytes(b"\x0e\x03\x13\x01")
+    with pytest.raises(DataFileError, match="cannot be read"):
+        hx.compare.open_mod16(tmp_path / "MOD16A2GF.A2010017.h18v04.061.2020256154955.hdf")
 
 
 def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
