@@ -12,7 +12,10 @@ OLDEST_MADE := $(OLDEST)/.made
 # Each worker takes a stretch of the list of tests, and who is done takes over what others have left.
 PYTEST := -m pytest -n $(PROCESSES) --dist worksteal
 
-.PHONY: help env cf oldest demo docs lint test test-oldest test-faults bench bench-scale gpu clean
+# Python keeps what it compiles, so that many short processes start fast.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help env cf oldest kernels demo docs lint test test-oldest test-faults bench bench-scale gpu clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/#/' | column -t -s '#'
@@ -39,6 +42,9 @@ $(OLDEST_MADE): pyproject.toml constraints.txt .ci/oldest.py
 	PIP_CONSTRAINT="$(CURDIR)/$(OLDEST)/constraints.txt" $(OLDEST)/bin/python -m pip install --quiet -e ".[test]"
 	touch $(OLDEST_MADE)
 
+kernels: $(MADE)  ## compile the equations for this machine
+	PYTHONPATH=. $(BIN)/python .ci/kernels.py float32 float64
+
 demo: $(MADE)  ## train, simulate and plot a small example in demo-output
 	$(BIN)/python -m hydroxr demo
 
@@ -59,12 +65,15 @@ lint: $(MADE)  ## check style, types and who imports whom
 # The models of the tutorials are small: one thread is faster than several.
 test: export HYDROXR_CF_CHECKER=$(CURDIR)/$(CF)/bin/compliance-checker
 test: export OMP_NUM_THREADS=1
-test: $(MADE) $(CF_MADE)  ## run the tests and the tutorials
+test: $(MADE) $(CF_MADE) kernels  ## run the tests and the tutorials
 	$(BIN)/python $(PYTEST) --nbmake --nbmake-timeout=600 tutorials tests
 
+# numba keeps what it compiles for one of its versions alone.
+test-oldest: export NUMBA_CACHE_DIR=$(CURDIR)/$(OLDEST)/numba
 test-oldest: export OMP_NUM_THREADS=1
 test-oldest: $(OLDEST_MADE)  ## run the tests of simulation, storage and clusters with the oldest versions
 	$(OLDEST)/bin/python -m pip list
+	PYTHONPATH=. $(OLDEST)/bin/python .ci/kernels.py float32
 	$(OLDEST)/bin/python $(PYTEST) tests/simulation tests/storage tests/faults
 
 # Writers and trainings killed, stores and models damaged in great number; for fewer

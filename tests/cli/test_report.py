@@ -79,6 +79,12 @@ def page(sim: xr.Dataset, ds: xr.Dataset, tmp_path_factory: pytest.TempPathFacto
     return Page(text)
 
 
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For promises about text and tables: drawing takes most of the time."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda self, file, **_: file.write(b"<svg/>"))
+
+
 def test_the_page_needs_nothing_but_itself(page: Page) -> None:
     """No script, no link, no picture from elsewhere."""
     tags = {tag for tag, _ in page.found}
@@ -116,6 +122,7 @@ def test_every_cell_has_its_metrics_and_water_balance(page: Page, sim: xr.Datase
     assert [row[1] for row in table[1:]] == [f"{v:.3f}" if np.isfinite(v) else "–" for v in nse]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_baseflow_index_is_of_whole_years_and_understands_percent(
     page: Page, sim: xr.Dataset, ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +153,7 @@ def test_the_page_says_of_what_kind_its_scores_are(page: Page, sim: xr.Dataset) 
     assert not [text for text in page.text if "quartile of the cells" in text]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_of_less_than_a_year_has_no_baseflow_index(
     sim: xr.Dataset, ds: xr.Dataset, tmp_path: Path
 ) -> None:
@@ -198,6 +206,7 @@ def test_any_space_can_be_reported(sim: xr.Dataset, ds: xr.Dataset, tmp_path: Pa
     assert any(tag == "img" for tag, _ in page.found)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_period_is_reported(sim: xr.Dataset, ds: xr.Dataset, tmp_path: Path) -> None:
     """With a water balance that begins on its second day."""
     days = sim.indexes["time"][[10, 49]]

@@ -334,7 +334,7 @@ def test_torchs_current_stream():
         (7, 3, 3, [0, 0, 0, 1, 1, 2, 3]),
         (20, 2, 16, [day // 5 for day in range(20)]),
         (20, 3, 2, [0] * 20),
-        (33, 3, 130, [(day + 3) // 6 for day in range(33)]),
+        (33, 1, 130, [(day + 3) // 6 for day in range(33)]),
     ],
 )
 @pytest.mark.parametrize("with_network", [False, True])

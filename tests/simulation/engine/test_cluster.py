@@ -52,7 +52,7 @@ def what_is_kept() -> dict[str, int]:
 
 
 def lazy(ds: xr.Dataset, **options: Any) -> xr.Dataset:
-    """A run in twelve blocks and six segments."""
+    """A run in a block per basin and six segments."""
     return ds.chunk(basin=1, time=10).hbv.simulate(untrained(SPEC), memory="7kB", **options)
 
 
@@ -85,7 +85,7 @@ def test_an_error_of_a_worker_names_the_place(client: Client) -> None:
 
 def test_a_killed_worker_changes_nothing(client: Client) -> None:
     """SIGKILL in the middle of a run: what it had done is done again."""
-    ds = make_dataset(60, 12)
+    ds = make_dataset(60, 6)
     expected = ds.hbv.simulate(untrained(SPEC))
     client.run(slowed)
     pids = client.run(os.getpid)

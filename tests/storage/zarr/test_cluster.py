@@ -103,11 +103,11 @@ def test_reading_does_not_run_ahead(worker: Client, counted: Counted, tmp_path: 
 
 def test_segments_are_not_read_ahead(worker: Client, counted: Counted, tmp_path: Path) -> None:
     """Four places are in hand, and at each the segments that are computed and read: eight at most."""
-    whole = make_dataset(400, 6)
+    whole = make_dataset(200, 6)
     parameters = make_parameters(whole)
     ds = read_by_block(whole, basin=1, time=10)
     sim = ds.hbv.simulate(parameters, variables=["streamflow"], memory="2kB")
-    assert sim.chunksizes["time"] == (10,) * 40
+    assert sim.chunksizes["time"] == (10,) * 20
     sim.hbv.to_zarr(tmp_path / "sim.zarr")
     expected = whole.hbv.simulate(parameters, variables=["streamflow"])
     assert_same_values(xr.open_zarr(tmp_path / "sim.zarr").load(), expected, rtol=1e-6, atol=1e-5)
@@ -142,7 +142,7 @@ def test_a_resumed_run_does_not_read_ahead_what_it_computes_again(
     assert 1 <= COUNTED.most <= 16
 
 
-@pytest.mark.parametrize("days", [200, 400])
+@pytest.mark.parametrize("days", [100, 200])
 def test_chains_that_read_the_same_go_side_by_side(
     worker: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
 ) -> None:

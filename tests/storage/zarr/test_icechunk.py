@@ -30,8 +30,7 @@ def published(repository: Any) -> xr.Dataset:
     return xr.open_zarr(repository.readonly_session("main").store, consolidated=False)
 
 
-@pytest.mark.parametrize("chunks", [{}, {"basin": 2, "time": 7}])
-@pytest.mark.parametrize("shards", [False, True])
+@pytest.mark.parametrize(("chunks", "shards"), [({}, False), ({"basin": 2, "time": 7}, True)])
 def test_a_run_and_its_later_days(repository: Any, chunks: dict[str, int], shards: bool) -> None:
     """Each is seen from its commit on, by snapshots taken before not at all; nothing is left of a session
     that is discarded."""
