@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from ..models.ensemble import Ensemble
     from ..models.model import Model
     from ..models.specs import Spec
+    from ..rivers.network import RiverNetwork
     from ..training.options import FitOptions
+
+Target = str | xr.DataArray
 
 
 class TrainingMethods:
@@ -27,14 +30,14 @@ class TrainingMethods:
 
     @overload
     def fit(
-        self, spec: Spec, target: str = "streamflow", *, seeds: None = None, **options: Unpack[FitOptions]
+        self, spec: Spec, target: Target = "streamflow", *, seeds: None = None, **options: Unpack[FitOptions]
     ) -> Model: ...
 
     @overload
     def fit(
         self,
         spec: Spec,
-        target: str = "streamflow",
+        target: Target = "streamflow",
         *,
         seeds: int | Sequence[int],
         **options: Unpack[FitOptions],
@@ -43,7 +46,7 @@ class TrainingMethods:
     def fit(
         self,
         spec: Spec,
-        target: str = "streamflow",
+        target: Target = "streamflow",
         attributes: Sequence[str] | None = None,
         time: slice | None = None,
         iterations: int | None = None,
@@ -75,6 +78,10 @@ class TrainingMethods:
         validate_every: int | None = None,
         patience: int | None = None,
         missing: Literal["raise", "drop"] = "raise",
+        rivers: RiverNetwork | None = None,
+        gauges: Mapping[Hashable, Hashable] | None = None,
+        weights: xr.Dataset | xr.DataArray | None = None,
+        reach_attributes: Sequence[str] = (),
         **unknown: Any,
     ) -> Any:
         """Fit a model to observed streamflow.
@@ -87,8 +94,9 @@ class TrainingMethods:
         ----------
         spec : DeltaHBV or LSTMStreamflow
             The model to fit.
-        target : str
-            Name of the observed streamflow. The default is found by name or standard name.
+        target : str or DataArray
+            Name of the observed streamflow. The default is found by name or standard name. With ``rivers``
+            streamflow or discharge, along time and the labels of ``gauges``.
         attributes : sequence of str, optional
             Static inputs of a regional model; text becomes the number of its category. Default: the
             attributes of the paper's Table A1 that the Dataset has.
@@ -163,6 +171,13 @@ class TrainingMethods:
             Stop after this many validations in a row without improvement. Default: never.
         missing : {"raise", "drop"}
             Cells that lack forcing on some day: refuse them, or leave them out; a warning names them.
+        rivers, gauges : RiverNetwork and mapping of gauge to reach, optional
+            Learn from gauges in rivers: all cells above a drawn gauge are simulated and routed by Muskingum.
+            K and X are learned too; see :meth:`hydroxr.RiverNetwork.learnt`.
+        weights : Dataset or DataArray, optional
+            With ``rivers``: which cells drain to which reach, as for :meth:`route`.
+        reach_attributes : sequence of str
+            With ``rivers``: variables of the network that give K and X. Default: numbers of each reach.
         **unknown
             Not accepted; the error lists all options.
 
@@ -220,6 +235,10 @@ class TrainingMethods:
             validate_every=validate_every,
             patience=patience,
             missing=missing,
+            rivers=rivers,
+            gauges=gauges,
+            weights=weights,
+            reach_attributes=reach_attributes,
             **unknown,
         )
 

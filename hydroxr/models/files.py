@@ -23,6 +23,7 @@ from uuid import uuid4
 import numpy as np
 
 from ..errors import ModelFileError, StoreError
+from ..physics.rivers.scheme import UNITS
 from ..support.atomic import replace
 from ..support.checksums import sha256
 from ..support.paths import local_path
@@ -262,6 +263,18 @@ def weight_shapes(spec: Spec, attributes: int, cells: int) -> Shapes:
         shapes |= {"streamflow_mean": (1,), "streamflow_std": (1,)}
     shapes |= {"encode.weight": (hidden, len(spec.forcing) + attributes), "encode.bias": (hidden,)}
     return shapes | {"decode.weight": (size, hidden), "decode.bias": (size,)}
+
+
+def river_shapes(facts: Any) -> Shapes:
+    """The shape of each tensor that gives K and X of reaches; ``facts`` is the ``rivers`` of a training."""
+    if facts is None:
+        return {}
+    number = len(facts["attributes"])
+    if not number:
+        return {"rivers.change": (2, int(facts["reaches"]))}
+    shapes: Shapes = {"rivers.mean": (number,), "rivers.deviation": (number,)}
+    shapes |= {"rivers.layers.0.weight": (UNITS, number), "rivers.layers.0.bias": (UNITS,)}
+    return shapes | {"rivers.layers.2.weight": (2, UNITS), "rivers.layers.2.bias": (2,)}
 
 
 def _filter_shapes(spec: DeltaHBV, attributes: int, cells: int) -> Shapes:

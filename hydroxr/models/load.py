@@ -19,6 +19,7 @@ from .files import (
     read_json,
     read_steadily,
     read_weights,
+    river_shapes,
     weight_shapes,
 )
 from .model import Model, history_dataset
@@ -101,6 +102,7 @@ def _load_single(folder: Path) -> Model:
         if not units.keys() <= {*getattr(description, "own_forcing", ())}:
             raise ValueError("it gives units of inputs that the model does not take in the Dataset's own")
         shapes = weight_shapes(description, len(attributes), prod(cells.sizes.values()))
+        shapes |= river_shapes(content["training"].get("rivers"))
         model = Model(
             description=description,
             weights=read_weights(files[1], content["weights_sha256"], shapes),

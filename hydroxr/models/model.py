@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .parameter_network import ParameterNetwork
     from .streamflow_network import StreamflowNetwork
 
+RIVERS = "rivers."  # begins the names of weights that give K and X of reaches
+
 # Losses in units of streamflow (models of version 0.1.0 have the second name).
 _PAPER_LOSS = ("paper", "Feng et al. (2022), equation 1")
 
@@ -44,7 +46,7 @@ class Model:
         The description of the fitted model.
     weights : dict of array
         Weights and normalisation of the network, or for a constant network ``logits``, (cell, number).
-        Names of the weights of NN_r begin with ``runoff.``
+        Names of the weights of NN_r begin with ``runoff.``, and of K and X of reaches with ``rivers.``
     attributes : tuple of str
         Names of the static inputs, in their order; empty for a constant network.
     categories : dict
@@ -169,13 +171,16 @@ class Model:
         return network.eval()
 
     def _tensors(self, prefix: str = "") -> dict[str, torch.Tensor]:
-        """Copies of the weights with names that begin with ``prefix``, named without it."""
+        """Copies of the weights with names that begin with ``prefix``, named without it.
+
+        Those of rivers are no part of the network of the cells.
+        """
         import torch
 
         return {
             name.removeprefix(prefix): torch.from_numpy(array.copy())
             for name, array in self.weights.items()
-            if name.startswith(prefix)
+            if name.startswith(prefix) and (prefix or not name.startswith(RIVERS))
         }
 
     def constant_parameters(self) -> xr.Dataset:

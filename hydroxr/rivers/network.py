@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from ..support.checksums import array_digest, sha256
 from .checks import COLUMNS, REACH, check_values, in_units, positions_below
 from .grids import dataset_of_directions
 from .tables import dataset_of
+
+if TYPE_CHECKING:
+    from ..models.model import Model
 
 
 class RiverNetwork:
@@ -197,6 +200,30 @@ class RiverNetwork:
         ordered = values.sel({REACH: self.reaches}).transpose(REACH, ...)
         total = topology.accumulate(ordered.values.astype(float), self._below)
         return ordered.copy(data=total).transpose(*values.dims)
+
+    def learnt(self, model: Model) -> RiverNetwork:
+        """The same network with the ``travel_time`` and ``x`` that a model has learnt.
+
+        Parameters
+        ----------
+        model : Model
+            Of ``ds.hbv.fit(..., rivers=network)``. If it reads K and X from attributes, the network can be
+            another one that has them.
+
+        Raises
+        ------
+        DescriptionError
+            If the model was not trained through rivers.
+        NetworkError
+            If it has learnt numbers for the reaches of another network.
+        MissingVariableError
+            If the network lacks an attribute.
+        """
+        from .learnt import learnt
+
+        k, x = learnt(self, model)
+        table = self._table.assign(travel_time=(REACH, k, {"units": "days"}), x=(REACH, x))
+        return RiverNetwork(table)
 
     def positions(self, labels: Iterable[Hashable]) -> np.ndarray:
         """Positions of reaches by their labels; a CoordinateError if one is not there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,11 +24,13 @@ from ..support.checksums import sha256
 from ..support.paths import local_path
 from .data import Validation, training_arrays
 from .ensemble import check_client, checkpoint_folder, fit_in_turn, fit_side_by_side, member_seeds
+from .rivers import of_cells, rivers_of
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from ..models.ensemble import Ensemble
+    from ..rivers.network import RiverNetwork
     from .loop.arrays import TrainingData, ValidationData
     from .loop.checkpoint import Checkpoint
     from .loop.protocol import Protocol
@@ -44,7 +46,7 @@ _MANY = 3  # dynamic parameters; the paper has at most two
 def fit(
     data: xr.Dataset | Inputs,
     spec: Spec,
-    target: str = "streamflow",
+    target: str | xr.DataArray = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
     *,
@@ -57,7 +59,7 @@ def fit(
 def fit(
     data: xr.Dataset | Inputs,
     spec: Spec,
-    target: str = "streamflow",
+    target: str | xr.DataArray = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
     *,
@@ -70,7 +72,7 @@ def fit(
 def fit(
     data: xr.Dataset | Inputs,
     spec: Spec,
-    target: str = "streamflow",
+    target: str | xr.DataArray = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
     *,
@@ -82,7 +84,7 @@ def fit(
 def fit(
     data: xr.Dataset | Inputs,
     spec: Spec,
-    target: str = "streamflow",
+    target: str | xr.DataArray = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
     *,
@@ -97,6 +99,10 @@ def fit(
     device: str = "auto",
     progress: bool = True,
     missing: str = "raise",
+    rivers: RiverNetwork | None = None,
+    gauges: Mapping[Hashable, Hashable] | None = None,
+    weights: xr.Dataset | xr.DataArray | None = None,
+    reach_attributes: Sequence[str] = (),
     **changes: Any,
 ) -> Model | Ensemble:
     """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
@@ -125,14 +131,22 @@ def fit(
     device = torch_device(device) if client is None else device  # each worker decides by itself
     if isinstance(spec, DeltaHBV):
         _warn_of_dynamic(spec)
-    inputs = inputs_of(data, spec.forcing, target=target)
+    through = rivers_of(rivers, gauges, target, weights, reach_attributes)
+    if through is None:
+        inputs = inputs_of(data, spec.forcing, target=str(target))
+    else:
+        through.check(spec, protocol, validation, missing)
+        inputs, reaches = through.prepared(data, spec, time, protocol.warmup)
     learned, judged, model, days = training_arrays(
         inputs, spec, attributes, time, protocol, validation, missing
     )
+    if through is not None:
+        learned = of_cells(reaches, inputs, learned)
     cells = learned.observed.shape[1]
     protocol = for_many_cells(protocol, str(spec.network), changes, cells).for_data(cells, len(days))
     facts = attribute_facts(learned.attributes, model.attributes) if spec.regional else {}
     period = [str(day)[:10] for day in (days[0], days[-1])]
+    facts |= {} if through is None else {"rivers": through.facts()}
     model = replace(model, training={"period": period, "days": len(days), **facts})
 
     train = partial(_fit_seed, model, protocol, device, folder, every)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -11,6 +11,8 @@ import xarray as xr
 
 if TYPE_CHECKING:
     from distributed import Client
+
+    from ..rivers.network import RiverNetwork
 
 
 class FitOptions(TypedDict, total=False):
@@ -45,3 +47,7 @@ class FitOptions(TypedDict, total=False):
     validate_every: int | None
     patience: int | None
     missing: Literal["raise", "drop"]
+    rivers: RiverNetwork | None
+    gauges: Mapping[Hashable, Hashable] | None
+    weights: xr.Dataset | xr.DataArray | None
+    reach_attributes: Sequence[str]

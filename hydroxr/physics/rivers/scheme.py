@@ -14,6 +14,7 @@ import numpy as np
 
 DAY = 86400.0  # s
 METHODS = ("linear", "muskingum", "muskingum-cunge")
+UNITS = 16  # hidden units of the network that reads K and X from attributes of reaches
 MOST_STEPS = 16  # per day that reaches hand on; a shorter reach takes more within each of them
 
 

@@ -8,6 +8,42 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class RiverData:
+    """Rivers between the cells that a model is trained on and the gauges that it learns from.
+
+    Parameters
+    ----------
+    below : array, (reach,), int
+        Position of the reach below each, -1 at an outlet.
+    travel_time, x : array, (reach,)
+        K (days) and X where training starts.
+    attributes : array, (reach, attribute)
+        From which K and X are learned; without columns each reach has its own.
+    cell, reach : array, (pair,), int
+        Which cells drain to which reaches.
+    area : array, (pair,)
+        m2 of the cell that do.
+    gauges : array, (gauge,), int
+        Reach of each gauge.
+    observed : array, (time, gauge), float32
+        mm/day over the area above, NaN where missing.
+    names : tuple of str
+        Name of each gauge.
+    """
+
+    below: np.ndarray
+    travel_time: np.ndarray
+    x: np.ndarray
+    attributes: np.ndarray
+    cell: np.ndarray
+    reach: np.ndarray
+    area: np.ndarray
+    gauges: np.ndarray
+    observed: np.ndarray
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """The arrays that a model is trained on, complete and in the model's units.
 
@@ -23,6 +59,8 @@ class TrainingData:
         Name of each cell, for messages.
     days : array, (time,)
         Date of each day, for messages.
+    rivers : RiverData, optional
+        If given, its gauges are learned from instead, and ``observed`` is of the gauge next below each cell.
     """
 
     forcing: np.ndarray
@@ -30,6 +68,12 @@ class TrainingData:
     observed: np.ndarray
     names: tuple[str, ...] = ()
     days: np.ndarray = field(default_factory=lambda: np.empty(0))
+    rivers: RiverData | None = None
+
+    @property
+    def learned(self) -> TrainingData | RiverData:
+        """Whose observations count."""
+        return self.rivers or self
 
 
 @dataclass(frozen=True)

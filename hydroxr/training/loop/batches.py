@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...models.filter_network import STEP, FilterNetwork
 from ...models.streamflow_network import StreamflowNetwork
 from ...physics.arguments import arrange_parameters, empty_state
+from ...physics.rivers.learnt import RiverParameters
+from ...physics.rivers.routing import Reaches, route
+from ...physics.rivers.scheme import DAY, make_scheme
+from ...physics.rivers.topology import routing_order, upstream_of
 from ...physics.simulation import simulate_tensors
+from .arrays import RiverData
 from .modules import ConstantParameters, GivesParameters, processes_of
 from .protocol import Protocol
 
@@ -104,3 +110,46 @@ def batch_streamflow(
     with nullcontext() if protocol.warmup_gradient else torch.no_grad():
         _, state = run(0, warmup, before, ())
     return run(warmup, n_days, rows[warmup:], ("streamflow",))[0]["streamflow"]
+
+
+def cells_above(rivers: RiverData, gauges: np.ndarray) -> np.ndarray:
+    """Cells whose water passes one of the gauges, by number."""
+    return np.unique(rivers.cell[upstream_of(rivers.gauges[gauges], rivers.below)[rivers.reach]])
+
+
+def gauges_above(rivers: RiverData, gauge: int) -> np.ndarray:
+    """The gauges whose water passes a gauge, itself included, by number."""
+    return np.flatnonzero(upstream_of(rivers.gauges[[gauge]], rivers.below)[rivers.gauges])
+
+
+def at_gauges(
+    module: RiverParameters, rivers: RiverData, gauges: np.ndarray, cells: np.ndarray, streamflow: Tensor
+) -> Tensor:
+    """Discharge at gauges, mm/day over the area above, (time, gauge); the reaches are empty at first.
+
+    Parameters
+    ----------
+    module : RiverParameters
+    rivers : RiverData
+    gauges : array of int, (gauge,)
+    cells : array of int, (cell,)
+        Those of :func:`cells_above`.
+    streamflow : Tensor, (time, cell)
+        mm/day.
+    """
+    inside = upstream_of(rivers.gauges[gauges], rivers.below)
+    number = np.cumsum(inside) - 1  # of reaches within the part
+    below = rivers.below[inside]
+    below = np.where((below >= 0) & inside[below], number[below], -1)
+    pairs = inside[rivers.reach]
+    into, area = torch.from_numpy(number[rivers.reach[pairs]]), torch.from_numpy(rivers.area[pairs])
+    given = streamflow.cpu().double().T[np.searchsorted(cells, rivers.cell[pairs])] * area[:, None]
+    depth = given.new_zeros((len(below), len(streamflow))).index_add(0, into, given)  # mm/day times m2
+    k, x = (values.cpu()[torch.from_numpy(inside)] for values in module())
+    used = (k.detach().numpy(), x.detach().numpy())
+    reaches = Reaches.alone(below, make_scheme("muskingum", *used, below, routing_order(below)))
+    discharge = route(depth / (1000.0 * DAY), k, x, reaches)[0][number[rivers.gauges[gauges]]]
+    above = [
+        area[torch.from_numpy(upstream_of(number[[at]], below))[into]].sum() for at in rivers.gauges[gauges]
+    ]
+    return (discharge * (1000.0 * DAY) / torch.stack(above)[:, None]).T.to(streamflow)

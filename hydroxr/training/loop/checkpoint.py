@@ -25,7 +25,7 @@ from ...errors import CheckpointError, StoreError
 from ...models.specs import Spec
 from ...support.atomic import only_writer, try_writing, write_whole
 from ...support.checksums import sha256
-from .arrays import TrainingData, ValidationData
+from .arrays import RiverData, TrainingData, ValidationData
 from .protocol import Protocol
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -180,11 +180,15 @@ def identity_of(
     return out | dict(more)
 
 
-def fingerprints(data: TrainingData | ValidationData) -> dict[str, str]:
+def fingerprints(data: TrainingData | ValidationData | RiverData) -> dict[str, str]:
     """SHA-256 of each array of the data, shortened; equal for all trainings with the same data."""
     out = {}
     for field in fields(data):
         value = getattr(data, field.name)
+        if value is None:
+            continue
+        if isinstance(value, RiverData):
+            value = fingerprints(value).items()
         if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
             raw = np.ascontiguousarray(value)
             checksum = sha256(str(raw.shape), raw.data.cast("B") if raw.size else b"")

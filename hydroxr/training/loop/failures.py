@@ -37,7 +37,7 @@ def describe_failure(training: Attempt, cells: np.ndarray, starts: np.ndarray) -
     """The error message for a training whose last batches were all useless; examines the last one."""
     what, bad = _bad_windows(training, cells, starts)
     protocol = training.protocol
-    names, days = training.data.names, training.data.days
+    names, days = training.data.learned.names, training.data.days
     texts = []
     for place in np.flatnonzero(bad.cpu().numpy()):
         cell, start = int(cells[place]), int(starts[place])

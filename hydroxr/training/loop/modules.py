@@ -8,13 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from ...models.filter_network import FilterNetwork
+from ...models.model import RIVERS
 from ...models.parameter_network import ParameterNetwork, to_parameters
 from ...models.specs import DeltaHBV, LSTMStreamflow, Spec
 from ...models.streamflow_network import StreamflowNetwork
+from ...physics.rivers.learnt import RiverParameters
 from ...physics.runoff_network import RunoffNetwork
 from .arrays import TrainingData
 from .protocol import Protocol
 
+RIVER_RATE = 0.05  # largest learning rate of K and X
 OFFSET_DECAY = 0.05  # of the offsets of cells: share by which a step of learning rate 1 shortens them
 
 
@@ -60,15 +63,22 @@ def make_module(description: Spec, data: TrainingData, least: float = 0.0) -> Tr
         module.set_normalisation(forcing, attributes, least)
     if module.runoff is not None:
         module.runoff.imitate_equation()
+    if data.rivers is not None:
+        start = (data.rivers.travel_time, data.rivers.x, data.rivers.attributes)
+        module.add_module("rivers", RiverParameters(*map(torch.from_numpy, start)))
     return module
 
 
 def make_optimizer(module: Trainable, protocol: Protocol) -> torch.optim.Optimizer:
-    """The optimiser of a training; offsets of cells decay towards 0."""
+    """The optimiser of a training; offsets of cells decay towards 0, and rivers have a rate of their own."""
     kind = {"adam": torch.optim.AdamW, "adadelta": torch.optim.Adadelta}[protocol.optimizer]
-    own = {name: value for name, value in module.named_parameters() if name == "offsets"}
-    rest = [value for name, value in module.named_parameters() if name not in own]
+    named = dict(module.named_parameters())
+    own = {name: value for name, value in named.items() if name == "offsets"}
+    rivers = [value for name, value in named.items() if name.startswith(RIVERS)]
+    rest = [value for name, value in named.items() if name not in own and not name.startswith(RIVERS)]
     groups: list[dict[str, Any]] = [{"params": rest}]
+    if rivers:
+        groups.append({"params": rivers, "share": min(1.0, RIVER_RATE / protocol.learning_rate)})
     groups += [{"params": [value], "weight_decay": OFFSET_DECAY} for value in own.values()]
     return kind(groups, lr=protocol.learning_rate, weight_decay=0.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,16 @@ from ...models.filter_network import FilterNetwork
 from ...models.parameter_network import RegionalNetwork
 from ...models.specs import Spec
 from ...models.streamflow_network import StreamflowNetwork
-from .arrays import TrainingData, ValidationData
-from .batches import batch_output, batch_parameters, batch_streamflow, block_days
+from .arrays import RiverData, TrainingData, ValidationData
+from .batches import (
+    at_gauges,
+    batch_output,
+    batch_parameters,
+    batch_streamflow,
+    block_days,
+    cells_above,
+    gauges_above,
+)
 from .checkpoint import optimizer_tensors, restore_optimizer
 from .failures import describe_failure
 from .losses import make_loss
@@ -73,13 +81,14 @@ class Training:
             self.module = make_module(description, data, protocol.least_deviation).to(device).train()
         if isinstance(self.module, RegionalNetwork) and protocol.precision == "bfloat16":
             self.module.lstm_dtype = torch.bfloat16
+        observed, rivers = data.learned.observed, data.rivers
         self.sampler = WindowSampler(
-            data.observed,
-            batch=protocol.batch,
+            observed,
+            batch=protocol.batch if rivers is None else max(1, protocol.batch // data.observed.shape[1]),
             window=protocol.window,
             warmup=protocol.warmup,
             seed=protocol.seed,
-            balanced=isinstance(self.module, ConstantParameters),
+            balanced=isinstance(self.module, ConstantParameters) or rivers is not None,
         )
         if self.sampler.is_empty:
             raise MissingObservationError(
@@ -89,8 +98,8 @@ class Training:
         self.forcing = torch.from_numpy(data.forcing).to(device)
         self.attributes = torch.from_numpy(data.attributes).to(device)
         self.features = self._features()
-        self.observed = torch.from_numpy(data.observed).to(device)
-        self.variance = torch.from_numpy(bounded_variance(data.observed)).float().to(device)
+        self.observed = torch.from_numpy(observed).to(device)
+        self.variance = torch.from_numpy(bounded_variance(observed)).float().to(device)
         self.days = torch.arange(protocol.warmup + protocol.window, device=device)[:, None]
         self.loss = make_loss(protocol.loss)
         self.optimizer = make_optimizer(self.module, protocol)
@@ -142,10 +151,10 @@ class Training:
 
         ``held`` makes a context within which no interrupt takes effect.
         """
-        cells, starts = self.sampler.draw()
+        cells, starts = self._drawn()
         rate = self.protocol.rate(self.iteration)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
         loss = self.loss_of(cells, starts)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -164,6 +173,14 @@ class Training:
             seconds = time.perf_counter() - self.started
             for name, entry in zip(HISTORY, (value, rate, seconds, not fine), strict=True):
                 self.history[name].append(entry)
+
+    def _drawn(self) -> tuple[np.ndarray, np.ndarray]:
+        """Cells and first days of a batch; with rivers gauges, each with all gauges above it."""
+        cells, starts = self.sampler.draw()
+        if self.data.rivers is None:
+            return cells, starts
+        above = [gauges_above(self.data.rivers, gauge) for gauge in cells]
+        return np.concatenate(above), np.repeat(starts, [len(gauges) for gauges in above])
 
     @contextmanager
     def _updating(self) -> Iterator[None]:
@@ -187,8 +204,10 @@ class Training:
     def simulate(self, cells: np.ndarray, starts: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Observed and simulated streamflow of a batch, both (window, batch), and its parameters.
 
-        An LSTM gives normalised streamflow and has no parameters.
+        An LSTM gives normalised streamflow and has no parameters. With rivers ``cells`` are gauges.
         """
+        if self.data.rivers is not None:
+            return self._through_rivers(self.data.rivers, cells, starts)
         places = self._indices(cells)
         rows = self.days + self._indices(starts)
         forcing = self.forcing[rows, places]
@@ -196,10 +215,38 @@ class Training:
         if isinstance(self.module, StreamflowNetwork):
             attributes = self._attributes()[places]
             return observed, batch_output(self.module, forcing, attributes, self.protocol), {}
+        streamflow, parameters = self._streamflow(rows, places, self.protocol)
+        return observed, streamflow, parameters
+
+    def _streamflow(
+        self, rows: Tensor, places: Tensor, protocol: Protocol
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Streamflow of a δ model, and its parameters."""
+        assert not isinstance(self.module, StreamflowNetwork)
+        forcing = self.forcing[rows, places]
         features = None if self.features is None else self.features[block_days(rows), places]
         parameters = batch_parameters(self.module, forcing, self._attributes(), places, features)
-        streamflow = batch_streamflow(self.module, forcing, parameters, self.protocol)
-        return observed, streamflow, dict(parameters)
+        return batch_streamflow(self.module, forcing, parameters, protocol), dict(parameters)
+
+    def _through_rivers(
+        self, rivers: RiverData, gauges: np.ndarray, starts: np.ndarray
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """All cells above the gauges of a window are simulated, warm-up included, and routed."""
+        module: Any = self.module.get_submodule("rivers")
+        rows = self.days + self._indices(starts)
+        observed = self.observed[rows[self.protocol.warmup :], self._indices(gauges)]
+        windows = [np.flatnonzero(starts == start) for start in np.unique(starts)]
+        cells = [cells_above(rivers, gauges[window]) for window in windows]
+        first = np.repeat([starts[window[0]] for window in windows], [len(some) for some in cells])
+        places, days = self._indices(np.concatenate(cells)), self.days + self._indices(first)
+        flow, _ = self._streamflow(days, places, replace(self.protocol, warmup=0))
+        parts = flow.split([len(some) for some in cells], dim=1)
+        found = [
+            at_gauges(module, rivers, gauges[window], some, part)
+            for window, some, part in zip(windows, cells, parts, strict=True)
+        ]
+        order = np.argsort(np.concatenate(windows))
+        return observed, torch.cat(found, 1)[self.protocol.warmup :, self._indices(order)], {}
 
     def _attributes(self) -> Tensor:
         """The attributes of all cells, (space, attribute), with the noise of the protocol."""
