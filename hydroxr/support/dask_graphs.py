@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from itertools import product
-from types import FunctionType, ModuleType
+from types import FrameType, FunctionType, ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ Graph = Mapping[Key, Any]
 
 _COPIED = 100_000  # bytes of data that parts have a copy of, instead of waiting for it
 _OPAQUE = {"distributed", "numba", "torch"}  # packages whose objects refer to all kinds of things
+_APART = (type, ModuleType, BaseException, FrameType, TracebackType)  # these refer to all of the program
 _INPUTS = 10  # of a part that others need; with more, as the mean of all blocks, its tasks run apart
 
 
@@ -230,8 +231,8 @@ def held(array: Any, kind: type) -> list[Any]:
     found, seen, left = [], set(), [*array.dask.layers.values()]
     while left:
         one = left.pop()
-        package = type(one).__module__.partition(".")[0]
-        if id(one) in seen or package in _OPAQUE or isinstance(one, type | ModuleType):
+        package = str(type(one).__module__).partition(".")[0]
+        if id(one) in seen or package in _OPAQUE or isinstance(one, _APART):
             continue
         seen.add(id(one))
         if isinstance(one, kind):

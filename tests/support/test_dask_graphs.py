@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from operator import add
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 
 from hydroxr.support.dask_cluster import _in_order, _side_by_side
-from hydroxr.support.dask_graphs import Part, cut
+from hydroxr.support.dask_graphs import Part, cut, held
 
 
 def computed(parts: dict[Any, Part]) -> dict[Any, Any]:
@@ -110,3 +112,37 @@ def test_a_mean_of_all_is_not_one_task() -> None:
     parts = cut(graph, [("write", n) for n in range(40)])
     assert parts["pair", 3].inputs == (("x", 6), ("x", 7))
     assert computed(parts)["write", 0] == 41
+
+
+class Wanted:
+    """What a graph may hold somewhere."""
+
+
+class Slotted:
+    """Holds something without a dictionary."""
+
+    __slots__ = ("one",)
+
+    def __init__(self, one: Any) -> None:
+        self.one = one
+
+
+def test_what_a_graph_holds_is_found_wherever_it_is() -> None:
+    """In closures, partial functions, containers and slots; not by way of an error that was raised."""
+    inside = [Wanted() for _ in range(4)]
+    outside = Wanted()
+    error = RuntimeError("raised")
+    try:
+        raise error
+    except RuntimeError:
+        pass
+
+    def block(values: np.ndarray, given: Any = None) -> np.ndarray:
+        if given is error:
+            raise error
+        return values if inside[0] else -values
+
+    array = da.ones((4, 4), chunks=2).map_blocks(block, given=Slotted({"a": [inside[1]]}), dtype=float)
+    array = array.map_blocks(partial(block, given=(inside[2],)), dtype=float) + 1
+    assert {id(one) for one in held(array, Wanted)} == {id(one) for one in inside}
+    assert outside not in held(array, Wanted)
