@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from .cross_validation import CrossValidationMethods
 from .forecasts import ForecastMethods
 from .results import ResultMethods
 from .rivers import RiverMethods
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 
 @xr.register_dataset_accessor("hbv")
-class HBVAccessor(TrainingMethods, SimulationMethods, ForecastMethods, ResultMethods, RiverMethods):
+class HBVAccessor(
+    TrainingMethods, CrossValidationMethods, SimulationMethods, ForecastMethods, ResultMethods, RiverMethods
+):
     """Differentiable HBV on a labelled Dataset."""
 
     def __init__(self, ds: xr.Dataset) -> None:

@@ -123,6 +123,10 @@ class FilterNetwork(nn.Module):
         mean, std = mean_and_deviation_of_present(attributes)
         self.attribute_mean.copy_(mean)
         self.attribute_std.copy_(varying(std, mean, least))
+        self.know_cells(attributes)
+
+    def know_cells(self, attributes: Tensor) -> None:
+        """Keep the attributes (space, attribute) of the training cells, which offsets belong to."""
         if self.offsets is not None:
             self.offset_attributes.copy_(self._normalised(attributes))
 

@@ -17,21 +17,16 @@ from ..errors import (
     MissingObservationError,
     warn,
 )
-from ..inputs.attributes import (
-    attribute_array,
-    attribute_categories,
-    attribute_doubts,
-    attribute_names,
-    attribute_units,
-)
-from ..inputs.cells import Space, space_coords
+from ..inputs.attributes import attribute_names
+from ..inputs.cells import Space
 from ..inputs.choice import chosen_cells
 from ..inputs.ranges import forcing_faults, raise_faults, range_faults
 from ..inputs.resolve import Inputs
 from ..inputs.time_axis import days_of_year, select_days
 from ..metrics.records import few_and_flat
 from ..models.model import Model
-from ..models.specs import DeltaHBV, LSTMStreamflow, Spec
+from ..models.specs import Spec
+from .untrained import static_inputs, untrained
 
 if TYPE_CHECKING:
     from .loop.arrays import TrainingData, ValidationData
@@ -51,6 +46,7 @@ def training_arrays(
     protocol: Protocol,
     validation: Validation | None,
     missing: str = "raise",
+    start: Model | None = None,
 ) -> tuple[TrainingData, ValidationData | None, Model, pd.Index]:
     """Read and check the arrays that a model learns from and is judged by.
 
@@ -66,6 +62,8 @@ def training_arrays(
         A period, or cells that are not trained on.
     missing : {"raise", "drop"}
         What to do with cells that lack forcing: refuse them, or leave them out.
+    start : Model, optional
+        The model that the training begins from; its attributes are the default.
 
     Returns
     -------
@@ -94,7 +92,8 @@ def training_arrays(
             f"forcing {period.name('streamflow')!r} is the observed streamflow that the model is to learn; "
             "expected other variables: hx.LSTMStreamflow(forcing=(...))."
         )
-    names = attribute_names(ds, space, attributes, spec.attributes) if spec.regional else ()
+    default = spec.attributes if start is None else start.attributes
+    names = attribute_names(ds, space, attributes, default) if spec.regional else ()
     _check_length(len(period.days), protocol)
     held = _held_out(period, validation, spec)
     _check_memory([*forcing.values(), observed])
@@ -108,8 +107,8 @@ def training_arrays(
             "in each cell with observed streamflow that is not held out, forcing is missing on some day of "
             "the period; nothing can be learned."
         )
-    model = _untrained(period, spec, names, gauged)
-    static = _static(period, model)
+    model = untrained(period, spec, names, gauged, start)
+    static = static_inputs(period, model)
     trained = gauged[chosen]
     data = TrainingData(
         arrays[:, trained], static[gauged], flow[:, gauged], tuple(cells[gauged]), ds["time"].values
@@ -180,17 +179,6 @@ def _warn_of_weak(data: TrainingData) -> None:
                 "'nse' errors there weigh no more than in a usual cell. Look at these records, and leave the "
                 "cells out if they are wrong."
             )
-
-
-def _untrained(inputs: Inputs, spec: Spec, names: tuple[str, ...], gauged: np.ndarray) -> Model:
-    """The model without weights, which knows its inputs and cells."""
-    categories = attribute_categories(inputs.ds, inputs.space, names, gauged)
-    units = attribute_units(inputs.ds, names)
-    if isinstance(spec, LSTMStreamflow):
-        own = inputs.own_units
-        return Model(spec, {}, names, categories, forcing_units=own, attribute_units=units)
-    cells = _fitted_cells(inputs, gauged, spec) if spec.keeps_cells else xr.Dataset()
-    return Model(spec, {}, names, categories, cells, attribute_units=units)
 
 
 def _check_length(days: int, protocol: Protocol) -> None:
@@ -363,38 +351,3 @@ def _flat(array: xr.DataArray, space: Space) -> np.ndarray:
     """Values as float32, (time, cell)."""
     values = array.transpose("time", *space).values.astype("float32")
     return values.reshape(values.shape[0], -1)
-
-
-def _static(inputs: Inputs, model: Model) -> np.ndarray:
-    """Static inputs in memory, (cell, attribute)."""
-    if not model.attributes:
-        return np.zeros((inputs.cell_count, 0), dtype="float32")
-    array = attribute_array(inputs.ds, inputs.space, model.attributes, model.categories)
-    values: np.ndarray = array.values.reshape(-1, len(model.attributes))
-    remarks = attribute_doubts(values, model.attributes, model.categories)
-    if remarks:
-        warn(
-            f"attributes of the training: {'; '.join(remarks)}. Missing values count as the mean of the "
-            "other cells, and cells that lack the same are not marked in 'attribute_flag'."
-        )
-    return values
-
-
-def _fitted_cells(inputs: Inputs, gauged: np.ndarray, spec: DeltaHBV) -> xr.Dataset:
-    """Coordinates of the cells that a model has numbers for."""
-    space = inputs.space
-    if spec.gauge_offsets and len(space) != 1:
-        raise DescriptionError(
-            f"gauge_offsets need cells in one dimension of space, and there are {len(space)}."
-        )
-    cells = space_coords(inputs.ds, space)
-    if gauged.all():
-        return cells
-    if len(space) == 1:
-        return cells.isel({space[0]: gauged})
-    raise MissingObservationError(
-        f"a constant network needs streamflow in every cell, and {int((~gauged).sum())} of {gauged.size} "
-        "have none; "
-        f"make the cells a list and select: ds.stack(cell={[str(dim) for dim in space]}).reset_index('cell')"
-        ".isel(cell=...)."
-    )

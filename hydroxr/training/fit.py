@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .loop.arrays import TrainingData, ValidationData
     from .loop.checkpoint import Checkpoint
     from .loop.protocol import Protocol
+    from .start import Start
 
 # Parameters of the outflow of groundwater. Feng et al. (2022), section 3.3: "groundwater recession
 # parameters" should not be dynamic. K0 and UZL shape quick flow; the group's later δHBV2.0 has a dynamic K0.
@@ -45,7 +46,7 @@ _MANY = 3  # dynamic parameters; the paper has at most two
 @overload
 def fit(
     data: xr.Dataset | Inputs,
-    spec: Spec,
+    spec: Spec | Model,
     target: str | xr.DataArray = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
@@ -58,7 +59,7 @@ def fit(
 @overload
 def fit(
     data: xr.Dataset | Inputs,
-    spec: Spec,
+    spec: Spec | Model,
     target: str | xr.DataArray = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
@@ -71,7 +72,7 @@ def fit(
 @overload
 def fit(
     data: xr.Dataset | Inputs,
-    spec: Spec,
+    spec: Spec | Model,
     target: str | xr.DataArray = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
@@ -83,7 +84,7 @@ def fit(
 
 def fit(
     data: xr.Dataset | Inputs,
-    spec: Spec,
+    spec: Spec | Model,
     target: str | xr.DataArray = "streamflow",
     attributes: Sequence[str] | None = None,
     time: slice | None = None,
@@ -103,10 +104,17 @@ def fit(
     gauges: Mapping[Hashable, Hashable] | None = None,
     weights: xr.Dataset | xr.DataArray | None = None,
     reach_attributes: Sequence[str] = (),
+    start: Model | None = None,
+    frozen: Sequence[str] = (),
     **changes: Any,
 ) -> Model | Ensemble:
     """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
+    if isinstance(spec, Model):
+        start = spec if start is None else start
+        spec = spec.description
     check_spec(spec)
+    parts = (frozen,) if isinstance(frozen, str) else tuple(frozen)
+    _check_start(spec, start, parts)
     from ..support.devices import torch_device
     from .loop.protocol import for_many_cells, protocol_of
 
@@ -138,7 +146,7 @@ def fit(
         through.check(spec, protocol, validation, missing)
         inputs, reaches = through.prepared(data, spec, time, protocol.warmup)
     learned, judged, model, days = training_arrays(
-        inputs, spec, attributes, time, protocol, validation, missing
+        inputs, spec, attributes, time, protocol, validation, missing, start
     )
     if through is not None:
         learned = of_cells(reaches, inputs, learned)
@@ -147,12 +155,14 @@ def fit(
     facts = attribute_facts(learned.attributes, model.attributes) if spec.regional else {}
     period = [str(day)[:10] for day in (days[0], days[-1])]
     facts |= {} if through is None else {"rivers": through.facts()}
-    model = replace(model, training={"period": period, "days": len(days), **facts})
+    begun = {} if start is None else {"start": start.hash, "frozen": list(parts)}
+    model = replace(model, training={"period": period, "days": len(days), **begun, **facts})
+    begin = None if start is None else _start(model, start, parts)
 
-    train = partial(_fit_seed, model, protocol, device, folder, every)
+    train = partial(_fit_seed, model, protocol, device, folder, every, begin)
     if members is None:
         keeper = None if folder is None else _keeper(folder, every)
-        return _fit_one(model, learned, judged, protocol, device, progress, keeper)
+        return _fit_one(model, learned, judged, protocol, device, progress, keeper, begin)
     if client is not None:
         return fit_side_by_side(client, members, partial(train, progress=False), (learned, judged), progress)
     return fit_in_turn(members, lambda number: train((learned, judged), number, progress=progress))
@@ -164,6 +174,7 @@ def _fit_seed(
     device: str,
     folder: Path | None,
     every: int | datetime.timedelta | None,
+    begin: Start | None,
     data: tuple[TrainingData, ValidationData | None],
     seed: int,
     *,
@@ -172,7 +183,43 @@ def _fit_seed(
     """Train the ensemble member with this seed."""
     own = checkpoint_folder(folder, seed)
     keeper = None if own is None else _keeper(own, every)
-    return _fit_one(model, *data, replace(protocol, seed=seed), device, progress, keeper)
+    return _fit_one(model, *data, replace(protocol, seed=seed), device, progress, keeper, begin)
+
+
+def _check_start(spec: Spec, start: Model | None, frozen: tuple[str, ...]) -> None:
+    """Refuse a model that a training with this description cannot begin from."""
+    if start is None:
+        if frozen:
+            raise DescriptionError(
+                "frozen holds parts of the model that the training starts from; add start=."
+            )
+        return
+    if not isinstance(start, Model) or not start.description.regional:
+        raise DescriptionError(
+            f"start is {start!r}; expected one regional model, such as hx.load_model('camels-us')."
+        )
+    free = ("dropout", "gauge_offsets")
+    own, other = (
+        {k: v for k, v in each.to_dict().items() if k not in free} for each in (spec, start.description)
+    )
+    differ = sorted(key for key in {*own, *other} if own.get(key) != other.get(key))
+    if differ:
+        raise DescriptionError(
+            f"start is another model than the one to fit: {', '.join(differ)} differ. Fit "
+            "start.description, or ds.hbv.fit(start)."
+        )
+
+
+def _start(model: Model, start: Model, frozen: tuple[str, ...]) -> Start:
+    """The weights to begin from, and which attributes they know: those of one name and kind."""
+    from .start import Start
+
+    known = {
+        name: place
+        for place, name in enumerate(start.attributes)
+        if (name in start.categories) == (name in model.categories)
+    }
+    return Start(dict(start.weights), tuple(known.get(name, -1) for name in model.attributes), frozen)
 
 
 def _folder(checkpoint: str | os.PathLike[str] | None, resume: str | os.PathLike[str] | None) -> Path | None:
@@ -207,6 +254,7 @@ def _fit_one(
     device: str,
     progress: bool,
     keeper: Checkpoint | None,
+    begin: Start | None = None,
 ) -> Model:
     """Train one model and record how it was trained."""
     from ..support.devices import torch_device
@@ -220,8 +268,11 @@ def _fit_one(
     identity = None
     if keeper is not None:
         more = {"attributes": list(model.attributes), "period": model.training["period"]}
+        more |= {name: model.training[name] for name in ("start", "frozen") if name in model.training}
         identity = identity_of(model.description, protocol, data, judged, more)
-    trained = module.train(model.description, data, protocol, device, progress, judged, keeper, identity)
+    trained = module.train(
+        model.description, data, protocol, device, progress, judged, keeper, identity, begin
+    )
     training = {
         **model.training,
         "cells": data.observed.shape[1],

@@ -12,6 +12,7 @@ import xarray as xr
 if TYPE_CHECKING:
     from distributed import Client
 
+    from ..models.model import Model
     from ..rivers.network import RiverNetwork
 
 
@@ -51,3 +52,5 @@ class FitOptions(TypedDict, total=False):
     gauges: Mapping[Hashable, Hashable] | None
     weights: xr.Dataset | xr.DataArray | None
     reach_attributes: Sequence[str]
+    start: Model | None
+    frozen: Sequence[str]

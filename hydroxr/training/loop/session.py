@@ -18,6 +18,7 @@ from ...models.filter_network import FilterNetwork
 from ...models.parameter_network import RegionalNetwork
 from ...models.specs import Spec
 from ...models.streamflow_network import StreamflowNetwork
+from ..start import Start, adopt
 from .arrays import RiverData, TrainingData, ValidationData
 from .batches import (
     at_gauges,
@@ -73,12 +74,15 @@ class Training:
         protocol: Protocol,
         device: str,
         validation: ValidationData | None,
+        start: Start | None = None,
     ) -> None:
         assert protocol.iterations is not None
         self.protocol, self.data, self.device, self.validation = protocol, data, device, validation
         self.total = protocol.iterations
         with seeded(protocol.seed, device):
             self.module = make_module(description, data, protocol.least_deviation).to(device).train()
+        if start is not None:
+            adopt(self.module, start, torch.from_numpy(data.attributes).to(device))
         if isinstance(self.module, RegionalNetwork) and protocol.precision == "bfloat16":
             self.module.lstm_dtype = torch.bfloat16
         observed, rivers = data.learned.observed, data.rivers

@@ -17,6 +17,7 @@ from ...models.specs import Spec
 from ...physics.threads import without_subnormals
 from ...support.interrupts import ONE_TRAINING, Interrupts
 from ...support.progress import progress_bar
+from ..start import Start
 from .arrays import TrainingData, ValidationData
 from .checkpoint import Checkpoint
 from .process import free_cores, kept_memory, own_settings
@@ -33,6 +34,7 @@ def train(
     validation: ValidationData | None = None,
     checkpoint: Checkpoint | None = None,
     identity: dict[str, Any] | None = None,
+    start: Start | None = None,
 ) -> Trained:
     """Train a model.
 
@@ -52,6 +54,8 @@ def train(
     identity : dict, optional
         Identity of the training, which the checkpoint must have; see
         :func:`~hydroxr.training.loop.checkpoint.identity_of`.
+    start : Start, optional
+        Weights to begin from; default: random ones.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def train(
             seeded(protocol.seed, device),
         ):
             stack.enter_context(context)
-        training = Training(description, data, protocol, device, validation)
+        training = Training(description, data, protocol, device, validation, start)
         if checkpoint is not None:
             checkpoint.check_space(training.snapshot(identity)[0])
         with kept_memory(), Interrupts() as interrupts, without_subnormals():

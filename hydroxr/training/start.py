@@ -1,0 +1,85 @@
+"""Begin a training from the weights of another model, whose cells and attributes may be others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import DescriptionError
+from ..models.filter_network import FilterNetwork
+
+# Layers that read attributes, in their last columns.
+_READ_ATTRIBUTES = ("static.0.weight", "read.weight", "encode.weight")
+_OF_ATTRIBUTES = ("attribute_mean", "attribute_std")
+_OF_CELLS = ("offsets", "offset_attributes")  # those of other cells
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a training begins.
+
+    Parameters
+    ----------
+    weights : mapping of array
+        Of a model with the same layers.
+    places : tuple of int
+        For each attribute of the new model its place among those of the weights; -1 if they do not know it.
+    frozen : tuple of str
+        Parts that the training does not change, by the beginning of their names.
+    """
+
+    weights: Mapping[str, np.ndarray]
+    places: tuple[int, ...]
+    frozen: tuple[str, ...] = ()
+
+
+def adopt(module: nn.Module, start: Start, attributes: Tensor) -> None:
+    """Give a module the weights of ``start``, and hold its frozen parts.
+
+    Attributes that the weights do not know have no effect at first, and the normalisation of the new data.
+
+    Parameters
+    ----------
+    module : Module
+        With the normalisation of the new data.
+    start : Start
+    attributes : Tensor, (space, attribute)
+        Those of the training cells.
+
+    Raises
+    ------
+    DescriptionError
+        If a frozen part does not exist.
+    """
+    places = np.array(start.places, dtype=int)
+    known = np.flatnonzero(places >= 0)
+    state = module.state_dict()
+    for name, own in state.items():
+        if name in _OF_CELLS:
+            continue
+        old = torch.as_tensor(np.array(start.weights[name])).to(own)
+        if name in _OF_ATTRIBUTES:
+            own[known] = old[places[known]]
+        elif name in _READ_ATTRIBUTES:
+            before = own.shape[1] - len(places)
+            own[:, :before] = old[:, :before]
+            own[:, before:] = 0.0
+            own[:, before + known] = old[:, before + places[known]]
+        else:
+            own.copy_(old)
+    module.load_state_dict(state)
+    if isinstance(module, FilterNetwork):
+        module.know_cells(attributes)
+    names = [name for name, _ in module.named_parameters()]
+    for part in start.frozen:
+        if not any(name.startswith(part) for name in names):
+            raise DescriptionError(
+                f"frozen has {part!r}, and the model has no such part; its parts are "
+                f"{', '.join(dict.fromkeys(name.partition('.')[0] for name in names))}."
+            )
+    for name, value in module.named_parameters():
+        value.requires_grad_(not name.startswith(start.frozen) if start.frozen else True)
