@@ -81,7 +81,7 @@ def test_defaults_are_those_of_the_function_behind(pair: Any) -> None:
 
 
 def test_fit_has_every_setting_of_a_protocol() -> None:
-    """And cross_validate has what fit has."""
+    """cross_validate has them too, but for rivers, and a model to start from: it may know held-out cells."""
     settings = {field.name for field in fields(Protocol)}
     options = parameters(METHODS["fit"])
     assert settings <= {*options}
@@ -90,5 +90,6 @@ def test_fit_has_every_setting_of_a_protocol() -> None:
     ]
     assert changed == []
     both = {*options} & {*parameters(METHODS["cross_validate"])}
-    assert {*options} - both == {"resume"}
+    of_rivers = {"rivers", "gauges", "weights", "reach_attributes"}
+    assert {*options} - both == {"resume", "start", "frozen", *of_rivers}
     assert settings <= both
