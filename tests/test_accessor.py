@@ -48,7 +48,17 @@ def test_all_methods_are_there() -> None:
     """Those that the guides name."""
     assert {*METHODS} == {
         *("check", "pet", "fit", "cross_validate", "simulate", "plan", "parameters"),
-        *("forecast", "assimilate", "route", "evaluate", "water_balance", "derive", "aggregate_time"),
+        *(
+            "forecast",
+            "assimilate",
+            "fit_errors",
+            "add_quantiles",
+            "route",
+            "evaluate",
+            "water_balance",
+            "derive",
+            "aggregate_time",
+        ),
         *("to_zarr", "to_netcdf"),
     }
 

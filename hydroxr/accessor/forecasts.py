@@ -153,3 +153,76 @@ class ForecastMethods:
         from ..forecast.assimilate import assimilate
 
         return assimilate(self._ds, model, observed, window, init, controls, observation_error, iterations)
+
+    def fit_errors(self, observed: xr.Dataset | xr.DataArray, time: slice | None = None) -> xr.Dataset:
+        """Distribution of the errors of simulated streamflow, for :meth:`add_quantiles`.
+
+        Errors are taken by cell and season, and of forecasts by lead. The Dataset is a simulation or a
+        forecast. Choose years that the model was not trained on: in training years errors are smaller. Each
+        year is predicted from the others, and quantiles are widened until these predictions cover 90 %.
+
+        Parameters
+        ----------
+        observed : Dataset or DataArray
+            Observed streamflow.
+        time : slice, optional
+            Days of the simulation, or dates of the forecasts, that count, of at least two calendar years.
+            Default: all with observations.
+
+        Returns
+        -------
+        Dataset
+            ``streamflow_error(space..., season, level)``, quantiles of the logarithm of (observed + offset)
+            over (simulated + offset); ``streamflow_offset`` (mm/day), 2 % of mean simulated streamflow;
+            ``widening``, the factor that widened them; ``observations``. Save it with ``to_netcdf``, and open
+            it with ``xarray.open_dataset``. A cell without observations of two years has NaN.
+
+        Raises
+        ------
+        MissingVariableError
+            If there is no streamflow.
+        MissingObservationError
+            If no day has an observation.
+        EmptySelectionError
+            If the days are of one year or none.
+
+        Notes
+        -----
+        Split conformal prediction (Vovk et al., 2005, doi:10.1007/b106715): with n errors, quantile p lies at
+        position (n + 1) p. Coverage holds as far as errors of other years are like those of the fit.
+
+        Examples
+        --------
+        >>> errors = sim.hbv.fit_errors(ds, slice("1989-10-01", "1992-09-30"))  # doctest: +SKIP
+        >>> sim = sim.hbv.add_quantiles(errors, [0.05, 0.5, 0.95])  # doctest: +SKIP
+        """
+        from ..forecast.uncertainty import fit_errors
+
+        return fit_errors(self._ds, observed, time)
+
+    def add_quantiles(self, errors: xr.Dataset, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> xr.Dataset:
+        """The simulation or forecast with quantiles of predicted streamflow; lazy if it is.
+
+        Parameters
+        ----------
+        errors : Dataset
+            From :meth:`fit_errors`, of a run of the same kind and model. Cells are found by label.
+        quantiles : sequence of float
+            Ascending, from 0.005 to 0.995.
+
+        Returns
+        -------
+        Dataset
+            With ``streamflow_quantile(quantile, ...)``, in the units of streamflow. Each is that of its day
+            alone: quantiles of sums over days do not follow from them.
+
+        Raises
+        ------
+        DescriptionError
+            If quantiles are not allowed, or errors of forecasts meet a simulation.
+        MissingVariableError, CoordinateError
+            If streamflow, a part of ``errors`` or a cell is missing.
+        """
+        from ..forecast.uncertainty import add_quantiles
+
+        return add_quantiles(self._ds, errors, quantiles)

@@ -311,6 +311,7 @@ _ROWS = (
         cell_methods=f"{DAILY_MEAN} (standard deviation over the members)",
         valid_min=0.0,
     ),
+    Variable("streamflow_quantile", "ensemble", "quantile of predicted streamflow", FLUX, valid_min=0.0),
     Variable(
         "initial_storage",
         "budget",
@@ -330,10 +331,7 @@ _ROWS = (
     _river("initial_upstream_storage", "upstream_storage before the first day", VOLUME),
     _river("unassigned_inflow", "inflow of cells without a reach, which was dropped", DISCHARGE),
     Variable(
-        "spinup_storage_change",
-        "budget",
-        "change of all water in the model over the last repetition of the spin-up",
-        AMOUNT,
+        "spinup_storage_change", "budget", "change of all water over the last round of the spin-up", AMOUNT
     ),
     _factor("precipitation_correction", "factor by which the model multiplies precipitation", _CORRECTED),
     _factor("pet_correction", "factor by which the model multiplies potential evapotranspiration"),

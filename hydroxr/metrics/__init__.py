@@ -19,11 +19,14 @@ from __future__ import annotations
 from .efficiency import bias, correlation, log_nse, nse, pbias, rmse
 from .evaluate import evaluate
 from .kling_gupta import kge, kge_2012, kge_2012_parts, kge_parts
+from .probabilistic import brier, crps, pit, reliability, spread_skill
 from .signatures import fhv, flv, peak_timing
 
 __all__ = [
     "bias",
+    "brier",
     "correlation",
+    "crps",
     "evaluate",
     "fhv",
     "flv",
@@ -35,5 +38,8 @@ __all__ = [
     "nse",
     "pbias",
     "peak_timing",
+    "pit",
+    "reliability",
     "rmse",
+    "spread_skill",
 ]

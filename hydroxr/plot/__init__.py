@@ -13,9 +13,9 @@ from .baseflow import baseflow_index
 from .dynamic_parameters import dynamic_parameters
 from .evapotranspiration import evapotranspiration
 from .hydrograph import hydrograph, storages
-from .hydrographs import hydrographs
+from .hydrographs import fan_chart, hydrographs
 from .maps import draw_map as map
-from .scores import cdf
+from .scores import cdf, reliability, skill_by_lead
 from .training import history, loss
 
 __all__ = [
@@ -23,10 +23,13 @@ __all__ = [
     "cdf",
     "dynamic_parameters",
     "evapotranspiration",
+    "fan_chart",
     "history",
     "hydrograph",
     "hydrographs",
     "loss",
     "map",
+    "reliability",
+    "skill_by_lead",
     "storages",
 ]

@@ -1,4 +1,4 @@
-"""Hydrographs of several basins and models, and a map of the basins."""
+"""Hydrographs of several basins and models with a map of the basins, and fan charts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 import xarray as xr
 
 from ..conventions.attributes import MODEL
+from ..conventions.variables import FLUX
 from ..errors import CoordinateError, DimensionError, MissingVariableError
 from ..inputs.resolve import observed_streamflow
 from ..metrics import nse
 from .geography import Feature, Outlines, features
 from .maps import frame
 from .runs import described_model, model_colours, run_labels
-from .series import Cell, basin_names, cell_series
+from .series import Cell, basin_names, cell_series, cell_title, displayed, select_period, stamps_of
 from .style import (
     COLOURS,
     FAINT,
@@ -125,6 +126,95 @@ def hydrographs(
             _draw_basin(each, *cell, letter=chr(ord("a") + place), colours=colours)
         if mapped:
             _draw_map(axes[-1], first, chosen, lines)
+    return axes
+
+
+def fan_chart(
+    predicted: xr.DataArray,
+    observed: xr.DataArray | None = None,
+    *,
+    time: slice | str | None = None,
+    axes: Axes | None = None,
+) -> Axes:
+    """Draw quantiles of streamflow as bands around their median, and observations.
+
+    Parameters
+    ----------
+    predicted
+        Quantiles of one cell, ``(quantile, time)`` or, of one forecast, ``(quantile, lead)`` with the
+        coordinate ``valid_time``. Pairs of quantiles such as 0.05 and 0.95 bound a band each.
+    observed
+        Observed streamflow ``(time)``.
+    time
+        Period to draw. Default: all days of the prediction, and of observations those around it.
+    axes
+        Axes to draw on. Default: a new figure 17 cm wide.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    DimensionError
+        If the prediction has other dimensions.
+    EmptySelectionError
+        If no day lies in the period.
+    TimeAxisError
+        If time has no dates.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> fan_chart(sim["streamflow_quantile"].sel(basin="Leaf"), flow, time="1979")  # doctest: +SKIP
+    """
+    if "lead" in predicted.dims and "valid_time" in predicted.coords:
+        predicted = predicted.swap_dims(lead="valid_time").drop_vars(["time", "lead"], errors="ignore")
+        predicted = predicted.rename(valid_time="time")
+    if {*predicted.dims} != {"quantile", "time"}:
+        raise DimensionError(
+            f"the prediction has dimensions {predicted.dims}; expected ('quantile', 'time') of one cell, or "
+            "('quantile', 'lead') of one forecast: select them first."
+        )
+    chosen = select_period(predicted.to_dataset(name="_flow"), time, "prediction")["_flow"]
+    chosen = chosen.transpose("quantile", "time").compute()
+    levels, values = chosen["quantile"].values, chosen.values
+    stamps = stamps_of(chosen.to_dataset(name="_flow"), "prediction")
+    colour = COLOURS["streamflow"]
+    with fonts():
+        if axes is None:
+            axes = matplotlib_part("pyplot").subplots(figsize=(PAGE, 0.42 * PAGE), layout="constrained")[1]
+        assert axes is not None
+        bands = len(levels) // 2
+        for low in range(bands):
+            high = len(levels) - 1 - low
+            label = f"{100 * levels[low]:.3g} to {100 * levels[high]:.3g} %"
+            shade = 0.15 + 0.45 * low / max(bands - 1, 1)  # of the colour, in white: opaque, as in the legend
+            tint = [1 - shade * (1 - part) for part in matplotlib_part("colors").to_rgb(colour)]
+            axes.fill_between(stamps, values[low], values[high], color=tint, linewidth=0, label=label)
+        if len(levels) % 2:
+            middle = len(levels) // 2
+            axes.plot(
+                stamps, values[middle], color=colour, linewidth=1.4, label=f"{100 * levels[middle]:.3g} %"
+            )
+        if observed is not None:
+            flow = observed.to_dataset(name="_flow")
+            known = stamps_of(flow, "observed")
+            near = (known >= stamps[0]) & (known <= stamps[-1])
+            axes.plot(
+                *(known[near], flow["_flow"].values[near]),
+                color=COLOURS["observed"],
+                linewidth=1.0,
+                marker="." if near.sum() < 60 else "",
+                label="observed",
+            )
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel(f"streamflow ({displayed(predicted.attrs.get('units', FLUX))})")
+        axes.set_title(cell_title(chosen.coords.to_dataset()), loc="left")
+        axes.legend(frameon=False)
+        date_axis(axes, stamps[0], stamps[-1])
+        tidy(axes)
     return axes
 
 

@@ -1,14 +1,16 @@
-"""Cumulative distributions of metrics over the cells."""
+"""Distributions of metrics over the cells, skill by lead, and reliability."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from ..errors import DimensionError
 from .runs import Group, Results, axis_label, groups
-from .style import COLUMN, fonts, lines_of, matplotlib_part, tidy
+from .style import COLUMN, OTHER_COLOURS, fonts, lines_of, matplotlib_part, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,6 +91,112 @@ def cdf(
         tidy(axes)
         axes.grid(axis="x", color="0.88", linewidth=0.6)
     return axes
+
+
+def skill_by_lead(skill: xr.DataArray | Mapping[str, xr.DataArray], *, axes: Axes | None = None) -> Axes:
+    """Draw a score of forecasts against their lead: the median over the cells, and the middle half as a band.
+
+    Parameters
+    ----------
+    skill
+        A score ``(lead, ...)``, such as ``hx.metrics.nse(ahead["streamflow"], observed, dim="init")``; or a
+        dict of these by name, for a legend.
+    axes
+        Axes to draw on. Default: a new figure as wide as a journal's column, 8.5 cm.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    DimensionError
+        If a score has no dimension ``lead``.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> skill_by_lead({"analysed": with_analysis, "plain": without})  # doctest: +SKIP
+    """
+    by_name = dict(skill) if isinstance(skill, Mapping) else {"": skill}
+    axes = _column(axes)
+    with fonts():
+        for (name, score), colour in zip(by_name.items(), OTHER_COLOURS, strict=False):
+            if "lead" not in score.dims:
+                raise DimensionError(f"the score has dimensions {score.dims}; expected 'lead' among them.")
+            values = score.transpose("lead", ...).values.reshape(score.sizes["lead"], -1)
+            low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=1)
+            leads = score["lead"].values
+            axes.plot(leads, middle, color=colour, marker="o", markersize=3.5, linewidth=1.4, label=name)
+            if values.shape[1] > 1:
+                axes.fill_between(leads, low, high, color=colour, alpha=0.15, linewidth=0)
+        if any(by_name):
+            axes.legend(frameon=False)
+        axes.set_xticks(leads)
+        axes.set_xlabel("lead (days)")
+        axes.set_ylabel(axis_label(next(iter(by_name.values()))))
+        tidy(axes)
+    return axes
+
+
+def reliability(
+    observed_share: xr.DataArray | Mapping[str, xr.DataArray], *, axes: Axes | None = None
+) -> Axes:
+    """Draw a reliability diagram of quantiles: the share of observations below each, against its probability.
+
+    A calibrated distribution lies on the diagonal. A line below it at low and above it at high probabilities
+    is that of a distribution that is too wide; the other way round, it is too narrow.
+
+    Parameters
+    ----------
+    observed_share
+        ``(quantile, ...)``, from :func:`hydroxr.metrics.reliability`; or a dict of these by name. The median
+        over all other dimensions is drawn, and the middle half as a band.
+    axes
+        Axes to draw on. Default: a new figure as wide as a journal's column, 8.5 cm.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    DimensionError
+        If there is no dimension ``quantile``.
+    ImportError
+        If matplotlib is not installed.
+    """
+    by_name = dict(observed_share) if isinstance(observed_share, Mapping) else {"": observed_share}
+    axes = _column(axes)
+    with fonts():
+        axes.plot([0, 1], [0, 1], color="0.4", linewidth=0.8, linestyle="--", label="calibrated")
+        for (name, share), colour in zip(by_name.items(), OTHER_COLOURS, strict=False):
+            if "quantile" not in share.dims:
+                raise DimensionError(f"dimensions are {share.dims}; expected 'quantile' among them.")
+            values = share.transpose("quantile", ...).values.reshape(share.sizes["quantile"], -1)
+            low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=1)
+            levels = share["quantile"].values
+            axes.plot(levels, middle, color=colour, marker="o", markersize=3, linewidth=1.4, label=name)
+            if values.shape[1] > 1:
+                axes.fill_between(levels, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.legend(frameon=False)
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set_xlabel("forecast probability of a lower value")
+        axes.set_ylabel("observed share of lower values")
+        tidy(axes)
+    return axes
+
+
+def _column(axes: Axes | None) -> Axes:
+    """The given Axes, or those of a new figure as wide as a column."""
+    if axes is not None:
+        return axes
+    with fonts():
+        made: Axes = matplotlib_part("pyplot").subplots(figsize=(COLUMN, 0.8 * COLUMN), layout="constrained")[
+            1
+        ]
+    return made
 
 
 def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ import hydroxr as hx
 from hydroxr.errors import CoordinateError, DescriptionError, EmptySelectionError, MissingObservationError
 from hydroxr.forecast.minimise import minimise
 from hydroxr.forecast.window import CONTROLS, Window
+from hydroxr.physics.arguments import arrange_parameters
 from hydroxr.physics.equations import CHANNEL, STORES
 from tests.support.labelled import make_dataset, raise_if_dask_computes, untrained
 
@@ -71,6 +72,7 @@ def a_window(controls: tuple[str, ...]) -> Window:
     observed[4, 0] = torch.nan
     spread = {name: drawn(1, 5, 2, 2) for name in STORES}
     error = {"streamflow": torch.full((12, 2), 0.5, dtype=torch.float64)}
+    parameters = arrange_parameters(parameters, (12, 2))
     return Window(days, parameters, state, spread, {"streamflow": observed}, error, controls, {})
 
 

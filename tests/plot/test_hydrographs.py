@@ -354,3 +354,26 @@ def test_matplotlib_is_missed_clearly(delta, observed, parameters, monkeypatch):
     for draw in draws:
         with pytest.raises(ImportError, match=r"pip install hydroxr\[plot\]"):
             draw()
+
+
+def test_a_fan_chart_has_a_band_for_each_pair_of_quantiles():
+    """Bands of a series, and of one forecast on the days that it is for."""
+    time = np.arange("2000-01-01", "2000-01-11", dtype="datetime64[D]").astype("datetime64[ns]")
+    flow = xr.DataArray(np.arange(1.0, 11.0), {"time": time, "basin": "a"}, "time", attrs={"units": "mm/day"})
+    levels = xr.DataArray([0.05, 0.25, 0.5, 0.75, 0.95], dims="quantile")
+    fan = (flow * (0.5 + levels)).transpose("quantile", "time").assign_coords(quantile=levels.values)
+    axes = plot.fan_chart(fan, flow)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        *("5 to 95 %", "25 to 75 %", "50 %", "observed")
+    ]
+    median, observed = axes.lines
+    np.testing.assert_allclose(median.get_ydata(), flow)
+    np.testing.assert_allclose(observed.get_ydata(), flow)
+    outer = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (outer.min(), outer.max()) == (pytest.approx(0.55), pytest.approx(14.5))
+    one = fan.isel(time=slice(2, 5)).rename(time="lead").assign_coords(lead=[1, 2, 3])
+    one = one.assign_coords(valid_time=("lead", time[2:5]))
+    ahead = plot.fan_chart(one, flow)
+    assert len(ahead.lines[1].get_xdata()) == 3  # observations of these days
+    with pytest.raises(DimensionError, match="of one cell"):
+        plot.fan_chart(fan.drop_vars("basin").expand_dims(basin=2))

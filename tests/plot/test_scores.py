@@ -276,3 +276,24 @@ def test_an_evapotranspiration_that_cannot_be_drawn_is_refused(results):
         plot.evapotranspiration(results, results["bfi_l13"].assign_attrs(units="degC"), run="d1")
     with pytest.raises(ValueError, match="'axes' has 3 Axes, but the figure has 2 panels"):
         plot.evapotranspiration(results, run="d1", axes=plt.subplots(3)[1])
+
+
+# --- Forecasts ------------------------------------------------------------------------------------
+
+
+def test_skill_by_lead_and_reliability_draw_medians_over_cells():
+    rng = np.random.default_rng(1)
+    skill = xr.DataArray(rng.uniform(size=(9, 3)), {"lead": [1, 2, 3]}, ("basin", "lead"), "nse")
+    axes = plot.skill_by_lead({"analysed": skill, "plain": skill - 0.1})
+    first, second = axes.lines
+    np.testing.assert_allclose(first.get_ydata(), skill.median("basin"))
+    np.testing.assert_allclose(second.get_ydata(), skill.median("basin") - 0.1)
+    assert legend(axes) == ["analysed", "plain"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("lead (days)", "NSE")
+    share = skill.rename(lead="quantile").assign_coords(quantile=[0.1, 0.5, 0.9])
+    diagonal, line = plot.reliability(share).lines
+    np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
+    np.testing.assert_allclose(line.get_ydata(), share.median("basin"))
+    for draw in (plot.skill_by_lead, plot.reliability):
+        with pytest.raises(DimensionError, match="among them"):
+            draw(skill.isel(lead=0))
