@@ -212,7 +212,7 @@ def fan_chart(
         axes.set_ylim(bottom=0)
         axes.set_ylabel(f"streamflow ({displayed(predicted.attrs.get('units', FLUX))})")
         axes.set_title(cell_title(chosen.coords.to_dataset()), loc="left")
-        axes.legend(frameon=False)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
         date_axis(axes, stamps[0], stamps[-1])
         tidy(axes)
     return axes

@@ -132,7 +132,7 @@ def skill_by_lead(skill: xr.DataArray | Mapping[str, xr.DataArray], *, axes: Axe
             if values.shape[1] > 1:
                 axes.fill_between(leads, low, high, color=colour, alpha=0.15, linewidth=0)
         if any(by_name):
-            axes.legend(frameon=False)
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.2)
         axes.set_xticks(leads)
         axes.set_xlabel("lead (days)")
         axes.set_ylabel(axis_label(next(iter(by_name.values()))))
