@@ -29,6 +29,9 @@ class ForecastMethods:
         device: str = "auto",
         backend: Literal["auto", "cpu", "cuda", "torch"] = "auto",
         memory: str | float | None = None,
+        *,
+        components: bool = False,
+        members: bool = False,
     ) -> xr.Dataset:
         """Forecast from the end of each date of ``init``; lazy if the Dataset is.
 
@@ -53,8 +56,8 @@ class ForecastMethods:
         initial_state : Dataset, optional
             With the dimension ``init``: the states at the end of the dates, and the record is not run.
             Without it: the state before the first day of the record.
-        dtype, device, backend, memory
-            As for :meth:`simulate`.
+        dtype, device, backend, memory, components, members
+            As for :meth:`simulate`: ``members=True`` keeps the members of an ensemble of models.
 
         Returns
         -------
@@ -83,13 +86,14 @@ class ForecastMethods:
         from ..forecast.forecast import forecast
 
         options = {"dtype": dtype, "device": device, "backend": backend, "memory": memory}
+        options |= {"components": components} | ({"members": True} if members else {})
         return forecast(
             self._ds, model_or_parameters, init, lead, variables, forcing, initial_state, **options
         )
 
     def assimilate(
         self,
-        model: Model,
+        model: Model | Ensemble,
         observed: xr.Dataset | xr.DataArray | None = None,
         window: int | str = "30D",
         init: Any = None,
@@ -105,8 +109,8 @@ class ForecastMethods:
 
         Parameters
         ----------
-        model : Model
-            A δ model.
+        model : Model or Ensemble
+            A δ model, or an ensemble of them, whose members have an analysis each.
         observed : Dataset or DataArray, optional
             Streamflow, and any storages by the names of :meth:`simulate`, such as ``soil_moisture``,
             ``snow_water_equivalent`` and ``terrestrial_water_storage``, with units; missing values are

@@ -18,10 +18,12 @@ from ..errors import DescriptionError, EmptySelectionError, MissingObservationEr
 from ..inputs.cells import select_cells
 from ..inputs.numbers import numbers_of
 from ..inputs.resolve import Inputs, inputs_of, observed_streamflow
+from ..models.ensemble import Ensemble
 from ..models.model import Model
 from ..models.specs import DeltaHBV
 from ..physics.equations import CHANNEL, STORES
 from ..simulation.engine.model_reference import ModelReference
+from ..simulation.ensemble import join_members
 from ..simulation.one_model import inputs_for
 from ..simulation.parameters import parameters
 from ..simulation.states import states_of_days
@@ -36,7 +38,7 @@ _SPREAD_EVERY = 30  # days between the states that give the spread of the stores
 
 def assimilate(
     data: xr.Dataset | Inputs,
-    model: Model,
+    model: Model | Ensemble,
     observed: xr.Dataset | xr.DataArray | None = None,
     window: int | str = "30D",
     init: Any = None,
@@ -45,10 +47,11 @@ def assimilate(
     iterations: int = _ITERATIONS,
 ) -> xr.Dataset:
     """Analyse the states at the end of dates; see :meth:`hydroxr.accessor.HBVAccessor.assimilate`."""
+    if isinstance(model, Ensemble):
+        given = (observed, window, init, controls, observation_error, iterations)
+        return join_members([assimilate(data, member, *given) for member in model.members], model)
     if not isinstance(model, Model) or not isinstance(model.description, DeltaHBV):
-        raise DescriptionError(
-            f"expected one δ model, found {type(model).__name__}; assimilate with each member of an ensemble."
-        )
+        raise DescriptionError(f"expected one δ model, found {type(model).__name__}; or an ensemble of them.")
     controls = (controls,) if isinstance(controls, str) else tuple(controls)
     unknown = [name for name in controls if name not in CONTROLS]
     if unknown or not controls:

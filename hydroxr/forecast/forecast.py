@@ -52,8 +52,13 @@ def forecast(
     places = positions_of(inputs.days, init)
     days = inputs.days[places]
     ahead = forcing_ahead(inputs, places, int(lead), forcing)
-    states = states_at(inputs, model, places, initial_state, options)
+    run = {name: value for name, value in options.items() if name not in ("components", "members")}
+    states = states_at(inputs, model, places, initial_state, run)
     states = states.assign_coords({INIT: (INIT, days)})
+    if MEMBER in ahead.dims and isinstance(model, Ensemble):
+        raise DescriptionError(
+            "both the ensemble and the forcing have members; forecast with each model: ensemble.members[0]."
+        )
     if MEMBER in ahead.dims:
         states = states.expand_dims({MEMBER: ahead.coords.get(MEMBER, np.arange(ahead.sizes[MEMBER]))})
     parts = [

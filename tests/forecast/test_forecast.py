@@ -102,6 +102,26 @@ def test_members_are_side_by_side(ds: xr.Dataset, filters: hx.Model) -> None:
         np.testing.assert_allclose(ahead[name].sel(member="half"), alone[name], rtol=1e-6)
 
 
+def test_models_and_components_are_members_too(ds: xr.Dataset, filters: hx.Model) -> None:
+    """Each model of an ensemble with its own analysis, and each component of a model."""
+    ensemble = Ensemble((filters, untrained(FILTERS, seed=1)))
+    analysis = ds.hbv.assimilate(ensemble, window=10, init=INIT[:2], iterations=3)
+    apart = ds.hbv.forecast(ensemble, INIT[:2], 3, initial_state=analysis, members=True)["streamflow"]
+    assert apart.dims == ("init", "lead", "member", "basin")
+    for member, model in enumerate(ensemble.members):
+        own = ds.hbv.assimilate(model, window=10, init=INIT[:2], iterations=3)
+        alone = ds.hbv.forecast(model, INIT[:2], 3, initial_state=own)["streamflow"]
+        np.testing.assert_allclose(apart.sel(member=member), alone, rtol=1e-6)
+    mean = ds.hbv.forecast(ensemble, INIT[:2], 3, initial_state=analysis)["streamflow"]
+    np.testing.assert_allclose(apart.mean("member"), mean, rtol=1e-6)
+    soil = ds.hbv.forecast(filters, INIT[:2], 3, ["soil_moisture"], components=True)["soil_moisture"]
+    whole = ds.hbv.forecast(filters, INIT[:2], 3, ["soil_moisture"])["soil_moisture"]
+    np.testing.assert_allclose(soil.mean("component"), whole, rtol=1e-5)
+    weather = ds[["prcp", "tmean", "pet"]].expand_dims(member=2)
+    with pytest.raises(DescriptionError, match="both the ensemble and the forcing have members"):
+        ds.hbv.forecast(ensemble, INIT[:1], 2, forcing=weather)
+
+
 def test_states_of_the_dates_may_be_given(ds: xr.Dataset, filters: hx.Model) -> None:
     """They are found by date; the record before the dates is not read then."""
     states = []
