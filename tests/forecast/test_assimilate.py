@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +99,34 @@ def test_a_perturbed_start_is_found_from_streamflow(
     wrong, left = (abs(each["streamflow"] - expected).mean() for each in (plain, ahead))
     assert left < 0.1 * wrong
     assert wrong > 0.01  # the truth does differ
+
+
+def test_the_storages_of_a_perturbed_start_are_found(ds: xr.Dataset, model: hx.Model, tmp_path: Path) -> None:
+    """Streamflow after the window is that of the truth to 1e-3 mm/day; the analysis may come from a file."""
+    begin = np.datetime64(INIT[0]) - np.timedelta64(WINDOW, "D")
+    _, state = ds.sel(time=slice(None, begin)).hbv.simulate(
+        model, variables=[], return_state=True, dtype="float64"
+    )
+    factor = {"soil_moisture": 0.7, "lower_zone_storage": 1.5, "upper_zone_storage": 1.2}
+    start = state.assign({name: state[name] * share for name, share in factor.items()})
+    after = ds.sel(time=slice(begin + np.timedelta64(1, "D"), None))
+    names = ["streamflow", "soil_moisture", "lower_zone_storage"]
+    truth = after.hbv.simulate(model, initial_state=start, variables=names, dtype="float64")
+    analysis = ds.hbv.assimilate(
+        model, truth["streamflow"], WINDOW, INIT[0], "state", observation_error=0.01, iterations=60
+    )
+    analysis.to_netcdf(tmp_path / "analysis.nc")
+    again = xr.open_dataset(tmp_path / "analysis.nc")
+    ahead, plain = (
+        ds.hbv.forecast(model, INIT[0], 5, names, initial_state=each, dtype="float64")
+        for each in (again, None)
+    )
+    expected = truth.sel(time=ahead["valid_time"])
+    assert float(abs(ahead["streamflow"] - expected["streamflow"]).max()) < 1e-3
+    assert float(abs(plain["streamflow"] - expected["streamflow"]).max()) > 0.03
+    for name in names[1:]:
+        found, wrong = (abs(each[name] - expected[name]).mean() for each in (ahead, plain))
+        assert found < 0.3 * wrong
 
 
 def test_the_balance_closes_with_what_was_added(ds: xr.Dataset, model: hx.Model, truth: xr.Dataset) -> None:
