@@ -118,6 +118,10 @@ class DamagedStoreError(StoreError):
     """Raised if chunks, metadata or manifest of a store have changed since it was written."""
 
 
+class EditedStoreError(DamagedStoreError):
+    """Raised by ``open_run(verify=True)`` if only attributes are not what was written; values are sound."""
+
+
 def all_in_one(errors: Sequence[HydroxrError]) -> HydroxrError:
     """One error for several: the class of the first, and the messages of all in a list."""
     if len(errors) == 1:

@@ -73,7 +73,9 @@ class SimulationMethods:
     ) -> Any:
         """Simulate every cell: fluxes and states of HBV, or the streamflow of an LSTM; lazy if the input is.
 
-        Cells where a variable ``mask`` is 0 or missing are not computed.
+        Cells where a variable ``mask`` is 0 or missing are not computed. Of a lazy result whole blocks are
+        computed (:meth:`plan` shows their size). For few of the cells or days select from the input:
+        ``ds.sel(basin="01022500").hbv.simulate(model)`` instead of ``sim.sel(basin="01022500")``.
 
         Parameters
         ----------

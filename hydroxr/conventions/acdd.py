@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..support.checksums import without_secrets
+from ..support.checksums import text_without_secrets, without_secrets
 from .variables import NAME_TABLE
 
 _TIME = tuple(f"time_coverage_{part}" for part in ("start", "end", "duration", "resolution"))
@@ -102,7 +102,7 @@ def provenance(ds: xr.Dataset, used: Mapping[str, str]) -> dict[str, str]:
     """
     source = without_secrets(str(ds.encoding.get("source", "")))
     file = {"file": source if "://" in source else source.rstrip("/").rpartition("/")[2]} if source else {}
-    told = {key: str(ds.attrs[key]) for key in _INPUT if key in ds.attrs}
+    told = {key: text_without_secrets(str(ds.attrs[key])) for key in _INPUT if key in ds.attrs}
     variables = {role: name.strip("'") if name.startswith("'") else name for role, name in used.items()}
     return {_FORCING: json.dumps({**told, **file, "variables": variables}, ensure_ascii=False)}
 

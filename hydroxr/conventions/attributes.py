@@ -61,6 +61,14 @@ def has_water_balance(attrs: Mapping[Any, Any]) -> bool:
     return '"kind": "LSTMStreamflow"' not in str(attrs.get(DESCRIPTION, ""))
 
 
+def deciding(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes by which readers decode the values of a variable."""
+    names = ["scale_factor", "add_offset", "_FillValue", "missing_value", "calendar", "dtype"]
+    if {"calendar", "dtype"} & attrs.keys():  # dates, and lengths of time
+        names.append("units")
+    return {name: attrs[name] for name in names if name in attrs}
+
+
 def stated(array: xr.DataArray) -> tuple[float, float]:
     """The largest absolute and relative error of the values, as packing and rounding recorded them."""
     return float(array.attrs.get(ABSOLUTE, 0.0)), float(array.attrs.get(RELATIVE, 0.0))

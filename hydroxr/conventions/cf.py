@@ -137,6 +137,7 @@ def label(
         VERSION_KEY: __version__,
         FORMAT_KEY: FORMAT,
     }
+    set_types(ds)
     if "source" in source.encoding:  # a resumed write checks that the input is the same
         ds.encoding = {"source": source.encoding["source"]}
     return ds
@@ -269,6 +270,7 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     if empty:
         raise EmptySelectionError(f"there is nothing to write: the selection along {empty[0]!r} is empty.")
     ds = numbered(ds.copy())
+    set_types(ds)
     label_coordinates(ds)
     ds = _with_grid_mapping(ds)
     now = timestamp()
@@ -282,7 +284,6 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
     for name in ds.variables:
         array = ds[name]
         array.encoding = {}
-        array.attrs = {key: _typed(key, value, array.dtype) for key, value in array.attrs.items()}
         if name in ds.data_vars and name not in bounds:
             _say_more(array)
         if name in ds.coords or name in bounds or array.dtype.kind not in "f":
@@ -300,10 +301,13 @@ def for_file(ds: xr.Dataset) -> xr.Dataset:
 def _check_names(ds: xr.Dataset) -> None:
     """Refuse names that NetCDF or Zarr cannot store; a slash would make a group."""
     for name in (*ds.dims, *ds.variables):
-        if not isinstance(name, str) or not name or "/" in name or name.startswith((".", "__")):
+        text = name if isinstance(name, str) else ""
+        wrong = text != text.strip() or not text.isprintable() or "/" in text or text == "zarr.json"
+        if wrong or not 0 < len(text) <= 200 or text.startswith((".", "__")):
             raise DescriptionError(
-                f"{name!r} cannot be a name in a file; expected text without '/' that does not begin "
-                "with '.' or '__'. Use ds.rename(...)."
+                f"{name!r:.80} cannot be a name in a file; expected up to 200 printable characters without "
+                "'/' or space at the ends, not 'zarr.json', that do not begin with '.' or '__'. Use "
+                "ds.rename(...)."
             )
     stacked = [name for name, index in ds.indexes.items() if index.nlevels > 1]
     if stacked:
@@ -375,8 +379,9 @@ def _say_more(array: xr.DataArray) -> None:
         array.attrs.setdefault("units_metadata", "temperature: on_scale")
 
 
-def _typed(key: str, value: Any, dtype: np.dtype) -> Any:
-    """Convert attributes that CF wants in the type of the data; a Zarr store does not keep their type."""
-    if key in ("valid_min", "valid_max") and dtype.kind == "f":
-        return dtype.type(value)
-    return np.asarray(value, dtype) if key in ("flag_values", "flag_masks") else value
+def set_types(ds: xr.Dataset) -> None:
+    """Give attributes the type of the data where CF wants it; the JSON of a Zarr store does not keep it."""
+    for array in ds.variables.values():
+        ranges = ("valid_min", "valid_max") if array.dtype.kind == "f" else ()
+        for key in {"flag_values", "flag_masks", *ranges} & array.attrs.keys():
+            array.attrs[key] = np.asarray(array.attrs[key], array.dtype)[()]

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..conventions.attributes import DIGEST
-from ..errors import DamagedStoreError
-from ..support.checksums import blake2b_of, stable_json
+from ..conventions.attributes import DIGEST, deciding
+from ..errors import DamagedStoreError, EditedStoreError
+from ..support.checksums import blake2b_by_kind, stable_json
 
 _PART = 64 * 2**20  # bytes that are read at once
 
@@ -24,9 +24,9 @@ def write_digest(path: Path) -> None:
     """Read the file that was just written, and add its digest."""
     import netCDF4
 
-    digest = file_digest(path)
+    digests = file_digests(path)
     with netCDF4.Dataset(path, "a") as file:
-        file.setncattr(DIGEST, digest)
+        file.setncattr(DIGEST, " ".join(digests))
 
 
 def check_digest(path: Path) -> bool:
@@ -34,8 +34,8 @@ def check_digest(path: Path) -> bool:
 
     Raises
     ------
-    DamagedStoreError
-        Where they differ.
+    DamagedStoreError, EditedStoreError
+        Where they differ; where all but attributes is the same.
     """
     import netCDF4
 
@@ -43,7 +43,14 @@ def check_digest(path: Path) -> bool:
         expected = _attrs(file).get(DIGEST)
     if expected is None:
         return False
-    if file_digest(path) != expected:
+    found = file_digests(path)
+    whole, *values = str(expected).split()
+    if found[0] != whole and values == [found[1]]:
+        raise EditedStoreError(
+            f"attributes of {path} are not what was written: another program edited them; all values are "
+            "as they were. If that was on purpose, open it without verify."
+        )
+    if found[0] != whole:
         raise DamagedStoreError(
             f"{path} is not what was written: its checksum differs. It is damaged, or was changed by another "
             "program; copy it again."
@@ -51,12 +58,16 @@ def check_digest(path: Path) -> bool:
     return True
 
 
-def file_digest(path: Path) -> str:
-    """Digest of dimensions, attributes and values; errors are those of the NetCDF library."""
-    return blake2b_of(_content(path))
+def file_digests(path: Path) -> list[str]:
+    """Digest of dimensions, attributes and values, and one of all but attributes that decide on no value.
+
+    Errors are those of the NetCDF library.
+    """
+    return blake2b_by_kind(_content(path), "av")
 
 
-def _content(path: Path) -> Iterator[str | bytes]:
+def _content(path: Path) -> Iterator[tuple[str | bytes, str]]:
+    """Parts of the content, with "a" for all of it and "v" for what decides on values."""
     import netCDF4
 
     with netCDF4.Dataset(path) as file:
@@ -64,13 +75,16 @@ def _content(path: Path) -> Iterator[str | bytes]:
         file.set_auto_chartostring(False)
         attrs = {key: value for key, value in _attrs(file).items() if key != DIGEST}
         sizes = {name: len(dim) for name, dim in file.dimensions.items()}
-        yield stable_json([attrs, sizes])
+        yield stable_json([attrs, sizes]), "a"
         for name in sorted(file.variables):
             array = file[name]
-            yield stable_json([name, str(array.dtype), array.dimensions, _attrs(array)])
+            attrs = _attrs(array)
+            described = [name, str(array.dtype), array.dimensions]
+            yield stable_json([*described, attrs]), "a"
+            yield stable_json([*described, deciding(attrs)]), "v"
             for part in _parts(array):
                 text = part.dtype.kind in "OU"
-                yield stable_json(part.tolist()) if text else np.ascontiguousarray(part).tobytes()
+                yield stable_json(part.tolist()) if text else np.ascontiguousarray(part).tobytes(), "av"
 
 
 def _attrs(of: Any) -> dict[str, Any]:

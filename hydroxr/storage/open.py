@@ -10,11 +10,24 @@ from typing import Any
 import xarray as xr
 
 from ..conventions.attributes import FORMAT_KEY, MANIFEST, VERSION_KEY
+from ..conventions.cf import set_types
 from ..conventions.labels import labelled
-from ..errors import DamagedStoreError, IncompleteStoreError, StoreError
+from ..errors import DamagedStoreError, EditedStoreError, IncompleteStoreError, StoreError, warn
 from .target import partial_folders
 from .zarr.location import Place, Recorder
-from .zarr.manifest import FOLDER, Entry, Files, WritePlan, entry, plans, read_manifest, read_root, unseal
+from .zarr.manifest import (
+    DOCUMENTS,
+    FOLDER,
+    Entry,
+    Files,
+    WritePlan,
+    consolidated,
+    entry,
+    plans,
+    read_manifest,
+    read_root,
+    unseal,
+)
 
 _NAMED = 5  # blocks or chunks that an error names; the others are counted
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -54,10 +67,14 @@ def open_run(
         Where blocks or chunks are missing; it names them by their coordinates.
     DamagedStoreError
         Where chunks, metadata or manifest are not what was written; it names them.
+    EditedStoreError
+        With ``verify``, where only attributes are not what was written; without it that is a warning.
     StoreError
         Where there is nothing, or nothing of hydroxr.
     """
-    return labelled(_open(Place.of(path, storage_options), verify, {} if chunks == "auto" else chunks))
+    ds = _open(Place.of(path, storage_options), verify, {} if chunks == "auto" else chunks)
+    set_types(ds)
+    return labelled(ds)
 
 
 def _open(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
@@ -82,14 +99,42 @@ def _open(place: Place, verify: bool, chunks: Any) -> xr.Dataset:
         return _open_old(place, verify, chunks)
     files = manifest.files(place)
     kept = Recorder(place.store, dict(root))
-    _check_sizes(place, files, kept)
+    wrong = _wrong(place, files, kept, verify)
+    edited = [key for key, raw in root.items() if entry(raw) != manifest.root.get(key)]
+    documents = [key for key in wrong if key.endswith(DOCUMENTS)]
+    edited += documents if documents and manifest.describes(place, root) else []
+    damaged = [key for key in wrong if key not in edited]
+    if damaged:
+        raise DamagedStoreError(
+            f"{place.name}: {len(damaged)} of {len(files)} chunks and metadata are not what was written: "
+            f"{_named(damaged, kept)}. Copy the store again, or write it again with overwrite=True."
+        )
+    if edited:
+        _say_edited(f"{place.name} in {', '.join(edited[:_NAMED])}", verify)
+    return xr.open_zarr(place.store, consolidated=bool(consolidated(root)), chunks=chunks)
+
+
+def _say_edited(what: str, verify: bool) -> None:
+    """What was read by now is sound."""
+    text = (
+        f"attributes of {what} are not what was written: another program edited them; shapes, types and "
+        "codecs are as they were"
+    )
     if verify:
-        _compare(place, files, kept)
-    return xr.open_zarr(place.store, consolidated=True, chunks=chunks)
+        raise EditedStoreError(
+            f"{text}, and so are all values. If that was on purpose, open it without verify."
+        )
+    warn(f"{text}. verify=True tells whether the values are as well.")
 
 
-def _check_sizes(place: Place, files: Files, store: Recorder) -> None:
-    """Every key is there, as long as it was."""
+def _wrong(place: Place, files: Files, store: Recorder, verify: bool) -> list[str]:
+    """Keys that are not what was written, by their size or all of them by their checksum.
+
+    Raises
+    ------
+    IncompleteStoreError
+        If a key is missing.
+    """
     sizes = place.sizes()
     missing = [key for key in files if key not in sizes]
     if missing:
@@ -98,22 +143,13 @@ def _check_sizes(place: Place, files: Files, store: Recorder) -> None:
             f"when it was complete: {_named(missing, store)}. Copy it again, or write it again with "
             "overwrite=True."
         )
-    changed = [key for key, (size, _) in files.items() if sizes[key] not in (None, size)]
-    if changed:
-        _compare(place, {key: files[key] for key in changed}, store)
-
-
-def _compare(place: Place, files: Files, store: Recorder) -> None:
-    wrong = [key for key, raw in place.get_many(files) if raw is None or entry(raw) != files[key]]
+    keys = [key for key, (size, _) in files.items() if verify or sizes[key] not in (None, size)]
+    wrong = [key for key, raw in place.get_many(keys) if raw is None or entry(raw) != files[key]]
     if wrong:
         announced = _announced(place)
         entries = dict(place.get_many(wrong))
         wrong = [key for key in wrong if entry(entries[key] or b"") not in announced.get(key, [])]
-    if wrong:
-        raise DamagedStoreError(
-            f"{place.name}: {len(wrong)} of {len(files)} chunks and metadata are not what was written: "
-            f"{_named(wrong, store)}. Copy the store again, or write it again with overwrite=True."
-        )
+    return wrong
 
 
 def _announced(place: Place) -> dict[str, list[Entry]]:

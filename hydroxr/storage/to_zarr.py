@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from ..errors import StoreError
+
 if TYPE_CHECKING:
     from .packing import KeepBits, Packed
 
@@ -28,28 +30,32 @@ def to_zarr(
 ) -> Any:
     """Write ``ds`` as a Zarr store; see :meth:`hydroxr.accessor.HBVAccessor.to_zarr`."""
     from .target import check_target
+    from .zarr.append import append
     from .zarr.icechunk import append_transaction, write_transaction
     from .zarr.location import Place
+    from .zarr.run import ZarrRun, write_folder, write_object_store
 
     place = Place.of(path, storage_options)
     place.check_writable()
     if place.folder is not None:
         check_target(place.folder, overwrite=overwrite or resume or append_dim is not None)
-    if append_dim is not None:
-        from .zarr.append import append
-
-        given = (overwrite, layout, shards, zarr_format, packed, keep_bits)
-        as_it_is = given == (False, None, False, 3, False, None)
-        (append_transaction if place.transactional else append)(
-            ds, place, append_dim, as_it_is=as_it_is, progress=progress
-        )
-        return path if place.folder is None else place.folder
-    from .zarr.run import ZarrRun, write_folder, write_object_store
-
-    options = {"zarr_format": zarr_format, "packed": packed, "keep_bits": keep_bits}
-    run = ZarrRun.of(ds, layout, shards, progress, **options)
-    if place.folder is not None:
-        return write_folder(run, place.folder, overwrite=overwrite, resume=resume)
-    write = write_transaction if place.transactional else write_object_store
-    write(run, place, overwrite=overwrite, resume=resume)
+    try:
+        if append_dim is not None:
+            given = (overwrite, layout, shards, zarr_format, packed, keep_bits)
+            as_it_is = given == (False, None, False, 3, False, None)
+            (append_transaction if place.transactional else append)(
+                ds, place, append_dim, as_it_is=as_it_is, progress=progress
+            )
+            return path if place.folder is None else place.folder
+        options = {"zarr_format": zarr_format, "packed": packed, "keep_bits": keep_bits}
+        run = ZarrRun.of(ds, layout, shards, progress, **options)
+        if place.folder is not None:
+            return write_folder(run, place.folder, overwrite=overwrite, resume=resume)
+        write = write_transaction if place.transactional else write_object_store
+        write(run, place, overwrite=overwrite, resume=resume)
+    except OSError as error:
+        raise StoreError(
+            f"{place.name} could not be written: {error}. open_run tells what is there; repeat the call when "
+            "it can be written."
+        ) from error
     return path

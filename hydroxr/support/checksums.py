@@ -12,6 +12,11 @@ from typing import Any
 
 import numpy as np
 
+_SECRET = re.compile(
+    r"\b((?:[\w-]*(?:passw(?:or)?d|passwd|token|secret|api[_-]?key|access[_-]?key|session)[\w-]*|pwd|sid)"
+    r"[\"']?\s*[=:]\s*(?:bearer\s+)?)[^\s,;&]+",
+    re.IGNORECASE,
+)
 Part = str | bytes | memoryview  # text counts as UTF-8
 
 
@@ -28,6 +33,15 @@ def sha256_of(parts: Iterable[Part]) -> str:
 def blake2b_of(parts: Iterable[Part]) -> str:
     """BLAKE2b of 128 bits of the parts one after another, as 32 hexadecimal digits; faster than SHA-256."""
     return _hexdigest(hashlib.blake2b(digest_size=16), parts)
+
+
+def blake2b_by_kind(parts: Iterable[tuple[Part, str]], kinds: str) -> list[str]:
+    """:func:`blake2b_of` of the parts of each kind, a letter; a part may be of several."""
+    checksums = {kind: hashlib.blake2b(digest_size=16) for kind in kinds}
+    for part, of in parts:
+        for kind in of:
+            checksums[kind].update(part.encode() if isinstance(part, str) else part)
+    return [checksum.hexdigest() for checksum in checksums.values()]
 
 
 def _hexdigest(checksum: Any, parts: Iterable[Part]) -> str:
@@ -70,3 +84,9 @@ def without_secrets(address: str) -> str:
         return address
     bare = re.sub(r"(?<=://)(?:[^@/]*@|[^@]*:[^@]*@)", "", address)
     return re.sub(r"[?#].*?(?=::|$)", "", bare)
+
+
+def text_without_secrets(text: str) -> str:
+    """Text whose addresses are :func:`without_secrets`, and whose passwords and tokens are stars."""
+    text = re.sub(r"\S+://[^\s,;]+", lambda found: without_secrets(found[0]), text)
+    return _SECRET.sub(r"\1***", text)

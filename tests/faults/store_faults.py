@@ -1,10 +1,11 @@
 """Faults on purpose: kill -9 of writers, flipped bits and truncated files, in great number.
 
     python tests/faults/store_faults.py --kills 100 --appends 100 --damages 1000 --file-damages 1000
+    python tests/faults/store_faults.py --races 50 --changes 20 --full-disks 20
 
 Promises: no store that can be opened is incomplete; what is resumed is what an undisturbed write
-gives; damage is found by ``open_run(verify=True)``, or changes no value. Exits with 1 where one of
-them is broken.
+gives, of the input as it is now; damage is found by ``open_run(verify=True)``, or changes no value; of
+two writers of one target one is refused, and nothing is lost. Exits with 1 where one of them is broken.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
@@ -31,6 +36,7 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr.conventions.labels import labelled
 from hydroxr.errors import StoreError
+from hydroxr.support import atomic
 from tests.faults.damages import flipped, judge
 from tests.support.labelled import make_dataset, make_parameters
 
@@ -57,8 +63,8 @@ def runs(size: Size) -> tuple[xr.Dataset, xr.Dataset]:
     return sim, rest
 
 
-def kill(write: Callable[[], object], delay: float) -> bool:
-    """Write in a process of its own and kill it after a while; whether it was still at work."""
+def fork(write: Callable[[], object]) -> int:
+    """Write in a process of its own, whose exit code is 0, 3 where a StoreError ends it, or 1."""
     with warnings.catch_warnings():
         # Threads of this process are idle, and the child makes its own.
         warnings.filterwarnings(
@@ -66,11 +72,21 @@ def kill(write: Callable[[], object], delay: float) -> bool:
         )
         child = os.fork()
     if child == 0:
+        code = 1
         try:
             with dask.config.set(pool=ThreadPoolExecutor(2)):
                 write()
+            code = 0
+        except StoreError:
+            code = 3
         finally:
-            os._exit(0)
+            os._exit(code)
+    return child
+
+
+def kill(write: Callable[[], object], delay: float) -> bool:
+    """Write in a process of its own and kill it after a while; whether it was still at work."""
+    child = fork(write)
     time.sleep(delay)
     os.kill(child, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
@@ -190,6 +206,184 @@ def try_file_damages(number: int, size: Size, folder: Path, seed: int) -> Counte
     return counts
 
 
+def whole(path: Path) -> xr.Dataset:
+    """A verified run, in memory."""
+    with hx.open_run(path, verify=True) as opened:
+        return opened.load()
+
+
+def try_races(number: int, size: Size, folder: Path, seed: int) -> Counter[str]:
+    """Two programs write different runs to one path at the same time."""
+    rng = random.Random(seed)
+    counts: Counter[str] = Counter()
+    sims = [runs(size)[0], runs(size)[0] * 2]
+    sims[1]["time"], sims[1]["time_bnds"] = sims[0]["time"], sims[0]["time_bnds"]
+    expected = [sim.load() for sim in (sims[0].copy(), sims[1].copy())]
+    for race in range(number):
+        path = folder / f"run-{race}"
+        way, options = rng.choice([("to_zarr", {}), ("to_zarr", {"resume": True}), ("to_netcdf", {})])
+
+        def write(
+            sim: xr.Dataset, late: float, way: str = way, path: Path = path, of: Any = options
+        ) -> object:
+            time.sleep(late)
+            return getattr(sim.hbv, way)(path, **of)
+
+        late = rng.uniform(0, 0.2)
+        children = [fork(partial(write, sim, late * place)) for place, sim in enumerate(sims)]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        if sorted(codes) != [0, 3]:
+            counts[f"BROKEN: {way}: exit codes {codes}"] += 1
+            continue
+        winner = codes.index(0)
+        counts["BROKEN: the first run is lost"] += not equal(whole(path), expected[winner])
+        kept = [file for file in folder.glob(f"{path.name}.partial-*/{path.name}") if file.exists()]
+        if kept and (way == "to_netcdf" or (kept[0] / "zarr.json").exists()):
+            counts["BROKEN: the second run is lost"] += not equal(whole(kept[0]), expected[1 - winner])
+            counts["refused at the end, and kept"] += 1
+        else:
+            counts["refused at the beginning"] += 1
+    return counts
+
+
+def try_changes(number: int, size: Size, folder: Path, seed: int) -> Counter[str]:
+    """Kill a writer, correct a chunk of its input in place, and let the next one go on."""
+    rng = random.Random(seed)
+    counts: Counter[str] = Counter()
+    ds = labelled(make_dataset(size.days, size.cells))[["prcp", "tmean", "pet"]]
+    ds = ds.drop_vars(["basin_id", "basin"], errors="ignore")
+    parameters = make_parameters(ds)
+    source, path = folder / "input.zarr", folder / "run.zarr"
+    ds.chunk(basin=2).to_zarr(source)
+    longest = 0.0
+
+    def write(**options: Any) -> Any:
+        sim = xr.open_zarr(source).hbv.simulate(parameters, variables=VARIABLES)
+        return sim.hbv.to_zarr(path, **options)
+
+    for trial in range(number + 1):  # the first one is for its time
+        if trial:
+            counts["killed"] += kill(partial(write, resume=True), rng.uniform(0, longest))
+        else:
+            write()
+            began = time.monotonic()
+            write(overwrite=True)
+            longest = time.monotonic() - began
+        cell = rng.randrange(size.cells)
+        cells = slice(cell - cell % 2, cell - cell % 2 + 2)
+        part = xr.open_zarr(source)[["prcp"]].isel(basin=cells).load()
+        part["prcp"][:] = part["prcp"] * rng.uniform(1.1, 2)
+        region: Any = {"basin": cells, "time": slice(0, size.days)}
+        part.drop_vars(list(part.coords)).drop_encoding().to_zarr(source, region=region)
+        try:
+            write(resume=True)
+            counts["computed anew"] += 1
+        except StoreError:
+            counts["complete, and refused"] += 1
+            write(overwrite=True)
+        now = xr.open_zarr(source).load().hbv.simulate(parameters, variables=VARIABLES)
+        found = whole(path)
+        close = all(np.allclose(found[name], now[name], rtol=1e-5, atol=1e-5) for name in VARIABLES)
+        counts["BROKEN: results of the input as it was"] += not close
+        if rng.random() < 0.7:
+            shutil.rmtree(path)
+    return counts
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[bool]:
+    """Whether ``folder`` is a disk of its own of that many bytes, where the machine allows mounting."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextmanager
+def refusing(left: int) -> Iterator[None]:
+    """A disk that takes so many bytes more, as hydroxr sees it."""
+    write, room = atomic.write_file, [left]
+
+    def limited(path: Path, data: bytes) -> None:
+        room[0] -= len(data)
+        if room[0] < 0:
+            raise OSError(28, "No space left on device")
+        write(path, data)
+
+    atomic.write_file = limited
+    try:
+        yield
+    finally:
+        atomic.write_file = write
+
+
+def try_full_disks(number: int, size: Size, folder: Path, seed: int) -> Counter[str]:
+    """The disk is full at a random moment of a write or an append, and has room again later."""
+    rng = random.Random(seed)
+    counts: Counter[str] = Counter()
+    sim, rest = runs(size)
+    first = whole(sim.hbv.to_zarr(folder / "first.zarr"))
+    shutil.copytree(folder / "first.zarr", folder / "whole.zarr")
+    both = whole(rest.hbv.to_zarr(folder / "whole.zarr", append_dim="time"))
+    needed = sum(file.stat().st_size + 4096 for file in (folder / "whole.zarr").rglob("*"))
+    with small_disk(folder / "disk", 4 * needed) as mounted:
+        counts["on a disk of its own"] += number * mounted
+        for trial in range(number):
+            kind = rng.choice(
+                ["write", "resume", "append", "file"] if mounted else ["write", "resume", "append"]
+            )
+            path = folder / "disk" / f"{trial}.{'nc' if kind == 'file' else 'zarr'}"
+            if kind == "append":
+                shutil.copytree(folder / "first.zarr", path)
+
+            def write(kind: str = kind, path: Path = path) -> object:
+                if kind == "file":
+                    return sim.hbv.to_netcdf(path)
+                options: Any = {"append": {"append_dim": "time"}, "resume": {"resume": True}}.get(kind, {})
+                return (rest if kind == "append" else sim).hbv.to_zarr(path, **options)
+
+            ballast = folder / "disk" / "ballast"
+            left = int(rng.uniform(0, 1.2) * (needed if kind != "append" else needed / 2))
+            if mounted:
+                ballast.write_bytes(bytes(max(0, shutil.disk_usage(ballast.parent).free - left)))
+            before = first if kind == "append" else None
+            try:
+                with nullcontext() if mounted else refusing(left):
+                    write()
+                counts["had room enough"] += 1
+            except StoreError:
+                counts[f"{kind}: refused"] += 1
+                there = path.exists()
+                lost = not (there and equal(whole(path), before)) if before is not None else there
+                counts[f"BROKEN: {kind}: what is there after the error"] += lost
+            ballast.unlink(missing_ok=True)
+            if not path.exists() or kind == "append":
+                write()
+            good = equal(whole(path), both if kind == "append" else first)
+            counts[f"BROKEN: {kind}: not the same in the end"] += not good
+            counts["BROKEN: litter"] += len([*path.parent.glob("*.partial-*")])
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return counts
+
+
+TRIALS = {
+    "kills": partial(try_kills, append=False),
+    "appends": partial(try_kills, append=True),
+    "damages": try_damages,
+    "file_damages": try_file_damages,
+    "races": try_races,
+    "changes": try_changes,
+    "full_disks": try_full_disks,
+}
+
+
 def main() -> int:
     """Run what is asked for; 1 where a promise is broken."""
     parser = argparse.ArgumentParser(description="Kill writers and damage stores.")
@@ -197,24 +391,25 @@ def main() -> int:
     parser.add_argument("--appends", type=int, default=100, help="appends that are killed")
     parser.add_argument("--damages", type=int, default=1000, help="bits flipped and files cut off")
     parser.add_argument("--file-damages", type=int, default=1000, help="the same in a NetCDF file")
+    parser.add_argument("--races", type=int, default=50, help="two writers of one path")
+    parser.add_argument("--changes", type=int, default=20, help="inputs corrected before resuming")
+    parser.add_argument("--full-disks", type=int, default=20, help="disks that are full for a while")
     for name, value in Size().__dict__.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     size = Size(given.cells, given.days, given.later)
     broken = 0
-    for name in ("kills", "appends", "damages", "file_damages"):
+    for name, trial in TRIALS.items():
         number = getattr(given, name)
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             if not number:
                 continue
+            warnings.filterwarnings(
+                "ignore", message="Consolidated metadata|the input of the run has changed"
+            )
             began = time.monotonic()
-            if name == "damages":
-                counts = try_damages(number, size, Path(folder), given.seed)
-            elif name == "file_damages":
-                counts = try_file_damages(number, size, Path(folder), given.seed)
-            else:
-                counts = try_kills(number, size, Path(folder), given.seed, name == "appends")
+            counts = trial(number, size, Path(folder), given.seed)
             print(f"{name}: {number}, {time.monotonic() - began:.0f} s")
             for text, count in sorted(counts.items()):
                 if count:

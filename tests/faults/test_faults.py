@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,19 @@ def test_no_damage_of_a_file_passes(tmp_path: Path) -> None:
     """A hundred of them."""
     counts = store_faults.try_file_damages(100, SIZE, tmp_path, seed=1)
     assert sum(counts.values()) == 100
+    assert broken(counts) == []
+
+
+@pytest.mark.filterwarnings("ignore:the input of the run has changed")
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+@pytest.mark.parametrize(
+    ("trial", "number"),
+    [(store_faults.try_races, 4), (store_faults.try_changes, 2), (store_faults.try_full_disks, 4)],
+)
+def test_no_race_change_or_full_disk_makes_a_lie(trial: Any, number: int, tmp_path: Path) -> None:
+    """A few of each; what was there, or the other run, is never lost."""
+    counts = trial(number, SIZE, tmp_path, seed=1)
+    assert sum(counts.values()) >= number
     assert broken(counts) == []
 
 

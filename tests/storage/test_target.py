@@ -6,8 +6,10 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
@@ -55,9 +57,12 @@ def test_what_another_program_finished_meanwhile_stays(
     path, first, second = tmp_path / "run", lazy()[0].compute(), lazy()[0].compute() * 2
     other = getattr(first.hbv, way)(tmp_path / "other")
 
+    lock = Lock()
+
     def copy() -> None:
-        if not path.exists():
-            (shutil.copytree if other.is_dir() else shutil.copy)(other, path)
+        with lock:
+            if not path.exists():
+                (shutil.copytree if other.is_dir() else shutil.copy)(other, path)
 
     later = meets(copy)
     later["streamflow"] = later["streamflow"] + later["runoff"] * 0
@@ -178,6 +183,41 @@ def test_stores_that_cannot_take_a_run_are_refused_before_computing(tmp_path: Pa
     with pytest.raises(StoreError, match="for reading only"):
         ds.hbv.to_zarr(zarr.storage.MemoryStore(read_only=True))
     assert computed == []
+
+
+def test_processes_that_do_not_see_the_target_are_told_before_computing() -> None:
+    """Each has a memory of its own: all would be computed, and nothing kept."""
+    ds, _ = lazy()
+    for place in (zarr.storage.MemoryStore(), "memory://of-processes/run.zarr"):
+        with (
+            dask.config.set(scheduler="processes", num_workers=1),
+            pytest.raises(StoreError, match="not to be seen by the processes"),
+        ):
+            ds.hbv.to_zarr(place)
+
+
+@pytest.mark.parametrize("at", [1, 3, 5])
+def test_a_disk_that_is_full_while_days_are_appended(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is the store's, the days before are there, and the same call goes on."""
+    ds = lazy()[0].compute()
+    later = ds.assign_coords(time=ds["time"] + np.timedelta64(30, "D"))
+    path, put, calls = ds.hbv.to_zarr(tmp_path / "run.zarr"), atomic.write_file, [0]
+
+    def full(file: Path, data: bytes) -> None:
+        calls[0] += 1
+        if calls[0] >= at:
+            raise OSError(28, "No space left on device")
+        put(file, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "write_file", full)
+        with pytest.raises(StoreError, match=r"run\.zarr could not be written.*No space left"):
+            later.hbv.to_zarr(path, append_dim="time")
+    xr.testing.assert_equal(run(path), ds)
+    later.hbv.to_zarr(path, append_dim="time")
+    xr.testing.assert_equal(run(path), xr.concat([ds, later], "time"))
 
 
 def test_a_full_disk_is_an_error_of_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hydroxr.support.checksums import array_digest, blake2b_of, sha256, sha256_of, stable_json
+from hydroxr.support.checksums import (
+    array_digest,
+    blake2b_of,
+    sha256,
+    sha256_of,
+    stable_json,
+    text_without_secrets,
+)
 
 
 def test_parts() -> None:
@@ -30,3 +37,24 @@ def test_json() -> None:
     """Keys are sorted, and NumPy values are written as plain ones."""
     value = {"b": np.float64(1.5), "a": np.arange(2), "é": None}
     assert stable_json(value) == '{"a": [0, 1], "b": 1.5, "é": null}'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("see https://me:pw@host/a?sig=1#x, and b", "see https://host/a, and b"),
+        ("wget --password=hunter2 https://h/a", "wget --password=*** https://h/a"),
+        ("jsessionid: ABC123; 3 stations", "jsessionid: ***; 3 stations"),
+        ('{"token": "abc", "n": 1}', '{"token": ***, "n": 1}'),
+        ("API_KEY=abc&x=1", "API_KEY=***&x=1"),
+        ("Authorization token: Bearer abc.def", "Authorization token: Bearer ***"),
+        ("sessions of 2001: tokens of rain", "sessions of 2001: tokens of rain"),
+        (
+            "ERA5-Land, https://doi.org/10.24381/cds.e2161bac",
+            "ERA5-Land, https://doi.org/10.24381/cds.e2161bac",
+        ),
+    ],
+)
+def test_secrets_in_text_are_hidden(text: str, expected: str) -> None:
+    """Of addresses and of settings; what is said with the same words stays."""
+    assert text_without_secrets(text) == expected

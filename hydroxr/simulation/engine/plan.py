@@ -38,7 +38,7 @@ from typing import Any
 
 import xarray as xr
 
-from ...errors import DescriptionError
+from ...errors import DescriptionError, warn
 from ...models.specs import DeltaHBV
 from ...support.dask_graphs import cluster_client
 from .block import BUDGET
@@ -298,7 +298,8 @@ def _seconds(cells: int, days: int, bytes_of_day: float, job: Job) -> float:
 
 def _machine(memory: str | float | None) -> Machine:
     """What dask would compute with now, with ``memory`` for a process where it is given."""
-    found = _cluster() or _this_machine()
+    cluster = _cluster()
+    found = cluster or _this_machine()
     if memory is None:
         return found
     from dask.utils import parse_bytes
@@ -311,6 +312,11 @@ def _machine(memory: str | float | None) -> Machine:
         ) from error
     if not number > 0:
         raise DescriptionError(f"memory={memory!r}; expected more than nothing, such as '2GB'.")
+    if cluster and number > cluster.memory:  # dask ends workers that exceed their limit
+        warn(
+            f"memory={memory!r} exceeds the workers' limit of {_size(cluster.memory)}, and dask ends those "
+            "that exceed it; expected that limit at most, or workers with more memory."
+        )
     return Machine(number, found.threads, found.workers, found.found)
 
 

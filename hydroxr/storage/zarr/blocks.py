@@ -11,6 +11,7 @@ from uuid import uuid4
 import numpy as np
 import xarray as xr
 
+from ...errors import StoreError
 from ...support.dask_graphs import Key, cluster_client, futures, own_threads
 from ...support.progress import progress_bar
 from .location import Place, Recorder
@@ -88,6 +89,8 @@ def write_blocks(
                 values[name] = np.asarray(ds[name].variable[local].values)
             writer(block, values)
         return
+    if not writer.place.transactional:
+        _check_reached(writer.place, writer.plan)
     client = cluster_client()
     array = _graph(ds, writer, todo)
     if client is not None:
@@ -97,6 +100,25 @@ def write_blocks(
 
     with ProgressBar() if progress else nullcontext(), own_threads():
         array.compute()
+
+
+def _check_reached(place: Place, plan: WritePlan) -> None:
+    """Refuse a place that is another one for those who compute: memory, or a folder of this machine alone."""
+    import dask
+
+    key = f"{plan.folder}/reached"
+    dask.delayed(_reach, pure=False)(place, plan.key, key).compute()
+    if place.get(key) is None:
+        raise StoreError(
+            f"{place.name} is not to be seen by the processes that compute the run; expected a folder or an "
+            "object store that all of them see, or threads: dask.config.set(scheduler='threads')."
+        )
+    place.delete([key])
+
+
+def _reach(place: Place, plan: str, key: str) -> None:
+    if place.get(plan) is not None:
+        place.put({key: b""})
 
 
 def _graph(ds: xr.Dataset, writer: BlockWriter, todo: Sequence[tuple[int, ...]]) -> Array:

@@ -25,9 +25,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ..._version import FORMAT, __version__
-from ...conventions.attributes import FORMAT_KEY, VERSION_KEY
+from ...conventions.attributes import FORMAT_KEY, VERSION_KEY, deciding
 from ...errors import DamagedStoreError, StoreError
-from ...support.checksums import blake2b_of, sha256
+from ...support.checksums import blake2b_of, sha256, stable_json
 
 if TYPE_CHECKING:
     from .location import Place
@@ -37,6 +37,7 @@ LOCK = f"{FOLDER}/lock"
 # In the order of publishing a new store, which is there when the last of its format is.
 ROOT_KEYS = (".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 
+DOCUMENTS = ("zarr.json", ".zarray", ".zattrs")  # ends of the keys of metadata of arrays
 _NAMED = 6  # differences that an error names; the others are counted
 Entry = list[Any]  # number of bytes, checksum
 Files = dict[str, Entry]
@@ -191,6 +192,26 @@ class WritePlan:
         return done
 
 
+def consolidated(root: Mapping[str, bytes]) -> dict[str, Any]:
+    """The copies of arrays' metadata in that of the root, by the key of the original."""
+    if ".zmetadata" in root:
+        return dict(json.loads(root[".zmetadata"])["metadata"])
+    nodes = (json.loads(root["zarr.json"]).get("consolidated_metadata") or {}).get("metadata", {})
+    return {f"{name}/zarr.json": node for name, node in nodes.items()}
+
+
+def structure_of(documents: Mapping[str, Any]) -> str:
+    """Digest of what decides on values in the metadata of arrays: all but most attributes."""
+    parts = {}
+    for key, content in documents.items():
+        attributes = content if key.endswith(".zattrs") else content.get("attributes", {})
+        parts[key] = [
+            deciding(attributes),
+            None if attributes is content else {**content, "attributes": None},
+        ]
+    return sha256(stable_json(parts))
+
+
 def read_plan(place: Place, key: str) -> WritePlan:
     """A plan on disk; errors as of :func:`unseal`."""
     content = unseal(place.get(key), f"{place.name}: {key}")
@@ -224,6 +245,8 @@ class Manifest:
         Files that list its keys, of which later ones count.
     fingerprint, options, last : dict, dict, str
         Of the plan that was finished last, and its id.
+    structure : str
+        Of :func:`structure_of`; empty in stores of earlier versions.
     """
 
     number: int
@@ -232,6 +255,7 @@ class Manifest:
     fingerprint: dict[str, Any]
     options: dict[str, Any]
     last: str
+    structure: str = ""
 
     @property
     def key(self) -> str:
@@ -248,6 +272,30 @@ class Manifest:
         DamagedStoreError
         """
         files: Files = {}
+        for part in self._parts(place):
+            files |= part["files"]
+        return files
+
+    def written(self, place: Place) -> list[dict[str, Any]]:
+        """The fingerprint of each write, first the run itself, then of days that were appended.
+
+        Stores of earlier versions know the last one only.
+        """
+        return [part.get("fingerprint", self.fingerprint) for part in self._parts(place)]
+
+    def describes(self, place: Place, root: Mapping[str, bytes]) -> bool:
+        """Whether metadata of arrays, and their copies in the root, differ from what was written in no more
+        than attributes."""
+        keys = [key for key in self.files(place) if key.endswith(DOCUMENTS)]
+        try:
+            found = [{key: json.loads(raw or b"") for key, raw in place.get_many(keys)}]
+            nodes = consolidated(root)
+            found += [{key: nodes[key] for key in keys}] if nodes else []
+        except (ValueError, KeyError, AttributeError):
+            return False
+        return all(structure_of(documents) == self.structure for documents in found)
+
+    def _parts(self, place: Place) -> Iterator[dict[str, Any]]:
         for name, expected in self.parts:
             raw = place.get(name)
             content = unseal(raw, f"{place.name}: {name}")
@@ -255,12 +303,11 @@ class Manifest:
                 raise DamagedStoreError(
                     f"{place.name}: {name} is not what was written; copy the store again."
                 )
-            files |= content["files"]
-        return files
+            yield content
 
 
 def read_manifest(place: Place, root: Mapping[str, bytes]) -> Manifest | None:
-    """The manifest that belongs to ``root``; None where the store has none at all.
+    """The manifest that belongs to ``root``, or would but for attributes; None where the store has none.
 
     Raises
     ------
@@ -274,15 +321,21 @@ def read_manifest(place: Place, root: Mapping[str, bytes]) -> Manifest | None:
     if not keys:
         raise DamagedStoreError(f"{place.name} lacks {FOLDER}/manifest-0.json or a later one; copy it again.")
     found = {key: entry(value) for key, value in root.items()}
-    damage = None
+    damage, others = None, []
     for key in keys:
         try:
             content = unseal(place.get(key), f"{place.name}: {key}")
         except DamagedStoreError as error:
             damage = error
             continue
-        manifest = Manifest(**{name: content[name] for name in Manifest.__dataclass_fields__})
+        manifest = Manifest(
+            **{name: content[name] for name in Manifest.__dataclass_fields__ if name in content}
+        )
         if manifest.root == found:
+            return manifest
+        others.append(manifest)
+    for manifest in others:
+        if read_root(place) == root and manifest.describes(place, root):
             return manifest
     if damage is not None:
         raise damage

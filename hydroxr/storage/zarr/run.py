@@ -7,6 +7,7 @@ a store, is put last.
 
 from __future__ import annotations
 
+import json
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ from .identity import fingerprint, source_of, zarr_arrays
 from .layout import encodings, lay_out, prepare
 from .location import Place, Recorder
 from .manifest import (
+    DOCUMENTS,
     FOLDER,
     ROOT_KEYS,
     BlockGrid,
@@ -40,6 +42,7 @@ from .manifest import (
     read_manifest,
     read_root,
     seal,
+    structure_of,
 )
 
 _GROUPS = {
@@ -162,14 +165,15 @@ def publish(place: Place, plan: WritePlan, before: Manifest | None = None) -> No
     done = plan.done(place)
     if len(done) < len(plan.grid):
         raise IncompleteStoreError(
-            f"{place.name} lacks {len(plan.grid) - len(done)} of {len(plan.grid)} blocks after writing all; "
-            "has another program changed it? Repeat the call with resume=True."
+            f"{place.name} lacks {len(plan.grid) - len(done)} of {len(plan.grid)} blocks after writing all: "
+            "another program changed it, or workers wrote to a place of their own that has the same name."
         )
     metadata = {key: text.encode() for key, text in plan.pending.items()}
     files = {**plan.files, **{key: entry(raw) for key, raw in metadata.items()}}
     for entries in done.values():
         files |= entries
-    part = seal({"files": files})
+    documents = dict(place.get_many(key for key in files if key.endswith(DOCUMENTS))) | metadata
+    part = seal({"files": files, "fingerprint": plan.fingerprint})
     name = f"{FOLDER}/part-{plan.id}.json"
     root = {key: plan.root[key].encode() for key in ROOT_KEYS if key in plan.root}
     manifest = Manifest(
@@ -179,6 +183,7 @@ def publish(place: Place, plan: WritePlan, before: Manifest | None = None) -> No
         fingerprint=plan.fingerprint,
         options=plan.options,
         last=plan.id,
+        structure=structure_of({key: json.loads(raw or b"{}") for key, raw in documents.items()}),
     )
     # As a group of Zarr it is nothing strange to those who list a store instead of its metadata.
     place.put({name: part, **_GROUPS[3 if "zarr.json" in root else 2]})
@@ -294,19 +299,22 @@ def _check_plan(place: Place, run: ZarrRun) -> None:
 
 
 def _check_is_run(place: Place, run: ZarrRun) -> None:
-    """Refuse a complete store that is not this run."""
+    """Refuse a complete store that is not this run, and does not begin with it either."""
     manifest = read_manifest(place, read_root(place))
-    text = "it has no manifest" if manifest is None else _differs(manifest.fingerprint, run)
+    found = [] if manifest is None else [_differs(part, run) for part in manifest.written(place)]
+    if "" in found:
+        return
+    text = found[0] if found else "it has no manifest"
     if text == _INPUT:
         raise StoreError(
             f"{place.name} is complete, and is not this run: they differ in the input, which has changed "
             "since. overwrite=True computes all of it anew, and then replaces the store."
         )
-    if text:
-        raise StoreError(
-            f"{place.name} exists and is not this run; they differ in {text}. Choose another path, or "
-            "overwrite=True to replace it."
-        )
+    days = ", with the days that were appended to it" if len(found) > 1 else ""
+    raise StoreError(
+        f"{place.name} exists and is not this run; they differ in {text}. Choose another path, or "
+        f"overwrite=True to compute all of this run and replace the store{days}."
+    )
 
 
 def _check_reads_elsewhere(run: ZarrRun, place: Place) -> None:

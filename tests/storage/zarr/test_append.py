@@ -121,6 +121,23 @@ def test_a_repeated_call_adds_nothing(parts: list[xr.Dataset], tmp_path: Path) -
     assert_is_run(hx.open_run(path, verify=True), STRETCHES[2])
 
 
+@pytest.mark.parametrize("chunks", [{}, {"basin": 2}])
+def test_a_script_can_be_run_again(ds: xr.Dataset, chunks: dict[str, int], tmp_path: Path) -> None:
+    """A longer store that begins with the run is the run; another run is still refused."""
+    path = tmp_path / "run.zarr"
+    for _ in range(2):
+        first, *later = stretches(ds, **chunks)
+        first.hbv.to_zarr(path, resume=True)
+        for part in later:
+            part.hbv.to_zarr(path, append_dim="time")
+    assert_is_run(hx.open_run(path, verify=True))
+    other = stretches(ds.assign(prcp=(ds["prcp"] * 2).assign_attrs(ds["prcp"].attrs)), **chunks)
+    with pytest.raises(StoreError, match=r"not this run.*overwrite=True"):
+        other[0].hbv.to_zarr(path, resume=True)
+    with pytest.raises(HydroxrError):
+        other[1].hbv.to_zarr(path, append_dim="time")
+
+
 @pytest.mark.parametrize(
     ("what", "error", "text"),
     [

@@ -17,7 +17,7 @@ import xarray as xr
 from distributed import Client, LocalCluster, get_worker
 
 import hydroxr as hx
-from hydroxr.errors import StoreError
+from hydroxr.errors import HydroxrWarning, StoreError
 from hydroxr.physics import simulation
 from hydroxr.storage.zarr import run as zarr_store
 from hydroxr.storage.zarr.blocks import BlockWriter
@@ -99,6 +99,13 @@ def test_reading_does_not_run_ahead(worker: Client, counted: Counted, tmp_path: 
     sim.hbv.to_zarr(tmp_path / "sim.zarr")
     assert counted.now == 0
     assert 4 <= counted.most <= 8
+
+
+def test_memory_beyond_the_limit_of_workers_is_a_warning(worker: Client) -> None:
+    """dask ends workers that exceed it."""
+    ds = make_dataset(30).chunk(basin=1)
+    with pytest.warns(HydroxrWarning, match="exceeds the workers' limit"):
+        ds.hbv.simulate(make_parameters(ds), variables=["streamflow"], memory="900TB")
 
 
 def test_segments_are_not_read_ahead(worker: Client, counted: Counted, tmp_path: Path) -> None:

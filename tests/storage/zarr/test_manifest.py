@@ -8,11 +8,19 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 import hydroxr as hx
-from hydroxr.errors import DamagedStoreError, DescriptionError, EmptySelectionError
+from hydroxr.errors import (
+    DamagedStoreError,
+    DescriptionError,
+    EditedStoreError,
+    EmptySelectionError,
+    HydroxrWarning,
+)
 from hydroxr.support.checksums import without_secrets
 from tests.storage.zarr.test_continuity import parts
+from tests.storage.zarr.test_run import lazy
 from tests.support.labelled import make_dataset, make_grid, make_parameters
 
 ADDRESS = "https://SOMEONE:PASSWORD@host.org/data/forcing.nc?signature=SECRET"
@@ -141,3 +149,61 @@ def test_attributes_without_a_type_in_netcdf(sim: xr.Dataset, value: object, tmp
     with pytest.raises(DescriptionError, match="float16"):
         sim[["runoff"]].astype("float16").hbv.to_netcdf(tmp_path / "folder" / "run.nc")
     assert list(tmp_path.iterdir()) == []
+
+
+EDITS: dict[str, tuple[str, ...]] = {
+    "an array's": ("streamflow",),
+    "the root's": ("",),
+    "nothing, consolidated again": ("consolidate",),
+    "all, consolidated again": ("streamflow", "", "consolidate"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:zarr")
+@pytest.mark.parametrize("zarr_format", [3, 2])
+@pytest.mark.parametrize("edits", EDITS)
+def test_edited_attributes_are_no_damage(edits: str, zarr_format: int, tmp_path: Path) -> None:
+    """The store opens with a warning; verified it is told apart from what is damaged as well."""
+    path = lazy()[0].hbv.to_zarr(tmp_path / "run.zarr", zarr_format=zarr_format)
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    for edit in EDITS[edits]:
+        if edit == "consolidate":
+            zarr.consolidate_metadata(path)
+        else:
+            (group[edit] if edit else group).attrs["note"] = "checked by hand"
+    with pytest.warns(HydroxrWarning, match="edited them"):
+        xr.testing.assert_equal(hx.open_run(path).load(), lazy()[0].compute())
+    with pytest.raises(EditedStoreError, match="so are all values"):
+        hx.open_run(path, verify=True)
+    chunk = next(file for file in (path / "runoff").rglob("*") if file.is_file() and file.suffix != ".json")
+    chunk = chunk if chunk.name[0] != "." else path / "runoff" / "0.0"
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"x")
+    with pytest.raises(DamagedStoreError, match="chunks and metadata are not what was written") as caught:
+        hx.open_run(path, verify=True)
+    assert not isinstance(caught.value, EditedStoreError)
+
+
+@pytest.mark.parametrize("name", ["scale_factor", "_FillValue", "units"])
+def test_attributes_that_decide_on_values_are_values(name: str, tmp_path: Path) -> None:
+    """Of data, and of dates."""
+    path = lazy()[0].hbv.to_zarr(tmp_path / "run.zarr")
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    group["time" if name == "units" else "streamflow"].attrs[name] = "days since 1900-01-01 00:00"
+    for verify in (True, False):
+        with pytest.raises(DamagedStoreError, match="not what was written"):
+            hx.open_run(path, verify=verify)
+
+
+def test_edited_attributes_of_a_file_are_no_damage(tmp_path: Path) -> None:
+    """As ncatted edits them."""
+    path = lazy()[0].hbv.to_netcdf(tmp_path / "run.nc")
+    with netCDF4.Dataset(path, "a") as file:
+        file.note = file["runoff"].note = "checked by hand"
+    with pytest.raises(EditedStoreError, match="edited them"):
+        hx.open_run(path, verify=True)
+    with hx.open_run(path) as opened:
+        assert opened.attrs["note"] == "checked by hand"
+    with netCDF4.Dataset(path, "a") as file:
+        file["runoff"].scale_factor = 2.0
+    with pytest.raises(DamagedStoreError, match="checksum differs"):
+        hx.open_run(path, verify=True)
