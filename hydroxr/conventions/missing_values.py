@@ -130,10 +130,11 @@ def without_codes(array: xr.DataArray, lowest: float | None = None) -> xr.DataAr
     array = stated_missing(array)
     if array.dtype.kind not in "iuf":
         return array
+    name = "the array" if array.name is None else repr(str(array.name))
     if array.chunks is None:
-        _refuse_codes(array.values, lowest, str(array.name))
+        _refuse_codes(array.values, lowest, name)
         return array
-    return array.copy(data=array.data.map_blocks(_refused, lowest, str(array.name), dtype=array.dtype))
+    return array.copy(data=array.data.map_blocks(_refused, lowest, name, dtype=array.dtype))
 
 
 def _refused(values: np.ndarray, lowest: float | None, name: str) -> np.ndarray:
@@ -150,6 +151,6 @@ def _refuse_codes(values: np.ndarray, lowest: float | None, name: str) -> None:
         first = values[wrong].flat[0]
         least = "" if lowest is None else f" of at least {lowest:g}"
         raise ValueRangeError(
-            f"{name!r} is {first:g} in {int(wrong.sum())} of {wrong.size} places; expected values{least}: "
+            f"{name} is {first:g} in {int(wrong.sum())} of {wrong.size} places; expected values{least}: "
             f"are missing values coded as numbers? Mask that number alone: array.where(array != {first:g})."
         )
