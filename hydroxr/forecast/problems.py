@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,12 +83,19 @@ class Problems:
             own = array.shape[array.ndim - len(self.dims[name]) :]
             given[name] = np.broadcast_to(array, (*space, *own)).reshape(-1, *own)
         pairs = np.arange(len(given["forcing:prcp"]) * len(self.first))
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in self.results}
-        with one_thread_each(), without_subnormals():
-            for batch in np.array_split(pairs, -(-len(pairs) // _BATCH) or 1):
-                cells, dates = np.divmod(batch, len(self.first))
-                for name, values in self._analysis(self._window(given, cells, dates)).items():
-                    parts[name].append(values.numpy())
+        batches = np.array_split(pairs, -(-len(pairs) // _BATCH) or 1)
+
+        def results(batch: np.ndarray) -> dict[str, np.ndarray]:
+            cells, dates = np.divmod(batch, len(self.first))
+            with one_thread_each(), without_subnormals():
+                found = self._analysis(self._window(given, cells, dates))
+            return {name: values.numpy() for name, values in found.items()}
+
+        # Whole batches in threads, which need not wait for each other; under dask, its threads do that.
+        alone = threading.current_thread() is threading.main_thread()
+        with ThreadPoolExecutor(torch.get_num_threads() if alone else 1) as threads:
+            found = list(threads.map(results, batches))
+        parts = {name: [each[name] for each in found] for name in self.results}
         whole = {name: np.concatenate(values) for name, values in parts.items()}
         return tuple(values.reshape(*space, len(self.first), *values.shape[1:]) for values in whole.values())
 
