@@ -76,11 +76,11 @@ test-oldest: $(OLDEST_MADE)  ## run the tests of simulation, storage and cluster
 	PYTHONPATH=. $(OLDEST)/bin/python .ci/kernels.py float32
 	$(OLDEST)/bin/python $(PYTEST) tests/simulation tests/storage tests/faults
 
-# Writers and trainings killed, stores and models damaged in great number; for fewer
-# FAULTS="--kills 10 --appends 10 --damages 100" FIT_FAULTS="--kills 10".
+# Writers and trainings killed, stores and models damaged in great number, two writers of one target, inputs
+# corrected before resuming, full disks; for fewer FAULTS="--kills 10 --appends 10 --damages 100 --races 5".
 test-faults: export PYTHONPATH=.
 test-faults: export OMP_NUM_THREADS=1
-test-faults: $(MADE)  ## kill writers and trainings, damage stores and models, in great number
+test-faults: $(MADE)  ## kill writers and trainings, damage stores and models, fill disks, in great number
 	$(BIN)/python tests/faults/model_faults.py $(MODEL_FAULTS)
 	$(BIN)/python tests/faults/fit_faults.py $(FIT_FAULTS)
 	$(BIN)/python tests/faults/store_faults.py $(FAULTS)

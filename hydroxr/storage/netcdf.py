@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,8 @@ def to_netcdf(
     keep_bits: KeepBits = None,
 ) -> Path:
     """Write ``ds`` as a NetCDF file; see :meth:`hydroxr.accessor.HBVAccessor.to_netcdf`."""
+    from dask.diagnostics import ProgressBar
+
     from .netcdf_digest import write_digest
     from .packing import to_write
 
@@ -36,7 +38,7 @@ def to_netcdf(
 
     target = check_target(path, overwrite=overwrite)
     with written_beside(target, overwrite=overwrite) as temporary:
-        with _progress(progress), own_threads(), _disk_errors():
+        with ProgressBar() if progress else nullcontext(), own_threads(), _disk_errors():
             out = to_write(ds, packed, keep_bits)
             compressed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
             encoding = {
@@ -59,14 +61,3 @@ def _disk_errors() -> Iterator[None]:
         if str(error).startswith("NetCDF: "):
             raise OSError(f"{error}; the disk may be full") from error
         raise
-
-
-@contextmanager
-def _progress(show: bool) -> Iterator[None]:
-    if not show:
-        yield
-        return
-    from dask.diagnostics import ProgressBar
-
-    with ProgressBar():
-        yield
