@@ -16,8 +16,7 @@ from .scheme import MOST_STEPS, Scheme
 from .topology import routing_order
 
 _CHUNK = 128  # days that a reach goes through at once: a series of a chunk fits into the nearest cache
-_KEPT = 2**26  # inflows that the adjoint keeps; if there are more, chunks of days run again
-_RECORDED = 2**24  # inflows of a chunk that runs again
+_KEPT = 2**26  # inflows that the adjoint keeps at a time; if there are more, chunks of days run again
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ def _forward(
 def _sizes(lateral: Tensor, reaches: Reaches) -> tuple[int, int]:
     """Days of a chunk, and the inflows of its sections and steps, all of which the adjoint can keep."""
     a_day = int((reaches.scheme.steps * reaches.scheme.sections).sum())
-    chunk = max(1, min(_CHUNK, _RECORDED // max(1, a_day), lateral.shape[1]))
+    chunk = max(1, min(_CHUNK, _KEPT // max(1, a_day), lateral.shape[1]))
     return chunk, a_day * chunk
 
 
