@@ -78,7 +78,7 @@ class CrossValidationMethods:
         simulate_time : slice, optional
             Days to return; default: all. All days are simulated, so that earlier ones are the warm-up.
         variables : sequence of str, optional
-            Variables to return. None: all of ``hydroxr.conventions.variables.OUTPUTS``.
+            Variables to return. None: all of the model.
         models : path, optional
             Folder in which the model of each fold is saved as ``fold-<label>`` as soon as the fold is done. A
             repeated call uses the models that are there, and refuses those of another description, other

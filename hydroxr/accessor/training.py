@@ -166,8 +166,8 @@ class TrainingMethods:
         dropout : float, optional
             Share of the LSTM's weights that each pass drops. Default: that of ``spec``, or of the preset.
         attribute_noise : float, optional
-            Noise that each pass adds to the attributes, in standard deviations; default 0. With 0.2 to 0.4 a
-            regional model does better in ungauged basins.
+            Noise that each pass adds to the attributes, in standard deviations, and to the numbers of
+            categories; default 0. With 0.2 to 0.4 a regional model does better in ungauged basins.
         clip : float, optional
             Largest norm of the gradient; None: no limit. Default "preset": 1, or None in preset "paper".
         precision : {"auto", "float32", "bfloat16"}, optional

@@ -222,7 +222,7 @@ def _add_reproduce(commands_of: Commands) -> None:
         "--models",
         nargs="+",
         help="models to train (default: all of the paper in the split): those of 'fit --model', and filters, "
-        "mlp, gauged, gauged-corrected and ungauged, which the paper does not have",
+        "mlp, gauged, gauged-corrected and ungauged (with --attribute-noise 0.3), which are hydroxr's own",
     )
     reproduce.add_argument(
         "--seeds",

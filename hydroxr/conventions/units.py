@@ -55,8 +55,8 @@ _SPELLED: dict[Quantity, str] = {
     "angle": "degrees_north",
 }
 
-# Lengths of months and years vary, so a rate per month has no fixed value per day.
 DISCHARGE_TO_DEPTH = 86400.0 * 1000.0 / 1e6  # m3 s-1 over km2 -> mm/day
+# Lengths of months and years vary, so a rate per month has no fixed value per day.
 _TIMES = {"second", "minute", "hour", "day"}
 
 _TEMPERATURE = re.compile(

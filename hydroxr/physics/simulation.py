@@ -60,8 +60,9 @@ def simulate(
         (time, space, component). See :data:`~hydroxr.physics.parameters.PARAMETERS`. Without
         ``BETAET``, evapotranspiration is linear in soil wetness. Without ``UH_SHAPE`` and
         ``UH_SCALE``, runoff is not routed; as (space,) they route the mean, as (space, component) each
-        component. ``PCORR`` and ``ECORR``, (space,), are factors of precipitation and PET. ``WEIGHT``,
-        (space, component), are the weights in all means; without it they are equal.
+        component. Without ``C`` no water rises from the lower zone. ``PCORR`` and ``ECORR``, (space,), are
+        factors of precipitation and PET. ``WEIGHT``, (space, component), are the weights in all means;
+        without it they are equal.
     initial_state : mapping, optional
         The state returned by an earlier run. Default: 0.001 mm in each store and an empty channel.
         Soil moisture is raised to at least 1e-5 mm, the floor of that store.

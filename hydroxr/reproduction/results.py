@@ -103,7 +103,7 @@ def open_results(ds: xr.Dataset | None = None, models: Literal["paper", "own"] =
             f"ds is {ds!r}; expected nothing, or your copy of CAMELS, hx.open_camels(folder): the results "
             f"come with hydroxr. Results of your own runs: hx.open_run('FOLDER/{RESULTS}')."
         )
-    if models not in SHIPPED:
+    if not isinstance(models, str) or models not in SHIPPED:
         raise DescriptionError(f"models={models!r} is not known; expected 'paper' or 'own'.")
     path = pretrained.FOLDER / SHIPPED[models]
     if not path.is_file():

@@ -225,6 +225,11 @@ def output_names(given: Model | Ensemble | Spec | xr.Dataset, variables: Sequenc
             f"{unknown[0]!r} is an output of HBV, and this model is {spec.called}, which gives only "
             f"{', '.join(known)}; select that, or use a δ model: hx.DeltaHBV(...)."
         )
+    if unknown[0] == "capillary_rise":
+        raise MissingVariableError(
+            "'capillary_rise' is not an output of the model, since no water rises in it; use one with "
+            "hx.DeltaHBV(capillary_rise=True), or add the parameter C."
+        )
     raise MissingVariableError(
         f"{unknown[0]!r} is not an output of the model; choose from {', '.join((*known, *DAILY_SOURCES))}."
     )

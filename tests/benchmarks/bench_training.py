@@ -67,7 +67,7 @@ class Parts:
         self.features = None if known is None else known[block_days(rows), self.cells]
 
     def _network(self) -> Any:
-        given = (self.forcing, self.training.attributes, self.cells, self.features)
+        given = (self.forcing, self.training.attributes[self.cells], self.cells, self.features)
         return batch_parameters(self.training.module, *given)
 
     def network(self) -> None:

@@ -12,7 +12,7 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.inputs.time_axis import days_of_year
-from hydroxr.models.filter_network import Blocks
+from hydroxr.models.filter_network import Blocks, FilterNetwork
 from tests.support.labelled import make_dataset, untrained
 
 SPEC = hx.DeltaHBV(components=2, network="filters", hidden=4, dynamic=("BETA", "BETAET"))
@@ -44,6 +44,23 @@ def test_a_cut_changes_no_block(first: str, continued: bool) -> None:
 def test_any_calendar_has_blocks(calendar: str) -> None:
     index = xr.date_range("2004-01-01", periods=30, calendar=calendar, use_cftime=True)
     assert Blocks.of(days_of_year(index)).starts.tolist() == [0, 5, 10, 15, 20, 25]
+
+
+def test_dynamic_parameters_keep_within_reach_of_the_static_ones() -> None:
+    """However large the weights are, a departure is at most 2 before the sigmoid."""
+    description = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA", "BETAET"))
+    network = FilterNetwork(description, 3)
+    with torch.no_grad():
+        for weight in (network.read.weight, network.depart.weight):
+            weight.copy_(torch.randn_like(weight) * 100)
+    attributes, features = torch.randn(5, 3), torch.randn(40, 5, 18)
+    static = network.parameters_from(attributes, None, ("BETA", "BETAET"))
+    varying = network.parameters_from(attributes, features, ("BETA", "BETAET"))
+    for name in ("BETA", "BETAET"):
+        lower, upper = description.range_of(name)
+        before, after = (torch.logit((each[name] - lower) / (upper - lower)) for each in (static, varying))
+        furthest = float((after - before).abs().max().detach())
+        assert 1.9 < furthest < 2.001
 
 
 def test_a_storm_changes_no_day_before_it() -> None:

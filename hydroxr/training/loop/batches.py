@@ -61,7 +61,7 @@ def batch_parameters(
     ----------
     module : ConstantParameters, FilterNetwork or ParameterNetwork
     forcing : Tensor, (time, batch, 3)
-    attributes : Tensor, (space, attribute)
+    attributes : Tensor, (batch, attribute)
     cells : Tensor, (batch,)
         Index of each cell of the batch.
     features : Tensor, (block, batch, feature), optional
@@ -77,8 +77,8 @@ def batch_parameters(
         return module(cells)
     description = module.description
     if isinstance(module, FilterNetwork):
-        return module.parameters_from(attributes[cells], features, description.parameters, cells)
-    hidden, _ = module(forcing, attributes[cells])
+        return module.parameters_from(attributes, features, description.parameters, cells)
+    hidden, _ = module(forcing, attributes)
     static = tuple(name for name in description.parameters if name not in description.dynamic)
     parameters = module.parameters_from(hidden[-1], static)
     return parameters | (module.parameters_from(hidden, description.dynamic) if description.dynamic else {})

@@ -151,9 +151,10 @@ class Protocol:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {
-            "loss": describe_loss(self.loss)
-        }
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if not self.attribute_noise:  # keeps the identity of trainings from before there was any
+            del values["attribute_noise"]
+        return values | {"loss": describe_loss(self.loss)}
 
     def identity(self) -> dict[str, Any]:
         """As :meth:`to_dict`, with a checksum of a loss function beside its name, which others may share."""

@@ -217,7 +217,7 @@ class Training:
         forcing = self.forcing[rows, places]
         observed = self.observed[rows[self.protocol.warmup :], places]
         if isinstance(self.module, StreamflowNetwork):
-            attributes = self._attributes()[places]
+            attributes = self._attributes(places)
             return observed, batch_output(self.module, forcing, attributes, self.protocol), {}
         streamflow, parameters = self._streamflow(rows, places, self.protocol)
         return observed, streamflow, parameters
@@ -229,7 +229,7 @@ class Training:
         assert not isinstance(self.module, StreamflowNetwork)
         forcing = self.forcing[rows, places]
         features = None if self.features is None else self.features[block_days(rows), places]
-        parameters = batch_parameters(self.module, forcing, self._attributes(), places, features)
+        parameters = batch_parameters(self.module, forcing, self._attributes(places), places, features)
         return batch_streamflow(self.module, forcing, parameters, protocol), dict(parameters)
 
     def _through_rivers(
@@ -252,12 +252,13 @@ class Training:
         order = np.argsort(np.concatenate(windows))
         return observed, torch.cat(found, 1)[self.protocol.warmup :, self._indices(order)], {}
 
-    def _attributes(self) -> Tensor:
-        """The attributes of all cells, (space, attribute), with the noise of the protocol."""
+    def _attributes(self, places: Tensor) -> Tensor:
+        """The attributes of a batch, (batch, attribute), with the noise of the protocol."""
+        attributes = self.attributes[places]
         noise = self.protocol.attribute_noise
         if not noise or isinstance(self.module, ConstantParameters):
-            return self.attributes
-        return self.attributes + noise * self.module.attribute_std * torch.randn_like(self.attributes)
+            return attributes
+        return attributes + noise * self.module.attribute_std * torch.randn_like(attributes)
 
     def _features(self) -> Tensor | None:
         """A filter network's inputs on all days: computed once from the whole record, not for each window."""

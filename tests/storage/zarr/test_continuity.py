@@ -31,7 +31,8 @@ def parts(
     return sim, later.hbv.simulate(parameters, initial_state=state, variables=variables), state
 
 
-@pytest.mark.parametrize(("chunks", "variables"), [({}, None), ({"basin": 2}, FEW)])
+@pytest.mark.parametrize("chunks", [{}, {"basin": 2}])
+@pytest.mark.parametrize("variables", [None, FEW])
 def test_a_run_from_empty_stores_is_refused(
     ds: xr.Dataset, variables: Any, chunks: dict[str, int], tmp_path: Path
 ) -> None:
@@ -48,9 +49,8 @@ def test_a_run_from_empty_stores_is_refused(
     np.testing.assert_array_equal(hx.open_run(path)["streamflow"], whole["streamflow"])
 
 
-@pytest.mark.parametrize(
-    ("chunks", "options"), [({"basin": 2}, {}), ({}, {"packed": {"soil_moisture": 0.01}, "keep_bits": 20})]
-)
+@pytest.mark.parametrize("chunks", [{}, {"basin": 2}])
+@pytest.mark.parametrize("options", [{}, {"packed": {"soil_moisture": 0.01}, "keep_bits": 20}])
 def test_a_run_from_another_state_is_refused(
     ds: xr.Dataset, chunks: dict[str, int], options: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -194,7 +194,8 @@ def test_what_a_variable_means_is_compared(ds: xr.Dataset, what: str, tmp_path: 
         later.hbv.to_zarr(path, append_dim="time")
 
 
-@pytest.mark.parametrize(("calendar", "fluxes"), [("standard", "mean"), ("360_day", "sum")])
+@pytest.mark.parametrize("fluxes", ["mean", "sum"])
+@pytest.mark.parametrize("calendar", ["standard", "360_day"])
 def test_months_follow_months(calendar: str, fluxes: str, tmp_path: Path) -> None:
     """Of one run and of stretches of it: by their bounds, and with the water of all their days."""
     ds = make_dataset(180)

@@ -30,7 +30,6 @@ def test_the_paper_s_protocol_is_the_paper_s() -> None:
         "warmup_gradient": False,
         "warmup_parameters": "last day",
         "dropout": 0.5,
-        "attribute_noise": 0.0,
         "clip": None,
         "precision": "float32",
         "validate_every": 100,
