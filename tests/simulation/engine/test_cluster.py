@@ -67,7 +67,7 @@ def test_a_cluster_is_planned_for(client: Client) -> None:
 
 def test_segments_on_workers_are_one_run(client: Client) -> None:
     """Each reads the model once, and torch has one thread in each."""
-    ds = make_dataset(60, 12)
+    ds = make_dataset(60, 6)
     sim = lazy(ds)
     assert len(sim.chunksizes["time"]) > 2
     assert_same_values(sim.compute(), ds.hbv.simulate(untrained(SPEC)), **CLOSE)

@@ -33,7 +33,7 @@ STRETCHES = (0, 40, 57, 80, 100)
 
 
 FEW = ("streamflow", "baseflow", "soil_moisture")
-LAZY = {"basin": 2, "time": 7}
+LAZY = {"basin": 2, "time": 13}
 
 
 def stretches(ds: xr.Dataset, variables: Any = FEW, **chunks: int) -> list[xr.Dataset]:

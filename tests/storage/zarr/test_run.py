@@ -336,7 +336,7 @@ def test_workers_in_other_processes_write_the_same(tmp_path: Path) -> None:
     sim = ds.hbv.simulate(parameters, variables=["streamflow", "baseflow"])
     lazily = ds.chunk(basin=2).hbv.simulate(parameters, variables=["streamflow", "baseflow"])
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster),
     ):
         lazily.hbv.to_zarr(path, resume=True, progress=True)
