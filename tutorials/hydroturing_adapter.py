@@ -2,7 +2,7 @@
 
 HydroTuring calls a program once per case, with a request that names its input and output files:
 
-    python tutorials/hydroturing_adapter.py --request io/request.json [--model camels-us-dn]
+    python tutorials/hydroturing_adapter.py --request io/request.json [--model camels-us]
 
 The program runs one lumped catchment day by day. It reports fluxes in mm/day and storages in mm, each
 storage once, so that precipitation = evapotranspiration + runoff + change of the storages. What the request
@@ -69,7 +69,7 @@ def main() -> None:
     """Answer one request."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--request", type=Path, required=True)
-    parser.add_argument("--model", default="camels-us-dn")
+    parser.add_argument("--model", default="camels-us")
     given = parser.parse_args()
     folder = given.request.resolve().parent
     request = json.loads(given.request.read_text())

@@ -133,7 +133,7 @@ class SimulationMethods:
 
         Examples
         --------
-        >>> sim = ds.hbv.simulate(hx.load_model("camels-us-dn-bt-gt"))  # doctest: +SKIP
+        >>> sim = ds.hbv.simulate(hx.load_model("camels-us"))  # doctest: +SKIP
         >>> sim, state = ds.hbv.simulate(model, return_state=True)  # doctest: +SKIP
         """
         from ..simulation.simulate import simulate

@@ -38,7 +38,7 @@ def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
     ----------
     path : path or str
         A folder that ``save`` wrote. If there is no such folder: the name of a model that comes with
-        hydroxr, such as ``"camels-us-dn-bt-gt"``, see
+        hydroxr, such as ``"camels-us"``, see
         :func:`hydroxr.models.pretrained.pretrained_names`.
 
     Returns
@@ -52,7 +52,7 @@ def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
 
     Examples
     --------
-    >>> model = hx.load_model("camels-us-dn-bt-gt")  # doctest: +SKIP
+    >>> model = hx.load_model("camels-us")  # doctest: +SKIP
     """
     folder = as_path(path)
     if not folder.exists():

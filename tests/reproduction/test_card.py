@@ -169,3 +169,7 @@ def test_the_results_that_come_with_hydroxr() -> None:
     for name in ("r_bfi_l13", "r_bfi_usgs", "r_et_water_balance"):
         assert (np.isfinite(summary(results)[name].values) == delta).all()
     assert "preset 'long': loss nse + low_flow + 0.3 kge; adam" in markdown(results)
+    own = hx.open_results(models="own")
+    assert {"filters", "mlp", "gauged", "ungauged"} <= set(own["model"].values)
+    assert {"time", "ensemble", "pub", "pur"} == set(own["split"].values)
+    assert bool(own["nse"].notnull().all())
