@@ -148,9 +148,9 @@ def _refuse_codes(values: np.ndarray, lowest: float | None, name: str) -> None:
     if lowest is not None:
         wrong |= values < lowest
     if wrong.any():
-        first = values[wrong].flat[0]
+        first = float(values[wrong].flat[0])
         least = "" if lowest is None else f" of at least {lowest:g}"
         raise ValueRangeError(
             f"{name} is {first:g} in {int(wrong.sum())} of {wrong.size} places; expected values{least}: "
-            f"are missing values coded as numbers? Mask that number alone: array.where(array != {first:g})."
+            f"are missing values coded as numbers? Mask that number alone: array.where(array != {first!r})."
         )

@@ -230,7 +230,8 @@ def _zero_pet(
             lambda places: (
                 f"potential evapotranspiration ({what}) is 0 on each of the first {most} days in "
                 f"{places.cells} cells: the daily minimum and maximum temperatures are equal there, as "
-                "in CAMELS' NLDAS files. Add potential evapotranspiration of your own, 'pet'."
+                "in CAMELS' NLDAS files. Add potential evapotranspiration of the mean temperature, "
+                "ds.assign(pet=ds.hbv.pet('oudin')), or of your own, 'pet'."
             ),
         )
     }
@@ -352,7 +353,7 @@ def _meaning(name: str, values: np.ndarray, wrong: np.ndarray, low: bool) -> tup
     first = float(values[wrong][0])
     if look_missing(first):
         return ValueRangeError, (
-            f"are missing values coded as numbers? Mask that number alone: array.where(array != {first:g})."
+            f"are missing values coded as numbers? Mask that number alone: array.where(array != {first!r})."
         )
     if low:
         return ValueRangeError, "are missing values coded as numbers?"

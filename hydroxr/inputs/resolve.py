@@ -161,8 +161,8 @@ class Inputs:
         TimeAxisError, EmptySelectionError
             If the time axis is unsound, or there are no days or no cells.
         """
+        self.check_time()  # before units: hours of sums are no daily sums in another unit
         precipitation = self.required("prcp")
-        self.check_time()
         empty = [dim for dim in self.space if self.ds.sizes[dim] == 0]
         if empty:
             raise EmptySelectionError(f"the Dataset has no cells: the selection in {empty[0]!r} is empty.")

@@ -151,7 +151,10 @@ def _require_same_labels(name: Hashable, simulated: xr.DataArray, observed: xr.D
             "else select the same cells in both."
         )
     else:
-        advice = f"Select the same cells in both, for instance those of the simulation: .sel({name}=[...])."
+        advice = (
+            f"Select the same cells in both, for instance those of the simulation: .sel({name}=[...]). A "
+            "file that plain xarray opened has numbers for labels: hx.open_run gives them back."
+        )
     raise CoordinateError(
         f"{found}, {common} labels in common; expected the same labels in the same order. {advice}"
     )

@@ -249,9 +249,10 @@ class RiverNetwork:
 
     def __repr__(self) -> str:
         known = ", ".join(str(name) for name in self._table.data_vars)
+        outlets = f"{len(self.outlets)} outlet{'s' * (len(self.outlets) != 1)}"
         return (
-            f"<RiverNetwork: {len(self)} reaches, {len(self.outlets)} outlets, {len(self.headwaters)} "
-            f"headwaters, {len(self.confluences)} confluences; {known}>"
+            f"<RiverNetwork: {len(self)} reaches, {outlets}, {len(self.headwaters)} headwaters, "
+            f"{len(self.confluences)} confluences; {known}>"
         )
 
     @property

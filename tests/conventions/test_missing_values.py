@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import xarray as xr
 
 from hydroxr.conventions.missing_values import look_missing, stated_missing
-from hydroxr.errors import MissingForcingError
+from hydroxr.errors import MissingForcingError, ValueRangeError
 from tests.support.labelled import make_dataset, make_parameters
 
 NAN = np.nan
@@ -90,3 +91,16 @@ def test_stated_codes_of_streamflow_do_not_count_in_scores() -> None:
     ds["streamflow"][1, 4] = -999.0
     ds["streamflow"].attrs["_FillValue"] = -999.0
     np.testing.assert_array_equal(sim.hbv.evaluate(ds)["n_days"], [60, 59, 60])
+
+
+@pytest.mark.parametrize("code", [9.96921e36, -9999.0, 1e20])
+def test_the_number_to_mask_is_told_in_full(code: float) -> None:
+    """So that the advice masks it."""
+    ds = make_dataset()
+    code = float(np.float32(code)) if code > 9e36 else code
+    flow = ds["streamflow"].astype(float)
+    flow[{"basin": 1, "time": 30}] = code
+    with pytest.raises(ValueRangeError) as error:
+        ds.assign(streamflow=flow).hbv.check()
+    told = float(re.search(r"array != ([^)]+)\)", str(error.value))[1])  # type: ignore[index]
+    assert told == code

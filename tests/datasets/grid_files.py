@@ -39,16 +39,16 @@ def grid(
     return xr.Dataset(data, coords)
 
 
-def hourly() -> tuple[pd.DatetimeIndex, np.ndarray, np.ndarray]:
+def hourly(hours_more: int = 1) -> tuple[pd.DatetimeIndex, np.ndarray, np.ndarray]:
     """Hours of four days, the rain of the hour before each (m), and temperature (K)."""
-    time = pd.date_range("2020-02-27 00:00", periods=4 * 24 + 1, freq="h")
+    time = pd.date_range("2020-02-27 00:00", periods=4 * 24 + hours_more, freq="h")
     hours = np.arange(len(time))
     return time, 1e-4 * (hours % 7), CELSIUS + 5 + 3 * np.sin(2 * np.pi * hours / 24)
 
 
-def era5_land() -> xr.Dataset:
+def era5_land(hours_more: int = 1) -> xr.Dataset:
     """As the Climate Data Store delivers it: sums since 00 UTC, north first, ``valid_time``."""
-    time, rain, kelvin = hourly()
+    time, rain, kelvin = hourly(hours_more)
     since = pd.Series(rain, time).groupby((time - pd.Timedelta("1h")).floor("D")).cumsum().values
     series = {
         "tp": (since, {"units": "m", "GRIB_stepType": "accum"}),

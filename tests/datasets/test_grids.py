@@ -50,6 +50,15 @@ def test_era5_land_runs_at_once(tmp_path: Path, raise_if_dask_computes: Any) -> 
     assert same.sizes == ds.sizes
 
 
+@pytest.mark.parametrize("source", ["era5-land", "era5"])
+def test_whole_months_end_with_the_last_day_that_is_whole(source: str) -> None:
+    """From 00 to 23 UTC the last hour of rain is missing: that day is left out, and the rest is ready."""
+    ds = hx.open_forcing(era5_land(hours_more=0), source)
+    assert ds.sizes["time"] == 3
+    assert not bool(ds.to_array().isnull().any())
+    ds.hbv.check()
+
+
 def test_era5_has_sums_of_hours() -> None:
     """The same names as ERA5-Land on a grid of 0.25 degrees: rain does not accumulate."""
     time, rain, kelvin = hourly()
@@ -149,6 +158,8 @@ def test_hours_are_not_days() -> None:
     ds = era5_land().rename(valid_time="time")
     with pytest.raises(TimeAxisError, match=r"hx\.open_forcing"):
         ds.rename(tp="prcp").assign(prcp=ds["tp"].assign_attrs(units="m/day")).hbv.check()
+    with pytest.raises(TimeAxisError, match=r"hx\.open_forcing"):  # before any word on units
+        ds.rename(tp="prcp").hbv.check()
     with pytest.raises(TimeAxisError, match=r"steps of 1 hours, and a gap: 2020-02-27 13:00:00 follows"):
         hx.open_forcing(ds.isel(time=np.r_[0:10, 13:90]))
     with pytest.raises(TimeAxisError, match="'tp' has no whole day"):

@@ -100,10 +100,12 @@ def open_forcing(
     out: dict[str, xr.DataArray] = {}
     for name, (role, kind) in taken.items():
         out |= _variable(ds[name], role, kind, step, utc_offset)
-    result = xr.Dataset({role: convert(array, ROLES[role]) for role, array in out.items()}, attrs=ds.attrs)
+    made = {role: convert(array, ROLES[role]) for role, array in out.items()}
     if step < 24.0:
         done.append(f"days of 24 hours from {-utc_offset % 24:02g} UTC, from steps of {step:g} hours")
-        result = xr.Dataset(dict(zip(out, xr.align(*result.data_vars.values(), join="inner"), strict=True)))
+        # The sums of a day end an hour after its values: days that only some variables have are left out.
+        made = dict(zip(made, xr.align(*made.values(), join="inner"), strict=True))
+    result = xr.Dataset(made, attrs=ds.attrs)
     if layout.no_leap_days:
         result, added = add_leap_days(result)
         done += [f"31 December of {added}: the mean of 30 December and 1 January"] if added else []

@@ -80,7 +80,7 @@ LAYOUTS: dict[str, GridLayout] = {
     "era5-land": GridLayout(
         "ERA5-Land", _reanalysis("accumulated"), _era5(0.05, 0.15), components=("u10", "v10")
     ),
-    "era5": GridLayout("ERA5", _reanalysis("sum"), _era5(0.2, 0.6), components=("u10", "v10")),
+    "era5": GridLayout("ERA5", _reanalysis("sum"), _era5(0.22, 0.6), components=("u10", "v10")),
     "daymet": GridLayout(
         "Daymet 4",
         {name: (name, "mean") for name in ("prcp", "tmin", "tmax", "srad", "vp", "dayl")},
