@@ -37,6 +37,17 @@ def _plain(array: xr.DataArray) -> np.ndarray:
     return as_text(array.values) if array.dtype.kind in "OSTU" else array.values
 
 
+def check_labels(ds: xr.Dataset, space: Space) -> None:
+    """Refuse an index of cells that lacks a label somewhere, with a CoordinateError."""
+    for dim in space:
+        index = ds.indexes.get(dim)
+        if index is not None and not isinstance(index, pd.MultiIndex) and index.hasnans:
+            raise CoordinateError(
+                f"{dim!r} has no label in {int(index.isna().sum())} of {len(index)} places; expected one for "
+                f"each. Leave these cells out, ds.sel({dim}=ds[{dim!r}].notnull()), or label them."
+            )
+
+
 def space_labels(ds: xr.Dataset, space: Space) -> dict[str, xr.DataArray]:
     """Labels for messages along each dimension of space: names, else the index, else positions."""
     out = {}

@@ -17,7 +17,7 @@ from ..conventions.units import DISCHARGE_TO_DEPTH, convert, factor_offset, quan
 from ..conventions.variables import FORCING, VARIABLES
 from ..conventions.weather import ROLES
 from ..errors import DimensionError, EmptySelectionError, HydroxrError, MissingVariableError, all_in_one
-from .cells import Space, space_labels, space_names
+from .cells import Space, check_labels, space_labels, space_names
 from .find import find, find_mask, find_own, find_rain_and_snow, listed, missing, nearest, spellings, unused
 from .numbers import numbers_of
 from .pet.choose import computed, described
@@ -166,6 +166,7 @@ class Inputs:
         empty = [dim for dim in self.space if self.ds.sizes[dim] == 0]
         if empty:
             raise EmptySelectionError(f"the Dataset has no cells: the selection in {empty[0]!r} is empty.")
+        check_labels(self.ds, self.space)
         stacked = [dim for dim in self.space if isinstance(self.ds.indexes.get(dim), pd.MultiIndex)]
         if stacked:
             raise DimensionError(

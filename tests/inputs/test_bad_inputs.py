@@ -214,6 +214,18 @@ SHAPES: dict[str, Row] = {
         errors.DimensionError,
         "stacked",
     ),
+    "a label that is missing": (
+        lambda ds: ds.assign_coords(basin=[1.0, np.nan, 3.0]).drop_vars("basin_id"),
+        errors.CoordinateError,
+        "'basin' has no label in 1 of 3 places",
+    ),
+    "a place that is missing": (
+        lambda ds: (
+            ds.drop_vars(["basin_id", "lat"]).rename(basin="lat").assign_coords(lat=[45.0, 46.0, np.nan])
+        ),
+        errors.CoordinateError,
+        "'lat' has no label",
+    ),
     "a mask in time": (lambda ds: ds.assign(mask=ds["prcp"] > 1), errors.DimensionError, "'mask'.*no mask"),
     "a mask of text": (
         lambda ds: ds.assign(mask=("basin", ["y", "n", "y"])),
