@@ -84,10 +84,18 @@ def arrange_parameters(given: Mapping[str, Tensor], shape: tuple[int, ...]) -> d
     if any(arranged[name].ndim > 1 for name in ROUTING if name in arranged):  # for each component
         for name in ROUTING:
             arranged[name] = _of_each(name, arranged[name].reshape(n_cells, -1), n_components)
+    if WEIGHT in arranged:
+        arranged[WEIGHT] = _summing_to_one(arranged[WEIGHT])
     like = arranged["BETA"] if arranged["BETA"].ndim == 2 else arranged["BETA"][0]
     arranged.setdefault("BETAET", torch.ones_like(like))
     arranged.setdefault("C", torch.zeros_like(like))
     return arranged
+
+
+def _summing_to_one(weights: Tensor) -> Tensor:
+    """Weights without their rounding: those of a network miss 1 by 1e-7, and so would the water."""
+    total = weights.sum(-1, keepdim=True)
+    return torch.where((total.detach() - 1.0).abs() <= _WEIGHT_GAP, weights / total, weights)
 
 
 def _of_each(name: str, value: Tensor, n_components: int) -> Tensor:

@@ -157,6 +157,17 @@ def test_a_run_in_two_parts_is_one_run() -> None:
         np.testing.assert_allclose(last[name], value, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
+def test_weights_of_single_precision_lose_no_water() -> None:
+    """In double precision the balance closes as if they summed to 1 exactly."""
+    case = Case(19, 60, 3, 4, "freeze-thaw")
+    parameters = full(case)
+    rounded = parameters["WEIGHT"].astype("float32").astype(float)
+    assert abs(rounded.sum(-1) - 1).max() > 1e-9
+    found, _ = simulate(*case.forcing, parameters | {"WEIGHT": rounded}, case.state(), OUTPUTS)
+    rain = case.precipitation * parameters["PCORR"]
+    np.testing.assert_allclose(found["rainfall"] + found["snowfall"], rain, rtol=1e-12)
+
+
 def test_equal_weights_are_the_mean() -> None:
     case = Case(17, 30, 3, 4)
     plain, _ = simulate(*case.args, outputs=OUTPUTS)
