@@ -138,9 +138,9 @@ def read_steadily(folder: Path, read: Callable[[Path], T]) -> T:
         try:
             return read(folder)
         except (ModelFileError, OSError):
-            if before is None and _is_being_replaced(folder):
+            if before is None and is_being_replaced(folder):
                 time.sleep(_PAUSE)
-            elif before is None or _state(folder) == before:
+            elif _state(folder) == before:
                 raise
     return read(folder)
 
@@ -154,7 +154,7 @@ def _state(folder: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _is_being_replaced(folder: Path) -> bool:
+def is_being_replaced(folder: Path) -> bool:
     """Whether a folder that is about to take this one's place is beside it."""
     try:
         return any(name.startswith(_beside(folder)) for name in os.listdir(folder.parent))

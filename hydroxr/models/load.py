@@ -15,6 +15,7 @@ from .files import (
     JSON_FILE,
     WEIGHTS_FILE,
     as_path,
+    is_being_replaced,
     own_file,
     read_json,
     read_steadily,
@@ -57,12 +58,13 @@ def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
     folder = as_path(path)
     if not folder.exists():
         shipped = pretrained_folder(str(path))
-        if shipped is None:
+        # Where a system cannot swap folders, there is none for a moment while one replaces another.
+        if shipped is None and not is_being_replaced(folder) and not folder.exists():
             raise ModelFileError(
                 f"{path} does not exist; expected a folder that model.save(path) wrote, or the name of a "
                 f"model that comes with hydroxr: {', '.join(pretrained_names()) or 'there is none'}."
             )
-        folder = shipped
+        folder = folder if shipped is None else shipped
     return read_steadily(folder, _load)
 
 
