@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from dask.local import get_sync
 
 from .attributes import LABELS_OF
 
@@ -89,7 +90,8 @@ def labelled(ds: xr.Dataset, dims: Iterable[Hashable] | None = None) -> xr.Datas
         chosen = dim if name is None else name
         if chosen not in ds.variables or not (name is not None or _are_bytes(ds.variables[chosen])):
             continue
-        given = ds.variables[chosen].to_base_variable().compute(scheduler="synchronous")
+        # The function, not its name: of a name older dask warns where a client is active.
+        given = ds.variables[chosen].to_base_variable().compute(scheduler=get_sync)
         values = as_text(given.values) if given.dtype.kind in _TEXT else given.values
         if values.ndim and (len(set(values.tolist())) < len(values) or (values == "").any()):
             continue
