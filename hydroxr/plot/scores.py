@@ -122,15 +122,10 @@ def skill_by_lead(skill: xr.DataArray | Mapping[str, xr.DataArray], *, axes: Axe
     by_name = dict(skill) if isinstance(skill, Mapping) else {"": skill}
     axes = _column(axes)
     with fonts():
-        for (name, score), colour in zip(by_name.items(), OTHER_COLOURS, strict=False):
+        for score in by_name.values():
             if "lead" not in score.dims:
                 raise DimensionError(f"the score has dimensions {score.dims}; expected 'lead' among them.")
-            values = score.transpose("lead", ...).values.reshape(score.sizes["lead"], -1)
-            low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=1)
-            leads = score["lead"].values
-            axes.plot(leads, middle, color=colour, marker="o", markersize=3.5, linewidth=1.4, label=name)
-            if values.shape[1] > 1:
-                axes.fill_between(leads, low, high, color=colour, alpha=0.15, linewidth=0)
+        leads = _draw_medians(axes, by_name, "lead", markersize=3.5, alpha=0.15)
         if any(by_name):
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.2)
         axes.set_xticks(leads)
@@ -138,6 +133,20 @@ def skill_by_lead(skill: xr.DataArray | Mapping[str, xr.DataArray], *, axes: Axe
         axes.set_ylabel(axis_label(next(iter(by_name.values()))))
         tidy(axes)
     return axes
+
+
+def _draw_medians(
+    axes: Axes, by_name: Mapping[str, xr.DataArray], dim: str, markersize: float, alpha: float
+) -> np.ndarray:
+    """Draw medians against ``dim``, and the middle half as a band; return the last positions drawn."""
+    for (name, array), colour in zip(by_name.items(), OTHER_COLOURS, strict=False):
+        values = array.transpose(dim, ...).values.reshape(array.sizes[dim], -1)
+        low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=1)
+        at = array[dim].values
+        axes.plot(at, middle, color=colour, marker="o", markersize=markersize, linewidth=1.4, label=name)
+        if values.shape[1] > 1:
+            axes.fill_between(at, low, high, color=colour, alpha=alpha, linewidth=0)
+    return np.asarray(at)
 
 
 def reliability(
@@ -171,15 +180,10 @@ def reliability(
     axes = _column(axes)
     with fonts():
         axes.plot([0, 1], [0, 1], color="0.4", linewidth=0.8, linestyle="--", label="calibrated")
-        for (name, share), colour in zip(by_name.items(), OTHER_COLOURS, strict=False):
+        for share in by_name.values():
             if "quantile" not in share.dims:
                 raise DimensionError(f"dimensions are {share.dims}; expected 'quantile' among them.")
-            values = share.transpose("quantile", ...).values.reshape(share.sizes["quantile"], -1)
-            low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=1)
-            levels = share["quantile"].values
-            axes.plot(levels, middle, color=colour, marker="o", markersize=3, linewidth=1.4, label=name)
-            if values.shape[1] > 1:
-                axes.fill_between(levels, low, high, color=colour, alpha=0.2, linewidth=0)
+        _draw_medians(axes, by_name, "quantile", markersize=3, alpha=0.2)
         axes.legend(frameon=False)
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.set_xlabel("forecast probability of a lower value")
