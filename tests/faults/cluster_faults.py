@@ -27,11 +27,12 @@ from pathlib import Path
 
 import dask
 import xarray as xr
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import hydroxr as hx
 from hydroxr.errors import StoreError
 from tests.faults.store_faults import equal
+from tests.support.cluster import local_client
 from tests.support.labelled import untrained
 
 SPEC = hx.DeltaHBV(components=4, hidden=64, dynamic=("BETA",), network="lstm")
@@ -52,10 +53,9 @@ class Size:
 @contextmanager
 def cluster() -> Iterator[Client]:
     """Two worker processes of one thread."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     # On a busy machine a killed worker needs longer to come back than the 15 s after which it is given up.
     patience = {"distributed.deploy.lost-worker-timeout": "10 minutes"}
-    with dask.config.set(patience), LocalCluster(**options) as workers, Client(workers) as client:
+    with dask.config.set(patience), local_client(2) as client:
         yield client
 
 

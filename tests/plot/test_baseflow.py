@@ -14,8 +14,7 @@ from hydroxr.errors import (
     MissingVariableError,
     UnitsError,
 )
-from tests.support.figures import boxes_of, drawn_values, tall
-from tests.support.results import make_results
+from tests.support.plots import boxes_of, drawn_values, make_results, tall
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

@@ -21,7 +21,7 @@ from hydroxr.errors import (
 )
 from hydroxr.metrics import nse
 from hydroxr.plot.style import MODEL_COLOURS
-from tests.support.results import make_results
+from tests.support.plots import make_results
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

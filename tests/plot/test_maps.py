@@ -18,8 +18,7 @@ from hydroxr.errors import (
 )
 from hydroxr.plot.geography import Projection, features, matched
 from hydroxr.plot.series import basin_names
-from tests.support.figures import boxes_of, drawn_values, tall
-from tests.support.results import make_results
+from tests.support.plots import boxes_of, drawn_values, make_results, tall
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

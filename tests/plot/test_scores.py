@@ -16,7 +16,7 @@ from hydroxr.errors import (
 )
 from hydroxr.plot.runs import one_run
 from hydroxr.plot.style import MODEL_COLOURS, mathematical
-from tests.support.results import make_results
+from tests.support.plots import make_results
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

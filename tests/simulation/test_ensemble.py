@@ -19,6 +19,7 @@ from hydroxr.simulation.simulate import run_period
 from hydroxr.training.loop.losses import paper_loss
 from hydroxr.training.loop.session import Training
 from tests.conftest import FIT
+from tests.support.cluster import local_client
 from tests.support.labelled import assert_same_values, make_dataset, raise_if_dask_computes
 
 SPECS = {
@@ -268,10 +269,7 @@ def test_interrupted_between_members_it_has_those_that_are_done() -> None:
 
 def test_members_as_tasks_of_a_cluster(ensembles: dict[str, Ensemble], tmp_path: Path) -> None:
     """The same ensemble, in the order of its seeds, with a checkpoint a member; errors name the seed."""
-    from dask.distributed import Client, LocalCluster
-
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    with local_client() as client:
         ensemble = train("dynamic", client=client, checkpoint=tmp_path)
         again = train("dynamic", client=client, resume=tmp_path)
         with pytest.raises(TrainingError) as caught:

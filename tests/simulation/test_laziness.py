@@ -17,6 +17,7 @@ from hydroxr.errors import (
     MissingForcingError,
 )
 from hydroxr.models.model import Model
+from tests.support.cluster import local_client
 from tests.support.labelled import (
     assert_same_values,
     make_dataset,
@@ -147,13 +148,10 @@ def test_threads_give_the_same(ds: xr.Dataset, dynamic_model: Model) -> None:
 
 def test_worker_processes_give_the_same(ds: xr.Dataset, dynamic_model: Model) -> None:
     """A cluster of another process: model, errors and results travel."""
-    from dask.distributed import Client, LocalCluster
-
     expected = ds.hbv.simulate(dynamic_model)
     bad = ds.copy(deep=True)
     bad["prcp"][0, 0] = np.nan
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
-    with LocalCluster(**options) as cluster, Client(cluster):
+    with local_client():
         sim = ds.chunk(basin=2).hbv.simulate(dynamic_model).compute()
         with pytest.raises(MissingForcingError):
             bad.chunk(basin=2).hbv.simulate(dynamic_model).compute()

@@ -18,6 +18,7 @@ from hydroxr.errors import (
 )
 from hydroxr.training import cross_validation
 from tests.conftest import FIT
+from tests.support.cluster import local_client
 from tests.support.labelled import assert_same_values, make_dataset
 
 SPEC = hx.DeltaHBV(components=2, hidden=4, network="lstm")
@@ -303,11 +304,8 @@ def test_each_fold_has_a_checkpoint_of_its_own(tmp_path: Path) -> None:
 
 def test_folds_as_tasks_of_a_cluster(done: tuple[xr.Dataset, Path], tmp_path: Path) -> None:
     """Data, models and errors travel; data that are lazy are read there."""
-    from dask.distributed import Client, LocalCluster
-
     folder = tmp_path / "m"
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    with local_client() as client:
         cv = run(labelled(), client=client, models=folder)
         lazy = run(labelled().chunk(basin=2), client=client, models=folder)  # with models that are there
         with pytest.raises(HydroxrError, match="window") as caught:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import xarray as xr
-from distributed import Client, LocalCluster, wait
+from distributed import Client, wait
 
 import hydroxr as hx
 from hydroxr.errors import MissingForcingError
+from tests.support.cluster import local_client
 from tests.support.labelled import assert_same_values, make_dataset, untrained
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-5}  # mm
@@ -23,8 +24,7 @@ SPEC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), network="lstm")
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     """Two worker processes of one thread."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    with local_client(2) as client:
         yield client
 
 

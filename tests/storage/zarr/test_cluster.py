@@ -14,7 +14,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
-from distributed import Client, LocalCluster, get_worker
+from distributed import Client, get_worker
 
 import hydroxr as hx
 from hydroxr.errors import HydroxrWarning, StoreError
@@ -23,6 +23,7 @@ from hydroxr.storage.zarr import run as zarr_store
 from hydroxr.storage.zarr.blocks import BlockWriter
 from hydroxr.support.dask_cluster import _Threads
 from hydroxr.support.dask_graphs import cluster_client
+from tests.support.cluster import ANY_PORT, local_client
 from tests.support.labelled import assert_same_values, make_dataset, make_parameters, untrained
 
 SPEC = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), network="lstm")
@@ -51,8 +52,7 @@ COUNTED = Counted()
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Client]:
     """One of one thread, in this process."""
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    with local_client(processes=False) as client:
         yield client
 
 
@@ -238,7 +238,7 @@ def test_an_asynchronous_client_hinders_no_plan() -> None:
     """Nor the description of a run, which computes nothing yet."""
 
     async def describe() -> None:
-        options = {"n_workers": 1, "processes": False, "dashboard_address": ":0"}
+        options = {"n_workers": 1, "processes": False, "dashboard_address": ANY_PORT}
         async with Client(asynchronous=True, **options):
             assert cluster_client() is None
             ds = make_dataset(60, 8).chunk(basin=4)
@@ -249,11 +249,10 @@ def test_an_asynchronous_client_hinders_no_plan() -> None:
 
 def test_workers_that_come_later_get_blocks() -> None:
     """The number of blocks in hand grows with the cluster."""
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    with local_client(processes=False) as client:
         threads = _Threads(client)
         assert threads.number == 1
-        cluster.scale(3)
+        client.cluster.scale(3)
         assert _Threads(client).number == 3  # planned
         client.wait_for_workers(3, timeout=60)
         threads._asked = 0

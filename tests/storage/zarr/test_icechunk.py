@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from distributed import Client, LocalCluster
 
 import hydroxr as hx
 from hydroxr.errors import DescriptionError, StateError, StoreError, TimeAxisError
 from hydroxr.support.dask_graphs import local_threads
 from tests.storage.zarr.test_continuity import parts
+from tests.support.cluster import local_client
 from tests.support.labelled import make_dataset, make_parameters
 
 icechunk = pytest.importorskip("icechunk", reason="the extra 'transactions' is not installed")
@@ -118,8 +118,7 @@ def test_workers_of_a_cluster_write_in_a_session(repository: Any) -> None:
     """In other processes than the session's: a run, and later days of it, the same as without a cluster."""
     ds = make_dataset(100, 5)
     sim, later, _ = parts(ds, basin=2, time=7)
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    with local_client(2) as client:
         client.run(count_blocks)
         for stretch, append in ((sim, {}), (later, {"append_dim": "time"})):
             session = repository.writable_session("main")
@@ -136,8 +135,7 @@ def test_a_session_that_cannot_be_forked_is_written_by_threads() -> None:
     """Of a repository in memory, or one that is changed already, while there is a cluster."""
     ds = make_dataset(60, 5)
     sim = ds.chunk(basin=2).hbv.simulate(make_parameters(ds))
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
-    with LocalCluster(**options) as cluster, Client(cluster):
+    with local_client(processes=False):
         repository = icechunk.Repository.create(icechunk.in_memory_storage())
         session = repository.writable_session("main")
         sim.hbv.to_zarr(session.store)

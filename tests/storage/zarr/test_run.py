@@ -23,6 +23,7 @@ import xarray as xr
 import hydroxr as hx
 from hydroxr.errors import DamagedStoreError, DescriptionError, IncompleteStoreError, StoreError
 from hydroxr.storage.zarr.location import Place
+from tests.support.cluster import local_client
 from tests.support.labelled import make_dataset, make_grid, make_parameters
 
 DAYS = 30
@@ -329,16 +330,12 @@ def test_stores_of_earlier_versions_open(tmp_path: Path) -> None:
 
 def test_workers_in_other_processes_write_the_same(tmp_path: Path) -> None:
     """Under a client with processes, resumed as well."""
-    distributed = pytest.importorskip("distributed")
     path = tmp_path / "run.zarr"
     ds = make_dataset(DAYS, 6)
     parameters = make_parameters(ds)
     sim = ds.hbv.simulate(parameters, variables=["streamflow", "baseflow"])
     lazily = ds.chunk(basin=2).hbv.simulate(parameters, variables=["streamflow", "baseflow"])
-    with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
-        distributed.Client(cluster),
-    ):
+    with local_client():
         lazily.hbv.to_zarr(path, resume=True, progress=True)
     opened = hx.open_run(path, verify=True)
     np.testing.assert_allclose(opened["baseflow"], sim["baseflow"], rtol=1e-6, atol=1e-6)

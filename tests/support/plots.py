@@ -1,9 +1,15 @@
-"""Random results of several runs, laid out for plotting as real ones are."""
+"""For tests of plots: random results of several runs, what maps show, a region that is higher than wide."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
+
+if TYPE_CHECKING:
+    import matplotlib.collections
+    import matplotlib.transforms
 
 RUNS = (
     ("d1", "δ1", 0, "time"),
@@ -53,3 +59,17 @@ def make_results(basins: int = 40, seed: int = 5) -> xr.Dataset:
     }
     usgs = np.clip(observed + random.normal(0, 0.1, basins), 0, 1)
     return xr.Dataset(data, coords).assign(bfi_l13=("basin", observed), bfi_usgs=("basin", usgs))
+
+
+def drawn_values(axes) -> matplotlib.collections.Collection:
+    (collection,) = [each for each in axes.collections if each.get_array() is not None]
+    return collection
+
+
+def boxes_of(texts) -> list[matplotlib.transforms.Bbox]:
+    return [text.get_window_extent() for text in texts if text.get_text()]
+
+
+def tall(values: xr.DataArray | xr.Dataset) -> xr.DataArray | xr.Dataset:
+    """In a region 5 degrees wide and 22 high."""
+    return values.assign_coords(lon=-78 + 5 * (values["lon"] + 96) / 52)
