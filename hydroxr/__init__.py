@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from . import compare, metrics, physics, plot
     from .datasets.camels import open_camels
     from .datasets.catchments.reader import open_catchments
+    from .datasets.catchments.table import open_table
     from .datasets.climate import climate_attributes
     from .datasets.grids.forcing import open_forcing
     from .datasets.samples import open_sample
@@ -33,6 +34,7 @@ _FUNCTIONS = {
     "open_camels": "datasets.camels",
     "open_forcing": "datasets.grids.forcing",
     "open_catchments": "datasets.catchments.reader",
+    "open_table": "datasets.catchments.table",
     "open_sample": "datasets.samples",
     "climate_attributes": "datasets.climate",
     "load_model": "models.load",
@@ -66,6 +68,7 @@ __all__ = [
     "open_results",
     "open_run",
     "open_sample",
+    "open_table",
     "physics",
     "plot",
     "virtual_continent",

@@ -11,9 +11,8 @@ from .._version import __version__
 from . import commands, demo
 
 _DATA_HELP = (
-    "the folder of CAMELS as published, a compact NetCDF file of CAMELS, or your own NetCDF file or Zarr "
-    "store "
-    "with prcp, tmean and pet (or tmin, tmax, lat), streamflow, and units"
+    "the folder of CAMELS as published, a compact NetCDF file of CAMELS, or your own NetCDF file, Zarr store "
+    "or CSV with prcp, tmean and pet (or tmin, tmax, lat), streamflow, and units, in a CSV as 'prcp (mm/day)'"
 )
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import xarray as xr
 from ..conventions.dimensions import space_of
 from ..conventions.labels import labelled
 from ..datasets.camels import open_camels
+from ..datasets.catchments.table import open_table
 from ..errors import DataFileError, DescriptionError
 from ..inputs.resolve import only_gauged
 from ..inputs.time_axis import select_days
@@ -171,7 +172,7 @@ def draw_without_screen(what: str) -> None:
 
 
 def open_data(path: Path) -> xr.Dataset:
-    """Open CAMELS, a NetCDF file or a Zarr store.
+    """Open CAMELS, a NetCDF file, a Zarr store, or a table with units in its header.
 
     Raises
     ------
@@ -182,6 +183,8 @@ def open_data(path: Path) -> xr.Dataset:
         raise DataFileError(f"{path} does not exist; expected a file or folder with data.")
     if path.is_dir() and ((path / "zarr.json").exists() or (path / ".zgroup").exists()):
         return open_result(path)
+    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        return open_table(path)
     if path.is_dir() or _is_camels(path):
         return open_camels(path)
     return open_result(path)

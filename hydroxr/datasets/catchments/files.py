@@ -14,9 +14,9 @@ import xarray as xr
 
 from ...errors import DataFileError
 from .layouts import Series
+from .text import fields_of, read_text, separator_of
 
 _MISSING = (-99.99, -999.0, -9999.0)  # codes of CAMELS-AUS, LamaH-CE and others
-_SEPARATORS = (";", ",", "\t")
 
 Table = dict[str, dict[str, str]]  # gauge -> attribute -> text
 
@@ -41,7 +41,7 @@ def header_of(path: Path) -> list[str]:
         with xr.open_dataset(path) as ds:
             return [str(name) for name in ds.variables]
     lines = _lines(path)
-    return _fields(lines[0][1], _separator(lines[0][1]))
+    return fields_of(lines[0][1], separator_of(lines[0][1]))
 
 
 def span_of(path: Path, series: Series) -> tuple[pd.Timestamp, pd.Timestamp]:
@@ -51,9 +51,9 @@ def span_of(path: Path, series: Series) -> tuple[pd.Timestamp, pd.Timestamp]:
             days = ds.indexes["date"]
         return days[0], days[-1]
     first = _lines(path, 2)
-    separator = _separator(first[0][1])
-    columns = _fields(first[0][1], separator)
-    rows = [_fields(line, separator) for line in (first[-1][1], _last_line(path))]
+    separator = separator_of(first[0][1])
+    columns = fields_of(first[0][1], separator)
+    rows = [fields_of(line, separator) for line in (first[-1][1], _last_line(path))]
     days = _dates(pd.DataFrame(rows, columns=columns, dtype=str), series, path)
     return days[0], days[1]
 
@@ -66,7 +66,7 @@ def read_series(
         with xr.open_dataset(path) as ds:
             frame = ds[list(columns)].to_dataframe()
     else:
-        frame = _read(path)
+        frame = read_text(path)
         frame.index = _dates(frame, series, path)
     return _numbers(frame, columns, days, path)
 
@@ -75,7 +75,7 @@ def read_wide(
     path: Path, series: Series, gauges: Sequence[str], days: pd.DatetimeIndex
 ) -> npt.NDArray[np.float32]:
     """A file with a column per gauge, (gauge, time), NaN for gauges that it lacks."""
-    frame = _read(path)
+    frame = read_text(path)
     frame.index = _dates(frame, series, path)
     return _numbers(frame.reindex(columns=list(gauges)), gauges, days, path)
 
@@ -84,7 +84,7 @@ def read_tables(paths: Sequence[Path], gauge: str, transposed: bool) -> Table:
     """Attributes of all tables that have a column of gauges; other tables are left alone."""
     out: Table = {}
     for path in paths:
-        frame = _read(path).fillna("")
+        frame = read_text(path).fillna("")
         if transposed:
             frame = frame.set_index(frame.columns[0]).T.rename_axis(gauge).reset_index()
         if gauge not in frame:
@@ -139,36 +139,6 @@ def _last_line(path: Path) -> str:
             if len(lines) > 1 or taken >= size:
                 return lines[-1].decode("utf-8", errors="replace")
             taken *= 16
-
-
-def _separator(line: str) -> str:
-    found = max(_SEPARATORS, key=line.count)
-    return found if found in line else r"\s+"
-
-
-def _fields(line: str, separator: str) -> list[str]:
-    parts = line.split() if separator == r"\s+" else line.split(separator)
-    return [part.strip().strip('"').strip() for part in parts]
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """All values of a table as text."""
-    number, line = _lines(path)[0]
-    try:
-        frame = pd.read_csv(
-            path,
-            sep=_separator(line),
-            skiprows=number,
-            dtype=str,
-            encoding="utf-8-sig",
-            encoding_errors="replace",
-        )
-    except ValueError as error:
-        raise DataFileError(
-            f"{path}: cannot be read as a table ({error}). Download the file again."
-        ) from error
-    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
-    return frame
 
 
 def _dates(frame: pd.DataFrame, series: Series, path: Path) -> pd.DatetimeIndex:

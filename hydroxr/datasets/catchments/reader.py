@@ -195,7 +195,12 @@ def _found(place: Path, dataset: str | None) -> _Found:
         # Root/timeseries/netcdf/dataset/gauge.nc
         roots = [root for root in place.parents[:4] if (root / "attributes").is_dir()]
         table = _table(layout, roots[0]) if roots else {}
-        series = next(each for each in layout.series if each.pattern.endswith(place.suffix))
+        series = next((each for each in layout.series if each.pattern.endswith(place.suffix or ".")), None)
+        if series is None or not ({*series.columns} - {"streamflow"}) & {*header_of(place)}:
+            raise DataFileError(
+                f"{place}: is no file of Caravan; expected one, or the folder of a data set. A table of your "
+                "own is read by hx.open_table(path, units=...)."
+            )
         return _Found(layout, [(series, {place.stem: place})], table)
     names = list(LAYOUTS) if dataset is None else [dataset]
     for name in names:

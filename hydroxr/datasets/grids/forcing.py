@@ -148,7 +148,8 @@ def _opened(data: Paths, engine: str | None) -> xr.Dataset:
         )
     except (OSError, ValueError) as error:
         raise DataFileError(
-            f"{data}: cannot be opened ({error}). Open it with xarray and pass the Dataset."
+            f"{data}: cannot be opened ({error}). Open it with xarray and pass the Dataset; tables of text "
+            "are read by hx.open_table(path, units=...)."
         ) from error
 
 
