@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .reproduction.results import open_results
     from .rivers.network import RiverNetwork
     from .storage.open import open_run
+    from .training.search.search import search
+    from .training.search.space import Range
 
 _FUNCTIONS = {
     "open_camels": "datasets.camels",
@@ -39,6 +41,8 @@ _FUNCTIONS = {
     "climate_attributes": "datasets.climate",
     "load_model": "models.load",
     "open_run": "storage.open",
+    "search": "training.search.search",
+    "Range": "training.search.space",
     "open_results": "reproduction.results",
     "Model": "models.model",
     "Ensemble": "models.ensemble",
@@ -55,6 +59,7 @@ __all__ = [
     "HydroxrWarning",
     "LSTMStreamflow",
     "Model",
+    "Range",
     "RiverNetwork",
     "__version__",
     "climate_attributes",
@@ -71,6 +76,7 @@ __all__ = [
     "open_table",
     "physics",
     "plot",
+    "search",
     "virtual_continent",
 ]
 

@@ -16,7 +16,7 @@ from .hydrograph import hydrograph, storages
 from .hydrographs import fan_chart, hydrographs
 from .maps import draw_map as map
 from .scores import cdf, reliability, skill_by_lead
-from .training import history, loss
+from .training import history, loss, search
 
 __all__ = [
     "baseflow_index",
@@ -30,6 +30,7 @@ __all__ = [
     "loss",
     "map",
     "reliability",
+    "search",
     "skill_by_lead",
     "storages",
 ]

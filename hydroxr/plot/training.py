@@ -1,20 +1,23 @@
-"""The course of a training: loss, validation, learning rate."""
+"""The course of a training: loss, validation, learning rate; and what a search found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from ..errors import DimensionError, MissingVariableError
 from .series import displayed
-from .style import COLOURS, WIDTH, fonts, matplotlib_part, panels_of, tidy
+from .style import COLOURS, FAINT, OTHER_COLOURS, WIDTH, fonts, lines_of, matplotlib_part, panels_of, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_COLUMNS = 3  # panels of a search beside each other
+_LOGARITHMIC = 20  # an option whose values span this factor has a logarithmic axis
+_LETTERS = 12  # in a line of a label of a choice
 _SMOOTH = 50  # the running mean of the loss spans this fraction of the training, 1/50
 
 
@@ -108,6 +111,113 @@ def history(history: xr.Dataset, *, axes: Sequence[Axes] | np.ndarray | None = N
             tidy(each)
         axes[0].figure.align_ylabels()
     return axes
+
+
+def search(
+    trials: xr.Dataset, score: str = "nse", *, axes: Sequence[Axes] | np.ndarray | None = None
+) -> np.ndarray:
+    """Draw a score of the trials of a search against each option that differs between them.
+
+    Each trial has one point per period. Those that ended early are hollow; the best trial has a ring.
+
+    Parameters
+    ----------
+    trials
+        What :func:`hydroxr.search` returns.
+    score
+        Variable ``(trial, period)`` to draw.
+    axes
+        As many Axes as there are options that differ. Default: a new figure.
+
+    Returns
+    -------
+    numpy.ndarray
+        The Axes ``(option,)``, in the order of the options.
+
+    Raises
+    ------
+    MissingVariableError
+        If there is no such score, or no rank of the trials.
+    DimensionError
+        If it has other dimensions than ``trial`` and ``period``.
+    ValueError
+        If the number of ``axes`` is not that of the options that differ.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> search(hx.search(ds, {"hidden": [64, 128]}, time=..., periods=...))  # doctest: +SKIP
+    """
+    for name in (score, "rank", "ended_early"):
+        if name not in trials:
+            raise MissingVariableError(
+                f"the trials have no {name!r}, only {sorted(map(str, trials.variables))}; expected what "
+                "hx.search returns."
+            )
+    if set(trials[score].dims) != {"trial", "period"}:
+        raise DimensionError(f"{score!r} has dimensions {trials[score].dims}; expected ('trial', 'period').")
+    options = [str(name) for name, values in trials.coords.items() if values.dims == ("trial",)]
+    differ = [name for name in options if name not in ("trial", "rank") and len(np.unique(trials[name])) > 1]
+    differ = differ or ["trial"]
+    plt = matplotlib_part("pyplot")
+    with fonts():
+        if axes is None:
+            columns = min(_COLUMNS, len(differ))
+            rows = -(-len(differ) // columns)
+            panels = plt.subplots(
+                rows,
+                columns,
+                figsize=(WIDTH, WIDTH / 3 * rows),
+                sharey=True,
+                squeeze=False,
+                layout="constrained",
+            )[1].ravel()
+            for empty in panels[len(differ) :]:
+                empty.remove()
+            axes = panels[: len(differ)]
+        axes = panels_of(axes, len(differ))
+        for each, name in zip(axes, differ, strict=True):
+            _draw_option(each, trials, name, score)
+        axes[0].set_ylabel(f"median {score.replace('_', ' ').upper()}")
+        axes[0].legend(loc="best", frameon=False)
+    return axes
+
+
+def _draw_option(axes: Axes, trials: xr.Dataset, name: str, score: str) -> None:
+    """Draw a score against one option: numbers along an axis, other values as choices side by side."""
+    values = trials[name].values
+    is_number = values.dtype.kind in "iuf"
+    if is_number:
+        places = values.astype(float)
+        if places.min() > 0 and places.max() >= _LOGARITHMIC * places.min():
+            axes.set_xscale("log")
+    else:
+        choices, places = np.unique(values, return_inverse=True)
+        axes.set_xticks(range(len(choices)), [lines_of(str(each) or "none", _LETTERS) for each in choices])
+        axes.set_xlim(-0.5, len(choices) - 0.5)
+    early = trials["ended_early"].values
+    for place, period in enumerate(trials["period"].values):
+        colour = OTHER_COLOURS[place % len(OTHER_COLOURS)]
+        scores = trials[score].sel(period=period).values
+        look: dict[str, Any] = {
+            "linestyle": "none",
+            "marker": "o",
+            "markersize": 4,
+            "markeredgecolor": colour,
+        }
+        axes.plot(places[~early], scores[~early], color=colour, label=str(period), **look)
+        axes.plot(places[early], scores[early], color="none", **look)
+    best = trials["rank"].values == 1
+    ring: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 9, "markerfacecolor": "none"}
+    axes.plot(
+        np.repeat(places[best], trials.sizes["period"]),
+        trials[score].values[best].ravel(),
+        color=FAINT,
+        **ring,
+    )
+    axes.set_xlabel(name.replace("_", " "))
+    tidy(axes)
 
 
 def _draw_loss(axes: Axes, values: xr.DataArray) -> None:

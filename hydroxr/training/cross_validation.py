@@ -89,7 +89,7 @@ def cross_validate(
         held = np.isin(np.arange(len(values)), fold.held_out)
         refuse_split_labels(inputs.ds, dim, held, f"fold {fold.label!r} of {name!r}")
     _check_inputs(inputs, dim, gauged, missing, options)
-    run = {} if models is None else fold_provenance(inputs, dim, spec, options, values)
+    run = {} if models is None else fold_provenance(inputs, spec, options, values)
     inputs = inputs.of(inputs.ds)  # without the arrays that the checks made
     path = None if models is None else Path(models)
     there = {} if path is None else load_folds(path, divided, run)

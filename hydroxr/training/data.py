@@ -83,7 +83,7 @@ def training_arrays(
 
     inputs.check_time()
     for name, days in (("time", time), ("validation", validation)):
-        _refuse_steps(name, days)
+        refuse_steps(name, days)
     period = inputs.of(select_days(inputs.ds, time))
     later = _validation_days(inputs, period, validation, protocol) if isinstance(validation, slice) else None
     forcing, observed, ds, space = period.forcing, period.observed, period.ds, period.space
@@ -94,7 +94,7 @@ def training_arrays(
         )
     default = spec.attributes if start is None else start.attributes
     names = attribute_names(ds, space, attributes, default) if spec.regional else ()
-    _check_length(len(period.days), protocol)
+    check_length(len(period.days), protocol)
     held = _held_out(period, validation, spec)
     _check_memory([*forcing.values(), observed])
     flow = _flat(observed, space)  # (time, cell)
@@ -127,7 +127,7 @@ def training_arrays(
     return data, judged, model, period.days
 
 
-def _refuse_steps(name: str, days: Any) -> None:
+def refuse_steps(name: str, days: Any) -> None:
     """Refuse a period that leaves out days: a model learns from consecutive ones."""
     if isinstance(days, slice) and days.step is not None:
         raise DescriptionError(
@@ -181,7 +181,8 @@ def _warn_of_weak(data: TrainingData) -> None:
             )
 
 
-def _check_length(days: int, protocol: Protocol) -> None:
+def check_length(days: int, protocol: Protocol) -> None:
+    """Refuse a training period shorter than the warm-up and a window."""
     if days < protocol.warmup + protocol.window:
         raise EmptySelectionError(
             f"the period has {days} days; expected at least {protocol.warmup} for the warm-up and "

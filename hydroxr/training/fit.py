@@ -119,11 +119,7 @@ def fit(
     from .loop.protocol import for_many_cells, protocol_of
 
     protocol = protocol_of(spec, preset, {**changes, "seed": seed})
-    if protocol.patience is not None and validation is None:
-        raise DescriptionError(
-            f"patience is {protocol.patience} without validation, which never stops a training; give both: "
-            "validation=slice(...)."
-        )
+    check_patience(protocol, validation)
     if missing not in ("raise", "drop"):
         raise DescriptionError(f"missing={missing!r} is not known; expected 'raise' or 'drop'.")
     spec = replace(spec, dropout=protocol.dropout)
@@ -184,6 +180,15 @@ def _fit_seed(
     own = checkpoint_folder(folder, seed)
     keeper = None if own is None else _keeper(own, every)
     return _fit_one(model, *data, replace(protocol, seed=seed), device, progress, keeper, begin)
+
+
+def check_patience(protocol: Protocol, validation: Validation | None) -> None:
+    """Refuse patience with nothing to wait for."""
+    if protocol.patience is not None and validation is None:
+        raise DescriptionError(
+            f"patience is {protocol.patience} without validation, which never stops a training; give both: "
+            "validation=slice(...)."
+        )
 
 
 def _check_start(spec: Spec, start: Model | None, frozen: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ belongs; a run takes only its own models.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,14 @@ _NOT_LEARNED = ("device", "progress", "checkpoint", "checkpoint_every")  # do no
 
 
 def fold_provenance(
-    inputs: Inputs, dim: Hashable, spec: Spec, options: Mapping[str, Any], labels: np.ndarray
+    inputs: Inputs, spec: Spec, options: Mapping[str, Any], labels: np.ndarray
 ) -> dict[str, Any]:
-    """What the models of a cross-validation depend on, in plain values.
+    """What the models of a cross-validation depend on: :func:`provenance`, and the folds."""
+    return {"folds": sha256("\n".join(map(str, labels)))} | provenance(inputs, spec, options)
+
+
+def provenance(inputs: Inputs, spec: Spec, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What models depend on, in plain values: their description, the options of ``fit``, and the data.
 
     Reads all values of the training period (of all days if there is a validation), one variable at a
     time.
@@ -45,7 +50,7 @@ def fold_provenance(
     usual = {name: row.default for name, row in inspect.signature(fit).parameters.items()}
     known = {field.name for field in fields(Protocol)}
     chosen = {
-        name: _plain(value)
+        name: plain(value)
         for name, value in sorted(options.items())
         if name not in (*_NOT_LEARNED, *known) and not _same(value, usual.get(name))
     }
@@ -53,29 +58,28 @@ def fold_provenance(
     # All values, not only those that were given: a later version may change a preset.
     protocol = protocol_of(spec, options.get("preset", "default"), changes)
     return {
-        "description": _plain(spec.to_dict()),
+        "description": plain(spec.to_dict()),
         "options": chosen,
-        "protocol": _plain(protocol.identity()),
-        "folds": sha256("\n".join(map(str, labels))),
-        "data": sha256_of(_parts(inputs, dim, spec, options)),
+        "protocol": plain(protocol.identity()),
+        "data": sha256_of(_parts(inputs, spec, options)),
         VERSION_KEY: __version__,
     }
 
 
-def _parts(
-    inputs: Inputs, dim: Hashable, spec: Spec, options: Mapping[str, Any]
-) -> Iterator[str | memoryview]:
+def _parts(inputs: Inputs, spec: Spec, options: Mapping[str, Any]) -> Iterator[str | memoryview]:
     """Cells, daily inputs, streamflow and attributes, one at a time, for a checksum."""
     days = None if options.get("validation") is not None else options.get("time")
+    space = inputs.space
     yield "\n".join(inputs.cell_names)
     for array in (*inputs.forcing.values(), inputs.observed):
-        part = select_days(array.to_dataset(name="_values"), days)["_values"].transpose(dim, "time")
+        part = select_days(array.to_dataset(name="_values"), days)["_values"].transpose(*space, "time")
         yield f"{part.shape} {part['time'].values[0]} {part['time'].values[-1]}"
         yield np.ascontiguousarray(part.values, dtype="float32").data.cast("B")
     if isinstance(spec, LSTMStreamflow):
         yield f"{inputs.own_units}"
-    for name in attribute_names(inputs.ds, (dim,), options.get("attributes"), spec.attributes):
-        yield f"{name} {inputs.ds[name].values.tolist()}"
+    if spec.regional:
+        for name in attribute_names(inputs.ds, space, options.get("attributes"), spec.attributes):
+            yield f"{name} {inputs.ds[name].values.tolist()}"
 
 
 def marked(model: Model | Ensemble, name: str, fold: Fold, run: Mapping[str, Any]) -> Model | Ensemble:
@@ -116,7 +120,7 @@ def load_folds(path: Path, folds: Sequence[Fold], run: Mapping[str, Any]) -> dic
         model = load_model(folder)
         member = model.members[0] if isinstance(model, Ensemble) else model
         note = member.training.get(KEY) or {}
-        differs = _differences(note.get("run") or {}, run)
+        differs = differences(note.get("run") or {}, run)
         if note.get("held_out") != fold.label:
             differs.append("held-out cells")
         if differs:
@@ -128,7 +132,7 @@ def load_folds(path: Path, folds: Sequence[Fold], run: Mapping[str, Any]) -> dic
     return found
 
 
-def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Names of the entries that differ."""
     out = []
     for name in now:
@@ -147,18 +151,20 @@ def _same(value: Any, usual: Any) -> bool:
     return value is usual or (isinstance(value, type(usual)) and bool(value == usual))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value in types that survive JSON."""
     if isinstance(value, slice):
-        return [_plain(value.start), _plain(value.stop), _plain(value.step)]
+        return [plain(value.start), plain(value.stop), plain(value.step)]
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple | set | np.ndarray):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, Model):
+        return value.hash
     if callable(value):
         return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__name__)}"
     return str(value)

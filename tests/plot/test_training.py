@@ -1,4 +1,4 @@
-"""Promises of hydroxr.plot.loss and hydroxr.plot.history."""
+"""Promises of hydroxr.plot.loss, hydroxr.plot.history and hydroxr.plot.search."""
 
 from __future__ import annotations
 
@@ -102,3 +102,46 @@ def test_a_history_without_loss_is_refused():
         plot.loss(xr.Dataset({"rate": ("iteration", [1.0])}))
     with pytest.raises(DimensionError, match=r"'loss' has dimensions \('run', 'iteration'\)"):
         plot.loss(xr.Dataset({"loss": (("run", "iteration"), np.ones((2, 3)))}))
+
+
+@pytest.fixture
+def trials() -> xr.Dataset:
+    """Four trials, as hx.search returns them."""
+    return xr.Dataset(
+        {
+            "nse": (("trial", "period"), [[0.5, 0.4], [0.6, 0.5], [0.7, 0.6], [np.nan, np.nan]]),
+            "ended_early": ("trial", [True, False, False, True]),
+        },
+        {
+            "trial": range(4),
+            "period": ["before", "after"],
+            "rank": ("trial", [3, 2, 1, 4]),
+            "learning_rate": ("trial", [0.001, 0.01, 0.1, 0.1]),
+            "dynamic": ("trial", ["", "BETA", "BETA", ""]),
+            "batch": ("trial", [4, 4, 4, 4]),
+        },
+    )
+
+
+def test_a_search_is_drawn_against_the_options_that_differ(trials):
+    """Numbers along an axis, choices side by side; points of each period; the best one has a ring."""
+    axes = plot.search(trials)
+    assert [each.get_xlabel() for each in axes] == ["learning rate", "dynamic"]
+    assert axes[0].get_xscale() == "log"
+    assert [label.get_text() for label in axes[1].get_xticklabels()] == ["none", "BETA"]
+    whole, early, *_, ring = axes[0].get_lines()
+    assert whole.get_xdata().tolist() == [0.01, 0.1]
+    assert whole.get_ydata().tolist() == [0.6, 0.7]
+    assert early.get_markerfacecolor() == "none"
+    assert ring.get_ydata().tolist() == [0.7, 0.6]
+    assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["before", "after"]
+    axes[0].figure.canvas.draw()
+
+
+def test_a_search_that_is_none_is_refused(trials):
+    with pytest.raises(MissingVariableError, match="the trials have no 'kge'"):
+        plot.search(trials, "kge")
+    with pytest.raises(DimensionError, match="'ended_early' has dimensions"):
+        plot.search(trials, "ended_early")
+    with pytest.raises(ValueError, match="2 panels"):
+        plot.search(trials, axes=plt.subplots(3)[1])
