@@ -94,10 +94,15 @@ bench: $(MADE)  ## time the physics and a training iteration
 bench-scale: $(MADE)  ## time a continent and its memory
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_scale.py $(SCALE)
 
-gpu: $(MADE)  ## test and time the loop on an NVIDIA GPU
+# The first step asks the driver, so that a machine without a GPU installs nothing.
+gpu:  ## test and time loop and training on an NVIDIA GPU; an error where there is none
+	$(PYTHON) .ci/gpu.py
+	$(MAKE) $(MADE)
 	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $(BIN)/python -m pip install --quiet -e ".[gpu]"
-	$(BIN)/python -m pytest tests/physics/cuda/test_loop.py
+	$(BIN)/python .ci/gpu.py --torch
+	$(BIN)/python -m pytest tests/physics/cuda
 	$(BIN)/python tests/benchmarks/bench_physics.py
+	$(BIN)/python tests/benchmarks/bench_training.py --device cuda
 
 clean:  ## remove the environments and what was built
 	rm -rf .venv $(CF) $(OLDEST) build demo-output

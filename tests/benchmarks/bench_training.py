@@ -1,6 +1,7 @@
 """Times of the parts of a training iteration: gathering, parameter network, physics with loss, optimiser.
 
     python tests/benchmarks/bench_training.py [--repeats N] [--threads N] [--networks filters mlp lstm]
+        [--device cuda]
 
 100 cells x 730 days x 16 components, as in a training. The parts and whole iterations of all networks take
 turns in one process. Printed are medians and the least of each, the peak memory of an iteration above that of
@@ -59,8 +60,8 @@ class Parts:
     def gather(self) -> None:
         """The data of a batch."""
         training, (cells, starts) = self.training, self.draw
-        self.cells = torch.from_numpy(cells)
-        rows = training.days + torch.from_numpy(starts)
+        self.cells, first = (torch.from_numpy(each).to(training.device) for each in (cells, starts))
+        rows = training.days + first
         self.forcing = training.forcing[rows, self.cells]
         self.target = training.observed[rows[training.protocol.warmup :], self.cells]
         known = training.features
@@ -104,9 +105,12 @@ class Parts:
 
 
 def timed(task: Callable[[], None]) -> float:
-    """Seconds."""
+    """Seconds, until a GPU is done."""
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
+    wait()
     started = time.perf_counter()
     task()
+    wait()
     return time.perf_counter() - started
 
 
@@ -136,15 +140,17 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--networks", nargs="+", default=["filters", "mlp", "lstm"])
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     data, tasks = make_data(), {}
     for network in options.networks:
         dynamic = () if network == "mlp" else ("BETA", "BETAET")
         spec = DeltaHBV(dynamic=dynamic, dropout=0.1, network=network)
-        precision = lstm_precision("auto", "cpu", spec.hidden) if network == "lstm" else "float32"
+        precision = lstm_precision("auto", options.device, spec.hidden) if network == "lstm" else "float32"
         changes = {"iterations": 10_000, "precision": precision}
-        parts = Parts(Training(spec, data, make_protocol("default", network, changes), "cpu", None))
+        protocol = make_protocol("default", network, changes)
+        parts = Parts(Training(spec, data, protocol, options.device, None))
         with kept_memory(), without_subnormals():
             print(f"{network}, {precision}: {peak_of(parts.iteration):.0f} MB in an iteration")
         tasks[network] = {name: getattr(parts, name) for name in PARTS}
@@ -155,10 +161,10 @@ def main() -> None:
                 seconds = timed(tasks[network][name])
                 if repeat:  # the first warms up
                     times[network, name].append(seconds)
-    print(f"\n{options.threads} threads{'':14}median    least")
+    print(f"\n{options.device}, {options.threads} threads{'':9}median    least")
     for (network, name), values in times.items():
         print(f"{network:9}{name:12}{1e3 * statistics.median(values):9.1f} ms{1e3 * min(values):9.1f} ms")
-    if "lstm" in tasks:
+    if "lstm" in tasks and options.device == "cpu":
         print(subnormals(tasks["lstm"]["iteration"].__self__))
 
 
