@@ -32,6 +32,7 @@ class ForecastMethods:
         *,
         components: bool = False,
         members: bool = False,
+        quantiles: Sequence[float] | None = None,
     ) -> xr.Dataset:
         """Forecast from the end of each date of ``init``; lazy if the Dataset is.
 
@@ -58,6 +59,8 @@ class ForecastMethods:
             Without it: the state before the first day of the record.
         dtype, device, backend, memory, components, members
             As for :meth:`simulate`: ``members=True`` keeps the members of an ensemble of models.
+        quantiles
+            As for :meth:`simulate`, by the errors of forecasts at each lead.
 
         Returns
         -------
@@ -88,7 +91,7 @@ class ForecastMethods:
         options = {"dtype": dtype, "device": device, "backend": backend, "memory": memory}
         options |= {"components": components} | ({"members": True} if members else {})
         return forecast(
-            self._ds, model_or_parameters, init, lead, variables, forcing, initial_state, **options
+            self._ds, model_or_parameters, init, lead, variables, forcing, initial_state, quantiles, **options
         )
 
     def assimilate(
@@ -159,7 +162,7 @@ class ForecastMethods:
         return assimilate(self._ds, model, observed, window, init, controls, observation_error, iterations)
 
     def fit_errors(self, observed: xr.Dataset | xr.DataArray, time: slice | None = None) -> xr.Dataset:
-        """Distribution of the errors of simulated streamflow, for :meth:`add_quantiles`.
+        """Distribution of the errors of simulated streamflow, for :meth:`hydroxr.Model.with_errors`.
 
         Errors are taken by cell and season, and of forecasts by lead. The Dataset is a simulation or a
         forecast. Choose years that the model was not trained on: in training years errors are smaller. Each
@@ -198,7 +201,8 @@ class ForecastMethods:
         Examples
         --------
         >>> errors = sim.hbv.fit_errors(ds, slice("1989-10-01", "1992-09-30"))  # doctest: +SKIP
-        >>> sim = sim.hbv.add_quantiles(errors, [0.05, 0.5, 0.95])  # doctest: +SKIP
+        >>> model = model.with_errors(errors)  # doctest: +SKIP
+        >>> sim = ds.hbv.simulate(model, quantiles=[0.05, 0.5, 0.95])  # doctest: +SKIP
         """
         from ..forecast.uncertainty import fit_errors
 
@@ -227,6 +231,6 @@ class ForecastMethods:
         MissingVariableError, CoordinateError
             If streamflow, a part of ``errors`` or a cell is missing.
         """
-        from ..forecast.uncertainty import add_quantiles
+        from ..simulation.quantiles import add_quantiles
 
         return add_quantiles(self._ds, errors, quantiles)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         memory: str | float | None
         spinup: str | int | slice | None
         offsets: bool
+        quantiles: Sequence[float] | None
 
 
 class SimulationMethods:
@@ -70,6 +71,7 @@ class SimulationMethods:
         memory: str | float | None = None,
         spinup: str | int | slice | None = None,
         offsets: bool = True,
+        quantiles: Sequence[float] | None = None,
     ) -> Any:
         """Simulate every cell: fluxes and states of HBV, or the streamflow of an LSTM; lazy if the input is.
 
@@ -116,6 +118,9 @@ class SimulationMethods:
         offsets : bool
             Use the offsets of a model with ``gauge_offsets=True`` in the cells that it was trained on,
             recognised by label and attributes. False: parameters from attributes alone, as in other cells.
+        quantiles : sequence of float, optional
+            Add ``streamflow_quantile(quantile, ...)``: quantiles of predicted streamflow, from 0.005 to
+            0.995, by the errors that the model carries, see :meth:`hydroxr.Model.with_errors`.
 
         Returns
         -------
@@ -140,6 +145,7 @@ class SimulationMethods:
 
         options = (variables, components, return_state, missing, dtype, device, backend, members)
         more: dict[str, Any] = {"memory": memory, "spinup": spinup, "offsets": offsets}
+        more["quantiles"] = quantiles
         return simulate(self._ds, model_or_parameters, initial_state, *options, **more)
 
     def plan(

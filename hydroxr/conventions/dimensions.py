@@ -10,6 +10,7 @@ import xarray as xr
 # All dimensions of a result that are not space; every other dimension is space.
 NOT_SPACE = ("time", "component", "member", "bnds", "lead", "hidden_unit", "running_mean", "section")
 
+INIT, LEAD, VALID_TIME = "init", "lead", "valid_time"  # of forecasts: date of issue, days after it, day meant
 COMPONENT_WEIGHT = "component_weight"  # coordinate of results: weights of components in their mean
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..conventions.dimensions import INIT, LEAD, VALID_TIME
 from ..errors import CoordinateError, EmptySelectionError, MissingForcingError, UnitsError
 from ..inputs.cells import select_cells
 from ..inputs.resolve import Inputs, inputs_of
 
-INIT, MEMBER, VALID_TIME = "init", "member", "valid_time"
+MEMBER = "member"
 _AHEAD = "days_ahead"
 
 
@@ -104,8 +105,8 @@ def _of_archive(archive: xr.Dataset, inputs: Inputs, days: pd.Index, lead: int) 
         ahead = days_ahead(day, lead)
         found = pd.Index(valid.isel({INIT: place}).values).floor("D").get_indexer(ahead.floor("D"))
         _refuse_absent((found < 0)[None], pd.Index([day]), "the archive's forecast has no such day")
-        part = archive.isel({INIT: place, "lead": found}).drop_vars(["lead", VALID_TIME], errors="ignore")
-        part = part.rename(lead="time").assign_coords(time=ahead)
+        part = archive.isel({INIT: place, LEAD: found}).drop_vars([LEAD, VALID_TIME], errors="ignore")
+        part = part.rename({LEAD: "time"}).assign_coords(time=ahead)
         parts.append(inputs_of(part, inputs.wanted, inputs.units).forcing)
     return {name: xr.concat([part[name].drop_vars("time") for part in parts], INIT) for name in parts[0]}
 
@@ -113,8 +114,8 @@ def _of_archive(archive: xr.Dataset, inputs: Inputs, days: pd.Index, lead: int) 
 def _valid_time(archive: xr.Dataset) -> xr.DataArray:
     """The time that each forecast is for, (init, lead): as the archive has it, or from its leads."""
     if VALID_TIME in archive.coords:
-        return archive[VALID_TIME].transpose(INIT, "lead")
-    lead = archive["lead"]
+        return archive[VALID_TIME].transpose(INIT, LEAD)
+    lead = archive[LEAD]
     if lead.dtype.kind == "m":
         return archive[INIT] + lead
     units = str(lead.attrs.get("units", "days"))

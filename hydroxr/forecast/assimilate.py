@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..conventions.dimensions import INIT
 from ..conventions.stamps import by_day
 from ..conventions.stamps import days as stamped
 from ..conventions.units import convert
@@ -27,7 +28,7 @@ from ..simulation.ensemble import join_members
 from ..simulation.one_model import inputs_for
 from ..simulation.parameters import parameters
 from ..simulation.states import states_of_days
-from .ahead import INIT, positions_of
+from .ahead import positions_of
 from .problems import SCALARS, Problems
 from .window import CONTROLS
 

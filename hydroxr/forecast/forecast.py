@@ -14,19 +14,20 @@ import pandas as pd
 import xarray as xr
 
 from ..conventions.attributes import FIRST_DAY, START
+from ..conventions.dimensions import INIT, LEAD, VALID_TIME
 from ..errors import DescriptionError, StateError
 from ..inputs.resolve import Inputs, inputs_of
 from ..inputs.time_axis import days_of_year
 from ..models.ensemble import Ensemble
+from ..models.error_tables import FORECAST
 from ..models.filter_network import Blocks
 from ..models.model import Model
 from ..models.specs import DeltaHBV
 from ..simulation.one_model import inputs_for
+from ..simulation.quantiles import predictive
 from ..simulation.simulate import simulate
 from ..simulation.states import states_of_days
-from .ahead import INIT, MEMBER, VALID_TIME, days_ahead, forcing_ahead, positions_of
-
-LEAD = "lead"
+from .ahead import MEMBER, days_ahead, forcing_ahead, positions_of
 
 
 def forecast(
@@ -37,6 +38,7 @@ def forecast(
     variables: Sequence[str] | None = ("streamflow",),
     forcing: xr.Dataset | None = None,
     initial_state: xr.Dataset | None = None,
+    quantiles: Sequence[float] | None = None,
     **options: Any,
 ) -> xr.Dataset:
     """Forecast from each date of ``init``; see :meth:`hydroxr.accessor.HBVAccessor.forecast`."""
@@ -49,6 +51,7 @@ def forecast(
         )
     inputs = inputs_for(inputs_of(data), model)
     inputs.check_time()
+    spread = predictive(model, quantiles, FORECAST, variables, bool(options.get("members")), inputs)
     places = positions_of(inputs.days, init)
     days = inputs.days[places]
     ahead = forcing_ahead(inputs, places, int(lead), forcing)
@@ -66,7 +69,7 @@ def forecast(
         for group in _groups(model, days, int(lead))
     ]
     out = xr.concat(parts, INIT, data_vars="minimal", coords="minimal", compat="override", join="exact")
-    return _labelled(out.sortby(INIT), int(lead))
+    return spread(_labelled(out.sortby(INIT), int(lead)))
 
 
 def states_at(

@@ -10,24 +10,19 @@ the one factor for each cell with which these predictions cover what they promis
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-
 import numpy as np
 import xarray as xr
 
+from ..conventions.attributes import MODEL_SHA256
+from ..conventions.dimensions import INIT, LEAD
 from ..conventions.stamps import by_day
 from ..conventions.variables import VARIABLES
-from ..errors import DescriptionError, EmptySelectionError, MissingObservationError, MissingVariableError
+from ..errors import EmptySelectionError, MissingObservationError
 from ..inputs.cells import select_cells
 from ..inputs.resolve import observed_streamflow
-from .ahead import INIT, VALID_TIME
-from .forecast import LEAD
+from ..models.error_tables import ERROR, LEVEL, LEVELS, NUMBER, OFFSET, PERIOD, SEASON, SEASONS, WIDENING
+from ..simulation.quantiles import seasons_of, streamflow_of
 
-QUANTILE, LEVEL, SEASON = "quantile", "level", "season"
-ERROR, OFFSET, WIDENING, NUMBER = "streamflow_error", "streamflow_offset", "widening", "observations"
-SEASONS = ("DJF", "MAM", "JJA", "SON")
-
-_LEVELS = np.array([0.005, *np.arange(0.01, 1.0, 0.01), 0.995])
 _OFFSET = 0.02  # of mean simulated streamflow
 _LEAST = 1e-4  # mm/day
 _NARROW = 1e-9  # distance of an interval's end from the median, at least
@@ -41,7 +36,7 @@ def fit_errors(sim: xr.Dataset, observed: xr.Dataset | xr.DataArray, time: slice
     over = INIT if INIT in sim.dims else "time"
     if time is not None:
         sim = sim.sel({over: time})
-    flow, days = _streamflow(sim, over)
+    flow, days = streamflow_of(sim, over)
     years = days.dt.year.drop_vars(list(days.coords))
     if not years.size or int(years.min()) == int(years.max()):
         raise EmptySelectionError("the simulation has days of one year or none; expected at least two years.")
@@ -52,7 +47,7 @@ def fit_errors(sim: xr.Dataset, observed: xr.Dataset | xr.DataArray, time: slice
     )
     known = _on_days(gauged["streamflow"], days)
     offset = (_OFFSET * flow.mean(over)).clip(min=_LEAST)
-    given = [flow, known, _seasons(days), years]
+    given = [flow, known, seasons_of(days), years]
     found = xr.apply_ufunc(
         _fit,
         *(
@@ -65,7 +60,7 @@ def fit_errors(sim: xr.Dataset, observed: xr.Dataset | xr.DataArray, time: slice
         vectorize=True,
         dask="parallelized",
         output_dtypes=[float, float, float],
-        dask_gufunc_kwargs={"output_sizes": {SEASON: len(SEASONS), LEVEL: len(_LEVELS)}},
+        dask_gufunc_kwargs={"output_sizes": {SEASON: len(SEASONS), LEVEL: len(LEVELS)}},
         keep_attrs=False,
     )
     table, widening, number = found
@@ -76,57 +71,9 @@ def fit_errors(sim: xr.Dataset, observed: xr.Dataset | xr.DataArray, time: slice
     out = xr.Dataset({ERROR: table, WIDENING: widening, NUMBER: number, OFFSET: offset.astype(float)})
     out = out.assign_coords({name: sim[name] for name in sim.coords if {*sim[name].dims} <= {*space, LEAD}})
     out = out.drop_vars(["time", INIT], errors="ignore")
-    return _described(out.assign_coords({LEVEL: _LEVELS, SEASON: list(SEASONS)}), flow)
-
-
-def add_quantiles(sim: xr.Dataset, errors: xr.Dataset, quantiles: Sequence[float]) -> xr.Dataset:
-    """Quantiles of streamflow; see :meth:`hydroxr.accessor.HBVAccessor.add_quantiles`."""
-    wanted = np.atleast_1d(np.asarray(quantiles, dtype=float))
-    least, most = _LEVELS[0], _LEVELS[-1]
-    if not len(wanted) or not ((wanted >= least) & (wanted <= most)).all() or (np.diff(wanted) <= 0).any():
-        raise DescriptionError(
-            f"quantiles are {list(map(float, wanted))}; expected ascending numbers from {least} to {most}."
-        )
-    absent = [name for name in (ERROR, OFFSET) if name not in errors]
-    if absent:
-        raise MissingVariableError(f"errors lacks {absent[0]!r}; expected what fit_errors returned.")
-    over = INIT if INIT in sim.dims else "time"
-    flow, days = _streamflow(by_day(sim), over)
-    if (LEAD in errors.dims) != (LEAD in flow.dims):
-        raise DescriptionError(
-            "errors of forecasts are by lead and those of simulations are not; expected errors that were "
-            "fitted to the same kind of run."
-        )
-    space = tuple(dim for dim in errors[OFFSET].dims if dim != LEAD)
-    errors = select_cells(errors, sim, space, "errors")
-    if LEAD in flow.dims:
-        errors = errors.sel({LEAD: flow[LEAD]})
-    table = _between(errors[ERROR], wanted)
-    given = [flow, _seasons(days), errors[OFFSET], table]
-    found = xr.apply_ufunc(
-        _quantiles,
-        *(array.drop_vars(list(array.coords)) for array in given),
-        input_core_dims=[[], [], [], [SEASON, QUANTILE]],
-        output_core_dims=[[QUANTILE]],
-        dask="parallelized",
-        output_dtypes=[flow.dtype],
-        dask_gufunc_kwargs={"allow_rechunk": True},
-        keep_attrs=False,
-    )
-    found = found.transpose(QUANTILE, *flow.dims).assign_attrs(VARIABLES["streamflow_quantile"].attrs())
-    found = found.assign_coords(sim["streamflow"].coords)
-    out = sim.assign(streamflow_quantile=found).assign_coords({QUANTILE: wanted})
-    out[QUANTILE].attrs = {"long_name": "probability that streamflow is lower", "units": "1"}
-    return out
-
-
-def _streamflow(sim: xr.Dataset, over: Hashable) -> tuple[xr.DataArray, xr.DataArray]:
-    """Simulated streamflow, and the day that each value is for, (time) or (init, lead)."""
-    if "streamflow" not in sim:
-        raise MissingVariableError(
-            "the simulation has no 'streamflow'; simulate with it among the variables."
-        )
-    return sim["streamflow"], sim[VALID_TIME if over == INIT else "time"]
+    out = _described(out.assign_coords({LEVEL: LEVELS, SEASON: list(SEASONS)}), flow)
+    out.attrs[PERIOD] = " to ".join(str(sim[over].values[place])[:10] for place in (0, -1))
+    return out.assign_attrs({name: sim.attrs[name] for name in (MODEL_SHA256,) if name in sim.attrs})
 
 
 def _on_days(observed: xr.DataArray, days: xr.DataArray) -> xr.DataArray:
@@ -138,26 +85,6 @@ def _on_days(observed: xr.DataArray, days: xr.DataArray) -> xr.DataArray:
     return found.where(picked >= 0)
 
 
-def _seasons(days: xr.DataArray) -> xr.DataArray:
-    """Position of the season of each day."""
-    return (
-        xr.zeros_like(days, dtype="int8")
-        .drop_vars(list(days.coords))
-        .copy(data=(days.dt.month.values % 12 // 3).astype("int8"))
-    )
-
-
-def _between(table: xr.DataArray, wanted: np.ndarray) -> xr.DataArray:
-    """The table at the wanted quantiles, linear between its levels."""
-    known = table[LEVEL].values
-    low = np.clip(np.searchsorted(known, wanted, side="right") - 1, 0, len(known) - 2)
-    share = xr.DataArray((wanted - known[low]) / (known[low + 1] - known[low]), dims=QUANTILE)
-    below, above = (
-        table.drop_vars(LEVEL).isel({LEVEL: xr.DataArray(place, dims=QUANTILE)}) for place in (low, low + 1)
-    )
-    return (1.0 - share) * below + share * above
-
-
 def _fit(
     flow: np.ndarray, observed: np.ndarray, season: np.ndarray, year: np.ndarray, offset: float
 ) -> tuple[np.ndarray, float, np.ndarray]:
@@ -167,7 +94,7 @@ def _fit(
     season, year = season[known], year[known]
     number = np.bincount(season, minlength=len(SEASONS)).astype(float)
     if len(np.unique(year)) < 2:
-        return np.full((len(SEASONS), len(_LEVELS)), np.nan), np.nan, number
+        return np.full((len(SEASONS), len(LEVELS)), np.nan), np.nan, number
     around = np.array([0.5 - _COVERED / 2, 0.5, 0.5 + _COVERED / 2])
     size = np.empty(len(error))  # distance from the median as a share of that of the interval's end
     for each in np.unique(year):
@@ -177,7 +104,7 @@ def _fit(
         reach = np.where(above, high - middle, middle - low)
         size[out] = abs(error[out] - middle) / np.maximum(reach, _NARROW)
     widening = max(1.0, float(np.quantile(size, _COVERED, method="weibull")))
-    table = _table(error, season, np.array([*_LEVELS, 0.5]))
+    table = _table(error, season, np.array([*LEVELS, 0.5]))
     return table[:, -1:] + widening * (table[:, :-1] - table[:, -1:]), widening, number
 
 
@@ -186,17 +113,6 @@ def _table(error: np.ndarray, season: np.ndarray, levels: np.ndarray) -> np.ndar
     groups = [season == place for place in range(len(SEASONS))]
     own = [error[group] if group.sum() >= _FEW else error for group in groups]
     return np.stack([np.quantile(each, levels, method="weibull") for each in own])
-
-
-def _quantiles(flow: np.ndarray, season: np.ndarray, offset: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Quantiles of streamflow (..., quantile), from tables (..., season, quantile)."""
-    shape = np.broadcast_shapes(flow.shape, season.shape, offset.shape)
-    table = table.reshape((1,) * (len(shape) + 2 - table.ndim) + table.shape)
-    places: tuple[np.ndarray, ...] = np.indices(shape, sparse=True)
-    where = [place if size > 1 else 0 for place, size in zip(places, table.shape, strict=False)]
-    errors = table[(*where, np.broadcast_to(season, shape))]
-    found = (flow + offset)[..., None] * np.exp(errors) - offset[..., None]
-    return np.maximum(found, 0.0).astype(flow.dtype)
 
 
 def _described(out: xr.Dataset, flow: xr.DataArray) -> xr.Dataset:

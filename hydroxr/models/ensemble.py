@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import xarray as xr
@@ -14,6 +14,7 @@ from ..conventions.attributes import FORMAT_KEY, VERSION_KEY
 from ..errors import DescriptionError
 from ..support.atomic import write_file
 from ..support.checksums import sha256
+from .error_tables import packed, with_errors, write_errors
 from .files import ENSEMBLE_FILE, check_model_path, replaced_folder
 from .model import Model
 from .schema import member_name, sealed
@@ -28,6 +29,8 @@ class Ensemble:
     ----------
     members : tuple of Model
         At least one; all have the same description.
+    errors : dict of Dataset
+        Distribution of the errors of the mean, see :meth:`with_errors`.
 
     Raises
     ------
@@ -36,6 +39,7 @@ class Ensemble:
     """
 
     members: tuple[Model, ...]
+    errors: dict[str, xr.Dataset] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "members", tuple(self.members))
@@ -83,6 +87,25 @@ class Ensemble:
     def __repr__(self) -> str:
         return f"<hydroxr.Ensemble of {len(self)}, seeds {self.seeds}: {self.members[0]!r}>"
 
+    def with_errors(self, errors: xr.Dataset) -> Ensemble:
+        """The ensemble with the distribution of the errors of its mean.
+
+        Parameters
+        ----------
+        errors : Dataset
+            As for :meth:`hydroxr.Model.with_errors`.
+
+        Returns
+        -------
+        Ensemble
+
+        Raises
+        ------
+        MissingVariableError, DescriptionError
+            If ``errors`` are something else, or those of another model.
+        """
+        return replace(self, errors=with_errors(self.errors, errors, self.hash))
+
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write all members into the folder ``path``; it appears complete or not at all.
 
@@ -106,14 +129,17 @@ class Ensemble:
         """
         target = check_model_path(path, overwrite)
         names = [member_name(place) for place in range(len(self))]
+        errors, told = packed(self.errors)
         content = {
             FORMAT_KEY: FORMAT,
             VERSION_KEY: __version__,
             "members": names,
             "model_sha256": [member.hash for member in self.members],
+            **told,
         }
         with replaced_folder(target, overwrite) as folder:
             for name, member in zip(names, self.members, strict=True):
                 member.save(folder / name)
+            write_errors(folder, errors)
             write_file(folder / ENSEMBLE_FILE, json.dumps(sealed(content), indent=1).encode())
         return target

@@ -296,8 +296,8 @@ def _filter_shapes(spec: DeltaHBV, attributes: int, cells: int) -> Shapes:
     return shapes
 
 
-def read_weights(path: Path, checksum: str, shapes: Shapes) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file: exactly those of ``shapes``, all finite.
+def read_weights(path: Path, checksum: str, shapes: Shapes, finite: bool = True) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file: exactly those of ``shapes``, all finite unless ``finite`` is False.
 
     Raises
     ------
@@ -322,7 +322,7 @@ def read_weights(path: Path, checksum: str, shapes: Shapes) -> dict[str, np.ndar
     except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise ModelFileError(f"{path} cannot be read as the weights of its model: {error}") from error
     wrong = [name for name, array in weights.items() if not np.isfinite(array).all()]
-    if wrong:
+    if wrong and finite:
         raise ModelFileError(f"{path}: {wrong[0]} has values that are not finite; copy the model again.")
     wrong = [name for name, array in weights.items() if name.endswith("_std") and not (array > 0).all()]
     if wrong:

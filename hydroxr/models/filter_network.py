@@ -2,7 +2,7 @@
 
 Static parameters depend on the attributes alone. Dynamic parameters depart from them by what a second
 network reads from the attributes, the weather of a day and its running means
-(:mod:`hydroxr.models.running_means`). They are computed on the first day of a block of a few days and held
+(:mod:`hydroxr.physics.running_means`). They are computed on the first day of a block of a few days and held
 to its last, so that no day uses a later one.
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..physics.running_means import running_means
 from ..physics.runoff_network import RunoffNetwork
 from .parameter_network import mean_and_deviation_of_present, to_parameters, transform_precipitation, varying
-from .running_means import running_means
 from .specs import FILTER_UNITS, RUNNING_MEANS, TIME_SCALES, DeltaHBV
 
 STEP = 5  # days in a block

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import xarray as xr
 
-from ..errors import DescriptionError, ModelFileError
+from ..errors import DescriptionError, MissingVariableError, ModelFileError
 from .ensemble import Ensemble
+from .error_tables import load_errors
 from .files import (
     ENSEMBLE_FILE,
     JSON_FILE,
@@ -29,7 +30,15 @@ from .schema import check_content, check_ensemble, labels
 from .specs import description_from
 
 # Errors that wrong values in a file cause.
-_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, DescriptionError)
+_UNREADABLE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    DescriptionError,
+    MissingVariableError,
+)
 
 
 def load_model(path: str | os.PathLike[str]) -> Model | Ensemble:
@@ -80,8 +89,8 @@ def _load_ensemble(folder: Path) -> Ensemble:
         members = [_load_single(folder / name) for name in content["members"]]
         if [member.hash for member in members] != content["model_sha256"]:
             raise ModelFileError(f"the members of {folder} are not those that were saved; copy it again.")
-        return Ensemble(tuple(members))
-    except (OSError, KeyError, TypeError, ValueError, DescriptionError) as error:
+        return Ensemble(tuple(members), load_errors(folder, content.get("errors")))
+    except (OSError, *_UNREADABLE) as error:
         raise ModelFileError(f"{folder} cannot be read as an ensemble of hydroxr: {error}") from error
 
 
@@ -115,6 +124,7 @@ def _load_single(folder: Path) -> Model:
             history=history_dataset(content["history"], content["training"]),
             forcing_units=units,
             attribute_units=content.get("attribute_units", {}),
+            errors=load_errors(folder, content.get("errors")),
             path=folder.resolve(),
         )
         saved = content["model_sha256"] == model.hash

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from ..errors import DescriptionError
 from ..physics.parameters import ALL_PARAMETERS, WEIGHT
 from ..support.atomic import write_file
 from ..support.checksums import sha256
+from .error_tables import packed, with_errors, write_errors
 from .files import JSON_FILE, WEIGHTS_FILE, check_model_path, parse_json, replaced_folder
 from .schema import check_content, sealed
 from .specs import DeltaHBV, LSTMStreamflow, Spec
@@ -66,6 +67,8 @@ class Model:
         Training units of the inputs that an LSTM takes in the Dataset's own units.
     attribute_units : dict
         Training units of the attributes that had any.
+    errors : dict of Dataset
+        Distribution of the errors of a "simulation", or of a "forecast", see :meth:`with_errors`.
     path : Path, optional
         Folder that the model was loaded from; workers of a cluster load it from there too.
 
@@ -84,6 +87,7 @@ class Model:
     history: xr.Dataset = field(default_factory=xr.Dataset)
     forcing_units: dict[str, str] = field(default_factory=dict)
     attribute_units: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, xr.Dataset] = field(default_factory=dict)
     path: Path | None = None
 
     def __post_init__(self) -> None:
@@ -120,7 +124,7 @@ class Model:
     def hash(self) -> str:
         """SHA-256 of everything that the simulated values depend on.
 
-        It leaves out ``attribute_ranges`` and ``attributes_with_gaps``, which decide about
+        It leaves out ``errors``, and ``attribute_ranges`` and ``attributes_with_gaps``, which decide about
         ``attribute_flag`` only; the checksum of ``model.json`` covers them.
         """
         parts: list[str | bytes] = [json.dumps(self._identity(), sort_keys=True)]
@@ -216,6 +220,33 @@ class Model:
             out[name].attrs = ALL_PARAMETERS[name].attrs()
         return out
 
+    def with_errors(self, errors: xr.Dataset) -> Model:
+        """The model with the distribution of its errors, for ``simulate(..., quantiles=)``.
+
+        Parameters
+        ----------
+        errors : Dataset
+            From :meth:`hydroxr.accessor.HBVAccessor.fit_errors`, of a simulation or a forecast. A model may
+            have both. :meth:`save` writes them with the model.
+
+        Returns
+        -------
+        Model
+            With the same weights and hash.
+
+        Raises
+        ------
+        MissingVariableError, DescriptionError
+            If ``errors`` are something else, or those of another model.
+
+        Examples
+        --------
+        >>> errors = sim.hbv.fit_errors(ds, slice("1990-10-01", "1995-09-30"))  # doctest: +SKIP
+        >>> model = model.with_errors(errors)  # doctest: +SKIP
+        >>> sim = ds.hbv.simulate(model, quantiles=[0.05, 0.5, 0.95])  # doctest: +SKIP
+        """
+        return replace(self, errors=with_errors(self.errors, errors, self.hash))
+
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the model into the folder ``path``; it appears complete or not at all.
 
@@ -251,9 +282,11 @@ class Model:
             "training": self.training,
             "history": {str(name): _plain(self.history[name].values) for name in self.history.data_vars},
         }
-        text = json.dumps(sealed(content), indent=1, ensure_ascii=False).encode()
+        errors, told = packed(self.errors)
+        text = json.dumps(sealed({**content, **told}), indent=1, ensure_ascii=False).encode()
         check_content(parse_json(text, target / JSON_FILE, len(weights)), target / JSON_FILE)
         with replaced_folder(target, overwrite) as folder:
+            write_errors(folder, errors)
             write_file(folder / WEIGHTS_FILE, weights)
             write_file(folder / JSON_FILE, text)
         return target

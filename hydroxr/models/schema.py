@@ -34,7 +34,7 @@ _MODEL = (
     "training",
     "history",
 )
-_OPTIONAL = ("forcing_units", "attribute_units")
+_OPTIONAL = ("forcing_units", "attribute_units", "errors")
 _ENSEMBLE = (FORMAT_KEY, VERSION_KEY, "members", "model_sha256")
 
 _DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
@@ -64,6 +64,7 @@ def check_content(content: Mapping[str, Any], path: Path) -> None:
         "description": _is_mapping(content["description"])
         and _are_names(content["description"].get("dynamic", [])),
         "cells": _is_mapping(content["cells"], _is_coordinate),
+        "errors": _are_errors(content.get("errors")),
         "history": _is_mapping(content["history"], _are_numbers) and "iteration" not in content["history"],
     }
     _refuse(path, sound, content)
@@ -80,7 +81,7 @@ def check_ensemble(content: Mapping[str, Any], path: Path) -> None:
     ModelFileError
         If the checksum or a type is wrong, an entry is missing or unknown, or the format is newer.
     """
-    _check_whole(content, path, _ENSEMBLE, ())
+    _check_whole(content, path, _ENSEMBLE, ("errors",))
     members, hashes = content["members"], content["model_sha256"]
     names = [member_name(place) for place in range(len(members) if isinstance(members, list) else 0)]
     _refuse(
@@ -90,6 +91,7 @@ def check_ensemble(content: Mapping[str, Any], path: Path) -> None:
             "model_sha256": isinstance(hashes, list)
             and len(hashes) == len(names)
             and all(map(_is_text, hashes)),
+            "errors": _are_errors(content.get("errors")),
         },
         content,
     )
@@ -222,6 +224,37 @@ def _is_coordinate(value: Any) -> bool:
     labels = [label for label in labels if label is not None and label == label]  # names may be missing
     kinds = {bool if type(label) is bool else str if _is_text(label) else float for label in labels}
     return len(kinds) <= 1 and (kinds != {float} or all(_is_number(label, finite=False) for label in labels))
+
+
+def _are_errors(value: Any) -> bool:
+    """What the file of errors has, see :mod:`hydroxr.models.error_tables`."""
+    if value is None:
+        return True
+    return (
+        _is_mapping(value)
+        and {*value} == {"sha256", "kinds"}
+        and _is_text(value["sha256"])
+        and _is_mapping(value["kinds"], _is_table)
+    )
+
+
+def _is_table(value: Any) -> bool:
+    """Coordinates of errors, and the dimensions of the variables, which the coordinates have."""
+    if not _is_mapping(value) or {*value} != {"attrs", "coords", "variables"}:
+        return False
+    if not _is_mapping(value["coords"], _is_coordinate) or not _is_mapping(value["attrs"], _is_text):
+        return False
+    dims = {dim for part in value["coords"].values() for dim in part["dims"]}
+    return _is_mapping(
+        value["variables"],
+        lambda part: (
+            _is_mapping(part)
+            and {*part} == {"dims", "attrs"}
+            and _are_names(part["dims"])
+            and dims >= {*part["dims"]}
+            and _is_mapping(part["attrs"], _is_text)
+        ),
+    )
 
 
 def _is_period(value: Any) -> bool:

@@ -13,12 +13,14 @@ from ..errors import DescriptionError
 from ..inputs.resolve import Inputs, inputs_of
 from ..inputs.time_axis import select_days
 from ..models.ensemble import Ensemble
+from ..models.error_tables import SIMULATION
 from ..models.model import Model
 from ..support.devices import torch_device
 from .engine.plan import Plan
 from .ensemble import of_member, simulate_members
 from .one_model import check_options, checked_outputs, inputs_for, prepare, simulate_one
 from .parameters import static_parameters
+from .quantiles import predictive
 from .spinup import SpinUp, spin_up
 
 
@@ -40,6 +42,7 @@ def simulate(
     memory: str | float | None = None,
     spinup: str | int | slice | None = None,
     offsets: bool = True,
+    quantiles: Sequence[float] | None = None,
 ) -> xr.Dataset: ...
 
 
@@ -62,6 +65,7 @@ def simulate(
     memory: str | float | None = None,
     spinup: str | int | slice | None = None,
     offsets: bool = True,
+    quantiles: Sequence[float] | None = None,
 ) -> tuple[xr.Dataset, xr.Dataset]: ...
 
 
@@ -83,6 +87,7 @@ def simulate(
     memory: str | float | None = None,
     spinup: str | int | slice | None = None,
     offsets: bool = True,
+    quantiles: Sequence[float] | None = None,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]: ...
 
 
@@ -103,6 +108,7 @@ def simulate(
     memory: str | float | None = None,
     spinup: str | int | slice | None = None,
     offsets: bool = True,
+    quantiles: Sequence[float] | None = None,
 ) -> xr.Dataset | tuple[xr.Dataset, xr.Dataset]:
     """Simulate every cell; see :meth:`hydroxr.accessor.HBVAccessor.simulate`.
 
@@ -116,6 +122,8 @@ def simulate(
         Flag cells unlike those of the training, and warn of them.
     spinup
         Days to repeat before the run, see :func:`hydroxr.simulation.spinup.spin_up`.
+    quantiles : sequence of float, optional
+        Quantiles of streamflow to add, by the errors that the model carries.
     """
     wanted = checked_outputs(model_or_parameters, variables, components, backend)
     found = inputs_of(data)
@@ -125,6 +133,7 @@ def simulate(
     if members and not isinstance(model_or_parameters, Ensemble):
         raise DescriptionError("members=True is for an ensemble; a single model has no members.")
     inputs = inputs_for(found, model_or_parameters)
+    spread = predictive(model_or_parameters, quantiles, SIMULATION, variables, members, inputs)
     options: dict[str, Any] = {
         "static": static,
         "flag_attributes": flag_attributes,
@@ -147,7 +156,8 @@ def simulate(
     sim, state = result if isinstance(result, tuple) else (result, None)
     if before is not None:
         sim = before[0].described(sim, before[1])
-    return finish(sim) if state is None else (finish(sim), state)
+    sim = spread(finish(sim))
+    return sim if state is None else (sim, state)
 
 
 def _run(

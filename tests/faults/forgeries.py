@@ -24,9 +24,10 @@ from safetensors.numpy import save as to_bytes
 
 import hydroxr as hx
 from hydroxr.models.attribute_ranges import attribute_facts
+from hydroxr.models.error_tables import FILE as ERRORS_FILE
 from hydroxr.models.files import ENSEMBLE_FILE, JSON_FILE, WEIGHTS_FILE
 from hydroxr.models.schema import sealed
-from tests.support.labelled import untrained
+from tests.support.labelled import make_errors, untrained
 
 MARKER = "executed"  # what code in a file would make
 
@@ -44,13 +45,13 @@ class Executes:
 
 
 def save_sound(folder: Path) -> Path:
-    """A model and an ensemble."""
+    """A model with errors, and an ensemble."""
     spec = hx.DeltaHBV(components=2, hidden=4, dynamic=("BETA",), runoff_network=3, network="lstm")
     model = untrained(spec)
     facts = attribute_facts(np.array([[1.0, 2.0, np.nan], [3.0, 4.0, 5.0]]), model.attributes)
     model = dataclasses.replace(model, training={**model.training, **facts, "cells": 2, "basins": ["a", "b"]})
     hx.Ensemble((model, model)).save(folder / "ensemble")
-    return model.save(folder / "model")
+    return model.with_errors(make_errors(["a", "b"])).save(folder / "model")
 
 
 # --- What a forger does ---------------------------------------------------------------------------
@@ -104,6 +105,11 @@ def described(**values: Any) -> Change:
 def learned(**values: Any) -> Change:
     """Change what is said of the training."""
     return edit(lambda content: content["training"].update(values))
+
+
+def table(part: str, name: str, **values: Any) -> Change:
+    """Change what is said of the errors of simulations."""
+    return edit(lambda content: content["errors"]["kinds"]["simulation"][part][name].update(values))
 
 
 def text(change: Callable[[str], str]) -> Change:
@@ -287,6 +293,16 @@ MALFORMED: dict[str, Change] = {
     "weights that torch saved": torch_file,
     "standard deviations of 0": weights(lambda found: found["attribute_std"].fill(0.0)),
     "standard deviations below 0": weights(lambda found: found["forcing_std"].fill(-1.0)),
+    # Errors.
+    "errors cut": raw(lambda data: data[: len(data) // 2], ERRORS_FILE),
+    "errors of another model": raw(to_bytes({"a": np.zeros(3)}), ERRORS_FILE),
+    "no file of errors": lambda path: (path / ERRORS_FILE).unlink(),
+    "errors a number": edit(lambda content: content.update(errors=3)),
+    "errors without a checksum": edit(lambda content: content["errors"].pop("sha256")),
+    "errors of nowhere": table("variables", "streamflow_error", dims=["basin", "season", "nowhere"]),
+    "errors without levels": table("variables", "streamflow_error", dims=["basin", "season"]),
+    "errors of three seasons": table("coords", "season", values=["DJF", "MAM", "JJA"]),
+    "errors with levels along seasons": table("coords", "level", dims=["season"]),
     # JSON.
     "JSON without its checksum": without_checksum,
     "JSON of 90 MB of lists": filled(b'{"a":[', b"[],", 30_000_000),

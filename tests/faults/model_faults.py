@@ -24,6 +24,7 @@ from typing import Any
 
 import hydroxr as hx
 from hydroxr.errors import ModelFileError
+from hydroxr.models.error_tables import FILE as ERRORS_FILE
 from hydroxr.models.files import JSON_FILE, WEIGHTS_FILE
 from hydroxr.models.model import Model
 from tests.faults.damages import flipped, judge
@@ -97,7 +98,7 @@ def try_damages(number: int, folder: Path, seed: int) -> Counter[str]:
     expected = hx.load_model(path)
     assert isinstance(expected, Model)
     for _ in range(number):
-        file = path / rng.choice([JSON_FILE, WEIGHTS_FILE])
+        file = path / rng.choice([JSON_FILE, WEIGHTS_FILE, ERRORS_FILE])
         sound = file.read_bytes()
         if rng.random() < 0.5:
             changed, what = flipped(sound, rng.randrange(len(sound)), rng), f"{file.name}, bit"

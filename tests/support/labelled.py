@@ -171,6 +171,23 @@ def untrained(
     return Model(spec, weights, attributes, training={"period": list(period), "days": days})
 
 
+def make_errors(labels: list[Any], lead: int = 0) -> xr.Dataset:
+    """Errors as ``fit_errors`` gives them, wider in each basin, of forecasts if ``lead`` is not 0."""
+    from hydroxr.models.error_tables import LEVELS, SEASONS
+
+    size = 0.1 * np.arange(1.0, len(labels) + 1)[:, None, None] * np.array([2.0, 1.0, 1.0, 1.5])[:, None]
+    error = xr.DataArray(
+        size * np.log(LEVELS / (1 - LEVELS)),
+        {"basin": labels, "season": list(SEASONS), "level": LEVELS},
+        ("basin", "season", "level"),
+    )
+    out = error.to_dataset(name="streamflow_error")
+    out["streamflow_offset"] = ("basin", np.full(len(labels), 0.01), {"units": "mm/day"})
+    if lead:
+        out = out.expand_dims(lead=np.arange(1, lead + 1))
+    return out.assign_attrs(period="1990-10-01 to 1995-09-30")
+
+
 def in_two(
     ds: xr.Dataset, model: Any, cut: int, state: Any = lambda state: state, **options: Any
 ) -> xr.Dataset:

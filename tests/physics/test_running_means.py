@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hydroxr.models.running_means import _by_products, running_means
+from hydroxr.physics.running_means import _by_products, running_means
 
 SCALES = torch.tensor([1.0, 3.0, 40.0])
 
