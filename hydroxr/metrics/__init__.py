@@ -6,8 +6,9 @@ All metrics obey the same rules:
 - **Undefined metrics are NaN, without a warning**: fewer than 2 pairs, division by zero (observations that do
   not vary, or sum to 0), or an infinite value in a pair.
 - **float64.** Sums are in float64 for any input, since float32 sums drift over decades.
-- **Labels.** In time, only common labels count. In space, both series must have the same labels in the same
-  order: hydroxr never drops a basin silently. Units must be the same where both series state them.
+- **Labels.** In time, only common labels count. In space, the cells of the simulation are looked up among
+  the observed ones, in any order, and one basin among many: each must be there. Units
+  must be the same where both series state them.
 - **Any dimensions.** ``dim`` names one or several dimensions, which are pooled, or with ``...`` all.
 - **Parts.** ``time`` selects days and ``mask`` values; all others count as missing.
 

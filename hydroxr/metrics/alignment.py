@@ -1,6 +1,7 @@
 """Whether a simulation and observations belong together: the same units, the same places, common days.
 
-Anything that does not match raises an error. Nothing is dropped silently.
+Cells are matched by label: the simulation's are looked up among the observed ones, in any order, and a
+series of one basin among many. Anything that does not match raises an error.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from ..conventions.missing_values import stated_missing
 from ..conventions.stamps import END, STAMP, days
 from ..conventions.units import factor_offset, identity, quantity_of
 from ..errors import CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
+
+_ROUNDED = ("lat", "lon", "y", "x")  # they may differ in the last digit
 
 
 def require_arrays(simulated: object, observed: object) -> None:
@@ -35,7 +38,7 @@ def require_arrays(simulated: object, observed: object) -> None:
 def align(
     simulated: xr.DataArray, observed: xr.DataArray, dims: tuple[Hashable, ...]
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Keep the time labels that both series have, and require that all other labels are the same.
+    """Keep the time labels that both series have, and the observations of the simulation's cells.
 
     If only one dimension is reduced, its labels are matched like those of time, whatever its name.
     """
@@ -51,9 +54,9 @@ def align(
                 raise EmptySelectionError(
                     f"{name!r} has no values along {dim!r}; expected at least one. Check your selection."
                 )
-    own = simulated
-    simulated, observed = by_label(simulated, observed)
-    matched = {dim for dim in dims if len(dims) == 1 or dim == "time"}
+    matched = _matched(dims)
+    own, observed = of_the_same_cells(simulated, observed, dims)
+    simulated, observed = by_label(own, observed)
     _require_same_space(simulated, observed, dims, matched)
     simulated = _require_same_place(simulated, observed)
     # Keep only the labels: at each step xarray would compare all other coordinates, which computes lazy
@@ -75,6 +78,45 @@ def align(
     if pair[0].sizes[along] == 0:
         raise CoordinateError(_nothing_in_common(simulated[along], observed[along]))
     return pair[0], pair[1]
+
+
+def of_the_same_cells(
+    simulated: xr.DataArray, observed: xr.DataArray, dims: tuple[Hashable, ...]
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """The observations in the order of the simulation, and of both only the basin that one of them is of."""
+    first, second = by_label(simulated, observed)
+    order: dict[Hashable, np.ndarray] = {}
+    for dim, index in first.indexes.items():
+        if dim in _matched(dims) or dim not in second.indexes or second.indexes[dim].equals(index):
+            continue
+        if second.indexes[dim].is_unique and index.isin(second.indexes[dim]).all():
+            order[dim] = second.indexes[dim].get_indexer(index)
+    return (
+        simulated.isel(_place_of_one(first, second, "'simulated'")),
+        observed.isel(order | _place_of_one(second, first, "'observed'")),
+    )
+
+
+def _place_of_one(array: xr.DataArray, other: xr.DataArray, what: str) -> dict[Hashable, int]:
+    """Where an array of many basins has that of the other, of which a selection left the label."""
+    out = {}
+    for dim, index in array.indexes.items():
+        if dim not in other.coords or other[dim].dims or other[dim].chunks or not tells_apart(other[dim]):
+            continue
+        label = other[dim].item()
+        if index.is_unique and label in index:
+            out[dim] = index.get_loc(label)
+        elif dim not in _ROUNDED:
+            raise CoordinateError(
+                f"there is no {dim} {label} in {what}, which has {', '.join(map(str, index[:3]))}"
+                f"{', ...' if len(index) > 3 else ''}; expected that of the other series. Select it in both."
+            )
+    return out
+
+
+def _matched(dims: tuple[Hashable, ...]) -> set[Hashable]:
+    """Dimensions of which the common labels are kept, of those that are reduced."""
+    return {dim for dim in dims if len(dims) == 1 or dim == "time"}
 
 
 def _with_labels(array: xr.DataArray, own: xr.DataArray, matched: set[Hashable]) -> xr.DataArray:
@@ -143,9 +185,7 @@ def _require_same_labels(name: Hashable, simulated: xr.DataArray, observed: xr.D
     if first.equals(second):
         return
     common = len(first.intersection(second))
-    if common == len(first) == len(second):
-        advice = f"Only the order differs: use observed.sel({name}=simulated[{name!r}])."
-    elif common == 0 and len(first) == len(second) and first.dtype.kind == second.dtype.kind == "f":
+    if common == 0 and len(first) == len(second) and first.dtype.kind == second.dtype.kind == "f":
         advice = (
             f"If they differ only by rounding, use observed.assign_coords({name}=simulated[{name!r}]); "
             "else select the same cells in both."
@@ -156,7 +196,8 @@ def _require_same_labels(name: Hashable, simulated: xr.DataArray, observed: xr.D
             "file that plain xarray opened has numbers for labels: hx.open_run gives them back."
         )
     raise CoordinateError(
-        f"{found}, {common} labels in common; expected the same labels in the same order. {advice}"
+        f"{found}, {common} labels in common; expected every cell of the simulation "
+        f"once among the observed. {advice}"
     )
 
 
@@ -219,7 +260,7 @@ def _identifiers(simulated: xr.DataArray, observed: xr.DataArray) -> list[Hashab
         name
         for name in simulated.coords
         if name in observed.coords
-        and name not in ("lat", "lon", "y", "x")  # they may differ in the last digit
+        and name not in _ROUNDED
         and any(tells_apart(array[name]) for array in (simulated, observed))
     ]
 

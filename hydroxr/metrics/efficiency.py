@@ -42,8 +42,8 @@ def nse(
     ------
     CoordinateError
         If the series have no label of ``dim`` in common (periods that do not overlap, stamps at 00 h and at
-        12 h); if labels of space, including ``basin_id``, differ in value or order; or if the mask lacks
-        labels of the data.
+        12 h); if a cell of the simulation, also by ``basin_id``, is not among the observed ones; or if the
+        mask lacks labels of the data.
     DescriptionError
         If ``time`` is not a period, or ``mask`` is not a DataArray of bool.
     DimensionError

@@ -10,11 +10,11 @@ import numpy as np
 import xarray as xr
 
 from ..conventions.variables import FLUX
-from .alignment import conversion
+from .alignment import conversion, of_the_same_cells, require_arrays
 from .arrays import efficiency
 from .pairs import RANK, Pairs, divisor, pair
 from .peaks import PeakRule, timing_errors
-from .selection import Dims
+from .selection import Dims, dimensions
 
 LOW_FLOWS = 0.30  # share of the flow duration curve that enters FLV
 HIGH_FLOWS = 0.02  # and FHV
@@ -167,6 +167,8 @@ def metrics(
     rule
         How ``peak_timing`` finds peaks; default: the values of Kratzert et al. (2021).
     """
+    require_arrays(simulated, observed)
+    simulated, observed = of_the_same_cells(simulated, observed, dimensions(dim, simulated))
     pairs = pair(simulated, observed, dim, time, mask)
     units = _units(simulated, observed)
     result = xr.Dataset()

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from ..errors import CoordinateError, DescriptionError, DimensionError
-from .alignment import require_arrays, require_same_units
+from .alignment import by_label, of_the_same_cells, require_arrays, require_same_units
 from .selection import Dims, dimensions
 
 MEMBER, QUANTILE = "member", "quantile"
@@ -204,6 +204,7 @@ def _pairs(
             "'quantile' in predicted alone."
         )
     dims = tuple(name for name in dimensions(dim, predicted) if name != own[0])
+    predicted, observed = by_label(*of_the_same_cells(predicted, observed, ("time",)))
     strange = [name for name in (*dims, *observed.dims) if name not in predicted.dims]
     strange += [name for name in dims if name not in observed.dims]
     if strange:

@@ -87,3 +87,13 @@ def test_what_does_not_fit_is_refused(normal: tuple[xr.DataArray, xr.DataArray, 
         hx.metrics.reliability(members, observed.isel(time=slice(5)))
     with pytest.raises(UnitsError):
         hx.metrics.reliability(members, observed.assign_attrs(units="m3 s-1"))
+
+
+def test_basins_are_matched_by_label(normal: tuple[xr.DataArray, xr.DataArray, xr.DataArray]) -> None:
+    """In another order, and one among more."""
+    members, _, observed = normal
+    expected = hx.metrics.spread_skill(members, observed)
+    shuffled = observed.isel(basin=[1, 0])
+    xr.testing.assert_allclose(hx.metrics.spread_skill(members, shuffled), expected)
+    one = hx.metrics.spread_skill(members.isel(basin=1), shuffled)
+    np.testing.assert_allclose(one["ratio"], expected["ratio"].isel(basin=1))
