@@ -96,7 +96,8 @@ def _after_warmup(inputs: Inputs, name: str, days: pd.Index, warmup: int) -> sli
 
 def _gauged(inputs: Inputs, options: Mapping[str, Any]) -> Inputs:
     """Without cells that have no streamflow in the training period, where cells are a list."""
-    if len(inputs.space) != 1:
+    held_out = options.get("validation")
+    if len(inputs.space) != 1 or not isinstance(held_out, slice | None):  # a mask may count all cells
         return inputs
     (dim,) = inputs.space
     flow = select_days(inputs.observed.to_dataset(name="_values"), options["time"])["_values"]

@@ -107,6 +107,17 @@ def test_no_later_day_matters(done: tuple[xr.Dataset, Path]) -> None:
     same(again.drop_vars("rank"), done[0].isel(trial=[0]).drop_vars("rank"))
 
 
+def test_cells_without_streamflow_do_not_matter() -> None:
+    """A mask of cells held out for validation counts them; what is found can be written."""
+    ds, space = dataset(), [{"hidden": 2}]
+    unknown = ds["streamflow"].where(ds["basin"] != 20)
+    options = {"iterations": 1, "missing": "drop"}
+    found = run(ds.assign(streamflow=unknown), space, **options)
+    same(found, run(ds.isel(basin=[0, 2]), space, **options))
+    masked = run(ds.assign(streamflow=unknown), space, validation=[True, False, False], **options)
+    assert np.isfinite(masked["nse"]).all()
+
+
 def test_the_same_call_trains_nothing_again(
     done: tuple[xr.Dataset, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
