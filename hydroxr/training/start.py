@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import DescriptionError
 from ..models.filter_network import FilterNetwork
+from ..models.model import RIVERS
 
 # Layers that read attributes, in their last columns.
 _READ_ATTRIBUTES = ("static.0.weight", "read.weight", "encode.weight")
@@ -59,7 +60,7 @@ def adopt(module: nn.Module, start: Start, attributes: Tensor) -> None:
     known = np.flatnonzero(places >= 0)
     state = module.state_dict()
     for name, own in state.items():
-        if name in _OF_CELLS:
+        if name in _OF_CELLS or name.startswith(RIVERS):  # K and X begin with those of the network
             continue
         old = torch.as_tensor(np.array(start.weights[name])).to(own)
         if name in _OF_ATTRIBUTES:

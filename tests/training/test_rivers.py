@@ -16,7 +16,7 @@ from hydroxr.models.model import Model
 from hydroxr.physics.rivers.learnt import RiverParameters
 from hydroxr.training.loop.batches import at_gauges, cells_above, gauges_above
 from hydroxr.training.rivers import rivers_of
-from tests.support.labelled import make_dataset, make_parameters
+from tests.support.labelled import make_dataset, make_parameters, untrained
 
 DOWNSTREAM = {"a": "c", "b": "c", "c": "e", "d": "e", "e": ""}  # c and d meet in e
 GAUGES = {"bridge": "c", "mouth": "e"}
@@ -134,6 +134,20 @@ def test_attributes_give_travel_times_of_another_network(tmp_path: Path) -> None
         network.learnt(
             ds.assign(streamflow=ds["prcp"]).hbv.fit(own.description, iterations=1, window=20, warmup=5)
         )
+
+
+def test_it_begins_from_a_model_of_cells_alone() -> None:
+    """K and X begin with those of the network, also where the model knows other rivers."""
+    ds, network, _, truth = virtual(120)
+    still = {"iterations": 1, "learning_rate": 1e-12}
+    start = untrained(hx.DeltaHBV(components=1, network="mlp", hidden=3))
+    model = fit(ds, network, truth, spec=start, **still)
+    assert model.training["start"] == start.hash
+    flows = [ds.hbv.simulate(each)["streamflow"] for each in (model, start)]
+    np.testing.assert_allclose(*flows, rtol=1e-4, atol=1e-6)
+    upper = network.subnetwork("c")
+    again = fit(ds.sel(basin=upper.reaches), upper, truth, {"bridge": "c"}, spec=model, **still)
+    np.testing.assert_allclose(upper.learnt(again).values("travel_time"), upper.values("travel_time"))
 
 
 def test_cells_below_all_gauges_and_empty_gauges_are_left_out() -> None:
