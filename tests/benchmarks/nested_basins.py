@@ -128,13 +128,13 @@ def ground_between(lumped: xr.Dataset, ds: xr.Dataset, below: dict[str, str]) ->
     Attributes stay within their range over all catchments; text is that of the whole catchment.
     """
     area = lumped["area_gages2"].to_series()
-    numeric = [name for name in lumped.data_vars if lumped[name].dtype.kind == "f" and name != "streamflow"]
-    parts, cut, whole = lumped.drop_vars("streamflow").copy(deep=True), 0.0, 0.0
+    kept = [name for name in lumped.data_vars if name in FORCING or "time" not in lumped[name].dims]
+    parts, cut, whole = lumped[kept].copy(deep=True), 0.0, 0.0
     for lower in sorted({*below.values()}):
         upper = [name for name, other in below.items() if other == lower]
         rest = area[lower] - area[upper].sum()
         weights = xr.DataArray(area[upper].to_numpy(), dims="basin")
-        for name in numeric:
+        for name in [name for name in kept if lumped[name].dtype.kind == "f"]:
             sums = (lumped[name].sel(basin=upper).drop_vars("basin") * weights).sum("basin", skipna=False)
             value = (area[lower] * lumped[name].sel(basin=lower) - sums) / rest
             if name not in FORCING:
@@ -149,9 +149,7 @@ def ground_between(lumped: xr.Dataset, ds: xr.Dataset, below: dict[str, str]) ->
                 value = value.clip(min=0.0)
             parts[name].loc[{"basin": lower}] = value.transpose(*parts[name].sel(basin=lower).dims)
         parts["area_gages2"].loc[{"basin": lower}] = rest
-    return parts[
-        [*FORCING, *(name for name in parts.data_vars if "time" not in parts[name].dims)]
-    ], cut / whole
+    return parts, cut / whole
 
 
 def network_of(lumped: xr.Dataset, below: dict[str, str]) -> hx.RiverNetwork:

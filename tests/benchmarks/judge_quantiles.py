@@ -1,6 +1,6 @@
 """How well quantiles of streamflow hold in years that neither the model nor its errors were fitted to.
 
-    python tests/benchmarks/coverage.py --data camels_us_daymet.nc --out FOLDER \\
+    python tests/benchmarks/judge_quantiles.py --data camels_us_daymet.nc --out FOLDER \\
         --trained 1980-10-01 1986-09-30 --errors 1986-10-01 1990-09-30 --judged 1990-10-01 1995-09-30
 
 Trains a model with the settings of ``camels-us`` in the first years, unless ``--out`` has it, fits its errors
