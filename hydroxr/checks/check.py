@@ -15,9 +15,10 @@ from ..inputs.ranges import checked_latitude
 from ..inputs.resolve import Inputs, inputs_of, potential_evapotranspiration
 from ..models.specs import Spec, check_spec
 from .attributes import attribute_faults, attribute_remarks, chosen_attributes
+from .facts import facts
 from .magnitudes import magnitudes
 from .report import CheckReport
-from .rules import doubts, facts
+from .rules import doubts
 from .summary import summarise
 
 

@@ -45,11 +45,6 @@ _FACTORS = (
 Rule = Callable[[Summary], str | None]
 
 
-def facts(summary: Summary) -> list[str]:
-    """What a user should know, without being improbable."""
-    return [text for rule in FACTS if (text := rule(summary)) is not None]
-
-
 def doubts(summary: Summary) -> list[str]:
     """What is improbable."""
     return [text for rule in DOUBTS if (text := rule(summary)) is not None]
@@ -63,45 +58,6 @@ def factor_of(ratio: float) -> str:
         return ""
     factor, name = min(near, key=lambda each: abs(np.log(ratio / each[0])))
     return f"; a factor of about {factor:g} lies between {name}"
-
-
-# --- facts ----------------------------------------------------------------------------------------
-
-
-def _sampled(summary: Summary) -> str | None:
-    if len(summary.cells) == summary.land:
-        return None
-    return f"{len(summary.cells)} of {summary.land} cells were looked at, an even sample of a large grid"
-
-
-def _ungauged(summary: Summary) -> str | None:
-    flow = summary.statistics.get("streamflow")
-    if flow is None or (flow.known > 0).all():
-        return None
-    return (
-        f"{int((flow.known == 0).sum())} of {len(flow.known)} cells have no observed streamflow: they are "
-        "not trained on"
-    )
-
-
-def _gaps(summary: Summary) -> str | None:
-    flow = summary.statistics.get("streamflow")
-    gaps = 0 if flow is None else int((len(summary.days) - flow.known[flow.known > 0]).sum())
-    if not gaps:
-        return None
-    return f"observed streamflow is missing on {gaps} cell-days of the others: they do not count in the loss"
-
-
-def _crossed_extremes(summary: Summary) -> str | None:
-    if not summary.crossed:
-        return None
-    low, high = summary.inputs.name("tmin"), summary.inputs.name("tmax")
-    text = f"{low} is above {high} on {summary.crossed} cell-days"
-    hargreaves = "pet" in summary.inputs.wanted and summary.inputs.name("pet") is None
-    return f"{text}: Hargreaves takes the absolute difference" if hargreaves else text
-
-
-# --- doubts ---------------------------------------------------------------------------------------
 
 
 def _yearly(series: Statistics) -> np.ndarray:
@@ -142,7 +98,12 @@ def _no_desert(summary: Summary) -> str | None:
 
 def _accumulated(summary: Summary) -> str | None:
     prcp = summary.statistics["prcp"]
-    wrong = (prcp.known >= 30) & (prcp.rises > 0.2 * prcp.known) & (prcp.falls < 0.2 * prcp.rises)
+    known, rises, falls = prcp.known, prcp.rises, prcp.falls
+    short = (known >= 30) & (rises > 0.2 * known) & (falls < 0.2 * rises)
+    # Of 671 catchments, daily sums have at most 1.09 rises and 1.71 wet days for each fall; accumulated over
+    # three days or more, at least 1.39 and 2.42.
+    long = (known >= 365) & (rises > 0.05 * known) & (rises > 1.3 * falls) & (prcp.wet > 2.3 * falls)
+    wrong = short | long
     if not wrong.any():
         return None
     return (
@@ -360,6 +321,15 @@ def _codes(summary: Summary) -> str | None:
     return "; ".join(texts) or None
 
 
+def _crossed_extremes(summary: Summary) -> str | None:
+    if not summary.crossed:
+        return None
+    low, high = summary.inputs.name("tmin"), summary.inputs.name("tmax")
+    text = f"{low} is above {high} on {summary.crossed} cell-days"
+    hargreaves = "pet" in summary.inputs.wanted and summary.inputs.name("pet") is None
+    return f"{text}: Hargreaves takes the absolute difference" if hargreaves else text
+
+
 def _title(name: str) -> str:
     return {
         "prcp": "precipitation",
@@ -373,7 +343,6 @@ def _span(values: np.ndarray) -> str:
     return f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g}"
 
 
-FACTS: tuple[Rule, ...] = (_sampled, _ungauged, _gaps, _crossed_extremes)
 DOUBTS: tuple[Rule, ...] = (
     _drizzle,
     _precipitation_sum,
@@ -394,4 +363,5 @@ DOUBTS: tuple[Rule, ...] = (
     _swapped_places,
     _duplicates,
     _codes,
+    _crossed_extremes,
 )

@@ -65,6 +65,8 @@ class Statistics:
     @classmethod
     def of(cls, values: np.ndarray, days_of_year: np.ndarray, months: np.ndarray) -> Statistics:
         """Statistics of values (cell, time); ``days_of_year`` and ``months`` (time,) count from 1."""
+        codes = _codes(values)
+        values = np.where(codes, np.nan, values) if codes.any() else values  # they are no values
         there = np.isfinite(values)
         known, days = there.sum(axis=1), values.shape[1]
         whole = np.where(there, values, 0.0)
@@ -94,7 +96,7 @@ class Statistics:
             longest_end=end,
             season_cos=2 * _ratio((anomaly * np.cos(angle)).sum(axis=1), known),
             season_sin=2 * _ratio((anomaly * np.sin(angle)).sum(axis=1), known),
-            codes=_codes(values),
+            codes=codes.sum(axis=1),
             key=_keys(values),
             months=np.stack(by_month, axis=1),
         )
@@ -144,10 +146,10 @@ def _longest_run(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _codes(values: np.ndarray) -> np.ndarray:
-    """Days of each cell with a number that usually stands for a missing value."""
-    large = np.abs(values) >= 99
-    codes = look_missing(values[large])
-    return np.bincount(np.nonzero(large)[0][codes], minlength=len(values))
+    """Which values are numbers that usually stand for a missing value."""
+    out = np.abs(values) >= 99
+    out[out] = look_missing(values[out])
+    return out
 
 
 def _keys(values: np.ndarray) -> np.ndarray:

@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..conventions.variables import VARIABLES
 from ..inputs.cells import cells_first
-from ..inputs.ranges import Faults, forcing_faults, joined, range_faults
+from ..inputs.ranges import Faults, forcing_faults, joined, out_of_range, range_faults
 from ..inputs.resolve import Inputs
+from ..inputs.stated import stated
 from ..inputs.time_axis import days_of_year
 from .statistics import Statistics
 
 BLOCK = 16_000_000  # values of all series of a block in memory at once, (cell, time)
+_JUDGED = ("prcp", "tmean", "pet", "streamflow", "tmin", "tmax", "hargreaves")
 MOST = 1_000_000_000  # values that are read in all; of larger grids a sample
 
 
@@ -66,7 +69,7 @@ class Summary:
 
 
 def summarise(inputs: Inputs, arrays: Mapping[str, xr.DataArray], land: np.ndarray) -> Summary:
-    """Read the series once and summarise them.
+    """Read the series once and summarise them; what is a fault is told as such, and not judged.
 
     Parameters
     ----------
@@ -80,17 +83,27 @@ def summarise(inputs: Inputs, arrays: Mapping[str, xr.DataArray], land: np.ndarr
     times, names = inputs.ds["time"].values, np.asarray(inputs.cell_names, dtype=object)
     parts: dict[str, list[Statistics]] = {}
     faults: Faults = {}
-    crossed, seen = 0, []
+    crossed, seen, as_given = 0, [], stated(inputs)
     for numbers, block in _blocks(inputs, arrays, land):
         seen.append(numbers)
         cells = names[numbers]
         forcing = {name: values for name, values in block.items() if name in inputs.wanted}
-        found = forcing_faults(forcing, times, cells, called=inputs.called, derived=inputs.derived)
+        unknown = _without_temperature(block)
+        for name in ("hargreaves", *inputs.derived):
+            if np.any(unknown) and name in ("hargreaves", "pet") and name in block:
+                block[name] = np.where(unknown, np.nan, block[name])
+                if name in forcing:
+                    forcing[name] = np.where(unknown, 1.0, forcing[name])  # possible
+        here = {name: each.of(numbers) for name, each in as_given.items()}
+        found = forcing_faults(
+            forcing, times, cells, called=inputs.called, derived=inputs.derived, stated=here
+        )
         if "streamflow" in block:
-            found |= range_faults("streamflow", block["streamflow"], times, cells)
-            if "prcp" in block:
-                gauged = np.isfinite(block["streamflow"])
-                block["common"] = np.where(gauged, block["prcp"], np.nan)
+            flow = block["streamflow"]
+            found |= range_faults("streamflow", flow, times, cells, stated=here.get("streamflow"))
+        block = {name: _sound(name, each) if name in _JUDGED else each for name, each in block.items()}
+        if {"streamflow", "prcp"} <= {*block}:
+            block["common"] = np.where(np.isfinite(block["streamflow"]), block["prcp"], np.nan)
         faults = joined(faults, found, sum(map(len, seen)) * len(times))
         if {"tmin", "tmax"} <= {*block}:
             crossed += int((block["tmin"] > block["tmax"]).sum())
@@ -106,6 +119,24 @@ def summarise(inputs: Inputs, arrays: Mapping[str, xr.DataArray], land: np.ndarr
         _places(inputs, numbers),
         faults,
     )
+
+
+def _sound(name: str, values: np.ndarray) -> np.ndarray:
+    """Values without those that are faults, which would mislead whoever judges the others.
+
+    Where most water of a cell is, a wrong unit is the reason, which remarks help to name.
+    """
+    row = VARIABLES["pet" if name == "hargreaves" else name]
+    wrong = out_of_range(row.name, values)
+    if row.quantity != "temperature":
+        wrong &= (2 * wrong.sum(axis=1) < np.isfinite(values).sum(axis=1))[:, None]
+    return np.where(wrong, np.nan, values) if wrong.any() else values
+
+
+def _without_temperature(block: Mapping[str, np.ndarray]) -> Any:
+    """Where a temperature is a fault, so that PET by a formula is none of its own; False if nowhere."""
+    wrong = [out_of_range(name, block[name]) for name in ("tmean", "tmin", "tmax") if name in block]
+    return np.any(wrong, axis=0) if np.any(wrong) else False
 
 
 def _places(inputs: Inputs, numbers: np.ndarray) -> dict[str, np.ndarray]:

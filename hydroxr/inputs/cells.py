@@ -102,6 +102,26 @@ def select_cells(given: xr.Dataset, ds: xr.Dataset, space: Space, what: str) -> 
     return mine.drop_vars(nameless).assign_coords(own)
 
 
+def cells_of_model(given: xr.Dataset, ds: xr.Dataset, space: Space) -> xr.Dataset:
+    """Select the cells of ``ds`` from what a model learned for each of its own.
+
+    Raises
+    ------
+    CoordinateError
+        As :func:`select_cells`; or if ``ds`` is of one cell and does not say of which.
+    """
+    for dim, array in given.coords.items():
+        lost = dim not in ds.variables and names_of(ds, dim) is None and dim not in ds.dims
+        if not space and lost and dim not in ("lat", "lon", "y", "x") and array.dims in ((), (dim,)):
+            known = _some(pd.Index(np.atleast_1d(array.values)))
+            raise CoordinateError(
+                f"the model was fitted to {dim} {known}, and the Dataset does not say which {dim} it is of; "
+                f"expected its label. Select it with its label, ds.isel({dim}=0) without drop=True, or add "
+                f"it: ds.assign_coords({dim}=...)."
+            )
+    return select_cells(given, ds, space, "the model")
+
+
 def _places(given: xr.Dataset, ds: xr.Dataset, dim: Hashable, what: str) -> np.ndarray:
     """Positions in ``given`` of the labels of ``ds``."""
     index, wanted = given.indexes[dim], pd.Index(np.atleast_1d(ds[dim].values))

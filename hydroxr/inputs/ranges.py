@@ -16,6 +16,7 @@ from ..conventions.missing_values import look_missing
 from ..conventions.variables import FORCING, VARIABLES
 from ..errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError, all_in_one
 from .cells import cells_first, first_place
+from .stated import Stated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -125,6 +126,7 @@ def check_forcing(
     *,
     called: Mapping[str, str] | None = None,
     derived: Container[str] = (),
+    stated: Mapping[str, Stated] | None = None,
     missing: str = "raise",
     zero_pet: np.ndarray | None = None,
 ) -> None:
@@ -136,7 +138,14 @@ def check_forcing(
         Of the class of the first fault; its message tells all.
     """
     found = forcing_faults(
-        forcing, times, cells, called=called, derived=derived, missing=missing, zero_pet=zero_pet
+        forcing,
+        times,
+        cells,
+        called=called,
+        derived=derived,
+        stated=stated,
+        missing=missing,
+        zero_pet=zero_pet,
     )
     raise_faults(found.values())
 
@@ -148,6 +157,7 @@ def forcing_faults(
     *,
     called: Mapping[str, str] | None = None,
     derived: Container[str] = (),
+    stated: Mapping[str, Stated] | None = None,
     missing: str = "raise",
     zero_pet: np.ndarray | None = None,
 ) -> Faults:
@@ -164,6 +174,8 @@ def forcing_faults(
         How messages call each input; default: its name in quotes.
     derived : container of str
         Names of inputs that are derived from others, such as PET by Hargreaves.
+    stated : mapping, optional
+        How converted inputs stand in the Dataset.
     missing : {"raise", "fill"}
         With "fill" missing values pass.
     zero_pet : array, (cell,), optional
@@ -187,7 +199,7 @@ def forcing_faults(
         if name == "pet" and name in derived:
             found |= _zero_pet(values, what, zero_pet, times, cells)
         if name in FORCING:
-            found |= range_faults(name, values, times, cells, what)
+            found |= range_faults(name, values, times, cells, what, (stated or {}).get(name))
         else:
             found |= _infinite(name, values, times, cells, what)
     return found
@@ -277,10 +289,11 @@ def _infinite(name: str, values: np.ndarray, times: Labels, cells: Labels | None
 
 
 def range_problem(
-    name: str, values: np.ndarray, times: Labels, cells: Labels | None = None, called: str | None = None
+    name: str, values: np.ndarray, times: Labels, cells: Labels | None = None, stated: Stated | None = None
 ) -> HydroxrError | None:
     """The error for values (cell, time) outside of their variable's valid range, or None."""
-    return next((fault.error() for fault in range_faults(name, values, times, cells, called).values()), None)
+    faults = range_faults(name, values, times, cells, stated=stated)
+    return next((fault.error() for fault in faults.values()), None)
 
 
 def checked_values(array: xr.DataArray, name: str) -> xr.DataArray:
@@ -298,25 +311,42 @@ def checked_values(array: xr.DataArray, name: str) -> xr.DataArray:
     return array
 
 
-def range_faults(
-    name: str, values: np.ndarray, times: Labels, cells: Labels | None = None, called: str | None = None
-) -> Faults:
-    """Values (cell, time) outside of their variable's valid range."""
+def out_of_range(name: str, values: np.ndarray) -> np.ndarray:
+    """Where values of a variable, in the model's units, are outside of its valid range."""
+    lowest, highest = _range(name)
+    return np.asarray((values < lowest) | (values > highest) | np.isinf(values))
+
+
+def _range(name: str) -> tuple[float, float]:
     row = VARIABLES[name]
     lowest = -np.inf if row.valid_min is None else row.valid_min
     highest = np.inf if row.valid_max is None else row.valid_max
-    highest = min(highest, _MOST_STREAMFLOW) if name == "streamflow" else highest
-    low = values < lowest
-    wrong = low | (values > highest) | np.isinf(values)
+    return lowest, min(highest, _MOST_STREAMFLOW) if name == "streamflow" else highest
+
+
+def range_faults(
+    name: str,
+    values: np.ndarray,
+    times: Labels,
+    cells: Labels | None = None,
+    called: str | None = None,
+    stated: Stated | None = None,
+) -> Faults:
+    """Values (cell, time) outside of their variable's valid range."""
+    row, (lowest, highest) = VARIABLES[name], _range(name)
+    wrong = out_of_range(name, values)
     if not wrong.any():
         return {}
     places = Places.of(wrong, values, times, cells)
     what = f"{row.long_name} ({called or repr(name)})"
-    kind, advice = _meaning(name, values, wrong, bool(low.any()))
+    first = int(np.argmax(wrong)) // wrong.shape[1]
+    code = None if stated is None else stated.code(places.value, first)
+    kind, advice = _meaning(name, values, wrong, code)
     expected = "" if kind is UnitsError else f"; expected {lowest:g} to {highest:g} {row.units}"
+    found = f"{places.value:g} {row.units}" if code is None or stated is None else f"{code:g} {stated.units}"
 
     def message(places: Places) -> str:
-        value = f"{places.value:g} {row.units} {places.first} ({places} out of range)"
+        value = f"{found} {places.first} ({places} out of range)"
         return f"{what} is {value}{expected}: {advice}"
 
     return {f"{name} range": Fault(kind, places, message)}
@@ -343,19 +373,21 @@ def checked_latitude(latitude: xr.DataArray, called: str) -> xr.DataArray:
     )
 
 
-def _meaning(name: str, values: np.ndarray, wrong: np.ndarray, low: bool) -> tuple[type[HydroxrError], str]:
-    """The class of the error and what the values may mean."""
+def _meaning(
+    name: str, values: np.ndarray, wrong: np.ndarray, code: float | None
+) -> tuple[type[HydroxrError], str]:
+    """The class of the error and what the values may mean; ``code`` is the first as it stands in the file."""
     temperature = VARIABLES[name].quantity == "temperature"
     if temperature and np.nanmedian(values) > _KELVIN_AS_CELSIUS:
         return UnitsError, "this looks like kelvin with units 'degC'; set the 'units' attribute to 'K'."
     if temperature and np.nanmedian(values) < _CELSIUS_AS_KELVIN:
         return UnitsError, "this looks like degC with units 'K'; set the 'units' attribute to 'degC'."
-    first = float(values[wrong][0])
+    first = float(values[wrong][0]) if code is None else code
     if look_missing(first):
         return ValueRangeError, (
             f"are missing values coded as numbers? Mask that number alone: array.where(array != {first!r})."
         )
-    if low:
+    if (values < _range(name)[0]).any():
         return ValueRangeError, "are missing values coded as numbers?"
     if temperature and np.nanmax(values) < _WARMEST_IN_FAHRENHEIT:
         return ValueRangeError, "are the units right? It may be degrees Fahrenheit."

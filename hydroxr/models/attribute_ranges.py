@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..conventions.missing_values import look_missing
 from ..errors import warn
 from .model import Model
 
@@ -137,6 +138,14 @@ def _of_outside(values: np.ndarray, outside: np.ndarray, model: Model) -> list[s
             texts.append(f"{name} is text in {found.size} that the training does not have")
             continue
         low, high = np.array(model.training[RANGES][name], dtype="float32")
-        span = f"{found.min():g}" if found.size == 1 else f"{found.min():g} to {found.max():g}"
-        texts.append(f"{name} is {span} in {found.size} (trained on {low:g} to {high:g})")
+        coded = look_missing(found)
+        for code in np.unique(found[coded]):
+            count = int((found == code).sum())
+            texts.append(
+                f"{name} is {code:g} in {count} (a number that often stands for a missing value: make it NaN)"
+            )
+        found = found[~coded]
+        if found.size:
+            span = f"{found.min():g}" if found.size == 1 else f"{found.min():g} to {found.max():g}"
+            texts.append(f"{name} is {span} in {found.size} (trained on {low:g} to {high:g})")
     return texts

@@ -33,8 +33,9 @@ from ..errors import (
     warn,
 )
 from ..inputs.attributes import attribute_array
-from ..inputs.cells import select_cells
+from ..inputs.cells import cells_of_model, select_cells
 from ..inputs.resolve import Inputs
+from ..inputs.stated import stated
 from ..models.model import Model
 from ..models.specs import LSTM_STATE, RUNNING_MEANS, DeltaHBV, LSTMStreamflow
 from ..physics import parameters as table
@@ -113,7 +114,7 @@ class RunSetup:
             return ""
         self.runoff_of = given if spec.runoff_network else None
         if not spec.regional:
-            self.constant = select_cells(given.constant_parameters(), self.ds, self.space, "the model")
+            self.constant = cells_of_model(given.constant_parameters(), self.ds, self.space)
             self._parameters(self.constant)
             return note
         self.model = given
@@ -246,6 +247,7 @@ class RunSetup:
             backend=backend,
             called=self.inputs.called,
             derived=self.inputs.derived,
+            stated={name: each for name, each in stated(self.inputs).items() if name in forcing},
         )
 
     def _parameters(self, given: xr.Dataset) -> None:

@@ -20,6 +20,7 @@ from ..inputs.attributes import attribute_names
 from ..inputs.choice import refuse_split_labels
 from ..inputs.ranges import check_forcing, range_problem
 from ..inputs.resolve import Inputs, inputs_of
+from ..inputs.stated import stated
 from ..inputs.time_axis import select_days
 from ..models.specs import Spec, check_spec
 from ..simulation.one_model import output_names
@@ -150,7 +151,8 @@ def _gauged(inputs: Inputs, dim: Hashable, options: Mapping[str, Any]) -> np.nda
     inputs.check_time()
     period = select_days(inputs.observed.to_dataset(name="_values"), options.get("time"))["_values"]
     values = period.transpose(dim, "time").values
-    problem = range_problem("streamflow", values, period["time"].values, inputs.cell_names)
+    flow = stated(inputs).get("streamflow")
+    problem = range_problem("streamflow", values, period["time"].values, inputs.cell_names, flow)
     if problem is not None:
         raise problem
     return np.isfinite(values).any(axis=1)
@@ -172,6 +174,7 @@ def _check_inputs(
     trained = np.isin(days, select_days(inputs.ds, options.get("time"))["time"].values)
     for name, array in inputs.forcing.items():  # one at a time in memory
         known: dict[str, Any] = {"called": {name: inputs.call(name)}, "derived": inputs.derived}
+        known["stated"] = stated(inputs)
         values = array.transpose(dim, "time").values
         check_forcing({name: values}, days, cells, missing=missing, **known)
         learned_from = values[gauged][:, trained]  # where nothing is filled

@@ -22,6 +22,7 @@ from ..inputs.cells import Space
 from ..inputs.choice import chosen_cells
 from ..inputs.ranges import forcing_faults, raise_faults, range_faults
 from ..inputs.resolve import Inputs
+from ..inputs.stated import stated
 from ..inputs.time_axis import days_of_year, select_days
 from ..metrics.records import few_and_flat
 from ..models.model import Model
@@ -327,8 +328,11 @@ def _checked_forcing(
         chosen[chosen] = whole
     names, times = tuple(cells[chosen]), inputs.ds["time"].values
     by_cell = {name: array.T for name, array in arrays.items()}
-    faults = range_faults("streamflow", flow[:, chosen].T, times, names)
-    faults |= forcing_faults(by_cell, times, names, called=inputs.called, derived=inputs.derived)
+    as_given = {name: each.of(chosen) for name, each in stated(inputs).items()}
+    faults = range_faults("streamflow", flow[:, chosen].T, times, names, stated=as_given.get("streamflow"))
+    faults |= forcing_faults(
+        by_cell, times, names, called=inputs.called, derived=inputs.derived, stated=as_given
+    )
     raise_faults(faults.values())
     return chosen, np.stack(list(arrays.values()), axis=-1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ..errors import DescriptionError, MissingObservationError, warn
+from ..errors import CoordinateError, DescriptionError, MissingObservationError, warn
 from ..inputs.attributes import attribute_array, attribute_categories, attribute_doubts, attribute_units
 from ..inputs.cells import space_coords
 from ..inputs.resolve import Inputs
@@ -57,6 +57,15 @@ def _fitted_cells(inputs: Inputs, gauged: np.ndarray, spec: DeltaHBV) -> xr.Data
             f"gauge_offsets need cells in one dimension of space, and there are {len(space)}."
         )
     cells = space_coords(inputs.ds, space)
+    for name, array in cells.coords.items():
+        given = inputs.ds[name].values if name in inputs.ds.variables else array.values
+        mixed = given.dtype.kind == "O" and not all(isinstance(each, str | bytes) for each in given.ravel())
+        if given.dtype.kind in "mM" or (mixed and name in space):
+            raise CoordinateError(
+                f"{name!r} labels cells by {'values of several types' if mixed else given.dtype}, which a "
+                f"model cannot keep; expected text or numbers: "
+                f"ds.assign_coords({name}=ds[{name!r}].astype(str))."
+            )
     if gauged.all():
         return cells
     if len(space) == 1:

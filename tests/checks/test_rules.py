@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,13 @@ def accumulated(ds: xr.Dataset) -> xr.Dataset:
     return ds.assign(prcp=ds["prcp"].assign_attrs(units="mm/day"))
 
 
+def over_ten_days(ds: xr.Dataset) -> xr.Dataset:
+    """Sums that are set back every tenth day."""
+    tens = xr.DataArray(np.arange(DAYS) // 10, dims="time", name="tens")
+    total = ds["prcp"].groupby(tens).map(lambda part: part.cumsum("time"))
+    return ds.assign(prcp=total.drop_vars("tens", errors="ignore").transpose(*ds["prcp"].dims) / 6)
+
+
 def without_extremes(change: Change) -> Change:
     return lambda ds: change(ds).drop_vars(["tmin", "tmax"])
 
@@ -92,6 +100,8 @@ IMPROBABLE: dict[str, tuple[Change, str]] = {
     "metres": (scaled("prcp", 0.001), "precipitation is .* expected 20 to 6000"),
     "inches": (scaled("prcp", 1 / 25.4), "desert.*inches"),
     "accumulated": (accumulated, "accumulated"),
+    "accumulated over ten days": (over_ten_days, "accumulated"),
+    "crossed extremes": (scaled("tmax", -1, ONE), "tmin is above tmax on .* cell-days"),
     "one cell in metres": (scaled("prcp", 0.001, ONE), r"0\.00.* times the median.*g1.*1000 .*m and mm"),
     "one cell in tenths": (scaled("prcp", 10, ONE), "times the median.*g1.*tenths"),
     "one day in another unit": (put("prcp", 1900, ONE, SOME), "largest precipitation is .*second.*g1"),
@@ -146,6 +156,59 @@ def test_a_river_over_square_metres_is_refused() -> None:
     ds["streamflow"].attrs["units"] = "m3/s"
     with pytest.raises(ValueRangeError, match=r"(?s)streamflow.*0 to 10000.*area.*note:.*km2 and m2"):
         ds.hbv.check()
+
+
+CODES: dict[str, tuple[Change, str]] = {
+    "rain": (put("prcp", -999.0, ONE, slice(20, 80)), r"-999 kg m-2 day-1 in basin g1"),
+    "flow": (put("streamflow", -999.0, ONE, slice(20, 80)), r"-999 kg m-2 day-1 in basin g1"),
+    "pet": (put("pet", 1e20, ONE, slice(20, 80)), r"1e\+20 kg m-2 day-1 in basin g1"),
+    "temperature": (
+        lambda ds: put("tmean", -999.0, ONE, slice(20, 300))(ds).drop_vars("pet"),
+        r"-999 degC in basin g1",
+    ),
+    "kelvin": (
+        lambda ds: ds.assign(tmean=(ds["tmean"] + 273.15).assign_attrs(units="degC")),
+        "looks like kelvin",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_a_fault_gives_no_remark(name: str) -> None:
+    """Sixty days of -999 are no mean, no outlier and no desert; and they are told once."""
+    change, message = CODES[name]
+    with pytest.raises(hx.HydroxrError, match=f"(?s){message}") as caught:
+        change(sound()).hbv.check()
+    assert "note:" not in str(caught.value)
+    assert "faults" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "code"),
+    [
+        ("prcp", "kg m-2 s-1", -999.0),
+        ("tmean", "K", -9999.0),
+        ("pet", "m/day", 1e20),
+        ("streamflow", "m3/s", -999.0),
+        ("streamflow", "ft3/s", 9.969209968386869e36),
+    ],
+)
+def test_codes_are_shown_as_they_stand_in_the_file(name: str, units: str, code: float) -> None:
+    """And not as the conversion of units makes them, by whoever refuses them."""
+    ds = sound().assign(area=("basin", [100.0, 700.0, 40.0, 3.3], {"units": "km2"}))
+    scale = {"kg m-2 s-1": 1 / 86400, "m/day": 1e-3}.get(units, 1.0)
+    ds[name] = (ds[name] * scale + (273.15 if units == "K" else 0.0)).assign_attrs(units=units)
+    ds[name][1, 5] = code
+    message = (
+        re.escape(f"is {code:g} {units} in basin g1 on 2001-01-06") + f".*array != {re.escape(str(code))}"
+    )
+    spec = hx.DeltaHBV(components=1, network="constant")
+    calls = [ds.hbv.check, lambda: ds.hbv.fit(spec, iterations=1, batch=2, progress=False)]
+    if name != "streamflow":
+        calls += [lambda: ds.hbv.simulate(make_parameters(ds)).compute()]
+    for call in calls:
+        with pytest.raises(ValueRangeError, match=message):
+            call()
 
 
 def test_all_faults_come_at_once() -> None:
@@ -263,4 +326,5 @@ def test_real_catchments_have_remarks_and_no_faults() -> None:
     )
     report = ds.isel(basin=ds["streamflow"].isel(time=0).notnull().values).hbv.check()
     assert any("above precipitation in 12 of 569 cells" in remark for remark in report.improbable)
-    assert len(report.improbable) == 2
+    assert any("tmin is above tmax on 695 cell-days" in remark for remark in report.improbable)
+    assert len(report.improbable) == 3

@@ -86,6 +86,16 @@ def test_parameters_of_cells_unlike_the_training_are_warned_of(
             ds.hbv.parameters(model)
 
 
+def test_codes_of_missing_values_are_named(static_model: Model, ds: xr.Dataset) -> None:
+    """-999 m is no elevation out of range, but none at all."""
+    elevation = ds["elev_mean"].copy(data=[-999.0, 9000.0, float(ds["elev_mean"][2])])
+    message = (
+        r"elev_mean is -999 in 1 \(a number that often stands for a missing value.*9000 in 1 \(trained on"
+    )
+    with pytest.warns(HydroxrWarning, match=message):
+        ds.assign(elev_mean=elevation).hbv.simulate(static_model)
+
+
 def test_missing_values_are_flagged(static_model: Model, ds: xr.Dataset) -> None:
     """If the training had no missing values."""
     gap = ds.assign(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -168,3 +169,19 @@ def test_units_of_attributes_do_not_matter(ds: xr.Dataset) -> None:
     assert paper.weights["attribute_std"].tolist() == [1.0]
     constant = fit(ds.assign(p_mean=ds["p_mean"] * 0 + 3e-9), attributes=["p_mean"], iterations=1)
     assert constant.weights["attribute_std"].tolist() == [1.0]
+
+
+def test_a_series_without_its_label_is_no_cell_of_a_model(ds: xr.Dataset, constant_model: hx.Model) -> None:
+    """It may be that of another basin."""
+    bare = ds.isel(basin=1, drop=True).drop_vars("basin_id", errors="ignore")
+    for call in (bare.hbv.simulate, bare.hbv.parameters):
+        with pytest.raises(CoordinateError, match=r"fitted to basin 10, 20, 30.*does not say which basin"):
+            call(constant_model)
+
+
+@pytest.mark.parametrize("labels", [pd.date_range("2000", periods=3), np.array([1, "a", 2.5], dtype=object)])
+def test_labels_that_no_model_keeps_are_refused(ds: xr.Dataset, labels: Any) -> None:
+    """Before the training: dates, and values of several types."""
+    strange = ds.drop_vars("basin_id").assign_coords(basin=labels)
+    with pytest.raises(CoordinateError, match=r"'basin' labels cells by .*astype\(str\)"):
+        fit(strange, "constant")

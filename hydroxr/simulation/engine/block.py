@@ -127,6 +127,7 @@ def _run(given: dict[str, np.ndarray], cells: Cells, job: Job) -> dict[str, np.n
         cells,
         called=job.called,
         derived=job.derived,
+        stated=job.stated,
         missing=job.missing,
         zero_pet=zero_pet,
     )

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...conventions.variables import FORCING
+from ...inputs.stated import Stated
 from ...inputs.time_axis import days_of_year
 from ...models.specs import FILTER_STATE, LSTM_STATE
 from ...physics.equations import CHANNEL, STORES
@@ -116,6 +117,7 @@ class Job:
     one_of_many: bool = False
     called: dict[str, str] = field(default_factory=dict, repr=False)
     derived: tuple[str, ...] = field(default=(), repr=False)  # forcing derived from other variables
+    stated: dict[str, Stated] = field(default_factory=dict, repr=False)  # forcing that was converted
 
     @property
     def series_of(self) -> tuple[str, ...]:
