@@ -9,6 +9,7 @@ from ..analysis.periods import periods_within, with_bounds
 from ..conventions.variables import AMOUNT
 from ..errors import DataFileError, DescriptionError, MissingVariableError
 from .mod16_files import Paths, grid_mapping, open_files
+from .mod16_hdf4 import SINUSOIDAL
 from .mod16_values import LAYERS, NAME, Product, codes, product_of, water
 
 _DIMS = {"ydim": "y", "xdim": "x", "YDim": "y", "XDim": "x", "latitude": "lat", "longitude": "lon"}
@@ -99,6 +100,8 @@ def open_mod16(
     if mapping is not None:
         name = "crs" if mapping.startswith("_") else mapping  # CF wants a letter first
         out = out.drop_vars(mapping, errors="ignore").assign_coords({name: raw[mapping].variable})
+        if out[name].attrs.get("grid_mapping_name") == "sinusoidal" and "crs_wkt" not in out[name].attrs:
+            out[name].attrs = SINUSOIDAL | out[name].attrs  # servers leave its numbers out
         for array in out.data_vars.values():
             array.attrs["grid_mapping"] = name
     out = with_bounds(out, periods_within(_first_days(raw, path, known), known.step))

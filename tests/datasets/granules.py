@@ -18,6 +18,10 @@ WKT = (
     '0.0174532925199433]],PROJECTION["Sinusoidal"],PARAMETER["longitude_of_center",0],PARAMETER['
     '"false_easting",0],PARAMETER["false_northing",0],UNIT["Meter",1]]'
 )
+WGS84 = (
+    'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],PRIMEM["Greenwich",0],'
+    'UNIT["degree",0.0174532925199433],AUTHORITY["EPSG","4326"]]'
+)
 
 
 def dates(first: str = "2003-12-03", number: int = 8) -> pd.DatetimeIndex:
@@ -54,7 +58,7 @@ def write_netcdf(path: Path, geographic: bool = True, number: int = 8) -> np.nda
             y.units = x.units = "m"
         crs = file.createVariable("crs", "i1")
         crs.setncatts(
-            {"grid_mapping_name": "latitude_longitude", "crs_wkt": 'GEOGCS["WGS 84"]'}
+            {"grid_mapping_name": "latitude_longitude", "crs_wkt": WGS84}
             if geographic
             else {
                 "grid_mapping_name": "sinusoidal",

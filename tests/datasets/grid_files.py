@@ -97,3 +97,58 @@ def daymet(tmp_path: Path) -> Path:
     path = tmp_path / "daymet_v4_daily.nc"
     ds.to_netcdf(path)
     return path
+
+
+def gridmet(folder: Path) -> None:
+    """A file for each variable."""
+    days = pd.date_range("2000-01-01", periods=20)
+    files: dict[str, tuple[str, float, dict[str, Any]]] = {
+        "pr": ("precipitation_amount", 4.0, {"units": "mm", "cell_methods": "time: sum"}),
+        "tmmn": (
+            "air_temperature",
+            270.0,
+            {"units": "K", "cell_methods": "time: minimum"},
+        ),
+        "tmmx": (
+            "air_temperature",
+            280.0,
+            {"units": "K", "cell_methods": "time: maximum"},
+        ),
+        "pet": ("potential_evapotranspiration", 2.0, {"units": "mm"}),
+        "srad": ("surface_downwelling_shortwave_flux_in_air", 90.0, {"units": "W m-2"}),
+    }
+    for stem, (name, value, attrs) in files.items():
+        values = np.full(len(days), value, "f4")
+        ds = grid({name: (values, attrs)}, days, ("day", "lat", "lon"))
+        ds.assign_coords(crs=("crs", [3])).to_netcdf(folder / f"{stem}_2000.nc")
+
+
+def nldas() -> xr.Dataset:
+    """Three days and an hour."""
+    time, rain, kelvin = hourly()
+    series = {
+        "Rainf": (rain * 1000, {"units": "kg m-2"}),
+        "Tair": (kelvin, {"units": "K"}),
+        "PotEvap": (rain * 500, {"units": "kg m-2"}),
+    }
+    return grid(series, time, ("time", "lat", "lon"))
+
+
+def e_obs() -> xr.Dataset:
+    """Twenty days."""
+    days = pd.date_range("2000-01-01", periods=20)
+    series = {name: (np.ones(20), {"units": units}) for name, units in (("rr", "mm"), ("tg", "Celsius"))}
+    return grid(series, days, ("time", "latitude", "longitude"))
+
+
+def cmip6(calendar: str) -> xr.Dataset:
+    """Four hundred days of 1 mm."""
+    days = xr.date_range("2000-01-01", periods=400, calendar=calendar, use_cftime=True)
+    series = {
+        "pr": (np.full(400, 1 / 86400), {"units": "kg m-2 s-1"}),
+        "tasmin": (np.full(400, 280.0), {"units": "K"}),
+        "tasmax": (np.full(400, 290.0), {"units": "K"}),
+    }
+    ds = grid(series, days, ("time", "lat", "lon")).assign_coords(height=2.0)
+    ds["time_bnds"] = (("time", "bnds"), np.stack([days, days], 1))
+    return ds

@@ -68,7 +68,10 @@ def write(path: Path, text: str) -> None:
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    root = tmp_path / "published"
+    return write_published(tmp_path / "published")
+
+
+def write_published(root: Path) -> Path:
     for table, text in TABLES.items():
         write(root / f"camels_attributes_v2.0/camels_{table}.txt", text)
     for gauge, lines in FORCING.items():

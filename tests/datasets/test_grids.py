@@ -12,7 +12,18 @@ import xarray as xr
 
 import hydroxr as hx
 from hydroxr.errors import DataFileError, DescriptionError, TimeAxisError
-from tests.datasets.grid_files import CELSIUS, NORTH, daymet, era5_land, grid, hourly
+from tests.datasets.grid_files import (
+    CELSIUS,
+    NORTH,
+    cmip6,
+    daymet,
+    e_obs,
+    era5_land,
+    grid,
+    gridmet,
+    hourly,
+    nldas,
+)
 
 
 @pytest.mark.parametrize("offset", [0, 6, -5])
@@ -86,26 +97,7 @@ def test_daymet_s_leap_year_gets_its_last_day(tmp_path: Path) -> None:
 
 def test_gridmet_s_files_call_both_extremes_alike(tmp_path: Path) -> None:
     """One file for each variable; ``day``; K; PET of its own."""
-    days = pd.date_range("2000-01-01", periods=20)
-    files: dict[str, tuple[str, float, dict[str, Any]]] = {
-        "pr": ("precipitation_amount", 4.0, {"units": "mm", "cell_methods": "time: sum"}),
-        "tmmn": (
-            "air_temperature",
-            270.0,
-            {"units": "K", "cell_methods": "time: minimum"},
-        ),
-        "tmmx": (
-            "air_temperature",
-            280.0,
-            {"units": "K", "cell_methods": "time: maximum"},
-        ),
-        "pet": ("potential_evapotranspiration", 2.0, {"units": "mm"}),
-        "srad": ("surface_downwelling_shortwave_flux_in_air", 90.0, {"units": "W m-2"}),
-    }
-    for stem, (name, value, attrs) in files.items():
-        values = np.full(len(days), value, "f4")
-        ds = grid({name: (values, attrs)}, days, ("day", "lat", "lon"))
-        ds.assign_coords(crs=("crs", [3])).to_netcdf(tmp_path / f"{stem}_2000.nc")
+    gridmet(tmp_path)
     ds = hx.open_forcing(tmp_path / "*_2000.nc")
     cell = ds.isel(lat=0, lon=0, time=3)
     found = {name: float(cell[name]) for name in ("prcp", "tmin", "tmax", "pet")}
@@ -116,13 +108,7 @@ def test_gridmet_s_files_call_both_extremes_alike(tmp_path: Path) -> None:
 
 
 def test_nldas_hours_become_days() -> None:
-    time, rain, kelvin = hourly()
-    series = {
-        "Rainf": (rain * 1000, {"units": "kg m-2"}),
-        "Tair": (kelvin, {"units": "K"}),
-        "PotEvap": (rain * 500, {"units": "kg m-2"}),
-    }
-    ds = hx.open_forcing(grid(series, time, ("time", "lat", "lon")), utc_offset=-6)
+    ds = hx.open_forcing(nldas(), utc_offset=-6)
     np.testing.assert_allclose(ds["pet"] * 2, ds["prcp"])
     assert ds.attrs["comment"].startswith("NLDAS-2")
     assert "from 06 UTC" in ds.attrs["comment"]
@@ -130,24 +116,14 @@ def test_nldas_hours_become_days() -> None:
 
 
 def test_e_obs_is_renamed() -> None:
-    days = pd.date_range("2000-01-01", periods=20)
-    series = {name: (np.ones(20), {"units": units}) for name, units in (("rr", "mm"), ("tg", "Celsius"))}
-    ds = hx.open_forcing(grid(series, days, ("time", "latitude", "longitude")))
+    ds = hx.open_forcing(e_obs())
     assert (ds["prcp"].attrs["units"], ds["tmean"].attrs["units"]) == ("kg m-2 day-1", "degC")
     assert "Oudin" in ds.hbv.check().roles["potential evapotranspiration"]
 
 
 @pytest.mark.parametrize("calendar", ["noleap", "360_day"])
 def test_cmip6_in_its_calendars(calendar: str) -> None:
-    days = xr.date_range("2000-01-01", periods=400, calendar=calendar, use_cftime=True)
-    series = {
-        "pr": (np.full(400, 1 / 86400), {"units": "kg m-2 s-1"}),
-        "tasmin": (np.full(400, 280.0), {"units": "K"}),
-        "tasmax": (np.full(400, 290.0), {"units": "K"}),
-    }
-    ds = grid(series, days, ("time", "lat", "lon")).assign_coords(height=2.0)
-    ds["time_bnds"] = (("time", "bnds"), np.stack([days, days], 1))
-    out = hx.open_forcing(ds)
+    out = hx.open_forcing(cmip6(calendar))
     assert float(out["prcp"][0, 0, 1]) == pytest.approx(2.0)
     assert "time_bnds" not in out
     assert out.hbv.check().days == 400

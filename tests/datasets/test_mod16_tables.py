@@ -218,6 +218,8 @@ def test_granules_of_an_opendap_server(tmp_path: Path) -> None:
     assert ds["y"].values[0] == 5.0e6
     assert ds["evapotranspiration"].attrs["grid_mapping"] == "crs"
     assert ds["crs"].attrs["grid_mapping_name"] == "sinusoidal"
+    assert ds["crs"].attrs["earth_radius"] == granules.RADIUS
+    assert ds["crs"].attrs["longitude_of_projection_origin"] == 0.0
 
 
 def test_a_tile_without_coordinates_lies_where_its_name_says(tmp_path: Path) -> None:
