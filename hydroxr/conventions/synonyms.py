@@ -2,8 +2,8 @@
 
 They count after the names and standard names of :mod:`hydroxr.conventions.variables`, in any case of
 letters. Sources are the file layouts of CAMELS-GB, -CH, -DE, -AUS, -BR, -CL, -DK and -FR, LamaH-CE,
-Caravan, ERA5-Land, Daymet, gridMET, NLDAS-2, E-OBS and CMIP6. ERA5's potential evaporation ('pev') is
-not among them: it is negative, and far above that of other data sets.
+Caravan, ERA5-Land, Daymet, gridMET, NLDAS-2, E-OBS and CMIP6, and of the package AquaFetch. ERA5's
+potential evaporation ('pev') is not among them: it is negative, and far above that of other data sets.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "precip_tmpa",
         "precip",
         "ppt",
+        "pcp_mm",  # AquaFetch
     ),
     "tmean": (
         "temperature",  # CAMELS-GB, -DK
@@ -49,6 +50,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "tavg",
         "temp",
         "air_temperature",
+        "airtemp_c_mean",  # AquaFetch
     ),
     "tmin": (
         "temperature_min",
@@ -62,6 +64,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "tmmn",  # gridMET
         "daily_minimum_temperature",
         "tn",
+        "airtemp_c_min",
     ),
     "tmax": (
         "temperature_max",
@@ -75,6 +78,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "tmmx",
         "daily_maximum_temperature",
         "tx",
+        "airtemp_c_max",
     ),
     "pet": (
         "potential_evapotranspiration",  # gridMET
@@ -92,6 +96,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "et0",
         "eto",
         "etp",
+        "pet_mm",
     ),
     "streamflow": (
         "discharge_spec",  # CAMELS-GB, -CH, -DE
@@ -104,6 +109,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "tsd_q_l",
         "q_obs",
         "discharge",
+        "q_mm_obs",  # AquaFetch
+        "q_cms_obs",
     ),
     "area": (
         "area_km2",

@@ -244,9 +244,9 @@ def attribute_numbers(array: xr.DataArray, *, finite: bool = True) -> xr.DataArr
     if strange.any():
         where = first_place(array, strange)
         raise AttributeValueError(
-            f"attribute {name!r} is {str(text[strange][0])!r} in {where}, which is no number, and "
-            f"it holds numbers elsewhere ({int(strange.sum())} of {strange.size} are none); expected "
-            "numbers with a decimal point, empty where missing."
+            f"attribute {name!r} is {str(text[strange][0])!r} in {where}, which is no number, among "
+            f"what looks like numbers ({int(strange.sum())} of {strange.size} are none); expected numbers "
+            "with a decimal point, empty where missing."
         )
     return array.copy(data=numbers.reshape(text.shape))
 

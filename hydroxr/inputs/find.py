@@ -18,7 +18,7 @@ from .numbers import numbers_of
 _WATER = ("water flux", "water amount")
 # How daily series of a role look: part of the name, and quantities that its units may be of.
 _LOOKS = {
-    "prcp": (r"prec|rain|ppt|snowf|^(p|pr|tp|rr|rf)$", _WATER),
+    "prcp": (r"prec|rain|ppt|pcp|snowf|^(p|pr|tp|rr|rf)$", _WATER),
     "tmean": (r"temp|tair|tas|t2m|tmean|tavg|^(t|ta|tg)$", ("temperature",)),
     "pet": (r"pet|et0|eto|etp|pev|evspsblpot|pot\w*evap|evap\w*pot|reference\w*evap", _WATER),
     "streamflow": (r"flow|disch|runoff|^q", (*_WATER, "discharge")),

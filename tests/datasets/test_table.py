@@ -115,6 +115,10 @@ def test_several_gauges(tmp_path: Path) -> None:
     assert int(ds["prcp"].isnull().sum()) == 5
     np.testing.assert_allclose(ds["prcp"].sel(basin="b")[5:], tables["b"]["prcp"])
     xr.testing.assert_equal(hx.open_table(tables, UNITS, **places), ds)
+    aquafetch = {"prcp": "pcp_mm", "tmean": "airtemp_C_mean", "pet": "pet_mm", "streamflow": "q_mm_obs"}
+    renamed = {gauge: table.rename(columns=aquafetch) for gauge, table in tables.items()}
+    units = {aquafetch[name]: unit for name, unit in UNITS.items()}
+    xr.testing.assert_equal(hx.open_table(renamed, units, **places), ds)
     long = pd.concat(tables, names=["gauge"])
     xr.testing.assert_equal(hx.open_table(long, UNITS, basin="gauge", **places), ds)
 
