@@ -41,6 +41,25 @@ def assert_closed(routed: xr.Dataset, places: Any) -> None:
     assert float(abs(balance["residual"] / balance["precipitation"]).max()) < 1e-9
 
 
+def test_a_lake_is_a_reach_with_x_of_0(sim: xr.Dataset) -> None:
+    """Its mean outflow is its mean water over K, within one section, as of a linear reservoir."""
+    days, at = 30.0, table()["reach"].values.tolist().index("c")
+    given = table()
+    given["travel_time"][at], given["x"][at] = days, 0.0
+    routed = sim.hbv.route(hx.RiverNetwork(given))
+    held = routed["river_storage"].sel(reach="c").values
+    outflow = routed["discharge"].sel(reach="c").values
+    np.testing.assert_allclose(outflow[1:], (held[1:] + held[:-1]) / 2 / (days * SECONDS), rtol=1e-9)
+    inflow = routed["discharge"].sel(reach=["a", "b"]).sum("reach") + routed["lateral_inflow"].sel(reach="c")
+    share = np.exp(-1 / days)
+    water = 0.0
+    for day, mean in enumerate(inflow.values):
+        after = water * share + mean * SECONDS * days * (1 - share)
+        assert outflow[day] == pytest.approx(mean - (after - water) / SECONDS, rel=1e-2, abs=1e-6)
+        water = after
+    assert_closed(routed, OUTLETS)
+
+
 @pytest.mark.parametrize("method", ["linear", "muskingum"])
 @pytest.mark.parametrize("inflow", ["streamflow", "runoff"])
 def test_all_water_is_in_the_balance(
