@@ -57,6 +57,7 @@ class CrossValidationMethods:
         warmup_parameters: Literal["daily", "last day"] | None = None,
         dropout: float | None = None,
         attribute_noise: float | None = None,
+        draws: int | None = None,
         clip: float | Literal["preset"] | None = "preset",
         precision: Literal["auto", "float32", "bfloat16"] | None = None,
         validate_every: int | None = None,
@@ -102,7 +103,7 @@ class CrossValidationMethods:
             As in :meth:`fit`.
         device, preset, loss, checkpoint_every, schedule, epochs, warmup_gradient, warmup_parameters, dropout
             As in :meth:`fit`.
-        attribute_noise, clip, precision, validate_every, patience
+        attribute_noise, draws, clip, precision, validate_every, patience
             As in :meth:`fit`.
         **unknown
             Not accepted; the error lists all options.
@@ -167,6 +168,7 @@ class CrossValidationMethods:
             warmup_parameters=warmup_parameters,
             dropout=dropout,
             attribute_noise=attribute_noise,
+            draws=draws,
             clip=clip,
             precision=precision,
             validate_every=validate_every,

@@ -78,6 +78,7 @@ class TrainingMethods:
         warmup_parameters: Literal["daily", "last day"] | None = None,
         dropout: float | None = None,
         attribute_noise: float | None = None,
+        draws: int | None = None,
         clip: float | Literal["preset"] | None = "preset",
         precision: Literal["auto", "float32", "bfloat16"] | None = None,
         validate_every: int | None = None,
@@ -112,9 +113,11 @@ class TrainingMethods:
         iterations : int, optional
             Steps of the optimiser; default 1500 for a regional model, 300 for a constant one, or more.
         batch : int, optional
-            Windows per iteration; default 100, for a constant model 100 to 600.
+            Windows per iteration; default 100, for a constant model one of each cell if memory allows.
         window, warmup : int, optional
-            Days of a window that count in the loss, and days of warm-up before them; default 365 each.
+            Days of a window that count in the loss, and days of warm-up before them; default 365 each. A
+            constant model has the whole record as its window, up to 20 years, and begins in each cell with
+            the best of 2,000 random sets; not with given ``iterations``, ``batch``, ``window`` or ``warmup``.
         seed : int
             Seed of weights and draws. The same seed on the same machine gives the same model; up to rounding
             if a warning says that torch uses fewer threads, since the machine is busy.
@@ -168,6 +171,9 @@ class TrainingMethods:
         attribute_noise : float, optional
             Noise that each pass adds to the attributes, in standard deviations, and to the numbers of
             categories; default 0. With 0.2 to 0.4 a regional model does better in ungauged basins.
+        draws : int, optional
+            Random sets of parameters per cell, the best of which a constant model begins with; see ``window``.
+            Other models ignore it.
         clip : float, optional
             Largest norm of the gradient; None: no limit. Default "preset": 1, or None in preset "paper".
         precision : {"auto", "float32", "bfloat16"}, optional
@@ -244,6 +250,7 @@ class TrainingMethods:
             warmup_parameters=warmup_parameters,
             dropout=dropout,
             attribute_noise=attribute_noise,
+            draws=draws,
             clip=clip,
             precision=precision,
             validate_every=validate_every,

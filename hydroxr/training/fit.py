@@ -116,7 +116,7 @@ def fit(
     parts = (frozen,) if isinstance(frozen, str) else tuple(frozen)
     _check_start(spec, start, parts)
     from ..support.devices import torch_device
-    from .loop.protocol import for_many_cells, protocol_of
+    from .loop.protocol import for_constant, protocol_of
 
     protocol = protocol_of(spec, preset, {**changes, "seed": seed})
     check_patience(protocol, validation)
@@ -147,7 +147,9 @@ def fit(
     if through is not None:
         learned = of_cells(reaches, inputs, learned)
     cells = learned.observed.shape[1]
-    protocol = for_many_cells(protocol, str(spec.network), changes, cells).for_data(cells, len(days))
+    if spec.network == "constant":
+        protocol = for_constant(protocol, changes, cells, len(days), rivers=through is not None)
+    protocol = protocol.for_data(cells, len(days))
     facts = attribute_facts(learned.attributes, model.attributes) if spec.regional else {}
     period = [str(day)[:10] for day in (days[0], days[-1])]
     facts |= {} if through is None else {"rivers": through.facts()}

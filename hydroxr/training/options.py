@@ -43,6 +43,7 @@ class FitOptions(TypedDict, total=False):
     warmup_parameters: Literal["daily", "last day"] | None
     dropout: float | None
     attribute_noise: float | None
+    draws: int | None
     clip: float | Literal["preset"] | None
     precision: Literal["auto", "float32", "bfloat16"] | None
     validate_every: int | None

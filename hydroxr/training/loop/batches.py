@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor
 
 from ...models.filter_network import STEP, FilterNetwork
-from ...models.streamflow_network import StreamflowNetwork
+from ...models.parameter_network import to_parameters
+from ...models.streamflow_network import StreamflowNetwork, transform_streamflow
 from ...physics.arguments import arrange_parameters, empty_state
+from ...physics.parameters import WEIGHT
 from ...physics.rivers.learnt import RiverParameters
 from ...physics.rivers.routing import Reaches, route
 from ...physics.rivers.scheme import DAY, make_scheme
@@ -21,6 +24,11 @@ from ...physics.simulation import simulate_tensors
 from .arrays import RiverData
 from .modules import ConstantParameters, GivesParameters, processes_of
 from .protocol import Protocol
+
+_AT_ONCE = 2_000_000  # cells times days that are simulated together with random parameters
+_TOGETHER = 50  # random sets of a cell that are simulated together
+_NEAR = 0.3  # share of a range within which some are drawn
+_EDGE = 0.02  # share of a range, at each end, where none are drawn
 
 
 def batch_output(
@@ -110,6 +118,57 @@ def batch_streamflow(
     with nullcontext() if protocol.warmup_gradient else torch.no_grad():
         _, state = run(0, warmup, before, ())
     return run(warmup, n_days, rows[warmup:], ("streamflow",))[0]["streamflow"]
+
+
+@torch.no_grad()
+def begin_with_best(
+    module: ConstantParameters, forcing: Tensor, observed: Tensor, protocol: Protocol
+) -> None:
+    """Give each cell the best of ``protocol.draws`` random sets of parameters; components lie around it.
+
+    The best set has the least squared errors of streamflow and of transformed streamflow, each relative to
+    the variance of the observations.
+
+    Parameters
+    ----------
+    module : ConstantParameters
+    forcing : Tensor, (time, cell, 3)
+    observed : Tensor, (time, cell)
+        mm/day, NaN where missing.
+    protocol : Protocol
+    """
+    single = replace(module.description, components=1)
+    n_days, n_cells = observed.shape
+    best = forcing.new_full((n_cells, single.size), 0.5)
+    least = forcing.new_full((n_cells,), torch.inf)
+    for cells in torch.arange(n_cells, device=forcing.device).split(max(1, _AT_ONCE // n_days)):
+        days = observed[protocol.warmup :, cells]
+        together = min(_TOGETHER, max(1, _AT_ONCE // (n_days * len(cells))))
+        for first in range(0, protocol.draws, together):
+            rounds = min(together, protocol.draws - first)
+            drawn = forcing.new_empty(rounds, len(cells), single.size).uniform_(_EDGE, 1.0 - _EDGE)
+            if first:  # every other one lies near the best so far
+                drawn[::2] = (best[cells] + _NEAR * (drawn[::2] - 0.5)).clamp(_EDGE, 1.0 - _EDGE)
+            parameters = to_parameters(torch.logit(drawn).flatten(0, 1), single)
+            flow = batch_streamflow(module, forcing[:, cells.repeat(rounds)], parameters, protocol)
+            flow = flow.unflatten(1, (rounds, len(cells)))
+            error = _relative_error(flow, days[:, None]) + _relative_error(
+                transform_streamflow(flow), transform_streamflow(days[:, None])
+            )
+            error, at = error.nan_to_num(torch.inf).min(0)
+            better = error < least[cells]
+            least[cells[better]] = error[better]
+            best[cells[better]] = drawn[at, torch.arange(len(cells), device=at.device)][better]
+    widths = torch.tensor(list(module.description.widths.values()), device=best.device)
+    weights = torch.tensor([name == WEIGHT for name in single.parameters], device=best.device)
+    centre = torch.logit(best.where(~weights, 0.5)).repeat_interleave(widths, 1)
+    module.logits.mul_((widths > 1).repeat_interleave(widths)).add_(centre)
+
+
+def _relative_error(simulated: Tensor, observed: Tensor) -> Tensor:
+    """Mean squared error over the variance of the observations, (draw, cell)."""
+    spread = ((observed - observed.nanmean(0)) ** 2).nanmean(0)
+    return ((simulated - observed) ** 2).nanmean(0) / spread
 
 
 def cells_above(rivers: RiverData, gauges: np.ndarray) -> np.ndarray:

@@ -37,11 +37,13 @@ _RATES |= {
 # Enough for a regional network to be useful and for constant parameters to settle.
 _ITERATIONS = {"lstm": 1500, "filters": 1500, "mlp": 1500, "streamflow": 1500, "constant": 300}
 _SCHEDULES = {"adam": "cosine", "adadelta": "constant"}
-_WINDOWS, _LARGEST = 5, 600  # constant parameters: windows per cell and iteration, and largest batch
+# Constant parameters: longest window, cells times days of the largest batch, and random sets to begin with.
+_LONGEST, _LARGEST, _DRAWS = 7305, 438_000, 2000
+_WINDOWS = 5, 600  # with rivers: windows per cell and iteration, and largest batch
 _COVERED = 0.99  # expected share of the (cell, day) pairs that an epoch of random windows covers
 _LOSS = {"nse": 1.0, "low_flow": 1.0}
 _WITH_KGE = {**_LOSS, "kge": 0.3}
-_LEAST = {"warmup": 0, "seed": 0}  # smallest whole number allowed; 1 for the others
+_LEAST = {"warmup": 0, "seed": 0, "draws": 0}  # smallest whole number allowed; 1 for the others
 _MOST = {"seed": 2**64 - 1}  # the largest; torch takes no larger seed
 
 
@@ -89,6 +91,9 @@ class Protocol:
         Stop after this many validations in a row without improvement. None: never.
     seed : int
         Seed of weights, draws and dropout.
+    draws : int
+        Constant parameters begin with the best of so many random sets in each cell. 0: near the middle of
+        their ranges.
 
     Raises
     ------
@@ -115,10 +120,11 @@ class Protocol:
     validate_every: int = 100
     patience: int | None = None
     seed: int = 0
+    draws: int = 0
 
     def __post_init__(self) -> None:
         kept: dict[str, Any] = {"loss": checked_loss(self.loss)}
-        for name in ("batch", "window", "warmup", "validate_every", "seed"):
+        for name in ("batch", "window", "warmup", "validate_every", "seed", "draws"):
             kept[name] = _whole(name, getattr(self, name))
         for name in ("iterations", "epochs", "patience"):
             value = getattr(self, name)
@@ -152,8 +158,9 @@ class Protocol:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if not self.attribute_noise:  # keeps the identity of trainings from before there was any
-            del values["attribute_noise"]
+        for name in ("attribute_noise", "draws"):  # keeps the identity of trainings from before they existed
+            if not values[name]:
+                del values[name]
         return values | {"loss": describe_loss(self.loss)}
 
     def identity(self) -> dict[str, Any]:
@@ -178,20 +185,29 @@ class Protocol:
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
-def for_many_cells(protocol: Protocol, network: str, changes: Mapping[str, Any], cells: int) -> Protocol:
-    """The protocol with as many windows as the parameters of ``cells`` cells need to settle.
+def for_constant(
+    protocol: Protocol, changes: Mapping[str, Any], cells: int, days: int, rivers: bool = False
+) -> Protocol:
+    """The protocol of a constant network, with what the parameters of ``cells`` cells need to settle.
 
-    A network learns from all cells, constant parameters from their own alone. Five windows of each cell per
-    iteration find what made the streamflow; where that exceeds a batch of 600, there are more iterations.
-    What ``changes`` has, or the paper's preset, stays.
+    A network learns from all cells, constant parameters from their own alone. Each iteration has one window
+    of each cell: its whole record, up to 20 years, since soils and lower zones can need years to fill.
+    Where the windows exceed a batch, there are more iterations. Gradients find the nearest optimum only, so
+    that the best of many random sets is where they begin. With rivers all cells above a gauge are simulated
+    together, in windows of the usual length. What ``changes`` has, or the paper's preset, stays.
     """
-    chosen = {name for name, value in changes.items() if value is not None}
-    if network != "constant" or protocol.preset == "paper" or chosen & {"batch", "iterations", "epochs"}:
+    own = ("batch", "iterations", "epochs", "window", "warmup")
+    iterations = protocol.iterations
+    if protocol.preset == "paper" or iterations is None or any(changes.get(name) is not None for name in own):
         return protocol
-    wanted = _WINDOWS * cells
-    batch = min(max(protocol.batch, wanted), _LARGEST)
-    iterations = math.ceil((protocol.iterations or 1) * max(1.0, wanted / batch))
-    return replace(protocol, batch=batch, iterations=iterations)
+    if rivers:
+        wanted, batch = _WINDOWS[0] * cells, min(max(protocol.batch, _WINDOWS[0] * cells), _WINDOWS[1])
+    else:
+        window = min(max(days, protocol.warmup + protocol.window), _LONGEST) - protocol.warmup
+        draws = protocol.draws if changes.get("draws") is not None else _DRAWS
+        protocol = replace(protocol, window=window, draws=draws)
+        wanted, batch = cells, min(cells, _LARGEST // (protocol.warmup + window))
+    return replace(protocol, batch=batch, iterations=math.ceil(iterations * max(1.0, wanted / batch)))
 
 
 def epoch_iterations(batch: int, window: int, warmup: int, cells: int, days: int) -> int:

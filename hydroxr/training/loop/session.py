@@ -25,6 +25,7 @@ from .batches import (
     batch_output,
     batch_parameters,
     batch_streamflow,
+    begin_with_best,
     block_days,
     cells_above,
     gauges_above,
@@ -81,6 +82,11 @@ class Training:
         self.total = protocol.iterations
         with seeded(protocol.seed, device):
             self.module = make_module(description, data, protocol.least_deviation).to(device).train()
+            if protocol.draws and isinstance(self.module, ConstantParameters):
+                forcing, flow = (
+                    torch.from_numpy(array).to(device) for array in (data.forcing, data.observed)
+                )
+                begin_with_best(self.module, forcing, flow, protocol)
         if start is not None:
             adopt(self.module, start, torch.from_numpy(data.attributes).to(device))
         if isinstance(self.module, RegionalNetwork) and protocol.precision == "bfloat16":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from hydroxr.models.parameter_network import to_parameters
+from hydroxr.models.specs import DeltaHBV
 from hydroxr.physics import PARAMETERS
-from hydroxr.training.loop.batches import batch_streamflow
+from hydroxr.training.loop.batches import batch_streamflow, begin_with_best
+from hydroxr.training.loop.modules import ConstantParameters
 from hydroxr.training.loop.protocol import Protocol, make_protocol
 from tests.support.oracle import simulate as oracle
 from tests.support.strategies import Case
@@ -114,3 +118,34 @@ def test_without_warmup_the_window_starts_empty(gradient: bool) -> None:
     arrays = {name: value.numpy() for name, value in parameters.items()}
     series = oracle(*forcing.numpy().transpose(2, 0, 1), arrays)[0]
     np.testing.assert_allclose(flow, series["streamflow"], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("components", [1, 3])
+def test_constant_parameters_begin_with_the_best_of_random_sets(components: int) -> None:
+    """In each cell by itself; a cell without observations begins in the middle.
+
+    The streamflow is that of one set of parameters per cell. From the middle of the ranges the errors are
+    larger.
+    """
+    single = DeltaHBV(components=1, network="constant")
+    series = np.stack(Case(3, 400, 4, 1).forcing, axis=-1)
+    forcing = torch.tensor(series, dtype=torch.float32)
+    places = torch.tensor([0.15, 0.3, 0.85, 0.5])[:, None].expand(4, single.size)
+    settings = make_protocol("default", "constant", {"warmup": 100, "window": 300, "draws": 200})
+    observed = batch_streamflow(
+        Module(), forcing, to_parameters(torch.logit(places), single), replace(settings, warmup=0)
+    )
+    observed[:, 3] = torch.nan
+
+    def errors(draws: int) -> Tensor:
+        torch.manual_seed(0)
+        module = ConstantParameters(replace(single, components=components), 4)
+        begin_with_best(module, forcing, observed, replace(settings, draws=draws))
+        with torch.no_grad():
+            flow = batch_streamflow(module, forcing, module(torch.arange(4)), settings)
+        assert (module.logits[3].abs() <= 1.0).all()
+        return (((flow - observed[100:]) ** 2).mean(0) / observed[100:].var(0))[:3]
+
+    found = errors(200)
+    assert (found < 0.5 * errors(0)).all()
+    assert (found < 0.5).all()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
 import pytest
 
 from hydroxr.errors import DescriptionError
-from hydroxr.training.loop.protocol import Protocol, epoch_iterations, make_protocol
+from hydroxr.training.loop.protocol import Protocol, epoch_iterations, for_constant, make_protocol
 
 
 def test_the_paper_s_protocol_is_the_paper_s() -> None:
@@ -108,6 +108,7 @@ def test_every_value_of_a_preset_can_be_changed(preset: str) -> None:
         "validate_every": 9,
         "patience": 2,
         "seed": 4,
+        "draws": 8,
     }
     assert {*other, "preset", "epochs"} == {field.name for field in fields(Protocol)}
     base = make_protocol(preset, "lstm", {})
@@ -151,3 +152,27 @@ def test_a_protocol_is_fixed_and_plain() -> None:
         protocol.batch = 3  # type: ignore[misc]
     written = json.loads(json.dumps(protocol.to_dict()))
     assert written["loss"] == "hydroxr.training.loop.protocol.epoch_iterations"
+
+
+def test_a_constant_network_has_its_whole_record_in_each_iteration_and_draws_where_it_begins() -> None:
+    """As far as a batch holds; settings that are given stay, and so do the paper's and those with rivers."""
+    default = make_protocol("default", "constant", {})
+    one, sixty = (for_constant(default, {}, cells, 3652) for cells in (1, 60))
+    assert (one.window, one.warmup, one.batch, one.iterations) == (3287, 365, 1, 300)
+    assert (sixty.window, sixty.batch, sixty.iterations) == (3287, 60, 300)
+    assert one.draws == sixty.draws > 0
+    assert for_constant(default, {}, 1, 365 * 50).window == 20 * 365 + 5 - 365
+    many = for_constant(default, {}, 1000, 3652)
+    assert many.iterations is not None
+    assert many.batch * many.iterations >= 300 * 1000
+    for given in ({"iterations": 300}, {"batch": 100}, {"window": 365}, {"warmup": 365}):
+        assert for_constant(default, given, 60, 3652) == default
+    paper = make_protocol("paper", "constant", {})
+    assert for_constant(paper, {}, 60, 3652) == paper
+    assert for_constant(default, {}, 60, 3652, rivers=True) == replace(default, batch=300)
+
+
+def test_draws_are_named_only_where_there_are_any() -> None:
+    """So that the checkpoints of earlier trainings still go on."""
+    assert "draws" not in make_protocol("default", "lstm", {}).to_dict()
+    assert make_protocol("default", "constant", {"draws": 7}).to_dict()["draws"] == 7
