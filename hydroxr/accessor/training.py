@@ -172,8 +172,8 @@ class TrainingMethods:
             Noise that each pass adds to the attributes, in standard deviations, and to the numbers of
             categories; default 0. With 0.2 to 0.4 a regional model does better in ungauged basins.
         draws : int, optional
-            Random sets of parameters per cell, the best of which a constant model begins with; see ``window``.
-            Other models ignore it.
+            How many random sets of parameters per cell a constant model chooses its beginning from; see
+            ``window``. Other models ignore it.
         clip : float, optional
             Largest norm of the gradient; None: no limit. Default "preset": 1, or None in preset "paper".
         precision : {"auto", "float32", "bfloat16"}, optional
