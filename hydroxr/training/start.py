@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -42,6 +43,7 @@ def adopt(module: nn.Module, start: Start, attributes: Tensor) -> None:
     """Give a module the weights of ``start``, and hold its frozen parts.
 
     Attributes that the weights do not know have no effect at first, and the normalisation of the new data.
+    Where they know none, see :func:`_renew_idle`.
 
     Parameters
     ----------
@@ -59,6 +61,7 @@ def adopt(module: nn.Module, start: Start, attributes: Tensor) -> None:
     places = np.array(start.places, dtype=int)
     known = np.flatnonzero(places >= 0)
     state = module.state_dict()
+    fresh = {name: own.clone() for name, own in state.items()}
     for name, own in state.items():
         if name in _OF_CELLS or name.startswith(RIVERS):  # K and X begin with those of the network
             continue
@@ -72,6 +75,8 @@ def adopt(module: nn.Module, start: Start, attributes: Tensor) -> None:
             own[:, before + known] = old[:, before + places[known]]
         else:
             own.copy_(old)
+    if isinstance(module, FilterNetwork) and not len(known):
+        _renew_idle(state, fresh)
     module.load_state_dict(state)
     if isinstance(module, FilterNetwork):
         module.know_cells(attributes)
@@ -84,3 +89,20 @@ def adopt(module: nn.Module, start: Start, attributes: Tensor) -> None:
             )
     for name, value in module.named_parameters():
         value.requires_grad_(not name.startswith(start.frozen) if start.frozen else True)
+
+
+def _renew_idle(state: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
+    """Let hidden units that the mean cell leaves at 0 begin anew, without effect at first.
+
+    Where no attribute is known, no attribute reaches a unit, so that one that is 0 would stay 0 for all
+    cells and never learn: 19 of 20 units of models that were trained on hundreds of catchments.
+    """
+    values = torch.zeros_like(state["attribute_mean"])
+    layers = ("static.0", "static.1", "decode")
+    for layer, following in pairwise(layers):
+        weight, bias = state[f"{layer}.weight"], state[f"{layer}.bias"]
+        values = torch.relu(weight @ values + bias)
+        idle = values == 0.0
+        state[f"{following}.weight"][:, idle] = 0.0
+        for part, name in ((weight, f"{layer}.weight"), (bias, f"{layer}.bias")):
+            part[idle] = fresh[name][idle]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,23 @@ def test_unknown_attributes_begin_as_the_mean_cell(others: xr.Dataset, start: Mo
     texts = {name: ("basin", np.full(4, "never seen")) for name in start.categories}
     expected = flow(unknown.assign(texts), start)
     np.testing.assert_allclose(flow(renamed, moved), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_hidden_units_learn_from_unknown_attributes(others: xr.Dataset) -> None:
+    """Also those that the start leaves at 0 in the mean cell, which are most of a large model."""
+    spec = hx.DeltaHBV(components=2, hidden=16, dynamic=("BETA",))
+    start = make_dataset().hbv.fit(spec, **FIT)
+    weights = {name: array.copy() for name, array in start.weights.items()}
+    weights["static.0.bias"] -= 10.0  # as long trainings do
+    renamed = others.rename({name: f"own_{name}" for name in start.attributes})
+    names = [f"own_{name}" for name in start.attributes]
+    begun, after = (
+        renamed.hbv.fit(replace(start, weights=weights), attributes=names, **options)
+        for options in (STILL, FIT)
+    )
+    assert float(renamed.hbv.parameters(begun)["FC"].std("basin").max()) == 0.0
+    first, last = (model.weights["static.0.weight"] for model in (begun, after))
+    assert (np.abs(last - first).max(axis=1) > 1e-6).mean() > 0.5
 
 
 def test_parts_are_held(others: xr.Dataset) -> None:
