@@ -156,8 +156,11 @@ class TrainingMethods:
         seeds : int or sequence of int, optional
             Train several models, with this many seeds from ``seed`` on or with these seeds.
         client : dask.distributed.Client, optional
-            Train the models of several ``seeds`` in parallel, one at a time per worker process. Checkpoints
-            need a folder that all workers see. Default: one after another.
+            Train one model with all worker processes of the cluster, each of which reads and simulates its
+            share of the cells; ``batch`` is that of all. The same seed gives the same training as without,
+            up to rounding. A lost worker ends an iteration; the others go on from the last checkpoint. Or
+            train the models of several ``seeds`` in parallel, one at a time per worker process. Checkpoints
+            need a folder that all workers see. Default: this process alone, or those of torchrun.
         schedule : {"cosine", "constant"}, optional
             "cosine": the learning rate decays to 0 along half a cosine.
         epochs : int, optional

@@ -196,3 +196,20 @@ def cells_first(array: xr.DataArray) -> np.ndarray:
     """Values as (cell, time), cells in the order of the flattened space."""
     values = array.transpose(..., "time").values
     return values.reshape(-1, values.shape[-1])
+
+
+def series_of(array: xr.DataArray, space: Space, places: np.ndarray) -> np.ndarray:
+    """Values as float32, (time, cell), of the cells at these places of the flattened space.
+
+    Of lazy data only rows along the first dimension of space that have such cells are read.
+    """
+    array = array.transpose("time", *space)
+    inner = int(np.prod(array.shape[2:], dtype=int))
+    if space:
+        rows, at = np.unique(places // inner, return_inverse=True)
+        whole = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
+        array = array.isel({space[0]: slice(rows[0], rows[-1] + 1) if whole else rows})
+        places = at * inner + places % inner
+    values = array.values.astype("float32")
+    values = values.reshape(len(values), -1)
+    return values if np.array_equal(places, np.arange(values.shape[1])) else values[:, places]

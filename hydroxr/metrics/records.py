@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 FEWEST = 30  # observations
@@ -42,15 +44,26 @@ def mean_and_variance(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, (np.where(valid, values - mean, 0.0) ** 2).sum(0) / count
 
 
-def bounded_variance(observed: np.ndarray) -> np.ndarray:
+def bounded_variance(
+    observed: np.ndarray, of_all: Callable[[np.ndarray], np.ndarray] = np.asarray
+) -> np.ndarray:
     """Variance of each cell, (cell,), by which a loss divides its squared errors.
 
     It is the cell's own, except where observations are few or flat: errors there would weigh up to a
     hundred times those of others. Such a cell has at least the median variance of the others, and a
-    standard deviation of at least 0.15 of its mean.
+    standard deviation of at least 0.15 of its mean. ``of_all`` gives values of all cells, (value, cell),
+    where others have some of them.
     """
-    mean, variance = mean_and_variance(observed)
-    weak = np.logical_or(*few_and_flat(observed))
-    usual = variance[~weak & np.isfinite(observed).any(0)]
+    mean, variance, weak, there = of_all(
+        np.stack(
+            [
+                *mean_and_variance(observed),
+                np.logical_or(*few_and_flat(observed)),
+                np.isfinite(observed).any(0),
+            ]
+        )
+    )
+    weak = weak.astype(bool)
+    usual = variance[~weak & there.astype(bool)]
     least = np.median(usual) if usual.size else 0.0
     return np.where(weak, np.maximum(np.maximum(variance, least), (FLATTEST * mean) ** 2), variance)

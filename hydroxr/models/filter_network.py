@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from ..physics.running_means import running_means
 from ..physics.runoff_network import RunoffNetwork
-from .parameter_network import mean_and_deviation_of_present, to_parameters, transform_precipitation, varying
+from .parameter_network import (
+    Moments,
+    mean_and_deviation_of_present,
+    moments_of,
+    to_parameters,
+    transform_precipitation,
+    varying,
+)
 from .specs import FILTER_UNITS, RUNNING_MEANS, TIME_SCALES, DeltaHBV
 
 STEP = 5  # days in a block
@@ -91,6 +98,8 @@ class FilterNetwork(nn.Module):
             self.depart = nn.Linear(FILTER_UNITS, len(description.dynamic) * description.components)
             nn.init.zeros_(self.depart.weight)
             nn.init.zeros_(self.depart.bias)
+        # Number of windows in a batch of several processes, and which of them are passed here.
+        self.part: tuple[int, Tensor] | None = None
         self.offsets: nn.Parameter | None = None
         if description.gauge_offsets:
             self.offsets = nn.Parameter(torch.zeros(n_cells, description.size))
@@ -101,7 +110,9 @@ class FilterNetwork(nn.Module):
         self.register_buffer("attribute_mean", torch.zeros(n_attributes))
         self.register_buffer("attribute_std", torch.ones(n_attributes))
 
-    def set_normalisation(self, forcing: Tensor, attributes: Tensor, least: float = 0.0) -> None:
+    def set_normalisation(
+        self, forcing: Tensor, attributes: Tensor, least: float = 0.0, moments: Moments = moments_of
+    ) -> None:
         """Take means and standard deviations from the training data.
 
         Parameters
@@ -112,14 +123,16 @@ class FilterNetwork(nn.Module):
             A value that is not finite is missing.
         least : float
             A standard deviation of forcing or attributes below it counts as 1; one of 0 does always.
+        moments : function
+            Gives mean and standard deviation of forcing, also of that which other processes have.
         """
-        series = self.normalised_forcing(forcing).double()
-        std, mean = torch.std_mean(series, (0, 1), correction=0)
+        mean, std = moments(self.normalised_forcing(forcing).double())
         self.forcing_mean.copy_(mean)
         self.forcing_std.copy_(varying(std, mean, least))
         rows = torch.arange(len(forcing))
         means, _ = self._means(self.normalised_forcing(forcing), self.empty_means(forcing.shape[1]), rows)
-        self.mean_std.copy_(varying(means.double().std((0, 1), correction=0), torch.ones(1)))
+        of_means = moments(means.double().flatten(2))[1].view_as(self.mean_std)
+        self.mean_std.copy_(varying(of_means, torch.ones(1)))
         mean, std = mean_and_deviation_of_present(attributes)
         self.attribute_mean.copy_(mean)
         self.attribute_std.copy_(varying(std, mean, least))
@@ -212,8 +225,16 @@ class FilterNetwork(nn.Module):
         constant = nn.functional.linear(attributes, weight[:, n_features:], self.read.bias)
         hidden = torch.relu(nn.functional.linear(features, weight[:, :n_features]) + constant)
         dropout = _DROPOUT if self.description.dropout is None else self.description.dropout
-        departures: Tensor = self.depart(nn.functional.dropout(hidden, dropout, self.training))
+        departures: Tensor = self.depart(self._dropped(hidden, dropout))
         return MOST_DEPARTURE * torch.tanh(departures / MOST_DEPARTURE)
+
+    def _dropped(self, hidden: Tensor, share: float) -> Tensor:
+        """Dropout; each process drops of its windows what one process would drop of them."""
+        if self.part is None or not self.training:
+            return nn.functional.dropout(hidden, share, self.training)
+        number, columns = self.part
+        mask = nn.functional.dropout(hidden.new_ones(len(hidden), number, hidden.shape[-1]), share)
+        return hidden * mask[:, columns]
 
     def _normalised(self, attributes: Tensor) -> Tensor:
         values = (attributes - self.attribute_mean) / self.attribute_std

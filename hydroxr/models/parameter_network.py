@@ -7,7 +7,7 @@ sigmoid. The normalisation of the inputs is part of the network and is saved wit
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +25,20 @@ _CONSTANT = 1e-6  # a standard deviation below this share of the mean is roundin
 NetworkState = tuple[Tensor, Tensor]  # hidden and cell state, each (space, hidden)
 
 
-def mean_and_deviation(values: Tensor, least: float = 0.0) -> tuple[Tensor, Tensor]:
+Moments = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def moments_of(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over all but the last axis."""
+    std, mean = torch.std_mean(values.reshape(-1, values.shape[-1]), 0, correction=0)
+    return mean, std
+
+
+def mean_and_deviation(
+    values: Tensor, least: float = 0.0, moments: Moments = moments_of
+) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of all values, in float64, see :func:`varying`."""
-    std, mean = torch.std_mean(values.double(), correction=0)
+    mean, std = (number[0] for number in moments(values.double().reshape(-1, 1)))
     return mean, varying(std, mean, least)
 
 
@@ -127,7 +138,9 @@ class RegionalNetwork(nn.Module):
         self.register_buffer("attribute_mean", torch.zeros(n_attributes))
         self.register_buffer("attribute_std", torch.ones(n_attributes))
 
-    def set_normalisation(self, forcing: Tensor, attributes: Tensor, least: float = 0.0) -> None:
+    def set_normalisation(
+        self, forcing: Tensor, attributes: Tensor, least: float = 0.0, moments: Moments = moments_of
+    ) -> None:
         """Take means and standard deviations from the training data.
 
         Parameters
@@ -138,11 +151,13 @@ class RegionalNetwork(nn.Module):
             Missing where not finite.
         least : float
             A standard deviation below it counts as 1; one of 0 does always.
+        moments : function
+            Gives mean and standard deviation of forcing, also of that which other processes have.
         """
         for index in range(len(self.forcing_mean)):  # one input at a time: a copy of all takes memory
             series = forcing[..., index]
             series = transform_precipitation(series) if index == self._precipitation else series
-            self.forcing_mean[index], self.forcing_std[index] = mean_and_deviation(series, least)
+            self.forcing_mean[index], self.forcing_std[index] = mean_and_deviation(series, least, moments)
         mean, std = mean_and_deviation_of_present(attributes)
         self.attribute_mean.copy_(mean)
         self.attribute_std.copy_(varying(std, mean, least))

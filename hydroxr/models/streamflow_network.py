@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .parameter_network import NetworkState, RegionalNetwork, mean_and_deviation
+from .parameter_network import Moments, NetworkState, RegionalNetwork, mean_and_deviation, moments_of
 from .specs import LSTMStreamflow
 
 
@@ -36,18 +36,18 @@ class StreamflowNetwork(RegionalNetwork):
         self.register_buffer("streamflow_mean", torch.zeros(1))
         self.register_buffer("streamflow_std", torch.ones(1))
 
-    def set_target(self, observed: Tensor, least: float = 0.0) -> None:
+    def set_target(self, observed: Tensor, least: float = 0.0, moments: Moments = moments_of) -> None:
         """Take mean and standard deviation from the training data.
 
         Parameters
         ----------
         observed : Tensor, (time, space)
             mm/day, NaN where missing.
-        least : float
+        least, moments
             As in :meth:`set_normalisation`.
         """
         transformed = transform_streamflow(observed[~torch.isnan(observed)].double())
-        mean, std = mean_and_deviation(transformed, least)
+        mean, std = mean_and_deviation(transformed, least, moments)
         self.streamflow_mean[0], self.streamflow_std[0] = mean, std
 
     def output(self, hidden: Tensor) -> Tensor:

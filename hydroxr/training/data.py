@@ -18,7 +18,7 @@ from ..errors import (
     warn,
 )
 from ..inputs.attributes import attribute_names
-from ..inputs.cells import Space
+from ..inputs.cells import series_of
 from ..inputs.choice import chosen_cells
 from ..inputs.ranges import forcing_faults, raise_faults, range_faults
 from ..inputs.resolve import Inputs
@@ -27,6 +27,7 @@ from ..inputs.time_axis import days_of_year, select_days
 from ..metrics.records import few_and_flat
 from ..models.model import Model
 from ..models.specs import Spec
+from .processes import ALONE, Processes
 from .untrained import static_inputs, untrained
 
 if TYPE_CHECKING:
@@ -48,8 +49,11 @@ def training_arrays(
     validation: Validation | None,
     missing: str = "raise",
     start: Model | None = None,
+    processes: Processes = ALONE,
 ) -> tuple[TrainingData, ValidationData | None, Model, pd.Index]:
     """Read and check the arrays that a model learns from and is judged by.
+
+    Of several processes each reads the cells that it owns.
 
     Parameters
     ----------
@@ -65,6 +69,8 @@ def training_arrays(
         What to do with cells that lack forcing: refuse them, or leave them out.
     start : Model, optional
         The model that the training begins from; its attributes are the default.
+    processes : Processes
+        Those that train together.
 
     Returns
     -------
@@ -87,7 +93,7 @@ def training_arrays(
         refuse_steps(name, days)
     period = inputs.of(select_days(inputs.ds, time))
     later = _validation_days(inputs, period, validation, protocol) if isinstance(validation, slice) else None
-    forcing, observed, ds, space = period.forcing, period.observed, period.ds, period.space
+    ds, space = period.ds, period.space
     if period.name("streamflow") in spec.forcing:
         raise DescriptionError(
             f"forcing {period.name('streamflow')!r} is the observed streamflow that the model is to learn; "
@@ -97,35 +103,72 @@ def training_arrays(
     names = attribute_names(ds, space, attributes, default) if spec.regional else ()
     check_length(len(period.days), protocol)
     held = _held_out(period, validation, spec)
-    _check_memory([*forcing.values(), observed])
-    flow = _flat(observed, space)  # (time, cell)
-    cells = np.asarray(period.cell_names, dtype=object)
-    chosen = _counted(flow, protocol.warmup, cells, held)
-    chosen, arrays = _checked_forcing(period, flow, chosen, cells, missing)
-    gauged, held = chosen & ~held, chosen & held
+    flow, own = _observed_here(period, protocol.warmup, held, processes)
+    kept, arrays = _checked_forcing(period, flow, own, missing, processes)
+    flow, own = flow[:, kept], own[kept]
+    trained = ~held[own]
+    gauged = np.zeros(period.cell_count, dtype=bool)
+    gauged[np.concatenate(processes.gathered(own[trained]))] = True
     if not gauged.any():
         raise MissingForcingError(
             "in each cell with observed streamflow that is not held out, forcing is missing on some day of "
             "the period; nothing can be learned."
         )
+    _check_share(trained, processes)
     model = untrained(period, spec, names, gauged, start)
     static = static_inputs(period, model)
-    trained = gauged[chosen]
     data = TrainingData(
-        arrays[:, trained], static[gauged], flow[:, gauged], tuple(cells[gauged]), ds["time"].values
+        arrays[:, trained],
+        static[gauged],
+        flow[:, trained],
+        tuple(np.asarray(period.cell_names, dtype=object)[gauged]),
+        ds["time"].values,
+        places=(np.cumsum(gauged) - 1)[own[trained]],
     )
     judged: ValidationData | None = None
     if later is not None:
-        judged = _of_period(later, gauged, cells, data, protocol, validation, missing)
-    elif held.any():
-        judged = _of_cells(period, flow, held, arrays[:, ~trained], static, protocol)
+        judged = _of_period(later, own[trained], data, protocol, validation, missing, processes)
+    elif processes.any(not trained.all()):
+        others = ~trained
+        cut = (flow[:, others], arrays[:, others], static[own[others]])
+        judged = _of_cells(period, *cut, protocol, processes)
     elif validation is not None:
         raise MissingForcingError(
             "forcing is missing on some day of the period in each cell held out for validation; hold out "
             "others."
         )
-    _warn_of_weak(data)
+    _warn_of_weak(data, processes)
     return data, judged, model, period.days
+
+
+def _observed_here(
+    period: Inputs, warmup: int, held: np.ndarray, processes: Processes
+) -> tuple[np.ndarray, np.ndarray]:
+    """Streamflow (time, own) of the cells that count and are this process's, and which they are, (own,)."""
+    read = processes.split(np.arange(period.cell_count))
+    with processes.agreeing():
+        _check_memory([*period.forcing.values(), period.observed], processes)
+        flow = series_of(period.observed, period.space, read)
+    there = np.isfinite(flow)
+    late, early = processes.of_all(read, np.stack([there[warmup:].any(axis=0), there.any(axis=0)]))
+    cells = np.asarray(period.cell_names, dtype=object)
+    counted = _counted(late, early, warmup, cells, held)
+    parts = [processes.split(np.flatnonzero(counted & group)) for group in (~held, held)]
+    own = np.sort(np.concatenate(parts))
+    with processes.agreeing():
+        if np.isin(own, read).all():
+            return flow[:, own - read[0]], own
+        return series_of(period.observed, period.space, own), own
+
+
+def _check_share(trained: np.ndarray, processes: Processes) -> None:
+    """Refuse more processes than there are cells to train on."""
+    with processes.agreeing():
+        if not trained.any():
+            raise DescriptionError(
+                f"process {processes.rank + 1} of {processes.size} has no cell to train on; use fewer "
+                "processes."
+            )
 
 
 def refuse_steps(name: str, days: Any) -> None:
@@ -136,10 +179,11 @@ def refuse_steps(name: str, days: Any) -> None:
         )
 
 
-def _counted(flow: np.ndarray, warmup: int, cells: np.ndarray, held: np.ndarray) -> np.ndarray:
+def _counted(
+    counted: np.ndarray, there: np.ndarray, warmup: int, cells: np.ndarray, held: np.ndarray
+) -> np.ndarray:
     """Which cells have streamflow that counts, (cell,); those that have it in the warm-up only are named."""
-    counted = np.isfinite(flow[warmup:]).any(axis=0)
-    early = np.isfinite(flow).any(axis=0) & ~counted
+    early = there & ~counted
     if not (counted & ~held).any():
         where = " that is not held out" if held.any() else ""
         when = f"after the {warmup} days of warm-up" if (early & ~held).any() else "of the period"
@@ -169,9 +213,9 @@ def _left_out(number: int) -> str:
     return "it is left out" if number == 1 else f"these {number} cells are left out"
 
 
-def _warn_of_weak(data: TrainingData) -> None:
+def _warn_of_weak(data: TrainingData, processes: Processes) -> None:
     """Name the cells of which the observations say too little; see :func:`bounded_variance`."""
-    few, flat = few_and_flat(data.observed)
+    few, flat = processes.of_all(data.own, np.stack(few_and_flat(data.observed)))
     names = np.asarray(data.names, dtype=object)
     for weak, what in ((few, "too few observations"), (flat, "streamflow that hardly varies")):
         if weak.any():
@@ -193,39 +237,41 @@ def check_length(days: int, protocol: Protocol) -> None:
 
 def _of_period(
     later: Inputs,
-    gauged: np.ndarray,
-    cells: np.ndarray,
+    own: np.ndarray,
     data: TrainingData,
     protocol: Protocol,
     validation: Any,
     missing: str,
+    processes: Processes,
 ) -> ValidationData:
-    """Validation data: the cells that are trained on, on other days."""
+    """Validation data: the cells ``own`` that are trained on here, on other days."""
     from .loop.arrays import ValidationData
 
-    observed = later.observed
-    _check_memory([*later.forcing.values(), observed])
-    flow = _flat(observed, later.space)
+    with processes.agreeing():
+        _check_memory([*later.forcing.values(), later.observed], processes)
+        flow = series_of(later.observed, later.space, own)
     counted = select_days(later.ds, validation).indexes["time"]
     flow[: max(protocol.warmup, len(flow) - len(counted))] = np.nan
-    chosen = gauged & np.isfinite(flow).any(axis=0)
-    if not chosen.any():
+    chosen = np.isfinite(flow).any(axis=0)
+    if not processes.any(bool(chosen.any())):
         raise MissingObservationError(
             "observed streamflow is missing on every day of the validation period, after its warm-up, in "
             "every cell that is trained on; choose another period."
         )
-    chosen, arrays = _checked_forcing(later, flow, _judging(flow, chosen), cells, missing)
-    if not chosen.any():
+    chosen = np.flatnonzero(_judging(flow, processes))
+    kept, arrays = _checked_forcing(later, flow[:, chosen], own[chosen], missing, processes)
+    chosen = chosen[kept]
+    if not processes.any(bool(chosen.size)):
         raise MissingForcingError(
             "forcing is missing on some day of the validation period, or of its warm-up, in every cell that "
             "is trained on; choose another period."
         )
-    places = np.flatnonzero(chosen[gauged])
+    places = data.own[chosen]
     return ValidationData(
         arrays,
         data.attributes[places],
         flow[:, chosen],
-        _window(data.forcing, protocol)[:, places],
+        _window(data.forcing, protocol)[:, chosen],
         places,
         days_of_year(later.ds.indexes["time"]),
     )
@@ -234,28 +280,28 @@ def _of_period(
 def _of_cells(
     period: Inputs,
     flow: np.ndarray,
-    held: np.ndarray,
     forcing: np.ndarray,
     static: np.ndarray,
     protocol: Protocol,
+    processes: Processes,
 ) -> ValidationData:
-    """Validation data: cells that are not trained on, in the training period; ``forcing`` is theirs."""
+    """Validation data: cells that are not trained on, in the training period."""
     from .loop.arrays import ValidationData
 
     flow = flow.copy()
     flow[: protocol.warmup] = np.nan
-    chosen = _judging(flow, held)
-    forcing = forcing[:, chosen[held]]
+    chosen = _judging(flow, processes)
+    forcing = forcing[:, chosen]
     places = np.full(int(chosen.sum()), -1)
     days = days_of_year(period.ds.indexes["time"])
     return ValidationData(forcing, static[chosen], flow[:, chosen], _window(forcing, protocol), places, days)
 
 
-def _judging(flow: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """The chosen cells whose streamflow varies, (cell,): others have no NSE to judge by."""
+def _judging(flow: np.ndarray, processes: Processes) -> np.ndarray:
+    """The cells whose streamflow varies, (cell,): others have no NSE to judge by."""
     with np.errstate(invalid="ignore"):
-        varies = chosen & (np.fmax.reduce(flow, axis=0) > np.fmin.reduce(flow, axis=0))
-    if not varies.any():
+        varies = np.fmax.reduce(flow, axis=0) > np.fmin.reduce(flow, axis=0)
+    if not processes.any(bool(varies.any())):
         raise MissingObservationError(
             "observed streamflow of the validation is constant, or a single value, in every cell, so that "
             "there is no NSE to judge by; choose a longer period, or other cells."
@@ -305,42 +351,42 @@ def _held_out(inputs: Inputs, validation: Validation | None, spec: Spec) -> np.n
 
 
 def _checked_forcing(
-    inputs: Inputs, flow: np.ndarray, chosen: np.ndarray, cells: np.ndarray, missing: str
+    inputs: Inputs, flow: np.ndarray, places: np.ndarray, missing: str, processes: Processes
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Forcing of the chosen cells, after a check of all values.
+    """Forcing of the cells at ``places``, after a check of all values; ``flow`` is theirs.
 
     Returns
     -------
-    chosen : array of bool, (cell,)
-        Without those that lack forcing, if ``missing`` is "drop"; a warning names them.
-    forcing : array, (time, chosen cell, forcing)
+    kept : array of bool, (cell,)
+        False for those that lack forcing, if ``missing`` is "drop"; a warning names them.
+    forcing : array, (time, kept cell, forcing)
     """
-    arrays = {name: _flat(array, inputs.space)[:, chosen] for name, array in inputs.forcing.items()}
+    cells = np.asarray(inputs.cell_names, dtype=object)[places]
+    with processes.agreeing():
+        arrays = {name: series_of(array, inputs.space, places) for name, array in inputs.forcing.items()}
+    kept = np.ones(len(places), dtype=bool)
     if missing == "drop":
-        whole = ~np.any([np.isnan(array).any(axis=0) for array in arrays.values()], axis=0)
-        if not whole.all():
-            warn(
-                f"forcing is missing in {_named(cells[chosen][~whole])}; "
-                f"{_left_out(int((~whole).sum()))} (missing='drop')."
-            )
-        arrays = {name: array[:, whole] for name, array in arrays.items()}
-        chosen = chosen.copy()
-        chosen[chosen] = whole
-    names, times = tuple(cells[chosen]), inputs.ds["time"].values
-    by_cell = {name: array.T for name, array in arrays.items()}
-    as_given = {name: each.of(chosen) for name, each in stated(inputs).items()}
-    faults = range_faults("streamflow", flow[:, chosen].T, times, names, stated=as_given.get("streamflow"))
-    faults |= forcing_faults(
-        by_cell, times, names, called=inputs.called, derived=inputs.derived, stated=as_given
-    )
-    raise_faults(faults.values())
-    return chosen, np.stack(list(arrays.values()), axis=-1)
+        kept = ~np.any([np.isnan(array).any(axis=0) for array in arrays.values()], axis=0)
+        lacking = [name for part in processes.gathered(cells[~kept]) for name in part]
+        if lacking:
+            warn(f"forcing is missing in {_named(lacking)}; {_left_out(len(lacking))} (missing='drop').")
+        arrays = {name: array[:, kept] for name, array in arrays.items()}
+    with processes.agreeing():
+        names, times = tuple(cells[kept]), inputs.ds["time"].values
+        by_cell = {name: array.T for name, array in arrays.items()}
+        as_given = {name: each.of(places[kept]) for name, each in stated(inputs).items()}
+        faults = range_faults("streamflow", flow[:, kept].T, times, names, stated=as_given.get("streamflow"))
+        faults |= forcing_faults(
+            by_cell, times, names, called=inputs.called, derived=inputs.derived, stated=as_given
+        )
+        raise_faults(faults.values())
+    return kept, np.stack(list(arrays.values()), axis=-1)
 
 
-def _check_memory(arrays: Sequence[xr.DataArray]) -> None:
+def _check_memory(arrays: Sequence[xr.DataArray], processes: Processes) -> None:
     import psutil
 
-    needed = sum(4 * array.size for array in arrays) * _COPIES
+    needed = sum(4 * array.size for array in arrays) * _COPIES / processes.size
     available = psutil.virtual_memory().available
     if needed > available:
         raise MemoryLimitError(
@@ -350,9 +396,3 @@ def _check_memory(arrays: Sequence[xr.DataArray]) -> None:
             "free. Select fewer days, time=slice(...), or fewer cells, ds.isel(...): those with observed "
             "streamflow are enough."
         )
-
-
-def _flat(array: xr.DataArray, space: Space) -> np.ndarray:
-    """Values as float32, (time, cell)."""
-    values = array.transpose("time", *space).values.astype("float32")
-    return values.reshape(values.shape[0], -1)

@@ -15,15 +15,18 @@ import xarray as xr
 
 from .._version import __version__
 from ..conventions.attributes import VERSION_KEY
-from ..errors import CheckpointError, DescriptionError, StoreError, warn
+from ..errors import DescriptionError, warn
 from ..inputs.resolve import Inputs, inputs_of
 from ..models.attribute_ranges import attribute_facts
 from ..models.model import Model, history_dataset
 from ..models.specs import DeltaHBV, Spec, check_spec
 from ..support.checksums import sha256
-from ..support.paths import local_path
 from .data import Validation, training_arrays
+from .distributed.cluster import fit_on_cluster
+from .distributed.group import processes_now
 from .ensemble import check_client, checkpoint_folder, fit_in_turn, fit_side_by_side, member_seeds
+from .keeping import checkpoints_in, interval, keeper_of
+from .processes import Processes
 from .rivers import of_cells, rivers_of
 
 if TYPE_CHECKING:
@@ -109,6 +112,7 @@ def fit(
     **changes: Any,
 ) -> Model | Ensemble:
     """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
+    given = {name: value for name, value in locals().items() if name not in ("data", "changes")} | changes
     if isinstance(spec, Model):
         start = spec if start is None else start
         spec = spec.description
@@ -125,13 +129,15 @@ def fit(
     spec = replace(spec, dropout=protocol.dropout)
     members = None if seeds is None else member_seeds(seeds, seed)
     check_client(client, "member")
+    folder = checkpoints_in(checkpoint, resume)
+    every = interval(checkpoint_every, folder)
     if client is not None and members is None:
-        raise DescriptionError(
-            "client is given without seeds: a cluster trains the members of an ensemble, but a single model "
-            "is trained here; give seeds=5, or no client."
-        )
-    folder = _folder(checkpoint, resume)
-    every = _every(checkpoint_every, folder)
+        _refuse_rivers(rivers)
+        again = partial(fit, **given | {"client": None, "checkpoint": folder, "resume": None})
+        most = inputs_of(data, spec.forcing).cell_count
+        return fit_on_cluster(client, again, data, most, progress, folder is not None)
+    processes = processes_now()
+    device = processes.device(device)
     device = torch_device(device) if client is None else device  # each worker decides by itself
     if isinstance(spec, DeltaHBV):
         _warn_of_dynamic(spec)
@@ -139,14 +145,16 @@ def fit(
     if through is None:
         inputs = inputs_of(data, spec.forcing, target=str(target))
     else:
+        if processes.together:
+            _refuse_rivers(rivers)
         through.check(spec, protocol, validation, missing)
         inputs, reaches = through.prepared(data, spec, time, protocol.warmup)
     learned, judged, model, days = training_arrays(
-        inputs, spec, attributes, time, protocol, validation, missing, start
+        inputs, spec, attributes, time, protocol, validation, missing, start, processes
     )
     if through is not None:
         learned = of_cells(reaches, inputs, learned)
-    cells = learned.observed.shape[1]
+    cells = learned.cells
     if spec.network == "constant":
         protocol = for_constant(protocol, changes, cells, len(days), rivers=through is not None)
     protocol = protocol.for_data(cells, len(days))
@@ -159,11 +167,19 @@ def fit(
 
     train = partial(_fit_seed, model, protocol, device, folder, every, begin)
     if members is None:
-        keeper = None if folder is None else _keeper(folder, every)
+        keeper = None if folder is None else keeper_of(folder, every)
         return _fit_one(model, learned, judged, protocol, device, progress, keeper, begin)
     if client is not None:
         return fit_side_by_side(client, members, partial(train, progress=False), (learned, judged), progress)
     return fit_in_turn(members, lambda number: train((learned, judged), number, progress=progress))
+
+
+def _refuse_rivers(rivers: RiverNetwork | None) -> None:
+    if rivers is not None:
+        raise DescriptionError(
+            "a training through rivers needs all cells in one process, and several would share them here; "
+            "leave out client."
+        )
 
 
 def _fit_seed(
@@ -180,7 +196,7 @@ def _fit_seed(
 ) -> Model:
     """Train the ensemble member with this seed."""
     own = checkpoint_folder(folder, seed)
-    keeper = None if own is None else _keeper(own, every)
+    keeper = None if own is None else keeper_of(own, every)
     return _fit_one(model, *data, replace(protocol, seed=seed), device, progress, keeper, begin)
 
 
@@ -229,30 +245,6 @@ def _start(model: Model, start: Model, frozen: tuple[str, ...]) -> Start:
     return Start(dict(start.weights), tuple(known.get(name, -1) for name in model.attributes), frozen)
 
 
-def _folder(checkpoint: str | os.PathLike[str] | None, resume: str | os.PathLike[str] | None) -> Path | None:
-    """Folder of the checkpoints, or None."""
-    given, resumed = (
-        None if each is None else _local(each, name)
-        for name, each in (("checkpoint", checkpoint), ("resume", resume))
-    )
-    if resumed is None:
-        return given
-    folder = resumed
-    if given is not None and given != folder:
-        raise DescriptionError(
-            f"checkpoint is {str(checkpoint)!r} and resume is {str(folder)!r}; expected one of them: a "
-            "resumed training keeps its checkpoints in their folder."
-        )
-    from .loop.checkpoint import CHECKPOINT_FILE
-
-    if not any(folder.rglob(CHECKPOINT_FILE)):
-        raise CheckpointError(
-            f"{folder} has no checkpoint to resume from; expected the folder of an earlier "
-            "fit(..., checkpoint=folder)."
-        )
-    return folder
-
-
 def _fit_one(
     model: Model,
     data: TrainingData,
@@ -269,6 +261,7 @@ def _fit_one(
     from .loop.checkpoint import identity_of
     from .loop.process import lstm_precision
 
+    processes = processes_now()
     device, spec = torch_device(device), model.description
     precise = lstm_precision(protocol.precision, device, spec.hidden) if spec.regional else "float32"
     protocol = replace(protocol, precision=precise)
@@ -276,14 +269,14 @@ def _fit_one(
     if keeper is not None:
         more = {"attributes": list(model.attributes), "period": model.training["period"]}
         more |= {name: model.training[name] for name in ("start", "frozen") if name in model.training}
-        identity = identity_of(model.description, protocol, data, judged, more)
+        identity = identity_of(model.description, protocol, data, judged, more, processes)
     trained = module.train(
-        model.description, data, protocol, device, progress, judged, keeper, identity, begin
+        model.description, data, protocol, device, progress, judged, keeper, identity, begin, processes
     )
     training = {
         **model.training,
-        "cells": data.observed.shape[1],
-        **_data_facts(data),
+        "cells": data.cells,
+        **_data_facts(data, processes),
         **protocol.to_dict(),
         **trained.facts,
         "last_loss": _last_finite(trained.history["loss"]),
@@ -303,11 +296,11 @@ def _fit_one(
     return replace(model, weights=trained.weights, training=training, history=history)
 
 
-def _data_facts(data: TrainingData) -> dict[str, Any]:
+def _data_facts(data: TrainingData, processes: Processes) -> dict[str, Any]:
     """Checksum of the training data, and the names of the cells unless there are too many."""
     from .loop.checkpoint import fingerprints
 
-    text = " ".join(f"{name} {value}" for name, value in fingerprints(data).items())
+    text = " ".join(f"{name} {value}" for name, value in fingerprints(data, processes).items())
     facts: dict[str, Any] = {"data_sha256": sha256(text)}
     return facts | ({"basins": list(data.names)} if len(data.names) <= _NAMED else {})
 
@@ -315,37 +308,6 @@ def _data_facts(data: TrainingData) -> dict[str, Any]:
 def _last_finite(values: Sequence[float]) -> float | None:
     finite = [value for value in values if np.isfinite(value)]
     return float(finite[-1]) if finite else None
-
-
-def _local(folder: str | os.PathLike[str], name: str) -> Path:
-    try:
-        return local_path(folder, name)
-    except (StoreError, TypeError) as error:
-        raise CheckpointError(str(error)) from error
-
-
-def _every(every: int | datetime.timedelta | None, folder: Path | None) -> int | datetime.timedelta | None:
-    if every is None:
-        return None
-    if folder is None:
-        raise DescriptionError(
-            "checkpoint_every is given without checkpoint; name a folder: checkpoint='folder'."
-        )
-    if isinstance(every, datetime.timedelta) and every > datetime.timedelta(0):
-        return every
-    if isinstance(every, int | np.integer) and not isinstance(every, bool) and every >= 1:
-        return int(every)
-    raise DescriptionError(
-        f"checkpoint_every is {every!r}; expected a number of iterations or a datetime.timedelta."
-    )
-
-
-def _keeper(folder: Path, every: int | datetime.timedelta | None) -> Checkpoint:
-    from .loop.checkpoint import Checkpoint
-
-    if isinstance(every, datetime.timedelta):
-        return Checkpoint(folder, seconds=every.total_seconds())
-    return Checkpoint(folder, every=every)
 
 
 def _warn_of_dynamic(spec: DeltaHBV) -> None:

@@ -281,12 +281,10 @@ def test_members_as_tasks_of_a_cluster(ensembles: dict[str, Ensemble], tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"seed-{seed}" for seed in SEEDS)
 
 
-def test_a_cluster_is_for_the_members_of_an_ensemble() -> None:
-    """One model is trained where the data are."""
+def test_a_cluster_is_a_client() -> None:
+    """Nothing else."""
     with pytest.raises(DescriptionError, match="client is str"):
         train("constant", client="tcp://")
-    with pytest.raises(DescriptionError, match="without seeds"):
-        train("constant", seeds=None, client=_NoClient())
 
 
 class _NoClient:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,6 +34,21 @@ def same(first: Model, second: Model) -> None:
     """Weights and history agree to the last bit, except for seconds."""
     assert first.hash == second.hash
     xr.testing.assert_identical(first.history.drop_vars("seconds"), second.history.drop_vars("seconds"))
+
+
+class LostOnce:
+    """The paper's loss, in which the second process of a training kills itself, once."""
+
+    def __init__(self, marker: Path, call: int) -> None:
+        self.marker, self.call, self.count = marker, call, 0
+
+    def __call__(self, simulated: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+        """Loss."""
+        self.count += 1
+        if self.count == self.call and torch.distributed.get_rank() == 1 and not self.marker.exists():
+            self.marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return paper_loss(simulated, observed)
 
 
 class Trouble:

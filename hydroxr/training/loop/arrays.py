@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,9 @@ class TrainingData:
         Date of each day, for messages.
     rivers : RiverData, optional
         If given, its gauges are learned from instead, and ``observed`` is of the gauge next below each cell.
+    places : array of int, (own,), optional
+        Where several processes train together: the cells that ``forcing`` and ``observed`` have. Attributes
+        and names are of all cells. Default: all.
     """
 
     forcing: np.ndarray
@@ -69,6 +73,17 @@ class TrainingData:
     names: tuple[str, ...] = ()
     days: np.ndarray = field(default_factory=lambda: np.empty(0))
     rivers: RiverData | None = None
+    places: np.ndarray | None = None
+
+    @property
+    def cells(self) -> int:
+        """Number of cells that are trained on, by all processes."""
+        return len(self.attributes)
+
+    @property
+    def own(self) -> np.ndarray:
+        """The cells that ``forcing`` and ``observed`` have."""
+        return np.arange(self.cells) if self.places is None else self.places
 
     @property
     def learned(self) -> TrainingData | RiverData:
@@ -101,3 +116,22 @@ class ValidationData:
     window: np.ndarray
     places: np.ndarray
     days_of_year: np.ndarray
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of a training.
+
+    Parameters
+    ----------
+    weights : dict of array
+        Weights and normalisation of the network, or ``logits`` of constant parameters.
+    history : dict of list
+        One entry per iteration; ``validation_nse`` is NaN in iterations without validation.
+    facts : dict
+        For the model's provenance: iterations done, the iteration of these weights, and more.
+    """
+
+    weights: dict[str, np.ndarray]
+    history: dict[str, list[Any]]
+    facts: dict[str, Any]

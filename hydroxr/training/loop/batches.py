@@ -21,6 +21,7 @@ from ...physics.rivers.routing import Reaches, route
 from ...physics.rivers.scheme import DAY, make_scheme
 from ...physics.rivers.topology import routing_order, upstream_of
 from ...physics.simulation import simulate_tensors
+from ..processes import ALONE, Processes
 from .arrays import RiverData
 from .modules import ConstantParameters, GivesParameters, processes_of
 from .protocol import Protocol
@@ -122,7 +123,12 @@ def batch_streamflow(
 
 @torch.no_grad()
 def begin_with_best(
-    module: ConstantParameters, forcing: Tensor, observed: Tensor, protocol: Protocol
+    module: ConstantParameters,
+    forcing: Tensor,
+    observed: Tensor,
+    protocol: Protocol,
+    own: np.ndarray | None = None,
+    processes: Processes = ALONE,
 ) -> None:
     """Give each cell the best of ``protocol.draws`` random sets of parameters; components lie around it.
 
@@ -136,17 +142,27 @@ def begin_with_best(
     observed : Tensor, (time, cell)
         mm/day, NaN where missing.
     protocol : Protocol
+    own : array of int, (cell,), optional
+        The cells that forcing and streamflow are of, where other processes have others; all draw alike.
+    processes : Processes
     """
     single = replace(module.description, components=1)
-    n_days, n_cells = observed.shape
-    best = forcing.new_full((n_cells, single.size), 0.5)
-    least = forcing.new_full((n_cells,), torch.inf)
-    for cells in torch.arange(n_cells, device=forcing.device).split(max(1, _AT_ONCE // n_days)):
+    n_days, n_cells = len(observed), len(module.logits)
+    own = np.arange(n_cells) if own is None else own
+    row = torch.full((n_cells,), -1, device=forcing.device)
+    row[torch.from_numpy(own)] = torch.arange(len(own), device=forcing.device)
+    best = forcing.new_full((len(own), single.size), 0.5)
+    least = forcing.new_full((len(own),), torch.inf)
+    for group in row.split(max(1, _AT_ONCE // n_days)):
+        cells = group[group >= 0]
         days = observed[protocol.warmup :, cells]
-        together = min(_TOGETHER, max(1, _AT_ONCE // (n_days * len(cells))))
+        together = min(_TOGETHER, max(1, _AT_ONCE // (n_days * len(group))))
         for first in range(0, protocol.draws, together):
             rounds = min(together, protocol.draws - first)
-            drawn = forcing.new_empty(rounds, len(cells), single.size).uniform_(_EDGE, 1.0 - _EDGE)
+            drawn = forcing.new_empty(rounds, len(group), single.size).uniform_(_EDGE, 1.0 - _EDGE)
+            drawn = drawn[:, group >= 0]
+            if not len(cells):
+                continue
             if first:  # every other one lies near the best so far
                 drawn[::2] = (best[cells] + _NEAR * (drawn[::2] - 0.5)).clamp(_EDGE, 1.0 - _EDGE)
             parameters = to_parameters(torch.logit(drawn).flatten(0, 1), single)
@@ -159,6 +175,8 @@ def begin_with_best(
             better = error < least[cells]
             least[cells[better]] = error[better]
             best[cells[better]] = drawn[at, torch.arange(len(cells), device=at.device)][better]
+    found = torch.from_numpy(processes.of_all(own, best.cpu().numpy().T)).T
+    best = found.contiguous().to(forcing)
     widths = torch.tensor(list(module.description.widths.values()), device=best.device)
     weights = torch.tensor([name == WEIGHT for name in single.parameters], device=best.device)
     centre = torch.logit(best.where(~weights, 0.5)).repeat_interleave(widths, 1)

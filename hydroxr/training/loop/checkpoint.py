@@ -25,6 +25,7 @@ from ...errors import CheckpointError, StoreError
 from ...models.specs import Spec
 from ...support.atomic import only_writer, try_writing, write_whole
 from ...support.checksums import sha256
+from ..processes import ALONE, Processes
 from .arrays import RiverData, TrainingData, ValidationData
 from .protocol import Protocol
 
@@ -170,22 +171,29 @@ def identity_of(
     data: TrainingData,
     validation: ValidationData | None,
     more: Mapping[str, Any],
+    processes: Processes = ALONE,
 ) -> dict[str, Any]:
     """Everything that a training depends on; the keys are the names that an error message shows."""
     out: dict[str, Any] = {f"model {name}": value for name, value in description.to_dict().items()}
     out |= {name: value for name, value in protocol.identity().items() if name != "preset"}
-    out |= {f"data {name}": value for name, value in fingerprints(data).items()}
+    out |= {f"data {name}": value for name, value in fingerprints(data, processes).items()}
     if validation is not None:
-        out |= {f"validation {name}": value for name, value in fingerprints(validation).items()}
+        out |= {f"validation {name}": value for name, value in fingerprints(validation, processes).items()}
+    if processes.together:
+        out["trained by"] = "several processes"
     return out | dict(more)
 
 
-def fingerprints(data: TrainingData | ValidationData | RiverData) -> dict[str, str]:
+def fingerprints(
+    data: TrainingData | ValidationData | RiverData, processes: Processes = ALONE
+) -> dict[str, str]:
     """SHA-256 of each array of the data, shortened; equal for all trainings with the same data."""
+    if processes.together and not isinstance(data, RiverData):
+        return _of_cells(data, processes)
     out = {}
     for field in fields(data):
         value = getattr(data, field.name)
-        if value is None:
+        if value is None or (field.name == "places" and isinstance(data, TrainingData)):
             continue
         if isinstance(value, RiverData):
             value = fingerprints(value).items()
@@ -196,6 +204,20 @@ def fingerprints(data: TrainingData | ValidationData | RiverData) -> dict[str, s
             checksum = sha256("\n".join(map(str, value)))
         out[field.name] = checksum[:16]
     return out
+
+
+def _of_cells(data: TrainingData | ValidationData, processes: Processes) -> dict[str, str]:
+    """One checksum of all cells, whichever process has them."""
+    trains = isinstance(data, TrainingData)
+    numbers = data.own if isinstance(data, TrainingData) else data.places
+    static = data.attributes[numbers] if trains else data.attributes
+    own = [
+        sha256(str(number), *(np.ascontiguousarray(part).tobytes() for part in parts))
+        for number, *parts in zip(numbers, static, data.observed.T, data.forcing.swapaxes(0, 1), strict=True)
+    ]
+    cells = sorted(each for part in processes.gathered(own) for each in part)
+    named = [*map(str, data.names), *map(str, data.days)] if isinstance(data, TrainingData) else []
+    return {"cells": sha256("\n".join([*named, *cells]))[:16]}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..processes import Processes
 from .arrays import TrainingData
 from .protocol import Protocol
 
@@ -22,9 +23,12 @@ class Attempt(Interface):
     data: TrainingData
     total: int
     skipped_in_row: int
+    processes: Processes
 
     @property
     def iteration(self) -> int: ...
+
+    def owned(self, cells: np.ndarray) -> np.ndarray: ...
 
     def simulate(
         self, cells: np.ndarray, starts: np.ndarray
@@ -75,9 +79,11 @@ def _bad_windows(training: Attempt, cells: np.ndarray, starts: np.ndarray) -> tu
         return "the loss is", everywhere
     wanted = [value for value in parameters.values() if value.requires_grad]
     gradients = torch.autograd.grad(output, wanted, gradient, allow_unused=True) if wanted else ()
+    own = torch.as_tensor(training.owned(cells))
     for value in gradients:
-        if value is not None:
+        if value is not None and len(own):
             # (batch,), (batch, component) or (time, batch, component)
             of_cell = value.movedim(1, 0) if value.ndim == 3 else value
-            bad = bad | ~torch.isfinite(of_cell.reshape(len(cells), -1)).all(1)
+            bad[own] |= ~torch.isfinite(of_cell.reshape(len(own), -1)).all(1)
+    bad = torch.stack(training.processes.gathered(bad.cpu())).any(0)
     return "the gradient of the loss is", bad if bad.any() else everywhere

@@ -14,6 +14,7 @@ from ...models.specs import DeltaHBV, LSTMStreamflow, Spec
 from ...models.streamflow_network import StreamflowNetwork
 from ...physics.rivers.learnt import RiverParameters
 from ...physics.runoff_network import RunoffNetwork
+from ..processes import ALONE, Processes
 from .arrays import TrainingData
 from .protocol import Protocol
 
@@ -40,7 +41,9 @@ GivesParameters = ConstantParameters | FilterNetwork | ParameterNetwork
 Trainable = GivesParameters | StreamflowNetwork
 
 
-def make_module(description: Spec, data: TrainingData, least: float = 0.0) -> Trainable:
+def make_module(
+    description: Spec, data: TrainingData, least: float = 0.0, processes: Processes = ALONE
+) -> Trainable:
     """The module to train, with random weights and the normalisation of the training data.
 
     ``least`` is the protocol's ``least_deviation``.
@@ -49,18 +52,18 @@ def make_module(description: Spec, data: TrainingData, least: float = 0.0) -> Tr
     forcing, attributes = torch.from_numpy(data.forcing), torch.from_numpy(data.attributes)
     if isinstance(description, LSTMStreamflow):
         lstm = StreamflowNetwork(description, attributes.shape[1])
-        lstm.set_normalisation(forcing, attributes, least)
-        lstm.set_target(torch.from_numpy(data.observed), least)
+        lstm.set_normalisation(forcing, attributes, least, processes.moments)
+        lstm.set_target(torch.from_numpy(data.observed), least, processes.moments)
         return lstm
     module: GivesParameters
     if description.network == "constant":
-        module = ConstantParameters(description, data.forcing.shape[1])
+        module = ConstantParameters(description, data.cells)
     else:
         if description.reads_window:
             module = ParameterNetwork(description, attributes.shape[1])
         else:
-            module = FilterNetwork(description, attributes.shape[1], data.forcing.shape[1])
-        module.set_normalisation(forcing, attributes, least)
+            module = FilterNetwork(description, attributes.shape[1], data.cells)
+        module.set_normalisation(forcing, attributes, least, processes.moments)
     if module.runoff is not None:
         module.runoff.imitate_equation()
     if data.rivers is not None:

@@ -46,6 +46,15 @@ def own_settings(device: str) -> Iterator[None]:
 
 
 @contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Seed torch's random numbers inside the block, and restore the caller's afterwards."""
+    on_gpu = torch.device(device).type == "cuda"
+    with torch.random.fork_rng([torch.device(device)] if on_gpu else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
 def kept_memory() -> Iterator[None]:
     """Let the C library keep freed memory for the next tensors; give it back to the system at the end.
 

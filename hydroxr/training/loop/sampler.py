@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ class WindowSampler:
         Days that count in the loss, and days of warm-up before them.
     seed : int
         The same seed gives the same draws.
+    of_all : function, optional
+        Gives values of all cells, (first day, space), where ``observed`` has some of them.
     balanced : bool
         Whether each batch has as many windows of one cell as of another, give or take one.
 
@@ -40,12 +43,13 @@ class WindowSampler:
         warmup: int,
         seed: int,
         balanced: bool = False,
+        of_all: Callable[[np.ndarray], np.ndarray] = np.asarray,
     ) -> None:
         n_days = observed.shape[0]
         counts = np.cumsum(np.isfinite(observed), axis=0, dtype=np.int32)
         counts = np.concatenate([np.zeros_like(counts[:1]), counts])
         first = np.arange(n_days - warmup - window + 1)
-        has_any = counts[first + warmup + window] > counts[first + warmup]  # (first day, space)
+        has_any = of_all(counts[first + warmup + window] > counts[first + warmup])  # (first day, space)
         self._cells = np.flatnonzero(has_any.any(axis=0))
         self._has_any = has_any
         self._batch = batch

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from ...models.filter_network import FilterNetwork
 from ...models.parameter_network import RegionalNetwork
 from ...models.specs import Spec
 from ...models.streamflow_network import StreamflowNetwork
+from ..processes import ALONE, Processes
 from ..start import Start, adopt
-from .arrays import RiverData, TrainingData, ValidationData
+from .arrays import RiverData, Trained, TrainingData, ValidationData
 from .batches import (
     at_gauges,
     batch_output,
@@ -34,6 +36,7 @@ from .checkpoint import optimizer_tensors, restore_optimizer
 from .failures import describe_failure
 from .losses import make_loss
 from .modules import ConstantParameters, make_module, make_optimizer
+from .process import seeded
 from .protocol import Protocol
 from .sampler import WindowSampler
 from .validation import median_nse
@@ -43,26 +46,6 @@ MOST_SKIPPED = 10  # batches in a row without a finite gradient that end a train
 HISTORY = ("loss", "learning_rate", "seconds", "skipped")
 
 Held = Callable[[], AbstractContextManager[Any]]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The result of a training.
-
-    Parameters
-    ----------
-    weights : dict of array
-        Weights and normalisation of the network, or ``logits`` of constant parameters.
-    history : dict of list
-        One entry per iteration, see :data:`HISTORY`; ``validation_nse`` is NaN in iterations without
-        validation.
-    facts : dict
-        For the model's provenance: iterations done, the iteration of these weights, and more.
-    """
-
-    weights: dict[str, np.ndarray]
-    history: dict[str, list[Any]]
-    facts: dict[str, Any]
 
 
 class Training:
@@ -76,29 +59,32 @@ class Training:
         device: str,
         validation: ValidationData | None,
         start: Start | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         assert protocol.iterations is not None
+        self.processes = processes
         self.protocol, self.data, self.device, self.validation = protocol, data, device, validation
         self.total = protocol.iterations
         with seeded(protocol.seed, device):
-            self.module = make_module(description, data, protocol.least_deviation).to(device).train()
+            self.module = make_module(description, data, protocol.least_deviation, processes)
+            self.module.to(device).train()
             if protocol.draws and isinstance(self.module, ConstantParameters):
-                forcing, flow = (
-                    torch.from_numpy(array).to(device) for array in (data.forcing, data.observed)
-                )
-                begin_with_best(self.module, forcing, flow, protocol)
+                of_own = (torch.from_numpy(array).to(device) for array in (data.forcing, data.observed))
+                begin_with_best(self.module, *of_own, protocol, data.own, processes)
         if start is not None:
             adopt(self.module, start, torch.from_numpy(data.attributes).to(device))
         if isinstance(self.module, RegionalNetwork) and protocol.precision == "bfloat16":
             self.module.lstm_dtype = torch.bfloat16
         observed, rivers = data.learned.observed, data.rivers
+        of_all = partial(processes.of_all, np.arange(observed.shape[1]) if rivers else data.own)
         self.sampler = WindowSampler(
             observed,
-            batch=protocol.batch if rivers is None else max(1, protocol.batch // data.observed.shape[1]),
+            batch=protocol.batch if rivers is None else max(1, protocol.batch // data.cells),
             window=protocol.window,
             warmup=protocol.warmup,
             seed=protocol.seed,
             balanced=isinstance(self.module, ConstantParameters) or rivers is not None,
+            of_all=of_all,
         )
         if self.sampler.is_empty:
             raise MissingObservationError(
@@ -108,8 +94,10 @@ class Training:
         self.forcing = torch.from_numpy(data.forcing).to(device)
         self.attributes = torch.from_numpy(data.attributes).to(device)
         self.features = self._features()
+        self.row = np.full(data.cells, -1)  # of each cell among the own ones
+        self.row[data.own] = np.arange(len(data.own))
         self.observed = torch.from_numpy(observed).to(device)
-        self.variance = torch.from_numpy(bounded_variance(observed)).float().to(device)
+        self.variance = torch.from_numpy(bounded_variance(observed, of_all)).float().to(device)
         self.days = torch.arange(protocol.warmup + protocol.window, device=device)[:, None]
         self.loss = make_loss(protocol.loss)
         self.optimizer = make_optimizer(self.module, protocol)
@@ -168,6 +156,7 @@ class Training:
         loss = self.loss_of(cells, starts)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.processes.add_gradients(self.module.parameters())
         clip = self.protocol.clip
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), torch.inf if clip is None else clip)
         # The only point where the host waits for the device.
@@ -214,28 +203,52 @@ class Training:
     def simulate(self, cells: np.ndarray, starts: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Observed and simulated streamflow of a batch, both (window, batch), and its parameters.
 
-        An LSTM gives normalised streamflow and has no parameters. With rivers ``cells`` are gauges.
+        An LSTM gives normalised streamflow and has no parameters. With rivers ``cells`` are gauges. Of
+        several processes each simulates its own cells, and has parameters of these alone.
         """
         if self.data.rivers is not None:
             return self._through_rivers(self.data.rivers, cells, starts)
-        places = self._indices(cells)
+        if not self.processes.together:
+            return self._simulated(cells, starts)
+        number, own = len(cells), self.owned(cells)
+        # A process without a window simulates one that nobody sees, to draw as many random numbers.
+        seen, own = len(own), own if len(own) else np.zeros(1, dtype=int)
+        cells, starts = (cells[own], starts[own]) if seen else (self.data.own[:1], np.zeros(1, dtype=int))
+        part = (number, self._indices(own))
+        observed, output, parameters = self._simulated(cells, starts, part)
+        columns = part[1][:seen]
+        observed, output = self.processes.whole([observed[:, :seen], output[:, :seen]], columns, number)
+        return observed, output, parameters
+
+    def owned(self, cells: np.ndarray) -> np.ndarray:
+        """Which windows of a batch this process simulates."""
+        return np.flatnonzero(self.row[cells] >= 0)
+
+    def _simulated(
+        self, cells: np.ndarray, starts: np.ndarray, part: tuple[int, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """As :meth:`simulate`, of own cells, which are ``part`` of a batch: its size and their columns."""
+        places = self._indices(self.row[cells])
         rows = self.days + self._indices(starts)
-        forcing = self.forcing[rows, places]
         observed = self.observed[rows[self.protocol.warmup :], places]
         if isinstance(self.module, StreamflowNetwork):
-            attributes = self._attributes(places)
+            attributes = self._attributes(self._indices(cells), part)
+            forcing = self.forcing[rows, places]
             return observed, batch_output(self.module, forcing, attributes, self.protocol), {}
-        streamflow, parameters = self._streamflow(rows, places, self.protocol)
+        streamflow, parameters = self._streamflow(rows, cells, self.protocol, part)
         return observed, streamflow, parameters
 
     def _streamflow(
-        self, rows: Tensor, places: Tensor, protocol: Protocol
+        self, rows: Tensor, cells: np.ndarray, protocol: Protocol, part: tuple[int, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Streamflow of a δ model, and its parameters."""
         assert not isinstance(self.module, StreamflowNetwork)
-        forcing = self.forcing[rows, places]
-        features = None if self.features is None else self.features[block_days(rows), places]
-        parameters = batch_parameters(self.module, forcing, self._attributes(places), places, features)
+        if isinstance(self.module, FilterNetwork):
+            self.module.part = part
+        places, own = self._indices(cells), self._indices(self.row[cells])
+        forcing = self.forcing[rows, own]
+        features = None if self.features is None else self.features[block_days(rows), own]
+        parameters = batch_parameters(self.module, forcing, self._attributes(places, part), places, features)
         return batch_streamflow(self.module, forcing, parameters, protocol), dict(parameters)
 
     def _through_rivers(
@@ -248,8 +261,8 @@ class Training:
         windows = [np.flatnonzero(starts == start) for start in np.unique(starts)]
         cells = [cells_above(rivers, gauges[window]) for window in windows]
         first = np.repeat([starts[window[0]] for window in windows], [len(some) for some in cells])
-        places, days = self._indices(np.concatenate(cells)), self.days + self._indices(first)
-        flow, _ = self._streamflow(days, places, replace(self.protocol, warmup=0))
+        days = self.days + self._indices(first)
+        flow, _ = self._streamflow(days, np.concatenate(cells), replace(self.protocol, warmup=0))
         parts = flow.split([len(some) for some in cells], dim=1)
         found = [
             at_gauges(module, rivers, gauges[window], some, part)
@@ -258,13 +271,15 @@ class Training:
         order = np.argsort(np.concatenate(windows))
         return observed, torch.cat(found, 1)[self.protocol.warmup :, self._indices(order)], {}
 
-    def _attributes(self, places: Tensor) -> Tensor:
+    def _attributes(self, places: Tensor, part: tuple[int, Tensor] | None = None) -> Tensor:
         """The attributes of a batch, (batch, attribute), with the noise of the protocol."""
         attributes = self.attributes[places]
         noise = self.protocol.attribute_noise
         if not noise or isinstance(self.module, ConstantParameters):
             return attributes
-        return attributes + noise * self.module.attribute_std * torch.randn_like(attributes)
+        number, columns = (len(attributes), slice(None)) if part is None else part
+        drawn = torch.randn(number, attributes.shape[1], device=attributes.device)[columns]
+        return attributes + noise * self.module.attribute_std * drawn
 
     def _features(self) -> Tensor | None:
         """A filter network's inputs on all days: computed once from the whole record, not for each window."""
@@ -283,7 +298,7 @@ class Training:
         if self.validation is None:
             return
         due = self.iteration % self.protocol.validate_every == 0 or self.iteration == self.total
-        score = median_nse(self.module, self.validation, self.device) if due else np.nan
+        score = median_nse(self.module, self.validation, self.device, self.processes) if due else np.nan
         with held(), self._updating():
             if due:
                 self.stale += 1
@@ -371,12 +386,3 @@ class Training:
         missing = {name: self.iteration - len(values) for name, values in self.history.items()}
         history = {name: values + [np.nan] * missing[name] for name, values in self.history.items()}
         return Trained(arrays, history, facts)
-
-
-@contextmanager
-def seeded(seed: int, device: str) -> Iterator[None]:
-    """Seed torch's random numbers inside the block, and restore the caller's afterwards."""
-    on_gpu = torch.device(device).type == "cuda"
-    with torch.random.fork_rng([torch.device(device)] if on_gpu else []):
-        torch.manual_seed(seed)
-        yield

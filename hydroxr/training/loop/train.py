@@ -17,12 +17,13 @@ from ...models.specs import Spec
 from ...physics.threads import without_subnormals
 from ...support.interrupts import ONE_TRAINING, Interrupts
 from ...support.progress import progress_bar
+from ..processes import ALONE, Processes
 from ..start import Start
-from .arrays import TrainingData, ValidationData
+from .arrays import Trained, TrainingData, ValidationData
 from .checkpoint import Checkpoint
-from .process import free_cores, kept_memory, own_settings
+from .process import free_cores, kept_memory, own_settings, seeded
 from .protocol import Protocol
-from .session import Trained, Training, seeded
+from .session import Training
 
 
 def train(
@@ -35,6 +36,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     identity: dict[str, Any] | None = None,
     start: Start | None = None,
+    processes: Processes = ALONE,
 ) -> Trained:
     """Train a model.
 
@@ -56,6 +58,8 @@ def train(
         :func:`~hydroxr.training.loop.checkpoint.identity_of`.
     start : Start, optional
         Weights to begin from; default: random ones.
+    processes : Processes
+        Those that train together; the first writes the checkpoint.
 
     Returns
     -------
@@ -71,9 +75,11 @@ def train(
     KeyboardInterrupt
         If it is interrupted before the first iteration is done, or twice.
     """
+    keeper = checkpoint if processes.is_first else None
     with ExitStack() as stack:
-        if checkpoint is not None:
-            stack.enter_context(checkpoint.reserved())
+        with processes.agreeing():
+            if keeper is not None:
+                stack.enter_context(keeper.reserved())
         for context in (
             ONE_TRAINING,
             own_settings(device),
@@ -81,14 +87,17 @@ def train(
             seeded(protocol.seed, device),
         ):
             stack.enter_context(context)
-        training = Training(description, data, protocol, device, validation, start)
-        if checkpoint is not None:
-            checkpoint.check_space(training.snapshot(identity)[0])
+        training = Training(description, data, protocol, device, validation, start, processes)
         with kept_memory(), Interrupts() as interrupts, without_subnormals():
-            found = None if checkpoint is None else checkpoint.read(identity or {})
+            found = None
+            with processes.agreeing():
+                if keeper is not None:
+                    keeper.check_space(training.snapshot(identity)[0])
+                    found = keeper.read(identity or {})
+            found = processes.gathered(found)[0]
             if checkpoint is not None and found is not None:
                 restore_checked(training, checkpoint, *found)
-            _run(training, interrupts, checkpoint, identity, progress)
+            _run(training, interrupts, keeper, identity, progress and processes.is_first)
         return training.result()
 
 
@@ -113,13 +122,14 @@ def _run(
                     training.step(interrupts.held)
                 training.validate_if_due(interrupts.held)
             except KeyboardInterrupt:
-                if interrupts.is_second() or training.is_torn:
+                if interrupts.is_second() or training.is_torn or training.processes.together:
                     raise
                 training.rewind(*before)
                 break
             bar.set_postfix_str(training.shown, refresh=False)
             bar.update(training.iteration - before[0])
-            if interrupts.asked:
+            training.processes.tell(training.iteration, training.total, training.shown)
+            if training.processes.any(interrupts.asked):
                 break
             if checkpoint is not None and checkpoint.is_due(training.iteration) and not training.is_done:
                 _keep(training, checkpoint, identity)

@@ -14,13 +14,14 @@ from ...models.parameter_network import ParameterNetwork, RegionalNetwork, numbe
 from ...models.streamflow_network import StreamflowNetwork
 from ...physics.arguments import arrange_parameters, empty_state
 from ...physics.simulation import simulate_tensors
+from ..processes import ALONE, Processes
 from .arrays import ValidationData
 from .modules import ConstantParameters, Trainable, processes_of
 
 _BUDGET = 200e6  # bytes of working memory
 
 
-def median_nse(module: Trainable, data: ValidationData, device: str) -> float:
+def median_nse(module: Trainable, data: ValidationData, device: str, processes: Processes = ALONE) -> float:
     """Median NSE of simulated streamflow over the cells; leaves the module in training mode.
 
     Cells with constant observations have no NSE. The result is -inf if no cell has one.
@@ -31,7 +32,8 @@ def median_nse(module: Trainable, data: ValidationData, device: str) -> float:
             parts = [simulate_piece(module, data, piece, device) for piece in _pieces(module, data)]
     finally:
         module.train()
-    scores = nse(np.concatenate(parts, axis=1), data.observed)
+    own = nse(np.concatenate(parts, axis=1), data.observed) if parts else np.empty(0)
+    scores = np.concatenate(processes.gathered(own))
     if np.isnan(scores).all():
         return -np.inf
     return float(np.nanmedian(scores))
