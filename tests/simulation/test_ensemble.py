@@ -287,10 +287,6 @@ def test_a_cluster_is_a_client() -> None:
         train("constant", client="tcp://")
 
 
-class _NoClient:
-    submit = scatter = None
-
-
 def test_a_worker_decides_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client without a GPU says nothing of the machines that train."""
     told = {}

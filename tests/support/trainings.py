@@ -45,7 +45,7 @@ class LostOnce:
     def __call__(self, simulated: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
         """Loss."""
         self.count += 1
-        if self.count == self.call and torch.distributed.get_rank() == 1 and not self.marker.exists():
+        if self.count == self.call and not self.marker.exists() and torch.distributed.get_rank() == 1:
             self.marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return paper_loss(simulated, observed)

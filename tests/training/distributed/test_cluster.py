@@ -108,7 +108,7 @@ def test_a_lost_worker_ends_a_step_and_not_the_training(client: Client, tmp_path
     keep = {"checkpoint": tmp_path / "run", "checkpoint_every": 2}
     with pytest.warns(HydroxrWarning, match="a worker was lost; the training goes on from the last"):
         two = ds.hbv.fit(FILTERS, **options, **keep, client=client)
-    alike(ds.hbv.fit(FILTERS, **options), two)
+    alike(ds.hbv.fit(FILTERS, **OPTIONS | {"loss": "paper"}), two)
     assert two.training["iterations_done"] == 5
     again = ds.hbv.fit(FILTERS, **options, **keep, client=client)
     assert again.hash == two.hash
@@ -126,4 +126,4 @@ def test_torchrun_trains_as_one_process(tmp_path: Path) -> None:
     models = [hx.load_model(tmp_path / str(rank)) for rank in (0, 1)]
     assert models[0] == models[1]
     alike(gaps().hbv.fit(FILTERS, **OPTIONS), models[0])
-    assert done.stderr.count("5/5") == 1
+    assert done.stderr.count("| 0/5") == 1
