@@ -69,8 +69,10 @@ class Training:
             self.module = make_module(description, data, protocol.least_deviation, processes)
             self.module.to(device).train()
             if protocol.draws and isinstance(self.module, ConstantParameters):
-                of_own = (torch.from_numpy(array).to(device) for array in (data.forcing, data.observed))
-                begin_with_best(self.module, *of_own, protocol, data.own, processes)
+                forcing, flow = (
+                    torch.from_numpy(array).to(device) for array in (data.forcing, data.observed)
+                )
+                begin_with_best(self.module, forcing, flow, protocol, data.own, processes)
         if start is not None:
             adopt(self.module, start, torch.from_numpy(data.attributes).to(device))
         if isinstance(self.module, RegionalNetwork) and protocol.precision == "bfloat16":

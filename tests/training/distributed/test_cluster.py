@@ -26,7 +26,7 @@ FILTERS = hx.DeltaHBV(
 )
 # With the default loss, which has a root (low flows) and a term of each window (KGE).
 KINDS: dict[str, tuple[hx.DeltaHBV | hx.LSTMStreamflow, dict[str, Any]]] = {
-    "constant": (hx.DeltaHBV(components=2, network="constant"), {"loss": "nse"}),
+    "constant": (hx.DeltaHBV(components=2, network="constant"), {"loss": "nse", "draws": 60}),
     "filters": (FILTERS, {"attribute_noise": 0.2, "validation": LATER, "validate_every": 2}),
     "network": (hx.DeltaHBV(components=2, hidden=4, network="lstm"), {"validation": [30], "batch": 1}),
     "streamflow": (hx.LSTMStreamflow(hidden=4, forcing=("prcp", "tmean")), {"loss": "transformed"}),
