@@ -18,6 +18,11 @@ OWN = {
     "ungauged": _UNGAUGED,
     "gauged": replace(_UNGAUGED, gauge_offsets=True),
     "gauged-corrected": replace(_UNGAUGED, gauge_offsets=True, precipitation_correction=True),
+    "mlp-rise": DeltaHBV(component_weights=True, component_routing=True, capillary_rise=True),
+    "ungauged-rise": replace(_UNGAUGED, capillary_rise=True),
+    "gauged-rise": replace(
+        _UNGAUGED, dynamic=("BETA", "BETAET", "K0"), gauge_offsets=True, capillary_rise=True
+    ),
 }
 # Variable that divides the cells into folds; None: no folds.
 ENSEMBLE = "ensemble"

@@ -28,7 +28,7 @@ from ..threads import share
 _TILE = 16  # slabs that fit into the first-level cache of a core
 _BLOCK = 128  # slabs that fit into the second-level cache, with their weather and series
 _PARTS = 8  # blocks at least, if there are enough cells, for threads to share
-_FEW = 32  # vectors of cells below which a partly empty one matters
+_FEW = 4  # vectors of cells below which a partly empty one matters
 
 _FORCING = ("precipitation", "temperature", "potential evapotranspiration")
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}

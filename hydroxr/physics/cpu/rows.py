@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import binding, ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ...support.compiled import inlined
 
-LANES = 8  # numbers per row; in float32 they fill a 256-bit register
+# Numbers per row. In float32 they fill a register of 512 bits where the processor has them, else of 256.
+LANES = 16 if binding.get_host_cpu_features().get("avx512f") else 8
 
 # Each function loads a whole row before it stores any of it: the compiler cannot know that source and
 # target do not overlap.
