@@ -149,7 +149,8 @@ def _places(inputs: Inputs, numbers: np.ndarray) -> dict[str, np.ndarray]:
         if set(array.dims) <= set(inputs.space):
             sizes = {dim: inputs.ds.sizes[dim] for dim in inputs.space}
             whole = array.variable.set_dims({**sizes, **array.sizes}).transpose(*inputs.space)
-            out[name] = whole.values.ravel()[numbers].astype(float)
+            values = whole.values.ravel()[numbers].astype(float)
+            out[name] = np.where(np.abs(values) > (90.0 if name == "lat" else np.inf), np.nan, values)
     return out
 
 

@@ -2,8 +2,8 @@
 
 They count after the names and standard names of :mod:`hydroxr.conventions.variables`, in any case of
 letters. Sources are the file layouts of CAMELS-GB, -CH, -DE, -AUS, -BR, -CL, -DK and -FR, LamaH-CE,
-Caravan, ERA5-Land, Daymet, gridMET, NLDAS-2, E-OBS and CMIP6, and of the package AquaFetch. ERA5's
-potential evaporation ('pev') is not among them: it is negative, and far above that of other data sets.
+Caravan, ERA5-Land, Daymet, gridMET, NLDAS-2, E-OBS and CMIP6, of PRMS and of the package AquaFetch.
+ERA5's potential evaporation ('pev') is not among them: it is negative, and far above that of other data sets.
 """
 
 from __future__ import annotations
@@ -120,11 +120,13 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "drainage_area",
         "basin_area",
         "drain_sqkm",  # GAGES-II
+        "hru_area",  # PRMS
     ),
     "lat": (
         "gauge_lat",  # CAMELS, Caravan
         "lat_outlet",  # CAMELS-AUS
         "sit_latitude",  # CAMELS-FR
+        "hru_lat",  # PRMS
     ),
 }
 

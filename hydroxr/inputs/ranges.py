@@ -338,7 +338,8 @@ def range_faults(
     if not wrong.any():
         return {}
     places = Places.of(wrong, values, times, cells)
-    what = f"{row.long_name} ({called or repr(name)})"
+    title = "observed streamflow" if name == "streamflow" else row.long_name
+    what = f"{title} ({called or repr(name)})"
     first = int(np.argmax(wrong)) // wrong.shape[1]
     code = None if stated is None else stated.code(places.value, first)
     kind, advice = _meaning(name, values, wrong, code)

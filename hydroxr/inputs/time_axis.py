@@ -60,7 +60,8 @@ def check_time(data: xr.Dataset | xr.DataArray, what: str = "the Dataset") -> No
         usual = float(np.median(steps))
         if abs(usual - 1.0) > _JITTER:
             remedy = _TO_DAYS if usual < 1.0 else "Take daily data: to resample these would invent days."
-            raise TimeAxisError(f"'time' has steps of {usual:g} days; expected daily values. {remedy}")
+            step = f"{24 * usual:g} hours" if usual < 1.0 else f"{usual:g} days"
+            raise TimeAxisError(f"'time' has steps of {step}; expected daily values. {remedy}")
         before, after, first, last = (str(index[place])[:10] for place in (wrong[0], wrong[0] + 1, 0, -1))
         more = f" ({len(wrong)} gaps in all)" if len(wrong) > 1 else ""
         raise TimeAxisError(
@@ -90,7 +91,9 @@ def _check_dates(index: pd.Index) -> None:
         raise TimeAxisError("'time' holds dates of several calendars; expected one: xr.date_range(...).")
     else:
         zoned = len(index) > 0 and getattr(index[0], "tzinfo", None) is not None
-        found = f"holds {'dates with a time zone' if zoned else 'text'} ({index.dtype}), such as {index[0]!r}"
+        kind = "text" if isinstance(index[0], str) else "objects"
+        kind = "dates with a time zone" if zoned else kind
+        found = f"holds {kind} ({index.dtype}), such as {index[0]!r}"
         call = f"pd.to_datetime(ds.indexes['time']{', utc=True).tz_localize(None' if zoned else ''})"
         wanted = "dates"
     raise TimeAxisError(f"'time' {found}; expected {wanted}: ds.assign_coords(time={call}).")

@@ -151,3 +151,14 @@ def test_what_a_table_lacks_is_told(tmp_path: Path) -> None:
     for reader in (hx.open_catchments, hx.open_forcing):
         with pytest.raises(DataFileError, match=r"hx\.open_table"):
             reader(path)
+
+
+def test_short_names_and_places_within(tmp_path: Path) -> None:
+    """P and T by their units; latitude as a column; columns without a value are left out."""
+    table = frame().rename(columns={"prcp": "P", "tmean": "T", "pet": "PET", "streamflow": "Q"})
+    table.assign(latitude=45.5, Flag=np.nan).to_csv(tmp_path / "a.csv")
+    units = {"P": "mm/day", "T": "degC", "PET": "mm/day", "Q": "mm/day"}
+    ds = hx.open_table(tmp_path / "a.csv", units)
+    expected = hx.open_table({"a": frame()}, UNITS, lat={"a": 45.5})
+    xr.testing.assert_equal(ds, expected)
+    assert "Flag" in ds.attrs["comment"]

@@ -34,6 +34,8 @@ _SERIES = (
     *(name for name in WEATHER if name != "elevation"),
 )
 _HEADER = re.compile(r"(.*\S)\s*[(\[]\s*([^()\[\]]*?)\s*[)\]]\s*")  # Precipitation (mm/day), Q [m3/s]
+_SHORT = {"p": ("prcp", "water flux"), "t": ("tmean", "temperature")}  # P (mm/day), T (degC)
+_PLACED = {"lat": ("lat", "latitude"), "lon": ("lon", "longitude")}  # columns with one value per gauge
 _COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 _PLACES = {"lat": ATTRS["lat"], "lon": ATTRS["lon"], "area": {"long_name": "catchment area", "units": "km2"}}
 
@@ -110,13 +112,12 @@ def open_table(
         labels = frame[basin].astype(str) if basin in frame else pd.Series(own, frame.index)
         for label, rows in labels.groupby(labels, sort=False).groups.items():
             parts.append(_gauge(str(label), series.loc[rows], pd.DatetimeIndex(days.loc[rows])))
-    ds = _whole(parts)
-    ds = _located(ds, {"lat": lat, "lon": lon, "area": area})
+    ds = _located(_whole(parts), {"lat": lat, "lon": lon, "area": area})
     ds = _in_units(ds, stated | dict(units or {}))
     title = f"Table{'s' if len(frames) > 1 else ''} of {', '.join([*frames][:3])}"
     ds.attrs = {"title": title + (" and others" if len(frames) > 3 else "")}
     if left_out:
-        ds.attrs["comment"] = f"columns of text that are left out: {', '.join(left_out)}"
+        ds.attrs["comment"] = f"columns of text, or empty, that are left out: {', '.join(left_out)}"
     return ds
 
 
@@ -207,6 +208,9 @@ def _numbers(
             text.append(str(name))
             continue
         numbers = column.to_numpy(dtype=float, na_value=np.nan)
+        if not np.isfinite(numbers).any() and not _plays_a_role(str(name)):
+            text.append(str(name))
+            continue
         out[name] = np.where(np.isin(numbers, codes), np.nan, numbers)
     return pd.DataFrame(out, index=frame.index), text
 
@@ -245,6 +249,12 @@ def _whole(parts: list[xr.Dataset]) -> xr.Dataset:
 
 def _located(ds: xr.Dataset, given: Mapping[str, float | Mapping[str, float] | None]) -> xr.Dataset:
     gauges = [str(each) for each in ds["basin"].values]
+    given = dict(given)
+    for name, spelled in _PLACED.items():
+        for column in [each for each in ds.data_vars if str(each).lower() in spelled]:
+            of_gauge = ds[column].mean("time").to_series().to_dict()
+            ds = ds.drop_vars([column])
+            given[name] = of_gauge if given[name] is None else given[name]
     for name, value in given.items():
         if value is None:
             continue
@@ -273,6 +283,11 @@ def _in_units(ds: xr.Dataset, units: Mapping[str, str]) -> xr.Dataset:
             f"units has {absent[0]!r}, and there is no such column of numbers; expected one of "
             f"{', '.join(map(repr, map(str, ds.data_vars)))}."
         )
+    for column in [str(each) for each in ds.data_vars]:
+        short, quantity = _SHORT.get(column.lower(), ("", None))
+        if short and quantity_of(units.get(column, "")) == quantity and Inputs(ds).name(short) is None:
+            ds = ds.rename({column: short})
+            units = {**units, short: units[column]}
     for name in ds.data_vars:
         ds[name].attrs.setdefault("long_name", f"{name}, a column of the table")
         if name in units:
