@@ -197,7 +197,8 @@ class TrainingMethods:
         start : Model, optional
             A regional model with the same description, to begin from instead of random weights. Attributes
             may be others, by default those of it that the Dataset has: what it knows by name counts as
-            before, what is new has no effect at first. Its offsets of gauges are left behind.
+            before, what is new has no effect at first. Offsets of gauges go on where a cell has the label and
+            the attributes of one of its training.
         frozen : sequence of str
             Parts of ``start`` to hold, by the beginning of their names: ``"static"`` and ``"decode"`` (from
             attributes to parameters), ``"read"`` and ``"depart"`` (dynamic parameters).

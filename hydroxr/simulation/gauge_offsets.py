@@ -6,6 +6,8 @@ data set.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
@@ -51,6 +53,33 @@ def offset_rows(attributes: xr.DataArray, model: Model, ds: xr.Dataset, space: S
         output_dtypes=[np.dtype("int32")],
     )
     return out.transpose(*space)
+
+
+def known_cells(attributes: np.ndarray, names: Sequence[str], cells: xr.Dataset, model: Model) -> np.ndarray:
+    """:func:`offset_rows` of cells that another model is to be trained on, ``(cell,)``.
+
+    Parameters
+    ----------
+    attributes : array, (cell, attribute)
+        In the units and with the categories of ``model``.
+    names : sequence of str
+        Of these attributes.
+    cells : Dataset
+        Labels, with one dimension.
+    model : Model
+    """
+    rows = np.full(len(attributes), -1)
+    if not has_offsets(model) or len(cells.sizes) != 1:
+        return rows
+    for_model = np.full((len(attributes), len(model.attributes)), np.nan)
+    for place, name in enumerate(model.attributes):
+        if name in names:
+            for_model[:, place] = attributes[:, list(names).index(name)]
+    space = tuple(cells.sizes)
+    found: np.ndarray = offset_rows(
+        xr.DataArray(for_model, dims=(*space, "attribute")), model, cells, space
+    ).values
+    return found
 
 
 def _by_label(model: Model, ds: xr.Dataset, space: Space) -> xr.DataArray:

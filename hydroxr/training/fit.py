@@ -163,7 +163,7 @@ def fit(
     facts |= {} if through is None else {"rivers": through.facts()}
     begun = {} if start is None else {"start": start.hash, "frozen": list(parts)}
     model = replace(model, training={"period": period, "days": len(days), **begun, **facts})
-    begin = None if start is None else _start(model, start, parts)
+    begin = None if start is None else _start(model, start, parts, learned)
 
     train = partial(_fit_seed, model, protocol, device, folder, every, begin)
     if members is None:
@@ -233,8 +233,12 @@ def _check_start(spec: Spec, start: Model | None, frozen: tuple[str, ...]) -> No
         )
 
 
-def _start(model: Model, start: Model, frozen: tuple[str, ...]) -> Start:
-    """The weights to begin from, and which attributes they know: those of one name and kind."""
+def _start(model: Model, start: Model, frozen: tuple[str, ...], data: TrainingData) -> Start:
+    """The weights to begin from, and which attributes and cells they know.
+
+    Attributes are known by name and kind, cells by label and attributes.
+    """
+    from ..simulation.gauge_offsets import known_cells
     from .start import Start
 
     known = {
@@ -242,7 +246,9 @@ def _start(model: Model, start: Model, frozen: tuple[str, ...]) -> Start:
         for place, name in enumerate(start.attributes)
         if (name in start.categories) == (name in model.categories)
     }
-    return Start(dict(start.weights), tuple(known.get(name, -1) for name in model.attributes), frozen)
+    rows = known_cells(data.attributes, model.attributes, model.cells, start)
+    places = tuple(known.get(name, -1) for name in model.attributes)
+    return Start(dict(start.weights), places, rows, frozen)
 
 
 def _fit_one(

@@ -17,7 +17,7 @@ from ..models.model import RIVERS
 # Layers that read attributes, in their last columns.
 _READ_ATTRIBUTES = ("static.0.weight", "read.weight", "encode.weight")
 _OF_ATTRIBUTES = ("attribute_mean", "attribute_std")
-_OF_CELLS = ("offsets", "offset_attributes")  # those of other cells
+_OFFSETS, _OF_OTHER_CELLS = "offsets", "offset_attributes"
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,15 @@ class Start:
         Of a model with the same layers.
     places : tuple of int
         For each attribute of the new model its place among those of the weights; -1 if they do not know it.
+    rows : array of int, (space,)
+        For each training cell its place among the offsets of the weights; -1 if they do not know it.
     frozen : tuple of str
         Parts that the training does not change, by the beginning of their names.
     """
 
     weights: Mapping[str, np.ndarray]
     places: tuple[int, ...]
+    rows: np.ndarray
     frozen: tuple[str, ...] = ()
 
 
@@ -63,7 +66,12 @@ def adopt(module: nn.Module, start: Start, attributes: Tensor) -> None:
     state = module.state_dict()
     fresh = {name: own.clone() for name, own in state.items()}
     for name, own in state.items():
-        if name in _OF_CELLS or name.startswith(RIVERS):  # K and X begin with those of the network
+        if name == _OF_OTHER_CELLS or name.startswith(RIVERS):  # K and X begin with those of the network
+            continue
+        if name == _OFFSETS:
+            cells = np.flatnonzero(start.rows >= 0)
+            if len(cells):
+                own[cells] = torch.as_tensor(start.weights[name][start.rows[cells]]).to(own)
             continue
         old = torch.as_tensor(np.array(start.weights[name])).to(own)
         if name in _OF_ATTRIBUTES:

@@ -98,6 +98,20 @@ def test_offsets_of_other_cells_are_left_behind(others: xr.Dataset) -> None:
     np.testing.assert_allclose(flow(others, plain), flow(others, start, offsets=False), rtol=1e-4, atol=1e-6)
 
 
+def test_offsets_of_known_cells_go_on() -> None:
+    """By label, in any order; a cell of another label, or with other attributes, begins without."""
+    ds = make_dataset()
+    start = ds.hbv.fit(OFFSETS, **FIT | {"iterations": 5})
+    assert abs(start.weights["offsets"]).max(1).min() > 1e-6
+    some = ds.isel(basin=[2, 0, 1]).copy(deep=True)
+    some["elev_mean"][1] += 500.0
+    some = some.assign_coords(basin=[30, 10, 21]).drop_vars("basin_id")
+    moved = some.hbv.fit(start, **STILL)
+    expected = [start.weights["offsets"][2], 0 * start.weights["offsets"][0], 0 * start.weights["offsets"][0]]
+    np.testing.assert_allclose(moved.weights["offsets"], expected, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(flow(some, moved), flow(some, start), rtol=1e-4, atol=1e-6)
+
+
 def test_what_does_not_fit_is_refused(others: xr.Dataset, start: Model, tmp_path: Path) -> None:
     with pytest.raises(DescriptionError, match=r"components.* differ"):
         others.hbv.fit(hx.DeltaHBV(components=3, hidden=4), start=start, **FIT)
