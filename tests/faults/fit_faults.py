@@ -48,6 +48,8 @@ OPTIONS: dict[str, Any] = {
     "device": "cpu",
 }
 
+_MOST = 10  # kills of one training; then it is left alone
+
 
 def apart(work: Callable[[], object], delay: float | None = None) -> bool:
     """Work in a process of its own, killed after a while; whether it was still at work."""
@@ -85,7 +87,7 @@ def same(one: Path, other: Path) -> bool:
 
 
 def try_kills(number: int, folder: Path, seed: int, iterations: int = 40) -> Counter[str]:
-    """Kill trainings of every kind in turn, each until it comes to its end."""
+    """Kill trainings of every kind in turn, each until it comes to its end, or was killed often enough."""
     rng, counts = random.Random(seed), Counter[str]()
     ds = make_dataset(150, 6)
 
@@ -108,7 +110,8 @@ def try_kills(number: int, folder: Path, seed: int, iterations: int = 40) -> Cou
     while counts["killed"] < number:
         kind = rng.choice([*KINDS])
         work, kills = partial(train, kind, place), 0
-        while counts["killed"] < number and apart(work, rng.uniform(0, longest[kind])):
+        # A machine that others have slowed down since may never come to a checkpoint in time.
+        while kills < _MOST and counts["killed"] < number and apart(work, rng.uniform(0, longest[kind])):
             counts["killed"] += 1
             kills += 1
         if not (place / "model").exists():
