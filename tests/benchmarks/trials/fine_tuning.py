@@ -6,7 +6,7 @@ five of them are missing. From these basins a model is trained from scratch, or 
 It is judged on 1981-1985, in the basins that it was trained on and in the other basins of the region. The
 test years, 1995 to 2010, are not read. A repeated call goes on; ``--table`` prints the results so far.
 
-    python tests/benchmarks/fine_tuning.py --data camels_us_daymet.nc --out fine_tuning
+    python tests/benchmarks/trials/fine_tuning.py --data camels_us_daymet.nc --out fine_tuning
 """
 
 from __future__ import annotations
