@@ -3,7 +3,7 @@
 The test years, 1995 to 2010, are not read. Each variant is one training and leaves a JSON file in ``--out``;
 a repeated call trains only what is missing. ``--table`` prints the results so far.
 
-    python tests/benchmarks/trials/choose_settings.py --data camels_us_daymet.nc --out choice dn-bt-gt dropout-0.3
+    python tests/benchmarks/trials/choose_settings.py --data camels.nc --out choice dn-bt-gt dropout-0.3
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from hydroxr.models.model import Model
+from tests.support.cluster import local_client
 from tests.support.labelled import make_dataset
 from tests.support.trainings import KINDS, LATER, fit
 
@@ -45,6 +46,17 @@ def test_a_validation_on_a_gpu_is_that_of_a_cpu() -> None:
     cpu, gpu = both("filters", validation=LATER, validate_every=1)
     name = "validation_nse"
     np.testing.assert_allclose(gpu.history[name], cpu.history[name], rtol=1e-3, atol=1e-3)
+
+
+@needs_gpu
+@pytest.mark.parametrize("workers", [1, 2])
+def test_processes_on_one_gpu_train_as_a_cpu(workers: int) -> None:
+    """One process that has the GPU to itself, and two that share it."""
+    ds = make_dataset()
+    cpu = fit(ds, "filters", device="cpu", **SAME)
+    with local_client(workers) as client:
+        gpu = fit(ds, "filters", device="cuda", client=client, **SAME)
+    np.testing.assert_allclose(gpu.history["loss"], cpu.history["loss"], rtol=1e-3)
 
 
 @pytest.mark.skipif(ON_GPU, reason="there is a GPU")
