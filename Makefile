@@ -83,12 +83,14 @@ test-faults: export OMP_NUM_THREADS=1
 test-faults: $(MADE)  ## kill writers and trainings, damage stores and models, fill disks, in great number
 	$(BIN)/python tests/faults/model_faults.py $(MODEL_FAULTS)
 	$(BIN)/python tests/faults/fit_faults.py $(FIT_FAULTS)
+	$(BIN)/python tests/faults/together_faults.py $(TOGETHER_FAULTS)
 	$(BIN)/python tests/faults/store_faults.py $(FAULTS)
 	$(BIN)/python tests/faults/cluster_faults.py $(CLUSTER_FAULTS)
 
 bench: $(MADE)  ## time the physics and a training iteration
 	$(BIN)/python tests/benchmarks/bench_physics.py
 	$(BIN)/python tests/benchmarks/bench_training.py
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/clusters/bench_together.py
 
 # Two worker processes and some 20 GB of disk; smaller: make bench-scale SCALE="--cells 1000 --years 2"
 bench-scale: $(MADE)  ## time a continent and its memory

@@ -386,7 +386,7 @@ def _checked_forcing(
 def _check_memory(arrays: Sequence[xr.DataArray], processes: Processes) -> None:
     import psutil
 
-    needed = sum(4 * array.size for array in arrays) * _COPIES / processes.size
+    needed = sum(4 * array.size for array in arrays) * _COPIES * processes.on_machine / processes.size
     available = psutil.virtual_memory().available
     if needed > available:
         raise MemoryLimitError(
@@ -394,5 +394,5 @@ def _check_memory(arrays: Sequence[xr.DataArray], processes: Processes) -> None:
             f"{arrays[0].sizes['time']} days, "
             f"{arrays[0].size // max(arrays[0].sizes['time'], 1)} cells), and {available / 1e9:.1f} GB are "
             "free. Select fewer days, time=slice(...), or fewer cells, ds.isel(...): those with observed "
-            "streamflow are enough."
+            "streamflow are enough. Or share the cells among several machines: client=..."
         )

@@ -27,6 +27,7 @@ class Processes:
     """
 
     together: ClassVar[bool] = False  # whether there may be others
+    on_machine = 1  # how many of them share the memory of this machine
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size

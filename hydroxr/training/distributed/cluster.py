@@ -163,14 +163,13 @@ class _Attempt:
         bar.set_postfix_str(shown)
 
     def _result(self) -> tuple[Model, list[str]] | None:
-        from .group import LostProcessError
-
-        errors = [future.exception() for future in self.futures if future.status == "error"]
-        for error in errors:
-            if not isinstance(error, LostProcessError):
-                raise error
-        whole = not errors and all(future.status == "finished" for future in self.futures)
-        return self.futures[0].result() if whole else None
+        for future in self.futures:
+            if future.status == "error":
+                raise future.exception()
+        if not all(future.status == "finished" for future in self.futures):
+            return None
+        results = self.client.gather(self.futures)
+        return None if None in results else results[0]
 
     def _there(self) -> list[str]:
         known = _machines(self.client)
@@ -227,8 +226,20 @@ def _stop(token: str) -> None:
     _stores.pop(token, None)
 
 
-def _take_part(train: Callable[[Any], Model], data: Any, seat: Seat) -> tuple[Model | None, list[str]]:
-    """Train with the others; the model, and what was warned of, from the first process alone."""
+def _take_part(train: Callable[[Any], Model], data: Any, seat: Seat) -> tuple[Model | None, list[str]] | None:
+    """Train with the others; the first process gives the model and what was warned of.
+
+    None says that another process was lost; an error would fill the logs.
+    """
+    from .group import LostProcessError
+
+    try:
+        return _trained(train, data, seat)
+    except LostProcessError:
+        return None
+
+
+def _trained(train: Callable[[Any], Model], data: Any, seat: Seat) -> tuple[Model | None, list[str]]:
     import dask
     import torch.distributed as dist
 

@@ -98,12 +98,14 @@ def test_there_are_no_more_processes_than_cells(client: Client, ds: xr.Dataset) 
         ds.isel(basin=[1]).hbv.fit(spec, **OPTIONS, client=client),
     )
     ds["streamflow"][1:] = np.nan
+    client.wait_for_workers(2, timeout=300)
     with pytest.raises(DescriptionError, match="use fewer processes"):
         ds.hbv.fit(spec, **OPTIONS, client=client)
 
 
 def test_a_lost_worker_ends_a_step_and_not_the_training(client: Client, tmp_path: Path) -> None:
     """The others go on from the last checkpoint, to what an undisturbed training gives."""
+    client.wait_for_workers(2, timeout=300)
     ds, options = gaps(), OPTIONS | {"loss": LostOnce(tmp_path / "lost", 4)}
     keep = {"checkpoint": tmp_path / "run", "checkpoint_every": 2}
     with pytest.warns(HydroxrWarning, match="a worker was lost; the training goes on from the last"):
