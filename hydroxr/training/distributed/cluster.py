@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .group import Desk
 
 _LOOK = 1.0  # seconds between looks at the workers
+_GLANCE = 0.05  # seconds between looks whether all have come
 _FRUITLESS = 3  # attempts in a row that come no further than those before
 _PATIENCE = 600  # seconds until a worker comes where there is none
 _JOIN = datetime.timedelta(minutes=1)  # until the store of the first process answers
@@ -104,6 +106,7 @@ class _Attempt:
     token: str = field(default_factory=lambda: uuid4().hex)
     futures: list[Any] = field(default_factory=list)
     iteration: int = -1
+    told_of_loss: bool = False
 
     def run(
         self, train: Callable[[Any], Model], data: Any, interrupts: Interrupts, bar: Any
@@ -150,6 +153,9 @@ class _Attempt:
             wait(left, timeout=_LOOK)
             return True
         there = self._there()
+        if len(there) < len(self.addresses) and not self.told_of_loss:
+            self.told_of_loss = True
+            self.client.run(_stop, self.token, workers=there)  # some may wait for it to come
         pairs = zip(self.futures, self.addresses, strict=True)
         return all(future.done() or address not in there for future, address in pairs)
 
@@ -254,6 +260,10 @@ def _trained(train: Callable[[Any], Model], data: Any, seat: Seat) -> tuple[Mode
                 store = _stores.get(seat.token) or dist.TCPStore(seat.host, seat.port, timeout=_JOIN)
                 if store.add(f"seat {seat.rank}", 1) > 1:
                     raise RuntimeError("another process took its place")
+                while not store.check([f"seat {rank}" for rank in range(seat.size)]):
+                    if desk.stop:
+                        raise RuntimeError("another one was lost before it came")
+                    time.sleep(_GLANCE)
             except RuntimeError as error:
                 raise LostProcessError(f"the first process cannot be reached: {error}") from error
             group.join(store)
