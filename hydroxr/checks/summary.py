@@ -83,7 +83,7 @@ def summarise(inputs: Inputs, arrays: Mapping[str, xr.DataArray], land: np.ndarr
     times, names = inputs.ds["time"].values, np.asarray(inputs.cell_names, dtype=object)
     parts: dict[str, list[Statistics]] = {}
     faults: Faults = {}
-    crossed, seen, as_given = 0, [], stated(inputs)
+    crossed, seen, as_given = 0, [], stated(inputs, with_flow=True)
     for numbers, block in _blocks(inputs, arrays, land):
         seen.append(numbers)
         cells = names[numbers]

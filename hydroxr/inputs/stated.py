@@ -60,10 +60,18 @@ class Stated:
         return SENTINELS[int(near.argmax())] if near.any() else None
 
 
-def stated(inputs: _Inputs) -> dict[str, Stated]:
-    """The conversion of each input, and of the observed streamflow, that is not in the model's units."""
+def stated(inputs: _Inputs, *, with_flow: bool) -> dict[str, Stated]:
+    """The conversion of each input that is not in the model's units.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    with_flow : bool
+        The observed streamflow, too; its role is looked up then.
+    """
     out = {}
-    for role in (*(name for name in inputs.wanted if name in FORCING), "streamflow"):
+    forcing = [name for name in inputs.wanted if name in FORCING]
+    for role in (*forcing, "streamflow") if with_flow else forcing:
         with suppress(HydroxrError):  # what cannot be read is told elsewhere
             found = _conversion(inputs, role)
             if found is not None:

@@ -247,7 +247,7 @@ class RunSetup:
             backend=backend,
             called=self.inputs.called,
             derived=self.inputs.derived,
-            stated={name: each for name, each in stated(self.inputs).items() if name in forcing},
+            stated=stated(self.inputs, with_flow=False),
         )
 
     def _parameters(self, given: xr.Dataset) -> None:

@@ -151,7 +151,7 @@ def _gauged(inputs: Inputs, dim: Hashable, options: Mapping[str, Any]) -> np.nda
     inputs.check_time()
     period = select_days(inputs.observed.to_dataset(name="_values"), options.get("time"))["_values"]
     values = period.transpose(dim, "time").values
-    flow = stated(inputs).get("streamflow")
+    flow = stated(inputs, with_flow=True).get("streamflow")
     problem = range_problem("streamflow", values, period["time"].values, inputs.cell_names, flow)
     if problem is not None:
         raise problem
@@ -174,7 +174,7 @@ def _check_inputs(
     trained = np.isin(days, select_days(inputs.ds, options.get("time"))["time"].values)
     for name, array in inputs.forcing.items():  # one at a time in memory
         known: dict[str, Any] = {"called": {name: inputs.call(name)}, "derived": inputs.derived}
-        known["stated"] = stated(inputs)
+        known["stated"] = stated(inputs, with_flow=False)
         values = array.transpose(dim, "time").values
         check_forcing({name: values}, days, cells, missing=missing, **known)
         learned_from = values[gauged][:, trained]  # where nothing is filled

@@ -374,7 +374,7 @@ def _checked_forcing(
     with processes.agreeing():
         names, times = tuple(cells[kept]), inputs.ds["time"].values
         by_cell = {name: array.T for name, array in arrays.items()}
-        as_given = {name: each.of(places[kept]) for name, each in stated(inputs).items()}
+        as_given = {name: each.of(places[kept]) for name, each in stated(inputs, with_flow=True).items()}
         faults = range_faults("streamflow", flow[:, kept].T, times, names, stated=as_given.get("streamflow"))
         faults |= forcing_faults(
             by_cell, times, names, called=inputs.called, derived=inputs.derived, stated=as_given
