@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import xarray as xr
 
 from ..conventions.attributes import FIRST_DAY, has_water_balance, stated
 from ..conventions.dimensions import component_mean
-from ..conventions.stamps import by_day
+from ..conventions.stamps import by_day, days
 from ..conventions.units import same_units
-from ..conventions.variables import AMOUNT, FLUX, STATES
+from ..conventions.variables import AMOUNT, DAILY_MEAN, END_OF_DAY, FLUX, STATES
 from ..errors import DescriptionError, EmptySelectionError, MissingVariableError, TimeAxisError, UnitsError
 from ..inputs.time_axis import check_time
 
@@ -22,6 +23,8 @@ FLUXES = ("rainfall", "snowfall", "evapotranspiration", "streamflow")
 ROUNDINGS = 16
 # A leak could hide in stated errors of packed or rounded variables above this share of the precipitation.
 _SHARE = 0.01
+# By how much the storage may differ between two steps: mm, and as a share of the water.
+_AT_SEAM, _OF_WATER = 1e-2, 1e-5
 
 Error = Callable[[tuple[str, ...]], Any]  # names of variables -> error of their sum
 
@@ -172,6 +175,76 @@ def stated_errors(ds: xr.Dataset, names: tuple[str, ...]) -> xr.DataArray | floa
             values = component_mean(values) if "component" in values.dims else values
             error = error + relative * values
     return error
+
+
+def seam(last: xr.Dataset, first: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray] | None:
+    """What water comes between two steps of a run, mm, and whether that is none; lazy if they are.
+
+    None where a step lacks a storage or a flux that tells it. Cells that were not simulated, of which all
+    of that is missing, count as closed.
+
+    Parameters
+    ----------
+    last, first : Dataset
+        One step each, the second with the step that follows.
+    """
+    told = _began_with(first)
+    if told is None or not all(state in last for state in STATES) or not _at_the_end(last):
+        return None
+    stored = total_storage(_mean(last))
+    most = _AT_SEAM + _OF_WATER * stored + stated_errors(last, STATES) + told[1]
+    parts = (stored, told[0], most, _absent(last) | _absent(first))
+    stored, began, most, absent = (array.drop_vars("time", errors="ignore") for array in parts)
+    gap = began - stored
+    return gap, (abs(gap) <= most) | absent  # a value that is missing alone is no proof
+
+
+def _mean(ds: xr.Dataset) -> xr.Dataset:
+    """Over the components, in double precision."""
+    ds = ds[[name for name in (*STATES, *FLUXES, "initial_storage") if name in ds]].astype(float)
+    return component_mean(ds) if "component" in ds.dims else ds
+
+
+def _days(step: xr.Dataset) -> float:
+    """The length of a step: a month's fluxes are means of all its days."""
+    bounds = step.get("time_bnds")
+    if bounds is None:
+        return 1.0
+    first, last = bounds.values.ravel()
+    return float((last - first) / (np.timedelta64(1, "D") if bounds.dtype.kind == "M" else timedelta(1)))
+
+
+def _began_with(first: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray | float] | None:
+    """All water before the first step, and the possible error of it; None where it cannot be told."""
+    day = _mean(first)
+    known = first.get("initial_storage")
+    if known is not None and known.attrs.get(FIRST_DAY) == str(days(first["time"])[0])[:10]:
+        return day["initial_storage"], 0.0
+    if not all(name in day for name in (*STATES, *FLUXES)) or not _at_the_end(first):
+        return None
+    length = _days(first)
+    lengths = [length if first[name].attrs.get("cell_methods") == DAILY_MEAN else 1.0 for name in FLUXES]
+    amounts = [day[name] * each for name, each in zip(FLUXES, lengths, strict=True)]
+    rainfall, snowfall, evapotranspiration, streamflow = amounts
+    began = total_storage(day) - rainfall - snowfall + evapotranspiration + streamflow
+    error = _OF_WATER * (rainfall + snowfall + evapotranspiration + streamflow)
+    for name, each in zip(FLUXES, lengths, strict=True):
+        error = error + each * stated_errors(first, (name,))
+    return began, error + stated_errors(first, STATES)
+
+
+def _at_the_end(ds: xr.Dataset) -> bool:
+    """Whether the storages are those at the end of the step, and not means of it."""
+    methods = [str(ds[name].attrs.get("cell_methods", END_OF_DAY)) for name in STATES]
+    return all(text.startswith("time: point") for text in methods)
+
+
+def _absent(ds: xr.Dataset) -> Any:
+    """Cells that were not simulated."""
+    found: Any = True
+    for array in _mean(ds.drop_vars("initial_storage", errors="ignore")).data_vars.values():
+        found = found & array.isnull()
+    return found
 
 
 def _in_years(values: Any, by: str | None) -> Any:

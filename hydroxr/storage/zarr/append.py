@@ -37,11 +37,11 @@ from ...errors import (
 )
 from ...support.atomic import only_writer
 from ..packing import to_write
-from .blocks import write_region
+from .blocks import chunks_of
 from .continuity import check_seam, check_start, check_written_seam
 from .identity import fingerprint, graph_names, model_and_cells, source_of
 from .layout import NUMERIC, is_lazy, prepare
-from .location import Place, Recorder
+from .location import Place
 from .manifest import (
     LOCK,
     ROOT_KEYS,
@@ -101,14 +101,10 @@ def check_append(dim: str, *, as_it_is: bool) -> None:
 
 def _write(run: ZarrRun, old: xr.Dataset, place: Place, root: dict[str, bytes], manifest: Manifest) -> None:
     """Write all that is missing, and publish."""
-    start, stop = old.sizes["time"], old.sizes["time"] + run.ds.sizes["time"]
+    start = old.sizes["time"]
     pending = longer(place, root, old, run.ds)
     begun = [plan for plan in plans(place) if plan.fingerprint == run.fingerprint and plan.grid == run.grid]
-    recorder = Recorder(place.store, dict(pending))
-    for name, values in coordinates(run.ds, old):
-        axes = [slice(start, stop) if dim == "time" else slice(None) for dim in old[name].dims]
-        write_region(recorder, name, tuple(axes), values)
-    head = {key: raw for key, raw in recorder.kept.items() if key not in pending}
+    head = chunks_of(place, pending, coordinates(run.ds, old))
     if begun:
         plan = begun[0]
     else:
@@ -254,8 +250,9 @@ def append_run(
     return ZarrRun(out, BlockGrid(edges, variables), {}, options, same, progress)
 
 
-def coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndarray]]:
-    """Coordinates over time, as the store has them."""
+def coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, tuple[slice, ...], np.ndarray]]:
+    """Coordinates over time, as the store has them: name, where they go, values."""
+    days = slice(old.sizes["time"], old.sizes["time"] + new.sizes["time"])
     for name in map(str, old.coords):
         if "time" not in old[name].dims:
             continue
@@ -263,7 +260,8 @@ def coordinates(new: xr.Dataset, old: xr.Dataset) -> Iterator[tuple[str, np.ndar
             raise MissingVariableError(
                 f"the run to append lacks the coordinate {name!r}, which the store has."
             )
-        yield name, _as_stored(new[name].transpose(*old[name].dims), old[name])
+        region = tuple(days if dim == "time" else slice(None) for dim in old[name].dims)
+        yield name, region, _as_stored(new[name].transpose(*old[name].dims), old[name])
 
 
 def _as_stored(new: xr.DataArray, old: xr.DataArray) -> np.ndarray:

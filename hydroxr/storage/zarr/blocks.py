@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,24 +42,34 @@ class BlockWriter:
 
     def __call__(self, block: tuple[int, ...], values: Mapping[str, np.ndarray]) -> Any:
         """The chunks first, then, when the disk has them, the record of the block."""
-        recorder = Recorder(self.place.store, dict(self.metadata))
-        for name, array in values.items():
-            region = self.plan.grid.region(block, self.plan.grid.variables[name])
-            write_region(recorder, name, region, array)
-        chunks = {key: raw for key, raw in recorder.kept.items() if key not in self.metadata}
+        chunks = self.chunks(block, values)
         record = seal({"files": {key: entry(raw) for key, raw in chunks.items()}})
         if self.replaces:
             self.place.put({self.plan.block_key(block, "intent"): record})
         self.place.put(chunks)
         self.place.put({self.plan.block_key(block): record})
 
+    def chunks(self, block: tuple[int, ...], values: Mapping[str, np.ndarray]) -> dict[str, bytes]:
+        """The chunks of a block, by their keys."""
+        grid = self.plan.grid
+        parts = [(name, grid.region(block, grid.variables[name]), array) for name, array in values.items()]
+        return chunks_of(self.place, self.metadata, parts)
 
-def write_region(recorder: Recorder, name: str, region: tuple[slice, ...], values: np.ndarray) -> None:
-    """Encode values into the chunks of an array; what is all missing is written like all else."""
+
+def chunks_of(
+    place: Place, metadata: Mapping[str, bytes], parts: Iterable[tuple[str, tuple[slice, ...], np.ndarray]]
+) -> dict[str, bytes]:
+    """The chunks of parts of arrays (name, region, values), with what the place has in them beside those.
+
+    What is all missing is a chunk like any other.
+    """
     import zarr
 
-    array = zarr.open_array(recorder, path=name, mode="r+").with_config({"write_empty_chunks": True})
-    array[region] = np.asarray(values).astype(array.dtype, copy=False)
+    recorder = Recorder(place.store, dict(metadata))
+    for name, region, values in parts:
+        array = zarr.open_array(recorder, path=name, mode="r+").with_config({"write_empty_chunks": True})
+        array[region] = np.asarray(values).astype(array.dtype, copy=False)
+    return {key: raw for key, raw in recorder.kept.items() if key not in metadata}
 
 
 def write_blocks(

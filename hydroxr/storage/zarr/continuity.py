@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 import dask
 import numpy as np
 import xarray as xr
 from zarr.abc.store import Store
 
-from ...analysis.water_balance import FLUXES, stated_errors, total_storage
-from ...conventions.attributes import FIRST_DAY, LAST_START, START, start_of
-from ...conventions.dimensions import component_mean
+from ...analysis.water_balance import seam
+from ...conventions.attributes import LAST_START, START, start_of
 from ...conventions.labels import in_same_terms
 from ...conventions.stamps import days
-from ...conventions.variables import DAILY_MEAN, END_OF_DAY, STATES
 from ...errors import StateError
 from ...inputs.cells import space_names
 from ...support.dask_graphs import local_threads
 from .location import Place, Recorder
 from .manifest import WritePlan
-
-# By how much the storage may differ over the seam: mm, and as a share of it.
-_ABSOLUTE, _RELATIVE = 1e-2, 1e-5
 
 
 def check_start(old: xr.Dataset, new: xr.Dataset, name: str) -> None:
@@ -84,67 +76,12 @@ def _opened(store: Store, consolidated: bool = True) -> xr.Dataset:
     return xr.open_zarr(store, consolidated=consolidated, chunks={})
 
 
-def _mean(ds: xr.Dataset) -> xr.Dataset:
-    """Over the components, in double precision."""
-    ds = ds[[name for name in (*STATES, *FLUXES, "initial_storage") if name in ds]].astype(float)
-    return component_mean(ds) if "component" in ds.dims else ds
-
-
-def _days(step: xr.Dataset) -> float:
-    """The length of a step: a month's fluxes are means of all its days."""
-    bounds = step.get("time_bnds")
-    if bounds is None:
-        return 1.0
-    first, last = bounds.values.ravel()
-    return float((last - first) / (np.timedelta64(1, "D") if bounds.dtype.kind == "M" else timedelta(1)))
-
-
-def _began_with(first: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray | float] | None:
-    """All water before the first step, and the possible error of it; None where it cannot be told."""
-    day = _mean(first)
-    known = first.get("initial_storage")
-    if known is not None and known.attrs.get(FIRST_DAY) == str(days(first["time"])[0])[:10]:
-        return day["initial_storage"], 0.0
-    if not all(name in day for name in (*STATES, *FLUXES)) or not _at_the_end(first):
-        return None
-    length = _days(first)
-    lengths = [length if first[name].attrs.get("cell_methods") == DAILY_MEAN else 1.0 for name in FLUXES]
-    amounts = [day[name] * each for name, each in zip(FLUXES, lengths, strict=True)]
-    rainfall, snowfall, evapotranspiration, streamflow = amounts
-    began = total_storage(day) - rainfall - snowfall + evapotranspiration + streamflow
-    error = _RELATIVE * (rainfall + snowfall + evapotranspiration + streamflow)
-    for name, each in zip(FLUXES, lengths, strict=True):
-        error = error + each * stated_errors(first, (name,))
-    return began, error + stated_errors(first, STATES)
-
-
-def _at_the_end(ds: xr.Dataset) -> bool:
-    """Whether the storages are those at the end of the step, and not means of it."""
-    methods = [str(ds[name].attrs.get("cell_methods", END_OF_DAY)) for name in STATES]
-    return all(text.startswith("time: point") for text in methods)
-
-
-def _absent(ds: xr.Dataset) -> Any:
-    """Cells that were not simulated."""
-    found: Any = True
-    for array in _mean(ds.drop_vars("initial_storage", errors="ignore")).data_vars.values():
-        found = found & array.isnull()
-    return found
-
-
 def _compare(last: xr.Dataset, first: xr.Dataset, name: str) -> None:
-    told = _began_with(first)
-    if told is None or not all(state in last for state in STATES) or not _at_the_end(last):
+    told = seam(last, first)
+    if told is None:
         return
-    stored = total_storage(_mean(last))
-    most = _ABSOLUTE + _RELATIVE * stored + stated_errors(last, STATES) + told[1]
-    parts = (stored, told[0], most, _absent(last) | _absent(first))
-    stored, began, most, absent = (array.drop_vars("time", errors="ignore") for array in parts)
-    gap = began - stored
-    # A value that is missing alone is no proof. Threads: a store in the memory of this process is not
-    # there for other ones.
-    closed = (abs(gap) <= most) | absent
-    with local_threads():
+    gap, closed = told
+    with local_threads():  # a store in the memory of this process is not there for other ones
         found, closed = dask.compute(gap.data, closed.transpose(*gap.dims).data)
         wrong = np.asarray(found)[~np.asarray(closed)]
         if not len(wrong):

@@ -29,10 +29,10 @@ from ...errors import DescriptionError, StoreError
 from ...support.dask_graphs import cluster_client, local_threads
 from ..packing import unpacked
 from .append import append_run, check_append, check_continues, coordinates, longer
-from .blocks import BlockWriter, write_blocks, write_region
+from .blocks import BlockWriter, chunks_of, write_blocks
 from .continuity import check_seam, check_start, compare_days
 from .layout import is_lazy, prepare
-from .location import Place, Recorder
+from .location import Place
 from .manifest import WritePlan
 from .run import ZarrRun, metadata_of
 
@@ -52,15 +52,13 @@ class _Chunks(BlockWriter):
     forked: bool = False
 
     def __call__(self, block: tuple[int, ...], values: Mapping[str, np.ndarray]) -> Any:
-        place = self.place
-        if self.forked:
-            place = replace(place, store=pickle.loads(pickle.dumps(place.store)))
-        recorder = Recorder(place.store, dict(self.metadata))
-        for name, array in values.items():
-            region = self.plan.grid.region(block, self.plan.grid.variables[name])
-            write_region(recorder, name, region, array)
-        place.put({key: raw for key, raw in recorder.kept.items() if key not in self.metadata})
-        return place.store.session if self.forked else None  # type: ignore[attr-defined]
+        chunks = self.chunks(block, values)
+        if not self.forked:
+            self.place.put(chunks)
+            return None
+        store: Any = pickle.loads(pickle.dumps(self.place.store))
+        replace(self.place, store=store).put(chunks)
+        return store.session
 
 
 def write_transaction(run: ZarrRun, place: Place, *, overwrite: bool, resume: bool) -> None:
@@ -102,21 +100,19 @@ def append_transaction(ds: xr.Dataset, place: Place, dim: str, *, as_it_is: bool
     if root is None:
         raise StoreError(f"{place.name} holds no run; days can only be added to a run that to_zarr wrote.")
     run, old = _checked(ds, place, progress)
-    start, stop = old.sizes["time"], old.sizes["time"] + run.ds.sizes["time"]
     pending = longer(place, {_ROOT: root}, old, run.ds)
     arrays = {key: raw for key, raw in pending.items() if key != _ROOT}
-    recorder = Recorder(place.store, dict(pending))
-    for name, values in coordinates(run.ds, old):
-        axes = [slice(start, stop) if dim == "time" else slice(None) for dim in old[name].dims]
-        write_region(recorder, name, tuple(axes), values)
+    head = chunks_of(place, pending, coordinates(run.ds, old))
     with _in_session(place):  # from here on it is changed
         with _for_workers(run.ds, place) as (target, fork):
             target.put(pending)
-            target.put({key: raw for key, raw in recorder.kept.items() if key not in pending})
+            target.put(head)
             _write_blocks(run, target, arrays, fork)
         if is_lazy(ds):  # its values are known only now
             with local_threads():  # the session does not travel
-                compare_days(xr.open_zarr(place.store, consolidated=False, chunks={}), start, place.name)
+                compare_days(
+                    xr.open_zarr(place.store, consolidated=False, chunks={}), old.sizes["time"], place.name
+                )
 
 
 def _checked(ds: xr.Dataset, place: Place, progress: bool) -> tuple[ZarrRun, xr.Dataset]:

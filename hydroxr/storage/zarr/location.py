@@ -17,16 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from zarr.abc.buffer import Buffer, BufferPrototype
-from zarr.abc.store import (
-    ByteRequest,
-    OffsetByteRequest,
-    RangeByteRequest,
-    Store,
-    SuffixByteRequest,
-)
+from zarr.abc.store import ByteRequest, Store
 from zarr.buffer import default_buffer_prototype
 from zarr.core.sync import sync  # zarr has no public way to wait for a store
-from zarr.storage import FsspecStore, LocalStore, WrapperStore, ZipStore
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, WrapperStore, ZipStore
 
 from ...errors import StoreError
 from ...support.atomic import UNFINISHED, put_files
@@ -184,16 +178,11 @@ class Recorder(WrapperStore[Store]):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        if key not in self.kept:
+        raw = self.kept.get(key)
+        if raw is None:
             return await self._store.get(key, prototype, byte_range)
-        raw = self.kept[key]
-        if isinstance(byte_range, RangeByteRequest):
-            raw = raw[byte_range.start : byte_range.end]
-        elif isinstance(byte_range, OffsetByteRequest):
-            raw = raw[byte_range.offset :]
-        elif isinstance(byte_range, SuffixByteRequest):
-            raw = raw[-byte_range.suffix :]
-        return prototype.buffer.from_bytes(raw)
+        memory = MemoryStore({key: prototype.buffer.from_bytes(raw)})
+        return await memory.get(key, prototype, byte_range)
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
