@@ -220,8 +220,9 @@ def _add_reproduce(commands_of: Commands) -> None:
     reproduce.add_argument(
         "--models",
         nargs="+",
-        help="models to train (default: all of the paper in the split): those of 'fit --model', and filters, "
-        "mlp, gauged, gauged-corrected and ungauged (with --attribute-noise 0.3), which are hydroxr's own",
+        help="models to train (default: all of the paper in the split): those of 'fit --model', and mlp, "
+        "filters, gauged, gauged-corrected and ungauged, which are hydroxr's own; mlp-rise, gauged-rise and "
+        "ungauged-rise have capillary rise (both ungauged ones with --attribute-noise 0.3)",
     )
     reproduce.add_argument(
         "--seeds",

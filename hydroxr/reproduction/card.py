@@ -144,7 +144,7 @@ def card(name: str, model: Model, scores: xr.Dataset, data: str, tested: str, kn
         "",
         f"{training['cells']} catchments, {period}. {data} "
         f"Preset {training['preset']!r}, {training['iterations_done']} iterations, seed {training['seed']}, "
-        f"{training['seconds'] / 60:.0f} minutes, hydroxr {training[VERSION_KEY]}. {_judged(training)}",
+        f"{training['seconds'] / 60:.1f} minutes, hydroxr {training[VERSION_KEY]}. {_judged(training)}",
         "",
         *_scores(scores, tested),
         "",
