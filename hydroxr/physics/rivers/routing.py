@@ -51,10 +51,6 @@ class Reaches:
         """Number of sections of all reaches."""
         return int(self.scheme.sections.sum())
 
-    def first_sections(self) -> np.ndarray:
-        """The number of the first section of each reach."""
-        return np.concatenate([[0], np.cumsum(self.scheme.sections)[:-1]]).astype(int)
-
     @cached_property
     def order(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions in routing order; whether no water comes from above; whether none came below before."""
