@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..conventions import cf
 from ..conventions.attributes import FIRST_DAY, START
 from ..conventions.dimensions import INIT, LEAD, VALID_TIME
 from ..errors import DescriptionError, StateError
@@ -28,6 +29,8 @@ from ..simulation.quantiles import predictive
 from ..simulation.simulate import simulate
 from ..simulation.states import states_of_days
 from .ahead import MEMBER, days_ahead, forcing_ahead, positions_of
+
+_FLAG = "attribute_flag"
 
 
 def forecast(
@@ -64,11 +67,17 @@ def forecast(
         )
     if MEMBER in ahead.dims:
         states = states.expand_dims({MEMBER: ahead.coords.get(MEMBER, np.arange(ahead.sizes[MEMBER]))})
+    first = {INIT: np.array([0])}  # cells are judged once, and not again for each date
+    flag = _side_by_side(ahead.isel(first), model, states.isel(first), variables, options)
+    options["flag_attributes"] = False
     parts = [
         _side_by_side(ahead.isel({INIT: group}), model, states.isel({INIT: group}), variables, options)
         for group in _groups(model, days, int(lead))
     ]
     out = xr.concat(parts, INIT, data_vars="minimal", coords="minimal", compat="override", join="exact")
+    if _FLAG in flag:
+        out[_FLAG] = flag[_FLAG].isel({INIT: 0}, drop=True)
+        cf.name_flags(out)
     return spread(_labelled(out.sortby(INIT), int(lead)))
 
 
@@ -135,8 +144,6 @@ def _labelled(out: xr.Dataset, lead: int) -> xr.Dataset:
     out[VALID_TIME].attrs = {"standard_name": "time", "long_name": "day that the forecast is for"}
     for name in out.data_vars:
         out[name].attrs.pop(FIRST_DAY, None)
-        if INIT in out[name].dims and name == "attribute_flag":
-            out[name] = out[name].isel({INIT: 0}, drop=True)
     order = [dim for dim in (INIT, LEAD, MEMBER) if dim in out.dims]
     out.attrs["title"] = f"Forecasts of 1 to {lead} days"
     out.attrs[START] = "state at the end of the day 'init'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from hydroxr.errors import (
     CoordinateError,
     DescriptionError,
     EmptySelectionError,
+    HydroxrWarning,
     MissingForcingError,
     StateError,
 )
+from hydroxr.models.attribute_ranges import RANGES
 from hydroxr.models.ensemble import Ensemble
 from tests.support.labelled import make_dataset, make_parameters, raise_if_dask_computes, untrained
 
@@ -193,3 +196,14 @@ def test_what_cannot_be_forecast_is_refused(
 def test_parameters_of_days_to_come_are_not_known(ds: xr.Dataset) -> None:
     with pytest.raises(DescriptionError, match="vary in time"):
         ds.hbv.forecast(make_parameters(ds, dynamic=("BETA",)), INIT[:1])
+
+
+def test_cells_unlike_the_training_are_told_once(ds: xr.Dataset, filters: hx.Model) -> None:
+    """By their own number, however many dates and groups of dates there are."""
+    ranges = {name: [1e6, 2e6] for name in untrained(FILTERS).attributes}
+    model = replace(filters, training=filters.training | {RANGES: ranges})
+    with pytest.warns(HydroxrWarning, match="3 of 3 cells have attributes unlike") as caught:
+        ahead = ds.hbv.forecast(model, INIT, lead=LEAD)
+    assert len(caught) == 1
+    assert ahead["attribute_flag"].dims == ("basin",)
+    assert "attribute_flag" in ahead["streamflow"].attrs["ancillary_variables"]
