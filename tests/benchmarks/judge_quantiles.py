@@ -3,7 +3,7 @@
     python tests/benchmarks/judge_quantiles.py --data camels_us_daymet.nc --out FOLDER \\
         --trained 1980-10-01 1986-09-30 --errors 1986-10-01 1990-09-30 --judged 1990-10-01 1995-09-30
 
-Trains a model with the settings of ``camels-us`` in the first years, unless ``--out`` has it, fits its errors
+Trains the model ``gauged`` of ``reproduce`` in the first years, unless ``--out`` has it, fits its errors
 in the second, and prints for the third how many observations the interval from 5 to 95 % has, and by how much
 the CRPS is below the mean absolute error of the simulation. Needs the extra ``scores``.
 """
