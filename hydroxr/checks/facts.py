@@ -28,7 +28,10 @@ def _ungauged(summary: Summary) -> str | None:
 
 def _gaps(summary: Summary) -> str | None:
     flow = summary.statistics.get("streamflow")
-    gaps = 0 if flow is None else int((len(summary.days) - flow.known[flow.known > 0]).sum())
+    if flow is None:
+        return None
+    gaps = int((len(summary.days) - flow.known[flow.known > 0]).sum())
     if not gaps:
         return None
-    return f"observed streamflow is missing on {gaps} cell-days of the others: they do not count in the loss"
+    where = "" if (flow.known > 0).all() else " in the cells that have some"
+    return f"observed streamflow is missing on {gaps} cell-days{where}: they do not count in the loss"
