@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PRESETS = ("default", "long", "paper")
 
+_DROPOUT_HELP = "share of the network's weights that each training step drops (default: the preset's)"
 _NOISE_HELP = "noise of the attributes in training, in standard deviations (default: 0)"
 _TIME_HELP = "first and last day, such as 1980-10-01:1995-09-30 (default: all days)"
 
@@ -102,11 +103,7 @@ def _add_description(fit: argparse.ArgumentParser) -> None:
         help="daily inputs of --model lstm (default: prcp tmean srad vp dayl)",
     )
     fit.add_argument("--hidden", type=int, help="width of the network (default: 256)")
-    fit.add_argument(
-        "--dropout",
-        type=float,
-        help="share of the network's weights that each training step drops (default: the preset's)",
-    )
+    fit.add_argument("--dropout", type=float, help=_DROPOUT_HELP)
 
 
 def _add_training(fit: argparse.ArgumentParser) -> None:
@@ -222,7 +219,8 @@ def _add_reproduce(commands_of: Commands) -> None:
         nargs="+",
         help="models to train (default: all of the paper in the split): those of 'fit --model', and mlp, "
         "filters, gauged, gauged-corrected and ungauged, which are hydroxr's own; mlp-rise, gauged-rise and "
-        "ungauged-rise have capillary rise (both ungauged ones with --attribute-noise 0.3)",
+        "ungauged-rise have capillary rise (both ungauged ones with --attribute-noise 0.3; this one with "
+        "--dropout 0.3, too)",
     )
     reproduce.add_argument(
         "--seeds",
@@ -243,6 +241,7 @@ def _add_reproduce(commands_of: Commands) -> None:
     reproduce.add_argument("--iterations", type=int, help="training steps (default: the preset's)")
     reproduce.add_argument("--preset", choices=_PRESETS, help="training protocol (default: default)")
     reproduce.add_argument("--attribute-noise", type=float, help=_NOISE_HELP)
+    reproduce.add_argument("--dropout", type=float, help=_DROPOUT_HELP)
     reproduce.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     reproduce.add_argument(
         "--et",

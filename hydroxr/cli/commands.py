@@ -141,7 +141,7 @@ def reproduce(given: Namespace) -> None:
             done = (given.out / run.name / FACTS).is_file()
             print(f"{run.name:<24}{'done' if done else 'not done'}")
         return
-    options = {name: getattr(given, name) for name in ("preset", "iterations", "attribute_noise")}
+    options = {name: getattr(given, name) for name in ("preset", "iterations", "attribute_noise", "dropout")}
     reproduce(
         open_data(given.data),
         given.out,
