@@ -153,6 +153,23 @@ def test_what_a_table_lacks_is_told(tmp_path: Path) -> None:
             reader(path)
 
 
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ('01,"1,234"|01,987', r"'Q' holds '1,234', whose comma may separate thousands or decimals"),
+        ("01,1,5|01,2,5", "rows have more fields than the header"),
+        ("01,1|,2", "column 'id' names no gauge in 1 of 2 rows"),
+    ],
+)
+def test_no_number_goes_astray(rows: str, message: str, tmp_path: Path) -> None:
+    """Neither by a factor of 1000, nor to another column, nor with a row that has no gauge."""
+    dated = [f"{day:%Y-%m-%d},{row}" for day, row in zip(DAYS, rows.split("|"), strict=False)]
+    path = tmp_path / "gauge.csv"
+    path.write_text("\n".join(["date,id,Q (m3/s)", *dated]))
+    with pytest.raises(HydroxrError, match=message):
+        hx.open_table(path, basin="id")
+
+
 def test_short_names_and_places_within(tmp_path: Path) -> None:
     """P and T by their units; latitude as a column; columns without a value are left out."""
     table = frame().rename(columns={"prcp": "P", "tmean": "T", "pet": "PET", "streamflow": "Q"})

@@ -37,6 +37,7 @@ _HEADER = re.compile(r"(.*\S)\s*[(\[]\s*([^()\[\]]*?)\s*[)\]]\s*")  # Precipitat
 _SHORT = {"p": ("prcp", "water flux"), "t": ("tmean", "temperature")}  # P (mm/day), T (degC)
 _PLACED = {"lat": ("lat", "latitude"), "lon": ("lon", "longitude")}  # columns with one value per gauge
 _COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 _PLACES = {"lat": ATTRS["lat"], "lon": ATTRS["lon"], "area": {"long_name": "catchment area", "units": "km2"}}
 
 
@@ -109,7 +110,7 @@ def open_table(
         series, text = _numbers(frame.drop(columns=list(used)), basin, na_values, gauge)
         left_out |= dict.fromkeys(text)
         own = basin if basin is not None and len(frames) == 1 else gauge
-        labels = frame[basin].astype(str) if basin in frame else pd.Series(own, frame.index)
+        labels = _labels(frame[basin], gauge) if basin in frame else pd.Series(own, frame.index)
         for label, rows in labels.groupby(labels, sort=False).groups.items():
             parts.append(_gauge(str(label), series.loc[rows], pd.DatetimeIndex(days.loc[rows])))
     ds = _located(_whole(parts), {"lat": lat, "lon": lon, "area": area})
@@ -169,6 +170,17 @@ def _header(frame: pd.DataFrame, names: Mapping[str, str]) -> tuple[pd.DataFrame
     return frame, units
 
 
+def _labels(column: pd.Series, what: str) -> pd.Series:
+    """The gauge of each row."""
+    absent = column.isna()
+    if absent.any():
+        raise DataFileError(
+            f"{what}: column {column.name!r} names no gauge in {int(absent.sum())} of {len(column)} rows; "
+            "expected one in each. Fill them in, or remove these rows."
+        )
+    return column.astype(str)
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text.replace(",", "."))
@@ -192,6 +204,7 @@ def _numbers(
             words = column.astype("string").str.strip().replace("", pd.NA)
             words = words.mask(words.isin(absent))
             if words.str.fullmatch(_COMMA).any() and not words.str.contains(".", regex=False).any():
+                _refuse_thousands(words, f"{gauge}: column {name!r}")
                 words = words.str.replace(",", ".", regex=False)
             column = pd.to_numeric(words, errors="coerce")
             wrong = words.notna() & column.isna()
@@ -213,6 +226,17 @@ def _numbers(
             continue
         out[name] = np.where(np.isin(numbers, codes), np.nan, numbers)
     return pd.DataFrame(out, index=frame.index), text
+
+
+def _refuse_thousands(words: pd.Series, what: str) -> None:
+    """Refuse commas that seem to separate thousands: 1,234 beside 987, where decimals were 987,000."""
+    commas = words[words.str.contains(",", regex=False).fillna(False)]
+    if commas.str.fullmatch(_THOUSANDS).all() and words.str.fullmatch(r"[-+]?[1-9]\d{0,2}").any():
+        raise ValueRangeError(
+            f"{what} holds {commas.iloc[0]!r}, whose comma may separate thousands or decimals; expected "
+            "numbers without separators of thousands. Read them with pd.read_csv(..., thousands=',') or "
+            "decimal=',', and pass the DataFrame."
+        )
 
 
 def _plays_a_role(name: str) -> bool:

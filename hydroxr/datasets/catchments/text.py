@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -69,9 +70,16 @@ def read_text(path: Path) -> pd.DataFrame:
             "pass pd.read_excel(...)."
         )
     try:
-        frame = pd.read_csv(
-            io.StringIO("\n".join(lines)), sep=separator_of(lines[0]), dtype=str, index_col=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            frame = pd.read_csv(
+                io.StringIO("\n".join(lines)), sep=separator_of(lines[0]), dtype=str, index_col=False
+            )
+    except pd.errors.ParserWarning as error:
+        raise DataFileError(
+            f"{path}: rows have more fields than the header; expected as many. Quote fields that hold the "
+            "separator, or write decimal points where commas separate columns."
+        ) from error
     except ValueError as error:
         raise DataFileError(f"{path}: cannot be read as a table ({error}).") from error
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])

@@ -180,9 +180,10 @@ def _combinations(
             "expected trials=20, or values in a list."
         )
     sizes = [1 if isinstance(each, Range) else len(each) for each in values.values()]
-    if number is None or (not ranges and number >= math.prod(sizes)):
+    if number is None:
         lists: list[Any] = list(values.values())
         return _different(dict(zip(values, each, strict=True)) for each in product(*lists))
+    number = number if ranges else min(number, math.prod(sizes))
     random = np.random.default_rng(seed)
     return _different((_drawn(values, random) for _ in range(_ATTEMPTS * number)), number)
 

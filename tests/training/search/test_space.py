@@ -38,7 +38,9 @@ def test_draws_follow_the_seed_and_begin_alike() -> None:
     small = {"hidden": [2, 3], "batch": [4, 8]}
     drawn = [tuple(trial.given.values()) for trial in made(small, 3)]
     assert len(set(drawn)) == 3
-    assert len(made(small, 9)) == 4
+    all_of_them = [tuple(trial.given.values()) for trial in made(small, 9)]
+    assert all_of_them[:3] == drawn
+    assert len(set(all_of_them)) == 4
 
 
 def test_ranges_are_drawn_within_their_bounds() -> None:
