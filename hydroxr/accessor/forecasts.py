@@ -171,7 +171,7 @@ class ForecastMethods:
         Parameters
         ----------
         observed : Dataset or DataArray
-            Observed streamflow.
+            Observed streamflow; a negative flow counts as 0.
         time : slice, optional
             Days of the simulation, or dates of the forecasts, that count, of at least two calendar years.
             Default: all with observations.

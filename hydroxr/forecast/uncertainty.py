@@ -90,7 +90,7 @@ def _fit(
 ) -> tuple[np.ndarray, float, np.ndarray]:
     """Quantiles of errors (season, level), the factor that widened them, and how many errors (season,)."""
     known = np.isfinite(flow) & np.isfinite(observed)
-    error = np.log(observed[known] + offset) - np.log(flow[known] + offset)
+    error = np.log(np.maximum(observed[known], 0.0) + offset) - np.log(flow[known] + offset)
     season, year = season[known], year[known]
     number = np.bincount(season, minlength=len(SEASONS)).astype(float)
     if len(np.unique(year)) < 2:

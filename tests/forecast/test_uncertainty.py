@@ -74,6 +74,13 @@ def test_years_that_differ_widen_the_quantiles(ds: xr.Dataset, observed: xr.Data
     assert (errors["widening"].isel(basin=0) > 1.2).all()
 
 
+def test_a_negative_flow_counts_as_none(ds: xr.Dataset, observed: xr.DataArray) -> None:
+    """A gauge below a reservoir has some; one such day may not cost its cell all quantiles."""
+    some = observed["time"] == np.datetime64("1990-03-01")
+    pair = [ds[["streamflow"]].hbv.fit_errors(observed.where(~some, low), FIT) for low in (-0.5, 0.0)]
+    xr.testing.assert_identical(*pair)
+
+
 def test_it_is_saved_and_found_by_label(ds: xr.Dataset, errors: xr.Dataset, tmp_path: Path) -> None:
     errors.to_netcdf(tmp_path / "errors.nc")
     again = xr.open_dataset(tmp_path / "errors.nc")
