@@ -307,8 +307,8 @@ def small_disk(folder: Path, size: int) -> Iterator[bool]:
 
 
 @contextmanager
-def refusing(left: int) -> Iterator[None]:
-    """A disk that takes so many bytes more, as hydroxr sees it."""
+def refusing(left: int) -> Iterator[list[int]]:
+    """A disk that takes so many bytes more, as hydroxr sees it; yields what is left of them."""
     write, room = atomic.write_file, [left]
 
     def limited(path: Path, data: bytes) -> None:
@@ -319,7 +319,7 @@ def refusing(left: int) -> Iterator[None]:
 
     atomic.write_file = limited
     try:
-        yield
+        yield room
     finally:
         atomic.write_file = write
 
@@ -332,8 +332,9 @@ def try_full_disks(number: int, size: Size, folder: Path, seed: int) -> Counter[
     first = whole(sim.hbv.to_zarr(folder / "first.zarr"))
     shutil.copytree(folder / "first.zarr", folder / "whole.zarr")
     both = whole(rest.hbv.to_zarr(folder / "whole.zarr", append_dim="time"))
-    needed = sum(file.stat().st_size + 4096 for file in (folder / "whole.zarr").rglob("*"))
-    with small_disk(folder / "disk", 4 * needed) as mounted:
+    size_of_both = sum(file.stat().st_size + 4096 for file in (folder / "whole.zarr").rglob("*"))
+    needed: dict[str, int] = {}  # bytes that a kind of writing takes, measured the first time
+    with small_disk(folder / "disk", 4 * size_of_both) as mounted:
         counts["on a disk of its own"] += number * mounted
         for trial in range(number):
             kind = rng.choice(
@@ -350,7 +351,16 @@ def try_full_disks(number: int, size: Size, folder: Path, seed: int) -> Counter[
                 return (rest if kind == "append" else sim).hbv.to_zarr(path, **options)
 
             ballast = folder / "disk" / "ballast"
-            left = int(rng.uniform(0, 1.2) * (needed if kind != "append" else needed / 2))
+            if kind not in needed:
+                free = shutil.disk_usage(ballast.parent).free
+                with refusing(free) as room:
+                    write()
+                after = shutil.disk_usage(ballast.parent).free if mounted else room[0]
+                needed[kind] = free - after
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                if kind == "append":
+                    shutil.copytree(folder / "first.zarr", path)
+            left = int(rng.random() * needed[kind])
             if mounted:
                 ballast.write_bytes(bytes(max(0, shutil.disk_usage(ballast.parent).free - left)))
             before = first if kind == "append" else None
