@@ -11,6 +11,7 @@ import xarray as xr
 from ..conventions.attributes import FIRST_DAY, restated, stated
 from ..conventions.cell_methods import with_time_method
 from ..conventions.cf import EQUATION
+from ..conventions.missing_values import stated_missing
 from ..conventions.units import daily_kind, factor_offset, quantity_of
 from ..conventions.variables import AMOUNT, DAILY_MEAN, FLUX, VARIABLES
 from ..errors import CoordinateError, DescriptionError, EmptySelectionError, UnitsError
@@ -117,6 +118,8 @@ def _aggregated(
             f"{array.name!r} holds {array.dtype}, which has no mean; expected numbers. Leave it out: "
             f".drop_vars({array.name!r})."
         )
+    if not {"flag_masks", "flag_values"} & {*array.attrs}:
+        array = stated_missing(array)
     methods = str(array.attrs.get("cell_methods", ""))
     units = str(array.attrs.get("units", ""))
     kind, factor = daily_kind(array), 1.0

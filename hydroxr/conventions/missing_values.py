@@ -100,6 +100,7 @@ def _numbers(value: Any) -> list[float]:
 
 
 _SMALLEST_CODE = 999.0  # smaller ones, such as -99, may be values of something
+_IMPOSSIBLE = 1e19  # no quantity is as large, in any units
 
 _SINGLE = np.array(SENTINELS, dtype="float32")
 
@@ -110,7 +111,7 @@ def look_missing(values: Any) -> np.ndarray:
         return np.isin(np.asarray(values).astype("float32"), _SINGLE)
 
 
-def without_codes(array: xr.DataArray, lowest: float | None = None) -> xr.DataArray:
+def without_codes(array: xr.DataArray, lowest: float | None = None, possible: bool = False) -> xr.DataArray:
     """An array with NaN where its attributes state it; other codes of missing values are refused.
 
     Codes are numbers such as -999, -9999 and 9.97e36. Values of lazy arrays are looked at when they are
@@ -121,6 +122,8 @@ def without_codes(array: xr.DataArray, lowest: float | None = None) -> xr.DataAr
     array : DataArray
     lowest : float, optional
         Smaller values are refused as well.
+    possible : bool, default False
+        Whether to let numbers such as 9999 be, which a large river has in some units.
 
     Raises
     ------
@@ -132,18 +135,19 @@ def without_codes(array: xr.DataArray, lowest: float | None = None) -> xr.DataAr
         return array
     name = "the array" if array.name is None else repr(str(array.name))
     if array.chunks is None:
-        _refuse_codes(array.values, lowest, name)
+        _refuse_codes(array.values, lowest, possible, name)
         return array
-    return array.copy(data=array.data.map_blocks(_refused, lowest, name, dtype=array.dtype))
+    return array.copy(data=array.data.map_blocks(_refused, lowest, possible, name, dtype=array.dtype))
 
 
-def _refused(values: np.ndarray, lowest: float | None, name: str) -> np.ndarray:
-    _refuse_codes(values, lowest, name)
+def _refused(values: np.ndarray, lowest: float | None, possible: bool, name: str) -> np.ndarray:
+    _refuse_codes(values, lowest, possible, name)
     return values
 
 
-def _refuse_codes(values: np.ndarray, lowest: float | None, name: str) -> None:
-    wrong = (np.abs(values) >= _SMALLEST_CODE) & ~np.isinf(values)
+def _refuse_codes(values: np.ndarray, lowest: float | None, possible: bool, name: str) -> None:
+    large = values >= (_IMPOSSIBLE if possible else _SMALLEST_CODE)
+    wrong = ((values <= -_SMALLEST_CODE) | large) & ~np.isinf(values)
     wrong[wrong] = look_missing(values[wrong])
     if lowest is not None:
         wrong |= values < lowest

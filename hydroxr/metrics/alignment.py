@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from ..conventions.labels import in_same_terms, names_of, tells_apart
-from ..conventions.missing_values import stated_missing
+from ..conventions.missing_values import without_codes
 from ..conventions.stamps import END, STAMP, days
 from ..conventions.units import factor_offset, identity, quantity_of
 from ..errors import CoordinateError, DescriptionError, DimensionError, EmptySelectionError, UnitsError
@@ -42,7 +42,7 @@ def align(
 
     If only one dimension is reduced, its labels are matched like those of time, whatever its name.
     """
-    observed = stated_missing(observed)
+    observed = without_codes(observed, possible=True)
     for name, array in (("simulated", simulated), ("observed", observed)):
         for dim in dims:
             if dim not in array.dims:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from hydroxr.analysis.time_means import aggregate_time
 from hydroxr.conventions.missing_values import look_missing, stated_missing
 from hydroxr.errors import MissingForcingError, ValueRangeError
+from hydroxr.metrics import nse
 from tests.support.labelled import make_dataset, make_parameters
 
 NAN = np.nan
@@ -104,3 +106,24 @@ def test_the_number_to_mask_is_told_in_full(code: float) -> None:
         ds.assign(streamflow=flow).hbv.check()
     told = float(re.search(r"array != ([^)]+)\)", str(error.value))[1])  # type: ignore[index]
     assert told == code
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_an_observation_that_cannot_be_is_not_scored(lazy: bool) -> None:
+    """Arrays alone have no role, yet no flow is that; 9999 cubic feet per second is one."""
+    days = {"time": np.arange("2000-01-01", "2000-01-11", dtype="M8[D]").astype("M8[ns]")}
+    simulated = xr.DataArray(np.arange(10.0), dims="time", coords=days)
+    for code in (9.96921e36, -999.0, 1e20):
+        observed = simulated.where(np.arange(10) != 4, code)
+        with pytest.raises(ValueRangeError, match="in 1 of 10 places"):
+            nse(simulated, observed.chunk(time=10) if lazy else observed).load()
+    assert nse(simulated + 9990, simulated + 9990) == 1
+
+
+def test_stated_codes_make_a_month_missing() -> None:
+    """A mean of -32 mm/day came of one day without an observation."""
+    ds = make_dataset()[["streamflow"]]
+    ds["streamflow"][1, 4] = -999.0
+    ds["streamflow"].attrs["missing_value"] = -999.0
+    monthly = aggregate_time(ds, "month")["streamflow"]
+    np.testing.assert_array_equal(monthly.isel(time=0).isnull(), [False, True, False])
