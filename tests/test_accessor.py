@@ -91,7 +91,8 @@ def test_defaults_are_those_of_the_function_behind(pair: Any) -> None:
 
 
 def test_fit_has_every_setting_of_a_protocol() -> None:
-    """cross_validate has them too, but for rivers, and a model to start from: it may know held-out cells."""
+    """cross_validate has them too, but for rivers, shards, and a model to start from: it may know held-out
+    cells."""
     settings = {field.name for field in fields(Protocol)}
     options = parameters(METHODS["fit"])
     assert settings <= {*options}
@@ -101,5 +102,5 @@ def test_fit_has_every_setting_of_a_protocol() -> None:
     assert changed == []
     both = {*options} & {*parameters(METHODS["cross_validate"])}
     of_rivers = {"rivers", "gauges", "weights", "reach_attributes"}
-    assert {*options} - both == {"resume", "start", "frozen", *of_rivers}
+    assert {*options} - both == {"resume", "start", "frozen", "memory", *of_rivers}
     assert settings <= both

@@ -90,6 +90,7 @@ class TrainingMethods:
         reach_attributes: Sequence[str] = (),
         start: Model | None = None,
         frozen: Sequence[str] = (),
+        memory: str | float | None = None,
         **unknown: Any,
     ) -> Any:
         """Fit a model to observed streamflow.
@@ -202,6 +203,11 @@ class TrainingMethods:
         frozen : sequence of str
             Parts of ``start`` to hold, by the beginning of their names: ``"static"`` and ``"decode"`` (from
             attributes to parameters), ``"read"`` and ``"depart"`` (dynamic parameters).
+        memory : str or float, optional
+            What the training data may take in memory: bytes, or "2GB"; default: what is free. Where they take
+            more, some cells at a time are read from the Dataset in the background, and ``"waiting"`` in the
+            history says how long iterations waited for them. Not with ``client``, ``rivers``, or a constant
+            model.
         **unknown
             Not accepted; the error lists all options.
 
@@ -266,5 +272,6 @@ class TrainingMethods:
             reach_attributes=reach_attributes,
             start=start,
             frozen=frozen,
+            memory=memory,
             **unknown,
         )

@@ -198,10 +198,13 @@ def cells_first(array: xr.DataArray) -> np.ndarray:
     return values.reshape(-1, values.shape[-1])
 
 
-def series_of(array: xr.DataArray, space: Space, places: np.ndarray) -> np.ndarray:
+def series_of(
+    array: xr.DataArray, space: Space, places: np.ndarray, scheduler: str | None = None
+) -> np.ndarray:
     """Values as float32, (time, cell), of the cells at these places of the flattened space.
 
-    Of lazy data only rows along the first dimension of space that have such cells are read.
+    Of lazy data only rows along the first dimension of space that have such cells are read, by the
+    ``scheduler`` of dask that is named, or by the one in use.
     """
     array = array.transpose("time", *space)
     inner = int(np.prod(array.shape[2:], dtype=int))
@@ -210,6 +213,7 @@ def series_of(array: xr.DataArray, space: Space, places: np.ndarray) -> np.ndarr
         whole = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
         array = array.isel({space[0]: slice(rows[0], rows[-1] + 1) if whole else rows})
         places = at * inner + places % inner
-    values = array.values.astype("float32")
+    read = array.values if scheduler is None else array.compute(scheduler=scheduler).values
+    values = read.astype("float32")
     values = values.reshape(len(values), -1)
     return values if np.array_equal(places, np.arange(values.shape[1])) else values[:, places]

@@ -54,15 +54,18 @@ def bounded_variance(
     standard deviation of at least 0.15 of its mean. ``of_all`` gives values of all cells, (value, cell),
     where others have some of them.
     """
-    mean, variance, weak, there = of_all(
-        np.stack(
-            [
-                *mean_and_variance(observed),
-                np.logical_or(*few_and_flat(observed)),
-                np.isfinite(observed).any(0),
-            ]
-        )
-    )
+    return variance_of_facts(of_all(variance_facts(observed)))
+
+
+def variance_facts(observed: np.ndarray) -> np.ndarray:
+    """What :func:`bounded_variance` needs of each cell, (fact, cell)."""
+    weak = np.logical_or(*few_and_flat(observed))
+    return np.stack([*mean_and_variance(observed), weak, np.isfinite(observed).any(0)])
+
+
+def variance_of_facts(facts: np.ndarray) -> np.ndarray:
+    """The bounded variance of each cell, (cell,), from the facts of all, (fact, cell)."""
+    mean, variance, weak, there = facts
     weak = weak.astype(bool)
     usual = variance[~weak & there.astype(bool)]
     least = np.median(usual) if usual.size else 0.0

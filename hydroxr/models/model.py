@@ -317,6 +317,7 @@ def history_dataset(history: dict[str, list[Any]], training: dict[str, Any]) -> 
         "learning_rate": {"long_name": "learning rate", "units": "1"},
         "seconds": {"long_name": "time since the start of training", "units": "s"},
         "skipped": {"long_name": "whether the batch was left out because its gradient was not finite"},
+        "waiting": {"long_name": "time that the iteration waited for data to be read", "units": "s"},
         "validation_nse": {"long_name": "median NSE over the cells of the validation", "units": "1"},
     }
     variables = {}

@@ -21,12 +21,13 @@ from ..models.attribute_ranges import attribute_facts
 from ..models.model import Model, history_dataset
 from ..models.specs import DeltaHBV, Spec, check_spec
 from ..support.checksums import sha256
-from .data import Validation, training_arrays
 from .distributed.cluster import fit_on_cluster
 from .distributed.group import processes_now
 from .ensemble import check_client, checkpoint_folder, fit_in_turn, fit_side_by_side, member_seeds
 from .keeping import checkpoints_in, interval, keeper_of
 from .processes import Processes
+from .reading.checks import Validation, check_sharing
+from .reading.read import training_arrays
 from .rivers import of_cells, rivers_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from ..models.ensemble import Ensemble
     from ..rivers.network import RiverNetwork
-    from .loop.arrays import TrainingData, ValidationData
+    from .loop.arrays import ShardedData, ShardedValidation, TrainingData, ValidationData
     from .loop.checkpoint import Checkpoint
     from .loop.protocol import Protocol
     from .start import Start
@@ -109,6 +110,7 @@ def fit(
     reach_attributes: Sequence[str] = (),
     start: Model | None = None,
     frozen: Sequence[str] = (),
+    memory: str | float | None = None,
     **changes: Any,
 ) -> Model | Ensemble:
     """Fit a model; see :meth:`hydroxr.accessor.HBVAccessor.fit`."""
@@ -131,6 +133,7 @@ def fit(
     check_client(client, "member")
     folder = checkpoints_in(checkpoint, resume)
     every = interval(checkpoint_every, folder)
+    check_sharing(memory, client is not None or rivers is not None)
     if client is not None and members is None:
         _refuse_rivers(rivers)
         again = partial(fit, **given | {"client": None, "checkpoint": folder, "resume": None})
@@ -149,11 +152,10 @@ def fit(
             _refuse_rivers(rivers)
         through.check(spec, protocol, validation, missing)
         inputs, reaches = through.prepared(data, spec, time, protocol.warmup)
-    learned, judged, model, days = training_arrays(
-        inputs, spec, attributes, time, protocol, validation, missing, start, processes
-    )
+    asked = (inputs, spec, attributes, time, protocol, validation, missing, start, processes, memory)
+    learned, judged, model, days = training_arrays(*asked, through is None and client is None)
     if through is not None:
-        learned = of_cells(reaches, inputs, learned)
+        learned = of_cells(reaches, inputs, learned)  # type: ignore[arg-type]  # they are not sharded
     cells = learned.cells
     if spec.network == "constant":
         protocol = for_constant(protocol, changes, cells, len(days), rivers=through is not None)
@@ -189,7 +191,7 @@ def _fit_seed(
     folder: Path | None,
     every: int | datetime.timedelta | None,
     begin: Start | None,
-    data: tuple[TrainingData, ValidationData | None],
+    data: tuple[TrainingData | ShardedData, ValidationData | ShardedValidation | None],
     seed: int,
     *,
     progress: bool,
@@ -233,7 +235,7 @@ def _check_start(spec: Spec, start: Model | None, frozen: tuple[str, ...]) -> No
         )
 
 
-def _start(model: Model, start: Model, frozen: tuple[str, ...], data: TrainingData) -> Start:
+def _start(model: Model, start: Model, frozen: tuple[str, ...], data: TrainingData | ShardedData) -> Start:
     """The weights to begin from, and which attributes and cells they know.
 
     Attributes are known by name and kind, cells by label and attributes.
@@ -253,8 +255,8 @@ def _start(model: Model, start: Model, frozen: tuple[str, ...], data: TrainingDa
 
 def _fit_one(
     model: Model,
-    data: TrainingData,
-    judged: ValidationData | None,
+    data: TrainingData | ShardedData,
+    judged: ValidationData | ShardedValidation | None,
     protocol: Protocol,
     device: str,
     progress: bool,
@@ -302,7 +304,7 @@ def _fit_one(
     return replace(model, weights=trained.weights, training=training, history=history)
 
 
-def _data_facts(data: TrainingData, processes: Processes) -> dict[str, Any]:
+def _data_facts(data: TrainingData | ShardedData, processes: Processes) -> dict[str, Any]:
     """Checksum of the training data, and the names of the cells unless there are too many."""
     from .loop.checkpoint import fingerprints
 

@@ -55,3 +55,4 @@ class FitOptions(TypedDict, total=False):
     reach_attributes: Sequence[str]
     start: Model | None
     frozen: Sequence[str]
+    memory: str | float | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import ClassVar, TypeVar
@@ -12,6 +12,17 @@ import torch
 from torch import Tensor, nn
 
 T = TypeVar("T")
+
+
+def pooled_moments(parts: Sequence[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of all, from the number, mean and standard deviation of parts."""
+    parts = [part for part in parts if part[0]]
+    if len(parts) == 1:
+        return parts[0][1], parts[0][2]
+    total = sum(count for count, _, _ in parts)
+    whole = sum(mean * (count / total) for count, mean, _ in parts)
+    square = sum((std**2 + (mean - whole) ** 2) * (count / total) for count, mean, std in parts)
+    return whole, torch.sqrt(square)  # type: ignore[arg-type, return-value]
 
 
 class Processes:
@@ -84,13 +95,7 @@ class Processes:
         """Mean and standard deviation over all but the last axis and all processes, in the type given."""
         flat = values.reshape(-1, values.shape[-1])
         std, mean = torch.std_mean(flat, 0, correction=0)
-        parts = [part for part in self.gathered((len(flat), mean, std)) if part[0]]
-        if len(parts) == 1:
-            return parts[0][1], parts[0][2]
-        total = sum(count for count, _, _ in parts)
-        whole = sum(mean * (count / total) for count, mean, _ in parts)
-        square = sum((std**2 + (mean - whole) ** 2) * (count / total) for count, mean, std in parts)
-        return whole, torch.sqrt(square)  # type: ignore[arg-type, return-value]
+        return pooled_moments(self.gathered((len(flat), mean, std)))
 
     def whole(self, parts: list[Tensor], columns: Tensor, number: int) -> list[Tensor]:
         """Tensors (time, number) of a batch, from the columns that each process has; gradients pass."""

@@ -26,9 +26,9 @@ from ..rivers.learnt import attributes_of, start_of
 from ..rivers.network import RiverNetwork
 
 if TYPE_CHECKING:
-    from .data import Validation
     from .loop.arrays import RiverData, TrainingData
     from .loop.protocol import Protocol
+    from .reading.checks import Validation
 
 _BELOW = "streamflow_of_the_gauge_below"
 

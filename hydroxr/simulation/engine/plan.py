@@ -29,18 +29,16 @@ space are merged only as long as four blocks a thread are left, and split where 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from ...errors import DescriptionError, warn
+from ...errors import warn
 from ...models.specs import DeltaHBV
 from ...support.dask_graphs import cluster_client
+from ...support.memory import bytes_of, machine_memory, size_text
 from .block import BUDGET
 from .job import Job, width
 
@@ -151,11 +149,11 @@ class Plan:
             f"<hydroxr plan: {self.cells:,} cells x {self.days:,} days, {machine.found}>",
             f"  blocks       {self.blocks:,} of {shape}",
             f"  segments     {len(self.edges)} of {self.segment:,} days, in order",
-            f"  block        {_size(self.block_bytes)} of inputs and outputs, "
-            f"{_size(machine.working)} of working memory",
-            f"  peak memory  {_size(self.peak_bytes)} per process with {machine.threads} "
-            f"thread{'s' * (machine.threads > 1)} (limit {_size(machine.memory)})",
-            f"  output       {_size(self.output_bytes)} before compression",
+            f"  block        {size_text(self.block_bytes)} of inputs and outputs, "
+            f"{size_text(machine.working)} of working memory",
+            f"  peak memory  {size_text(self.peak_bytes)} per process with {machine.threads} "
+            f"thread{'s' * (machine.threads > 1)} (limit {size_text(machine.memory)})",
+            f"  output       {size_text(self.output_bytes)} before compression",
             f"  time         about {_duration(self.seconds)} on "
             f"{machine.threads * machine.workers} thread{'s' * (machine.threads * machine.workers > 1)}, "
             f"at {PHYSICS * 1e9:g} ns per component and day, {NETWORK / 1e9:g} Gflop/s in the network, "
@@ -302,20 +300,11 @@ def _machine(memory: str | float | None) -> Machine:
     found = cluster or _this_machine()
     if memory is None:
         return found
-    from dask.utils import parse_bytes
-
-    try:
-        number = float(parse_bytes(memory))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise DescriptionError(
-            f"memory={memory!r} is not a size; expected a number of bytes, or text such as '2GB'."
-        ) from error
-    if not number > 0:
-        raise DescriptionError(f"memory={memory!r}; expected more than nothing, such as '2GB'.")
+    number = bytes_of(memory)
     if cluster and number > cluster.memory:  # dask ends workers that exceed their limit
         warn(
-            f"memory={memory!r} exceeds the workers' limit of {_size(cluster.memory)}, and dask ends those "
-            "that exceed it; expected that limit at most, or workers with more memory."
+            f"memory={memory!r} exceeds the workers' limit of {size_text(cluster.memory)}, and dask ends "
+            "those that exceed it; expected that limit at most, or workers with more memory."
         )
     return Machine(number, found.threads, found.workers, found.found)
 
@@ -326,8 +315,9 @@ def _cluster() -> Machine | None:
     workers = client.scheduler_info(n_workers=-1)["workers"].values() if client is not None else ()
     if not workers:
         return None
-    smallest = min(workers, key=lambda worker: (worker["memory_limit"] or _memory()) / worker["nthreads"])
-    memory = float(smallest["memory_limit"] or _memory() / (2 * len(workers)))
+    whole = machine_memory()
+    smallest = min(workers, key=lambda worker: (worker["memory_limit"] or whole) / worker["nthreads"])
+    memory = float(smallest["memory_limit"] or whole / (2 * len(workers)))
     return Machine(memory, smallest["nthreads"], len(workers), f"a cluster of {len(workers)} workers")
 
 
@@ -338,27 +328,7 @@ def _this_machine() -> Machine:
 
     scheduler = str(dask.config.get("scheduler", None) or "threads")
     threads = 1 if scheduler.startswith(("sync", "single")) else dask.config.get("num_workers", None)
-    return Machine(_memory() / 2, int(threads or CPU_COUNT), 1, "this machine")
-
-
-@cache
-def _memory() -> float:
-    """Bytes that the machine has, or that the container may have."""
-    import psutil
-
-    limits = [float(psutil.virtual_memory().total)]
-    for place in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = Path(place).read_text().strip() if os.path.exists(place) else ""
-        if text.isdigit():
-            limits.append(float(text))
-    return min(limits)
-
-
-def _size(number: float) -> str:
-    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if number >= scale:
-            return f"{number / scale:.3g} {unit}"
-    return f"{number / 1e3:.3g} kB"
+    return Machine(machine_memory() / 2, int(threads or CPU_COUNT), 1, "this machine")
 
 
 def _duration(seconds: float) -> str:

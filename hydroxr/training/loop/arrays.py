@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from ..pool import ahead
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,57 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
+class ShardedData:
+    """Training data that exceed the memory: some cells at a time are read when they are needed.
+
+    Parameters
+    ----------
+    read : function
+        From numbers of cells, their forcing (time, cell, forcing) and streamflow (time, cell), as in
+        :class:`TrainingData`; called in the background.
+    attributes, names, days
+        As in :class:`TrainingData`.
+    drawn : array of int, (some,)
+        The cells that have a window to learn from.
+    variance : array, (space,)
+        Of the streamflow, by which a loss divides its squared errors.
+    size : int
+        Cells that are read at a time.
+    checksum : str
+        Of all values.
+    """
+
+    read: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    attributes: np.ndarray
+    names: tuple[str, ...]
+    days: np.ndarray
+    drawn: np.ndarray
+    variance: np.ndarray
+    size: int
+    checksum: str
+    rivers: None = None
+
+    @property
+    def cells(self) -> int:
+        """Number of cells that are trained on."""
+        return len(self.attributes)
+
+    @property
+    def own(self) -> np.ndarray:
+        """The cells of this process: all."""
+        return np.arange(self.cells)
+
+    @property
+    def learned(self) -> ShardedData:
+        """Whose observations count."""
+        return self
+
+    def shards(self, cells: np.ndarray) -> list[np.ndarray]:
+        """These cells in groups that are read at a time."""
+        return [cells[first : first + self.size] for first in range(0, len(cells), self.size)]
+
+
+@dataclass(frozen=True)
 class ValidationData:
     """The arrays that a model is judged by during training, in the model's units.
 
@@ -116,6 +170,33 @@ class ValidationData:
     window: np.ndarray
     places: np.ndarray
     days_of_year: np.ndarray
+
+    def blocks(self) -> Iterator[ValidationData]:
+        """All cells at once."""
+        yield self
+
+
+@dataclass(frozen=True)
+class ShardedValidation:
+    """Validation data that are read, some cells at a time, whenever a model is judged.
+
+    Parameters
+    ----------
+    read : function
+        From numbers of cells, the data of these; called in the background.
+    shards : tuple of array of int
+        The cells that are read at a time.
+    checksum : str
+        Of all values.
+    """
+
+    read: Callable[[np.ndarray], ValidationData]
+    shards: tuple[np.ndarray, ...]
+    checksum: str
+
+    def blocks(self) -> Iterator[ValidationData]:
+        """Some cells at a time."""
+        return ahead(self.read, self.shards)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...models.filter_network import STEP, FilterNetwork
 from ...models.parameter_network import to_parameters
@@ -52,6 +52,19 @@ def batch_output(
 def block_days(days: Tensor) -> Tensor:
     """The first day of each block among ``days`` (time, batch): in training blocks begin with the window."""
     return days[::STEP]
+
+
+@torch.no_grad()
+def features_of(module: nn.Module, forcing: Tensor) -> Tensor | None:
+    """A filter network's inputs on all days, from the whole record (time, cell, forcing) of some cells.
+
+    They are computed once, not for each window.
+    """
+    if not isinstance(module, FilterNetwork) or not module.description.dynamic:
+        return None
+    n_days, n_cells = forcing.shape[:2]
+    days = torch.arange(n_days, device=forcing.device)
+    return module.features(forcing, module.empty_means(n_cells), days)[0]
 
 
 def batch_parameters(

@@ -26,7 +26,7 @@ from ...models.specs import Spec
 from ...support.atomic import only_writer, try_writing, write_whole
 from ...support.checksums import sha256
 from ..processes import ALONE, Processes
-from .arrays import RiverData, TrainingData, ValidationData
+from .arrays import RiverData, ShardedData, ShardedValidation, TrainingData, ValidationData
 from .protocol import Protocol
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -168,8 +168,8 @@ class Checkpoint:
 def identity_of(
     description: Spec,
     protocol: Protocol,
-    data: TrainingData,
-    validation: ValidationData | None,
+    data: TrainingData | ShardedData,
+    validation: ValidationData | ShardedValidation | None,
     more: Mapping[str, Any],
     processes: Processes = ALONE,
 ) -> dict[str, Any]:
@@ -181,13 +181,18 @@ def identity_of(
         out |= {f"validation {name}": value for name, value in fingerprints(validation, processes).items()}
     if processes.together:
         out["trained by"] = "several processes"
+    if isinstance(data, ShardedData):
+        out["cells of a shard"] = data.size
     return out | dict(more)
 
 
 def fingerprints(
-    data: TrainingData | ValidationData | RiverData, processes: Processes = ALONE
+    data: TrainingData | ValidationData | ShardedData | ShardedValidation | RiverData,
+    processes: Processes = ALONE,
 ) -> dict[str, str]:
     """SHA-256 of each array of the data, shortened; equal for all trainings with the same data."""
+    if isinstance(data, ShardedData | ShardedValidation):
+        return {"cells": data.checksum}
     if processes.together and not isinstance(data, RiverData):
         return _of_cells(data, processes)
     out = {}

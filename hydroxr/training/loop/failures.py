@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..processes import Processes
-from .arrays import TrainingData
+from .arrays import ShardedData, TrainingData
 from .protocol import Protocol
 
 _NAMED = 5  # cells that a message names
@@ -20,7 +20,7 @@ class Attempt(Interface):
     """The part of a training that the message needs: data, settings, and a way to repeat a batch."""
 
     protocol: Protocol
-    data: TrainingData
+    data: TrainingData | ShardedData
     total: int
     skipped_in_row: int
     processes: Processes

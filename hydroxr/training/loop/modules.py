@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ...models.filter_network import FilterNetwork
 from ...models.model import RIVERS
-from ...models.parameter_network import ParameterNetwork, to_parameters
+from ...models.parameter_network import Moments, ParameterNetwork, to_parameters
 from ...models.specs import DeltaHBV, LSTMStreamflow, Spec
 from ...models.streamflow_network import StreamflowNetwork
 from ...physics.rivers.learnt import RiverParameters
 from ...physics.runoff_network import RunoffNetwork
-from ..processes import ALONE, Processes
-from .arrays import TrainingData
+from ..pool import ahead
+from ..processes import ALONE, Processes, pooled_moments
+from .arrays import ShardedData, TrainingData
 from .protocol import Protocol
 
 RIVER_RATE = 0.05  # largest learning rate of K and X
@@ -42,34 +44,79 @@ Trainable = GivesParameters | StreamflowNetwork
 
 
 def make_module(
-    description: Spec, data: TrainingData, least: float = 0.0, processes: Processes = ALONE
+    description: Spec, data: TrainingData | ShardedData, least: float = 0.0, processes: Processes = ALONE
 ) -> Trainable:
     """The module to train, with random weights and the normalisation of the training data.
 
     ``least`` is the protocol's ``least_deviation``.
     """
-    assert data.forcing.shape[2] == len(description.forcing)
-    forcing, attributes = torch.from_numpy(data.forcing), torch.from_numpy(data.attributes)
+    n_attributes = data.attributes.shape[1]
     if isinstance(description, LSTMStreamflow):
-        lstm = StreamflowNetwork(description, attributes.shape[1])
-        lstm.set_normalisation(forcing, attributes, least, processes.moments)
-        lstm.set_target(torch.from_numpy(data.observed), least, processes.moments)
+        lstm = StreamflowNetwork(description, n_attributes)
+        _normalise(lstm, data, least, processes)
         return lstm
     module: GivesParameters
     if description.network == "constant":
         module = ConstantParameters(description, data.cells)
     else:
         if description.reads_window:
-            module = ParameterNetwork(description, attributes.shape[1])
+            module = ParameterNetwork(description, n_attributes)
         else:
-            module = FilterNetwork(description, attributes.shape[1], data.cells)
-        module.set_normalisation(forcing, attributes, least, processes.moments)
+            module = FilterNetwork(description, n_attributes, data.cells)
+        _normalise(module, data, least, processes)
     if module.runoff is not None:
         module.runoff.imitate_equation()
     if data.rivers is not None:
         start = (data.rivers.travel_time, data.rivers.x, data.rivers.attributes)
         module.add_module("rivers", RiverParameters(*map(torch.from_numpy, start)))
     return module
+
+
+def _normalise(
+    module: FilterNetwork | ParameterNetwork | StreamflowNetwork,
+    data: TrainingData | ShardedData,
+    least: float,
+    processes: Processes,
+) -> None:
+    """Give a network the normalisation of the data."""
+    attributes = torch.from_numpy(data.attributes)
+
+    def take(forcing: np.ndarray, observed: np.ndarray, moments: Moments) -> None:
+        assert forcing.shape[2] == len(module.description.forcing)
+        module.set_normalisation(torch.from_numpy(forcing), attributes, least, moments)
+        if isinstance(module, StreamflowNetwork):
+            module.set_target(torch.from_numpy(observed), least, moments)
+
+    if isinstance(data, TrainingData):
+        take(data.forcing, data.observed, processes.moments)
+        return
+    # Moments of all cells from those of shards. The running means of a filter network are those of
+    # normalised forcing, so that their moments are known when those of the forcing are.
+    fresh = {name: value.clone() for name, value in module.state_dict().items()}
+    known: list[tuple[Tensor, Tensor]] = []
+    for _ in range(2 if isinstance(module, FilterNetwork) else 1):
+        found = []
+        for forcing, observed in ahead(data.read, data.shards(data.own)):
+            module.load_state_dict(fresh)
+            record = _Record(known)
+            take(forcing, observed, record)
+            found.append(record.found)
+        known = [pooled_moments(parts) for parts in zip(*found, strict=True)]
+    module.load_state_dict(fresh)
+    take(forcing[:, :1], observed[:, :1], _Record(known))
+
+
+class _Record:
+    """Takes the moments of a shard, and gives those of all shards where they are known."""
+
+    def __init__(self, known: list[tuple[Tensor, Tensor]]) -> None:
+        self.known = known
+        self.found: list[tuple[int, Tensor, Tensor]] = []
+
+    def __call__(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        place = len(self.found)
+        self.found.append((values.numel() // values.shape[-1], *ALONE.moments(values)))
+        return self.known[place] if place < len(self.known) else self.found[place][1:]
 
 
 def make_optimizer(module: Trainable, protocol: Protocol) -> torch.optim.Optimizer:

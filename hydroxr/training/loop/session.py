@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import MissingObservationError, TrainingError
+from ...errors import TrainingError
 from ...metrics.records import bounded_variance
 from ...models.filter_network import FilterNetwork
 from ...models.parameter_network import RegionalNetwork
@@ -21,7 +21,7 @@ from ...models.specs import Spec
 from ...models.streamflow_network import StreamflowNetwork
 from ..processes import ALONE, Processes
 from ..start import Start, adopt
-from .arrays import RiverData, Trained, TrainingData, ValidationData
+from .arrays import RiverData, ShardedData, ShardedValidation, TrainingData, ValidationData
 from .batches import (
     at_gauges,
     batch_output,
@@ -30,6 +30,7 @@ from .batches import (
     begin_with_best,
     block_days,
     cells_above,
+    features_of,
     gauges_above,
 )
 from .checkpoint import optimizer_tensors, restore_optimizer
@@ -38,7 +39,7 @@ from .losses import make_loss
 from .modules import ConstantParameters, make_module, make_optimizer
 from .process import seeded
 from .protocol import Protocol
-from .sampler import WindowSampler
+from .sampler import Stream, WindowSampler, no_window
 from .validation import median_nse
 
 MOST_SKIPPED = 10  # batches in a row without a finite gradient that end a training
@@ -54,10 +55,10 @@ class Training:
     def __init__(
         self,
         description: Spec,
-        data: TrainingData,
+        data: TrainingData | ShardedData,
         protocol: Protocol,
         device: str,
-        validation: ValidationData | None,
+        validation: ValidationData | ShardedValidation | None,
         start: Start | None = None,
         processes: Processes = ALONE,
     ) -> None:
@@ -69,6 +70,7 @@ class Training:
             self.module = make_module(description, data, protocol.least_deviation, processes)
             self.module.to(device).train()
             if protocol.draws and isinstance(self.module, ConstantParameters):
+                assert isinstance(data, TrainingData)
                 forcing, flow = (
                     torch.from_numpy(array).to(device) for array in (data.forcing, data.observed)
                 )
@@ -77,33 +79,20 @@ class Training:
             adopt(self.module, start, torch.from_numpy(data.attributes).to(device))
         if isinstance(self.module, RegionalNetwork) and protocol.precision == "bfloat16":
             self.module.lstm_dtype = torch.bfloat16
-        observed, rivers = data.learned.observed, data.rivers
-        of_all = partial(processes.of_all, np.arange(observed.shape[1]) if rivers else data.own)
-        self.sampler = WindowSampler(
-            observed,
-            batch=protocol.batch if rivers is None else max(1, protocol.batch // data.cells),
-            window=protocol.window,
-            warmup=protocol.warmup,
-            seed=protocol.seed,
-            balanced=isinstance(self.module, ConstantParameters) or rivers is not None,
-            of_all=of_all,
-        )
-        if self.sampler.is_empty:
-            raise MissingObservationError(
-                f"no window of {protocol.window} days after {protocol.warmup} days of warm-up has observed "
-                "streamflow; choose a longer period, or a smaller window or warmup."
-            )
-        self.forcing = torch.from_numpy(data.forcing).to(device)
         self.attributes = torch.from_numpy(data.attributes).to(device)
-        self.features = self._features()
-        self.row = np.full(data.cells, -1)  # of each cell among the own ones
-        self.row[data.own] = np.arange(len(data.own))
-        self.observed = torch.from_numpy(observed).to(device)
-        self.variance = torch.from_numpy(bounded_variance(observed, of_all)).float().to(device)
+        self.row = np.full(data.cells, -1)  # of each cell among those in memory
+        self.stream: Stream | None = None
+        self.sampler: Stream | WindowSampler
+        if isinstance(data, ShardedData):
+            self.sampler = self.stream = Stream(data, protocol, device, partial(features_of, self.module))
+            self.variance = torch.from_numpy(data.variance).float().to(device)
+        else:
+            self._hold(data)
         self.days = torch.arange(protocol.warmup + protocol.window, device=device)[:, None]
         self.loss = make_loss(protocol.loss)
         self.optimizer = make_optimizer(self.module, protocol)
-        self.history: dict[str, list[Any]] = {name: [] for name in HISTORY}
+        names = HISTORY if self.stream is None else (*HISTORY, "waiting")
+        self.history: dict[str, list[Any]] = {name: [] for name in names}
         if validation is not None:
             self.history["validation_nse"] = []
         self.best: dict[str, Tensor] = {}
@@ -112,6 +101,42 @@ class Training:
         self.skipped_in_row = 0
         self.started = time.perf_counter()  # when an uninterrupted training would have begun
         self.is_torn = False  # within an update of weights and history
+
+    def _hold(self, data: TrainingData) -> None:
+        """Have all data of this process on the device."""
+        observed, rivers = data.learned.observed, data.rivers
+        of_all = partial(self.processes.of_all, np.arange(observed.shape[1]) if rivers else data.own)
+        sampler = self.sampler = WindowSampler(
+            observed,
+            batch=self.protocol.batch if rivers is None else max(1, self.protocol.batch // data.cells),
+            window=self.protocol.window,
+            warmup=self.protocol.warmup,
+            seed=self.protocol.seed,
+            balanced=isinstance(self.module, ConstantParameters) or rivers is not None,
+            of_all=of_all,
+        )
+        if sampler.is_empty:
+            raise no_window(self.protocol.window, self.protocol.warmup)
+        self.forcing = torch.from_numpy(data.forcing).to(self.device)
+        self.features = features_of(self.module, self.forcing)
+        self.row[data.own] = np.arange(len(data.own))
+        self.observed = torch.from_numpy(observed).to(self.device)
+        self.variance = torch.from_numpy(bounded_variance(observed, of_all)).float().to(self.device)
+
+    def _await_shards(self) -> float:
+        """Hold the shards that this iteration draws from; gives the seconds waited for them."""
+        if self.stream is None:
+            return 0.0
+        began = time.perf_counter()
+        if self.stream.at(self.iteration):
+            self.row, (self.forcing, self.observed, *more) = self.stream.row, self.stream.parts
+            self.features = more[0] if more else None
+        return time.perf_counter() - began
+
+    def close(self) -> None:
+        """End what goes on in the background."""
+        if self.stream is not None:
+            self.stream.close()
 
     @property
     def iteration(self) -> int:
@@ -151,6 +176,7 @@ class Training:
 
         ``held`` makes a context within which no interrupt takes effect.
         """
+        waiting = self._await_shards()
         cells, starts = self._drawn()
         rate = self.protocol.rate(self.iteration)
         for group in self.optimizer.param_groups:
@@ -174,6 +200,8 @@ class Training:
             seconds = time.perf_counter() - self.started
             for name, entry in zip(HISTORY, (value, rate, seconds, not fine), strict=True):
                 self.history[name].append(entry)
+            if self.stream is not None:
+                self.history["waiting"].append(waiting)
 
     def _drawn(self) -> tuple[np.ndarray, np.ndarray]:
         """Cells and first days of a batch; with rivers gauges, each with all gauges above it."""
@@ -283,15 +311,6 @@ class Training:
         drawn = torch.randn(number, attributes.shape[1], device=attributes.device)[columns]
         return attributes + noise * self.module.attribute_std * drawn
 
-    def _features(self) -> Tensor | None:
-        """A filter network's inputs on all days: computed once from the whole record, not for each window."""
-        if not isinstance(self.module, FilterNetwork) or not self.module.description.dynamic:
-            return None
-        with torch.no_grad():
-            n_days, n_cells = self.forcing.shape[:2]
-            days = torch.arange(n_days, device=self.device)
-            return self.module.features(self.forcing, self.module.empty_means(n_cells), days)[0]
-
     def _indices(self, numbers: np.ndarray) -> Tensor:
         return torch.from_numpy(numbers).to(self.device)
 
@@ -363,28 +382,3 @@ class Training:
         for name in ("best_score", "best_iteration", "stale", "skipped_in_row"):
             setattr(self, name, content[name])
         self.started = time.perf_counter() - self.seconds
-
-    def result(self) -> Trained:
-        """The best weights, or the last ones without validation.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If no iteration was finished.
-        """
-        if not self.iteration:
-            raise KeyboardInterrupt
-        weights = self.best or self.module.state_dict()
-        facts: dict[str, Any] = {
-            "iterations_done": self.iteration,
-            "best_iteration": self.best_iteration if self.best else self.iteration,
-            "skipped": sum(self.history["skipped"]),
-            "stopped_early": self.has_stopped and self.iteration < self.total,
-            "interrupted": not self.is_done,
-        }
-        if self.best:
-            facts["validation_nse"] = self.best_score
-        arrays = {name: value.detach().cpu().numpy() for name, value in weights.items()}
-        missing = {name: self.iteration - len(values) for name, values in self.history.items()}
-        history = {name: values + [np.nan] * missing[name] for name, values in self.history.items()}
-        return Trained(arrays, history, facts)

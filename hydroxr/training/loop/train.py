@@ -1,7 +1,7 @@
 """The training loop.
 
-The data stay on the device and batches are gathered there. The host waits for the device once per
-iteration, to learn whether the gradient is finite.
+The data, or some shards of them, stay on the device and batches are gathered there. The host waits for the
+device once per iteration, to learn whether the gradient is finite.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from ...errors import CheckpointError, warn
@@ -19,7 +20,7 @@ from ...support.interrupts import ONE_TRAINING, Interrupts
 from ...support.progress import progress_bar
 from ..processes import ALONE, Processes
 from ..start import Start
-from .arrays import Trained, TrainingData, ValidationData
+from .arrays import ShardedData, ShardedValidation, Trained, TrainingData, ValidationData
 from .checkpoint import Checkpoint
 from .process import free_cores, kept_memory, own_settings, seeded
 from .protocol import Protocol
@@ -28,11 +29,11 @@ from .session import Training
 
 def train(
     description: Spec,
-    data: TrainingData,
+    data: TrainingData | ShardedData,
     protocol: Protocol,
     device: str,
     progress: bool = False,
-    validation: ValidationData | None = None,
+    validation: ValidationData | ShardedValidation | None = None,
     checkpoint: Checkpoint | None = None,
     identity: dict[str, Any] | None = None,
     start: Start | None = None,
@@ -43,13 +44,13 @@ def train(
     Parameters
     ----------
     description : DeltaHBV or LSTMStreamflow
-    data : TrainingData
+    data : TrainingData or ShardedData
     protocol : Protocol
         ``iterations`` is a number and ``precision`` is not "auto".
     device : str
     progress : bool
         Show a bar with the loss and the validation score.
-    validation : ValidationData, optional
+    validation : ValidationData or ShardedValidation, optional
         If given, the weights with the best validation are returned, otherwise the last ones.
     checkpoint : Checkpoint, optional
         Continue from this checkpoint if it exists, and write to it.
@@ -88,6 +89,7 @@ def train(
         ):
             stack.enter_context(context)
         training = Training(description, data, protocol, device, validation, start, processes)
+        stack.callback(training.close)
         with kept_memory(), Interrupts() as interrupts, without_subnormals():
             found = None
             with processes.agreeing():
@@ -98,7 +100,33 @@ def train(
             if checkpoint is not None and found is not None:
                 restore_checked(training, checkpoint, *found)
             _run(training, interrupts, keeper, identity, progress and processes.is_first)
-        return training.result()
+        return result_of(training)
+
+
+def result_of(training: Training) -> Trained:
+    """The best weights, or the last ones without validation.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If no iteration was finished.
+    """
+    if not training.iteration:
+        raise KeyboardInterrupt
+    weights = training.best or training.module.state_dict()
+    facts: dict[str, Any] = {
+        "iterations_done": training.iteration,
+        "best_iteration": training.best_iteration if training.best else training.iteration,
+        "skipped": sum(training.history["skipped"]),
+        "stopped_early": training.has_stopped and training.iteration < training.total,
+        "interrupted": not training.is_done,
+    }
+    if training.best:
+        facts["validation_nse"] = training.best_score
+    arrays = {name: value.detach().cpu().numpy() for name, value in weights.items()}
+    missing = {name: training.iteration - len(values) for name, values in training.history.items()}
+    history = {name: values + [np.nan] * missing[name] for name, values in training.history.items()}
+    return Trained(arrays, history, facts)
 
 
 def _run(

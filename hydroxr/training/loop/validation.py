@@ -15,13 +15,18 @@ from ...models.streamflow_network import StreamflowNetwork
 from ...physics.arguments import arrange_parameters, empty_state
 from ...physics.simulation import simulate_tensors
 from ..processes import ALONE, Processes
-from .arrays import ValidationData
+from .arrays import ShardedValidation, ValidationData
 from .modules import ConstantParameters, Trainable, processes_of
 
 _BUDGET = 200e6  # bytes of working memory
 
 
-def median_nse(module: Trainable, data: ValidationData, device: str, processes: Processes = ALONE) -> float:
+def median_nse(
+    module: Trainable,
+    data: ValidationData | ShardedValidation,
+    device: str,
+    processes: Processes = ALONE,
+) -> float:
     """Median NSE of simulated streamflow over the cells; leaves the module in training mode.
 
     Cells with constant observations have no NSE. The result is -inf if no cell has one.
@@ -29,14 +34,19 @@ def median_nse(module: Trainable, data: ValidationData, device: str, processes: 
     module.eval()
     try:
         with torch.no_grad():
-            parts = [simulate_piece(module, data, piece, device) for piece in _pieces(module, data)]
+            own = [_scores(module, block, device) for block in data.blocks()]
     finally:
         module.train()
-    own = nse(np.concatenate(parts, axis=1), data.observed) if parts else np.empty(0)
-    scores = np.concatenate(processes.gathered(own))
+    scores = np.concatenate(processes.gathered(np.concatenate(own)))
     if np.isnan(scores).all():
         return -np.inf
     return float(np.nanmedian(scores))
+
+
+def _scores(module: Trainable, data: ValidationData, device: str) -> np.ndarray:
+    """NSE of each cell, (cell,)."""
+    parts = [simulate_piece(module, data, piece, device) for piece in _pieces(module, data)]
+    return nse(np.concatenate(parts, axis=1), data.observed) if parts else np.empty(0)
 
 
 def simulate_piece(module: Trainable, data: ValidationData, piece: slice, device: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from ...errors import DescriptionError, EmptySelectionError, HydroxrError
 from ...inputs.attributes import attribute_names
 from ...inputs.resolve import Inputs, inputs_of
 from ...inputs.time_axis import select_days
-from ..data import check_length, refuse_steps
+from ..reading.checks import check_length, refuse_steps
 from .space import Trial
 
 Judged = dict[str, slice]  # the days that count, by the name of a period
