@@ -12,7 +12,7 @@ from torch import Tensor
 RESIDENT = 8  # shards in memory
 IN_FLIGHT = 4  # shares of memory, as large as a shard, of one that is being read
 ROUNDS = 20  # most rounds through all shards
-READ = 2.0  # most cell-days read in a training, as a share of those that it simulates
+READ = 0.5  # most cell-days read in a training, as a share of those that it simulates, which take less time
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")

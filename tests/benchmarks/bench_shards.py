@@ -1,13 +1,12 @@
-"""Training from a Zarr store four times larger than the memory that it may take, against the same in memory.
+"""Training from a Zarr store four times larger than its ``memory=``, against the same in memory.
 
     python tests/benchmarks/bench_shards.py [--memory 200] [--iterations 150] [--repeats 3]
         [--network filters] [--store PATH]
 
-Each training is a process of one thread. It first trains on a few cells, which brings what every iteration
-takes; then the kernel limits what it may allocate beyond that (RLIMIT_DATA) to the memory given, in MB. A
-training in memory has no limit. Both kinds take turns. Printed are the seconds of an iteration (the median
-and the mean of all, without those before the first one ends), the share that iterations waited for data, and
-by how much the memory grew (VmHWM).
+Each training is a process of one thread, and first trains on a few cells, which brings what every iteration
+takes. Both kinds take turns. Printed are the seconds of an iteration (the median and the mean of all, without
+those before the first one ends), the share that iterations waited for data, and by how much the memory grew
+(VmHWM). Few iterations on much data wait for most of their time: each reads all data at least once.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -87,8 +85,6 @@ def train(store: str, memory: float, iterations: int, network: str, limited: boo
         before = status("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")
         if limited:
-            allowed = int((status("VmData") + memory) * 2**20)
-            resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
             options["memory"] = memory * 1e6
         began = time.perf_counter()
         model = ds.hbv.fit(spec, iterations=iterations, **options)

@@ -77,6 +77,6 @@ def test_reading_ahead_keeps_the_order() -> None:
 def test_long_trainings_read_all_cells_more_often() -> None:
     """As long as reading stays little beside simulating; at least once, and no shard for less than a turn."""
     daymet = {"cells": 671, "days": 5478, "simulated": 73_000, "shards": 40}
-    assert rounds_of(**daymet, iterations=1500) == 20
-    assert rounds_of(**daymet, iterations=100) == 2
+    assert rounds_of(**daymet, iterations=3000) == 20
+    assert rounds_of(**daymet, iterations=250) == 2
     assert rounds_of(**daymet, iterations=10) == 1
