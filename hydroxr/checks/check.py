@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..conventions.variables import ATTRIBUTES, FORCING, VARIABLES
 from ..errors import EmptySelectionError, HydroxrError, ImprobableValueError, MissingVariableError, all_in_one
-from ..inputs.ranges import checked_latitude
+from ..inputs.cells import misplaced
 from ..inputs.resolve import Inputs, inputs_of, potential_evapotranspiration
 from ..models.specs import Spec, check_spec
 from .attributes import attribute_faults, attribute_remarks, chosen_attributes
@@ -46,7 +46,8 @@ def check(
         errors.append(error)
     unreadable = attribute_faults(inputs, names)
     errors += unreadable
-    errors += _misplaced(inputs, errors)
+    places = misplaced(inputs.ds, inputs.name("lat"))
+    errors += [error for error in places if str(error) not in map(str, errors)]
     land = _land(inputs)
     if not land.any():
         raise EmptySelectionError("the mask is False everywhere; expected a cell to simulate.")
@@ -94,18 +95,6 @@ def _forcing(inputs: Inputs, errors: list[HydroxrError]) -> dict[str, xr.DataArr
             if str(error) not in map(str, errors):
                 errors.append(error)
     return found
-
-
-def _misplaced(inputs: Inputs, errors: list[HydroxrError]) -> list[HydroxrError]:
-    """The fault of latitudes beyond the poles, unless it is among the ``errors``."""
-    name = inputs.name("lat")
-    if name is None or inputs.ds[name].dtype.kind not in "iuf":
-        return []
-    try:
-        checked_latitude(inputs.ds[name], name)
-    except HydroxrError as error:
-        return [] if str(error) in map(str, errors) else [error]
-    return []
 
 
 def _observed(inputs: Inputs, arrays: dict[str, xr.DataArray], errors: list[HydroxrError]) -> str:

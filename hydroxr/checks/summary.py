@@ -43,6 +43,8 @@ class Summary:
     places : dict of array, (cell,)
         Latitude and longitude, if known.
     faults : dict of Fault
+    beside : dict of Fault
+        Those of daily extremes that nothing is computed from.
     """
 
     inputs: Inputs
@@ -52,6 +54,7 @@ class Summary:
     crossed: int
     places: dict[str, np.ndarray]
     faults: Faults = field(default_factory=dict)
+    beside: Faults = field(default_factory=dict)
 
     @property
     def days(self) -> pd.Index:
@@ -83,6 +86,7 @@ def summarise(inputs: Inputs, arrays: Mapping[str, xr.DataArray], land: np.ndarr
     times, names = inputs.ds["time"].values, np.asarray(inputs.cell_names, dtype=object)
     parts: dict[str, list[Statistics]] = {}
     faults: Faults = {}
+    beside: Faults = {}
     crossed, seen, as_given = 0, [], stated(inputs, with_flow=True)
     for numbers, block in _blocks(inputs, arrays, land):
         seen.append(numbers)
@@ -101,6 +105,15 @@ def summarise(inputs: Inputs, arrays: Mapping[str, xr.DataArray], land: np.ndarr
         if "streamflow" in block:
             flow = block["streamflow"]
             found |= range_faults("streamflow", flow, times, cells, stated=here.get("streamflow"))
+        extremes: Faults = {}
+        for name in ("tmin", "tmax") if "tmean" not in inputs.derived else ():
+            if name in block:
+                called = repr(inputs.name(name))
+                extremes |= range_faults(name, block[name], times, cells, called, here.get(name))
+        if "pet" in inputs.derived:
+            found |= extremes
+        else:
+            beside = joined(beside, extremes, sum(map(len, seen)) * len(times))
         block = {name: _sound(name, each) if name in _JUDGED else each for name, each in block.items()}
         if {"streamflow", "prcp"} <= {*block}:
             block["common"] = np.where(np.isfinite(block["streamflow"]), block["prcp"], np.nan)
@@ -118,6 +131,7 @@ def summarise(inputs: Inputs, arrays: Mapping[str, xr.DataArray], land: np.ndarr
         crossed,
         _places(inputs, numbers),
         faults,
+        beside,
     )
 
 

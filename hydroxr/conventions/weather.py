@@ -6,7 +6,13 @@ from .variables import DAILY_MEAN, VARIABLES, Quantity, Variable
 
 
 def _weather(
-    name: str, long_name: str, units: str, quantity: Quantity, standard_name: str | None, *names: str
+    name: str,
+    long_name: str,
+    units: str,
+    quantity: Quantity,
+    standard_name: str | None,
+    *names: str,
+    possible: tuple[float, float],
 ) -> Variable:
     return Variable(
         name,
@@ -15,6 +21,8 @@ def _weather(
         units,
         standard_name,
         DAILY_MEAN,
+        valid_min=possible[0],
+        valid_max=possible[1],
         quantity=quantity,
         names=(name, *names),
         standard_names=(standard_name,) if standard_name else (),
@@ -23,16 +31,47 @@ def _weather(
 
 _SHORTWAVE = "surface_downwelling_shortwave_flux_in_air"
 
+_VAPOUR = "water_vapor_partial_pressure_in_air"
+
+# The ranges are wide, for codes and wrong units alone: models have humidities a little below 0.
 _ROWS = (
-    _weather("srad", "downwelling shortwave radiation", "W m-2", "radiation", _SHORTWAVE, "rsds", "ssrd"),
-    _weather("dayl", "day length", "s", "duration", None),
-    _weather("vp", "water vapour pressure", "kPa", "pressure", "water_vapor_partial_pressure_in_air"),
-    _weather("tdew", "dew point temperature", "degC", "temperature", "dew_point_temperature", "d2m"),
-    _weather("rh", "relative humidity", "1", "share", "relative_humidity", "hurs"),
-    _weather("huss", "specific humidity", "1", "share", "specific_humidity", "sph"),
-    _weather("wind", "wind speed 10 m above ground", "m s-1", "speed", "wind_speed", "sfcWind", "vs"),
-    _weather("wind_2m", "wind speed 2 m above ground", "m s-1", "speed", None, "u2"),
-    _weather("ps", "surface air pressure", "kPa", "pressure", "surface_air_pressure", "sp"),
+    _weather(
+        "srad",
+        "downwelling shortwave radiation",
+        "W m-2",
+        "radiation",
+        _SHORTWAVE,
+        "rsds",
+        "ssrd",
+        possible=(-10.0, 1500.0),
+    ),
+    _weather("dayl", "day length", "s", "duration", None, possible=(0.0, 86400.0)),
+    _weather("vp", "water vapour pressure", "kPa", "pressure", _VAPOUR, possible=(-0.05, 10.0)),
+    _weather(
+        "tdew",
+        "dew point temperature",
+        "degC",
+        "temperature",
+        "dew_point_temperature",
+        "d2m",
+        possible=(-120.0, 70.0),
+    ),
+    _weather("rh", "relative humidity", "1", "share", "relative_humidity", "hurs", possible=(-0.05, 2.0)),
+    _weather("huss", "specific humidity", "1", "share", "specific_humidity", "sph", possible=(-0.01, 0.1)),
+    _weather(
+        "wind",
+        "wind speed 10 m above ground",
+        "m s-1",
+        "speed",
+        "wind_speed",
+        "sfcWind",
+        "vs",
+        possible=(0.0, 150.0),
+    ),
+    _weather("wind_2m", "wind speed 2 m above ground", "m s-1", "speed", None, "u2", possible=(0.0, 150.0)),
+    _weather(
+        "ps", "surface air pressure", "kPa", "pressure", "surface_air_pressure", "sp", possible=(20.0, 120.0)
+    ),
     Variable(
         "elevation",
         "observation",

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from ..conventions.labels import as_text, bytes_as_text, in_same_terms, names_of, tells_apart
-from ..errors import CoordinateError
+from ..errors import CoordinateError, ValueRangeError
 
 Space = tuple[Hashable, ...]
 
@@ -217,3 +217,34 @@ def series_of(
     values = read.astype("float32")
     values = values.reshape(len(values), -1)
     return values if np.array_equal(places, np.arange(values.shape[1])) else values[:, places]
+
+
+def checked_latitude(latitude: xr.DataArray, called: str) -> xr.DataArray:
+    """Refuse latitudes, in degrees, beyond the poles; lazy ones are not read.
+
+    Raises
+    ------
+    ValueRangeError
+        It names the first place.
+    """
+    if latitude.chunks is not None:
+        return latitude
+    wrong = np.abs(latitude.values) > 90.0
+    if not wrong.any():
+        return latitude
+    found = float(latitude.values.ravel()[int(wrong.argmax())])
+    where = f"at {first_place(latitude, wrong)} " if latitude.ndim else ""
+    raise ValueRangeError(
+        f"latitude ({called!r}) is {found:g} degrees_north {where}({int(wrong.sum())} of {wrong.size} "
+        "out of range); expected -90 to 90: are latitude and longitude swapped?"
+    )
+
+
+def misplaced(ds: xr.Dataset, name: str | None) -> list[ValueRangeError]:
+    """The fault of latitudes in memory beyond the poles, if ``name`` has some."""
+    if name is not None and ds[name].dtype.kind in "iuf":
+        try:
+            checked_latitude(ds[name], name)
+        except ValueRangeError as error:
+            return [error]
+    return []

@@ -14,8 +14,9 @@ import numpy as np
 
 from ..conventions.missing_values import look_missing
 from ..conventions.variables import FORCING, VARIABLES
+from ..conventions.weather import ROLES
 from ..errors import HydroxrError, MissingForcingError, UnitsError, ValueRangeError, all_in_one
-from .cells import cells_first, first_place
+from .cells import cells_first
 from .stated import Stated
 
 if TYPE_CHECKING:
@@ -112,9 +113,9 @@ def joined(first: Faults, second: Faults, size: int) -> Faults:
     return {key: replace(out[key], places=replace(out[key].places, size=size)) for key in {**first, **second}}
 
 
-def raise_faults(faults: Iterable[Fault]) -> None:
-    """Raise all faults in one error, of the class of the first; do nothing if there are none."""
-    errors = [fault.error() for fault in faults]
+def raise_faults(faults: Iterable[Fault], others: Iterable[HydroxrError] = ()) -> None:
+    """Raise all faults and other errors in one, of the class of the first; do nothing if there are none."""
+    errors = [*(fault.error() for fault in faults), *others]
     if errors:
         raise all_in_one(errors)
 
@@ -202,6 +203,8 @@ def forcing_faults(
             found |= range_faults(name, values, times, cells, what, (stated or {}).get(name))
         else:
             found |= _infinite(name, values, times, cells, what)
+    if "pet" in derived and "tmean range" in found:
+        found.pop("pet range", None)  # from the same temperatures
     return found
 
 
@@ -288,37 +291,28 @@ def _infinite(name: str, values: np.ndarray, times: Labels, cells: Labels | None
     }
 
 
-def range_problem(
-    name: str, values: np.ndarray, times: Labels, cells: Labels | None = None, stated: Stated | None = None
-) -> HydroxrError | None:
-    """The error for values (cell, time) outside of their variable's valid range, or None."""
-    faults = range_faults(name, values, times, cells, stated=stated)
-    return next((fault.error() for fault in faults.values()), None)
-
-
 def checked_values(array: xr.DataArray, name: str) -> xr.DataArray:
     """Refuse impossible values of a daily variable, (..., time); lazy ones are not read.
 
     Raises
     ------
     HydroxrError
-        What :func:`range_problem` gives.
+        Of the class that :func:`range_faults` gives.
     """
     if array.chunks is None:
-        problem = range_problem(name, cells_first(array), array["time"].values)
-        if problem is not None:
-            raise problem
+        raise_faults(range_faults(name, cells_first(array), array["time"].values).values())
     return array
 
 
 def out_of_range(name: str, values: np.ndarray) -> np.ndarray:
     """Where values of a variable, in the model's units, are outside of its valid range."""
-    lowest, highest = _range(name)
+    lowest, highest = valid_range(name)
     return np.asarray((values < lowest) | (values > highest) | np.isinf(values))
 
 
-def _range(name: str) -> tuple[float, float]:
-    row = VARIABLES[name]
+def valid_range(name: str) -> tuple[float, float]:
+    """The least and the most that a variable can be, in the model's units."""
+    row = ROLES[name]
     lowest = -np.inf if row.valid_min is None else row.valid_min
     highest = np.inf if row.valid_max is None else row.valid_max
     return lowest, min(highest, _MOST_STREAMFLOW) if name == "streamflow" else highest
@@ -333,7 +327,7 @@ def range_faults(
     stated: Stated | None = None,
 ) -> Faults:
     """Values (cell, time) outside of their variable's valid range."""
-    row, (lowest, highest) = VARIABLES[name], _range(name)
+    row, (lowest, highest) = VARIABLES[name], valid_range(name)
     wrong = out_of_range(name, values)
     if not wrong.any():
         return {}
@@ -343,6 +337,8 @@ def range_faults(
     first = int(np.argmax(wrong)) // wrong.shape[1]
     code = None if stated is None else stated.code(places.value, first)
     kind, advice = _meaning(name, values, wrong, code)
+    if np.isinf(places.value) and not (called or "'").startswith("'"):  # derived, such as PET
+        advice = "one of these is impossible there: are missing values coded as numbers?"
     expected = "" if kind is UnitsError else f"; expected {lowest:g} to {highest:g} {row.units}"
     found = f"{places.value:g} {row.units}" if code is None or stated is None else f"{code:g} {stated.units}"
 
@@ -351,27 +347,6 @@ def range_faults(
         return f"{what} is {value}{expected}: {advice}"
 
     return {f"{name} range": Fault(kind, places, message)}
-
-
-def checked_latitude(latitude: xr.DataArray, called: str) -> xr.DataArray:
-    """Refuse latitudes, in degrees, beyond the poles; lazy ones are not read.
-
-    Raises
-    ------
-    ValueRangeError
-        It names the first place.
-    """
-    if latitude.chunks is not None:
-        return latitude
-    wrong = np.abs(latitude.values) > 90.0
-    if not wrong.any():
-        return latitude
-    found = float(latitude.values.ravel()[int(wrong.argmax())])
-    where = f"at {first_place(latitude, wrong)} " if latitude.ndim else ""
-    raise ValueRangeError(
-        f"latitude ({called!r}) is {found:g} degrees_north {where}({int(wrong.sum())} of {wrong.size} "
-        "out of range); expected -90 to 90: are latitude and longitude swapped?"
-    )
 
 
 def _meaning(
@@ -388,7 +363,7 @@ def _meaning(
         return ValueRangeError, (
             f"are missing values coded as numbers? Mask that number alone: array.where(array != {first!r})."
         )
-    if (values < _range(name)[0]).any():
+    if (values < valid_range(name)[0]).any():
         return ValueRangeError, "are missing values coded as numbers?"
     if temperature and np.nanmax(values) < _WARMEST_IN_FAHRENHEIT:
         return ValueRangeError, "are the units right? It may be degrees Fahrenheit."

@@ -17,11 +17,10 @@ from ..conventions.units import DISCHARGE_TO_DEPTH, convert, factor_offset, quan
 from ..conventions.variables import FORCING, VARIABLES
 from ..conventions.weather import ROLES
 from ..errors import DimensionError, EmptySelectionError, HydroxrError, MissingVariableError, all_in_one
-from .cells import Space, check_labels, space_labels, space_names
+from .cells import Space, check_labels, checked_latitude, space_labels, space_names
 from .find import find, find_mask, find_own, find_rain_and_snow, listed, missing, nearest, spellings, unused
 from .numbers import numbers_of
 from .pet.choose import computed, described
-from .ranges import checked_latitude
 from .time_axis import check_time, select_days
 
 

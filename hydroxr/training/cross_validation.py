@@ -18,7 +18,7 @@ from ..conventions.attributes import CROSS_VALIDATION
 from ..errors import DescriptionError, HydroxrError
 from ..inputs.attributes import attribute_names
 from ..inputs.choice import refuse_split_labels
-from ..inputs.ranges import check_forcing, range_problem
+from ..inputs.ranges import check_forcing, raise_faults, range_faults
 from ..inputs.resolve import Inputs, inputs_of
 from ..inputs.stated import stated
 from ..inputs.time_axis import select_days
@@ -152,9 +152,8 @@ def _gauged(inputs: Inputs, dim: Hashable, options: Mapping[str, Any]) -> np.nda
     period = select_days(inputs.observed.to_dataset(name="_values"), options.get("time"))["_values"]
     values = period.transpose(dim, "time").values
     flow = stated(inputs, with_flow=True).get("streamflow")
-    problem = range_problem("streamflow", values, period["time"].values, inputs.cell_names, flow)
-    if problem is not None:
-        raise problem
+    times = period["time"].values
+    raise_faults(range_faults("streamflow", values, times, inputs.cell_names, stated=flow).values())
     return np.isfinite(values).any(axis=1)
 
 

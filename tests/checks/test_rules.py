@@ -105,6 +105,8 @@ IMPROBABLE: dict[str, tuple[Change, str]] = {
     "one cell in metres": (scaled("prcp", 0.001, ONE), r"0\.00.* times the median.*g1.*1000 .*m and mm"),
     "one cell in tenths": (scaled("prcp", 10, ONE), "times the median.*g1.*tenths"),
     "one day in another unit": (put("prcp", 1900, ONE, SOME), "largest precipitation is .*second.*g1"),
+    "a wet day in another unit": (put("prcp", 250, ONE, SOME), "largest precipitation is .*second.*g1"),
+    "a code among unused extremes": (put("tmin", -999, ONE, SOME), "'tmin'.*-999.*g1.*Nothing is computed"),
     "a flood of a day": (put("streamflow", 900, ONE, SOME), "largest observed streamflow.*g1"),
     "more flow than rain": (scaled("streamflow", 3.3, ONE), "above precipitation in 1 of 4 cells .*g1"),
     "cubic feet": (scaled("streamflow", 35.3), "above precipitation.*cubic feet and cubic metres"),

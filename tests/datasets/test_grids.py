@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import hydroxr as hx
-from hydroxr.errors import DataFileError, DescriptionError, TimeAxisError
+from hydroxr.errors import DataFileError, DescriptionError, MissingForcingError, TimeAxisError
 from tests.datasets.grid_files import (
     CELSIUS,
     NORTH,
@@ -24,6 +24,7 @@ from tests.datasets.grid_files import (
     hourly,
     nldas,
 )
+from tests.support.labelled import make_parameters
 
 
 @pytest.mark.parametrize("offset", [0, 6, -5])
@@ -59,6 +60,21 @@ def test_era5_land_runs_at_once(tmp_path: Path, raise_if_dask_computes: Any) -> 
     xr.testing.assert_allclose(ds.load(), hx.open_forcing(whole))
     same = hx.open_forcing(str(tmp_path))
     assert same.sizes == ds.sizes
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_the_sea_is_not_simulated(lazy: bool) -> None:
+    """Cells without forcing are masked; one that has some, and a gap, is refused as ever."""
+    ds = era5_land()
+    ds["tp"][:, 0, 0] = np.nan
+    grid = hx.open_forcing(ds.chunk() if lazy else ds)
+    assert "1 cells are outside of the mask" in str(grid.hbv.check())
+    flow = grid.hbv.simulate(make_parameters(grid))["streamflow"]
+    assert bool(flow[..., 0, 0].isnull().all())
+    assert int(flow.notnull().sum()) == 5 * grid.sizes["time"]
+    ds["tp"][30:40, 1, 1] = np.nan
+    with pytest.raises(MissingForcingError, match=r"latitude 46\.1, longitude 7\.1 on 2020-02-28"):
+        hx.open_forcing(ds).hbv.check()
 
 
 @pytest.mark.parametrize("source", ["era5-land", "era5"])

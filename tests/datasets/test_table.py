@@ -178,4 +178,6 @@ def test_short_names_and_places_within(tmp_path: Path) -> None:
     ds = hx.open_table(tmp_path / "a.csv", units)
     expected = hx.open_table({"a": frame()}, UNITS, lat={"a": 45.5})
     xr.testing.assert_equal(ds, expected)
+    named = hx.open_table(tmp_path / "a.csv", units, names={"Q": "streamflow"})  # units by the given name
+    xr.testing.assert_equal(named, expected)
     assert "Flag" in ds.attrs["comment"]

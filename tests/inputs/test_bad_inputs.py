@@ -175,6 +175,11 @@ VALUES: dict[str, Row] = {
         "Fahrenheit",
     ),
     "huge": (value("tmean", 1e38), errors.ValueRangeError, "temperature"),
+    "-999 in an extreme": (
+        lambda ds: value("tmin", -999.0)(with_extremes(ds)),
+        errors.ValueRangeError,
+        "'tmin'.*g1 on 2000-01-06.*coded as numbers",
+    ),
     "text": (word("tmean", "Ice"), errors.ValueRangeError, "'tmean' holds 'Ice'.*2000-01-06.*1 of 180"),
     "a decimal comma": (word("prcp", "2,5"), errors.ValueRangeError, "'prcp' holds '2,5'"),
     "objects": (word("pet", [1, 2]), errors.ValueRangeError, "'pet' holds"),

@@ -189,6 +189,20 @@ def test_humidity_wind_and_pressure_in_other_forms() -> None:
     assert np.isfinite(guessed).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "code"), [("srad", -999.0), ("vp", -9999.0), ("u2", -999.0), ("tmax", 1e20)]
+)
+@pytest.mark.parametrize("lazy", [False, True])
+def test_from_what_cannot_be_no_evapotranspiration_follows(name: str, code: float, lazy: bool) -> None:
+    """It is infinite, which is refused wherever PET is read; other days stay."""
+    ds = weather(45.0)
+    expected = ds.hbv.pet("penman-monteith")
+    ds[name][100] = code
+    found = (ds.chunk() if lazy else ds).hbv.pet("penman-monteith")
+    assert float(found[100]) == np.inf
+    np.testing.assert_allclose(np.delete(found.values, 100), np.delete(expected.values, 100))
+
+
 def test_what_a_formula_lacks_is_named() -> None:
     ds = weather(45.0).drop_vars(["u2", "srad"])
     with pytest.raises(MissingVariableError, match=r"also needs srad, wind_2m, which .*shortwave radiation"):

@@ -51,12 +51,14 @@ def test_streamflow_that_cannot_be_is_refused(ds: xr.Dataset, value: float) -> N
 
 
 def test_fit_tells_all_faults_at_once(ds: xr.Dataset) -> None:
-    """One run of the program for three mistakes; the class is that of the first."""
+    """One run of the program for four mistakes; the class is that of the first."""
     ds["streamflow"][1, 10] = -999
     ds["tmean"][0, 12] = np.nan
     ds["pet"][2, 11] = 900
+    ds = ds.assign_coords(lat=("basin", [45.0, 95.0, 50.0], LATITUDES))
     spec = hx.DeltaHBV(components=1, network="constant")
-    with pytest.raises(HydroxrError, match=r"(?s)3 faults.*streamflow.*temperature.*potential") as caught:
+    message = r"(?s)4 faults.*streamflow.*temperature.*potential.*latitude"
+    with pytest.raises(HydroxrError, match=message) as caught:
         ds.hbv.fit(spec, **FIT)
     assert type(caught.value) is ValueRangeError
 

@@ -114,7 +114,7 @@ def open_table(
         for label, rows in labels.groupby(labels, sort=False).groups.items():
             parts.append(_gauge(str(label), series.loc[rows], pd.DatetimeIndex(days.loc[rows])))
     ds = _located(_whole(parts), {"lat": lat, "lon": lon, "area": area})
-    ds = _in_units(ds, stated | dict(units or {}))
+    ds = _in_units(ds, stated | {(names or {}).get(name, name): each for name, each in (units or {}).items()})
     title = f"Table{'s' if len(frames) > 1 else ''} of {', '.join([*frames][:3])}"
     ds.attrs = {"title": title + (" and others" if len(frames) > 3 else "")}
     if left_out:

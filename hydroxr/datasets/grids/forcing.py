@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import operator
 import os
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ import xarray as xr
 
 from ...conventions.dimensions import grid_mapping_of
 from ...conventions.units import convert, quantity_of
+from ...conventions.variables import FORCING
 from ...conventions.weather import ROLES
 from ...errors import DataFileError, DescriptionError, TimeAxisError
+from ...inputs.find import find_mask
 from .days import add_leap_days, daily, step_of
 from .layouts import LAYOUTS, GridLayout, Kind
 
@@ -53,7 +57,8 @@ def open_forcing(
     Dataset
         ``(time, space)``, what the data have of: ``prcp`` and ``pet`` [kg m-2 day-1], ``tmean``, ``tmin`` and
         ``tmax`` [degC], and weather for formulas of PET (``srad``, ``vp``, ``tdew``, ``huss``, ``rh``,
-        ``wind``, ``ps``). The attribute ``comment`` says what was done.
+        ``wind``, ``ps``). ``mask`` is 0 in cells without forcing, such as sea, which are not simulated. The
+        attribute ``comment`` says what was done.
 
     Raises
     ------
@@ -75,6 +80,9 @@ def open_forcing(
 
     Daymet lacks 31 December in leap years. That day gets the mean of 30 December and 1 January, in every
     variable.
+
+    ``mask`` is 0 where an input of the model has no value on the first, the middle and the last day. Data
+    that have a mask keep theirs.
 
     Examples
     --------
@@ -111,6 +119,7 @@ def open_forcing(
         done += [f"31 December of {added}: the mean of 30 December and 1 January"] if added else []
     static = [name for name in ds.data_vars if "time" not in ds[name].dims]
     result = result.assign({name: ds[name] for name in static if name not in result})
+    result = _masked(result)
     result.attrs = dict(ds.attrs) | {"comment": "; ".join(done)}
     return _located(result, next((each for name in taken if (each := grid_mapping_of(ds[name]))), None))
 
@@ -203,6 +212,17 @@ def _located(ds: xr.Dataset, mapping: str | None) -> xr.Dataset:
         if "time" in array.dims:
             array.attrs["grid_mapping"] = mapping
     return ds.set_coords(mapping)
+
+
+def _masked(ds: xr.Dataset) -> xr.Dataset:
+    """The Dataset with a mask of the cells that have forcing, as three days tell; lazy where the data are."""
+    series = [ds[name] for name in (*FORCING, "tmin", "tmax") if name in ds and ds[name].ndim > 1]
+    if not series or find_mask(ds) is not None:
+        return ds
+    days = sorted({0, ds.sizes["time"] // 2, ds.sizes["time"] - 1})
+    known = [array.isel(time=days).notnull().any("time") for array in series]
+    attrs = {"long_name": "cells with forcing", "units": "1"}
+    return ds.assign(mask=reduce(operator.and_, known).astype("int8").drop_attrs().assign_attrs(attrs))
 
 
 def _with_wind(ds: xr.Dataset, layout: GridLayout) -> tuple[xr.Dataset, GridLayout]:

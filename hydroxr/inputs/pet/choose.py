@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import xarray as xr
 
 from ...conventions.variables import VARIABLES
 from ...conventions.weather import ROLES
 from ...errors import DescriptionError, MissingVariableError
 from ..find import spellings
+from ..ranges import valid_range
 from .energy import (
     air_pressure,
     elevation_of,
@@ -69,13 +71,10 @@ class Formula:
                 out += [role for role in fewest if role not in out]
         return out
 
-    def variables(self, source: Source) -> list[str]:
-        """The variables of the source that the formula reads."""
-        found: list[str] = []
-        for need in self.needs:
-            names = [source.name(role) for role in _chosen(source, need) or ()]
-            found += [name for name in names if name is not None and name not in found]
-        return found
+    def roles(self, source: Source) -> list[str]:
+        """What of the source the formula reads."""
+        chosen = [role for need in self.needs for role in _chosen(source, need) or ()]
+        return list(dict.fromkeys(chosen))
 
 
 def _chosen(source: Source, need: Need) -> tuple[str, ...] | None:
@@ -210,6 +209,8 @@ def formula_for(source: Source, method: str | None = None) -> Formula:
 def computed(source: Source, method: str | None = None) -> xr.DataArray:
     """Potential evapotranspiration by a formula, mm/day; its ``comment`` says which and from what.
 
+    It is infinite where daily weather that the formula reads is out of its range.
+
     Raises
     ------
     DescriptionError, MissingVariableError
@@ -219,6 +220,10 @@ def computed(source: Source, method: str | None = None) -> xr.DataArray:
     """
     formula = formula_for(source, method)
     pet = formula.compute(source)
+    for role in [role for role in formula.roles(source) if role not in ("lat", "elevation")]:
+        read, (lowest, highest) = source.required(role), valid_range(role)
+        # From a temperature of -999, Hargreaves gives PET that could be: infinite, it is refused.
+        pet = pet.where(~((read < lowest) | (read > highest)), np.inf)
     pet.attrs = VARIABLES["pet"].attrs() | {"comment": described(source, method)}
     return pet
 
@@ -226,5 +231,5 @@ def computed(source: Source, method: str | None = None) -> xr.DataArray:
 def described(source: Source, method: str | None = None) -> str:
     """How messages and attributes call the computed PET: its formula and variables."""
     formula = formula_for(source, method)
-    names = [repr(name) for name in formula.variables(source)]
+    names = list(dict.fromkeys(repr(source.name(role)) for role in formula.roles(source)))
     return f"{formula.title}, from {', '.join(names[:-1])} and {names[-1]}"

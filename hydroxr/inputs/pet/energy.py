@@ -63,7 +63,7 @@ def net_radiation(
     # ASCE-EWRI (2005) bounds the share of the clear sky's radiation; in the polar night it is unknown: 1.
     share = (shortwave / clear.where(clear > 0.0)).clip(0.3, 1.0).fillna(1.0)
     emitted = 0.5 * _STEFAN_BOLTZMANN * ((tmin + _KELVIN) ** 4 + (tmax + _KELVIN) ** 4)
-    longwave = emitted * (0.34 - 0.14 * np.sqrt(vapour_pressure)) * (1.35 * share - 0.35)
+    longwave = emitted * (0.34 - 0.14 * np.sqrt(vapour_pressure.clip(min=0.0))) * (1.35 * share - 0.35)
     return (1.0 - _ALBEDO) * shortwave - longwave
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from ...errors import DescriptionError, MemoryLimitError
-from ...inputs.cells import series_of
+from ...inputs.cells import misplaced, series_of
 from ...inputs.ranges import forcing_faults, raise_faults, range_faults
 from ...inputs.resolve import Inputs
 from ...inputs.stated import stated
@@ -202,7 +202,7 @@ def checked_forcing(
         faults |= forcing_faults(
             by_cell, times, names, called=inputs.called, derived=inputs.derived, stated=as_given
         )
-        raise_faults(faults.values())
+        raise_faults(faults.values(), misplaced(inputs.ds, inputs.name("lat")))
     return kept, np.stack(list(arrays.values()), axis=-1)
 
 
